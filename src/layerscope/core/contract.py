@@ -1,0 +1,201 @@
+"""What a layer is: settings, and the questions that it answers.
+
+A layer is a frozen dataclass of settings that is compared by identity: two `Conv2D(16, 3)`
+are two layers. It never holds arrays; those live with the model (`layer.weights` asks for
+them there).
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from layerscope.core.errors import SettingError
+from layerscope.core.lowering import Builder, Value
+from layerscope.core.reach import Reads
+from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType, WeightType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+else:
+    Array = Any
+
+Outputs = tuple[tuple[Array, ...], dict[str, Array]]
+"""What `define` returns: the output arrays, and updated state by weight name."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """How the one-line text spells a layer: its names, and which settings bare words fill in order."""
+
+    names: tuple[str, ...]
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """What another framework calls the layer, and where its settings differ."""
+
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One layer with input and output types: documentation, test and golden data at once."""
+
+    layer: Layer
+    inputs: tuple[TensorType, ...]
+    outputs: tuple[TensorType, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer(ABC):
+    """Base of all layers. A *described* layer answers `out`, `weight_types`, `macs`, `reach` and
+    `examples`; an *executable* one also `define` and `lower`.
+    """
+
+    words: ClassVar[Words | None] = None
+    spellings: ClassVar[Mapping[str, Spelling]] = {}
+    law: ClassVar[str] = ""
+    """The shape law in one line."""
+    executable: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = False
+    """Each output element depends on the input element at its own index only."""
+
+    @property
+    def linear(self) -> bool:
+        """f(a·x + (1-a)·y) = a·f(x) + (1-a)·f(y): linear up to a constant, at inference."""
+        return False
+
+    @property
+    def injective(self) -> bool:
+        """Different inputs have different outputs, whatever the weights."""
+        return False
+
+    name: str | None = field(default=None, kw_only=True)
+
+    @property
+    def kind(self) -> str:
+        """The layer's type under Keras's name."""
+        return type(self).__name__
+
+    @abstractmethod
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        """Types of the outputs; ShapeError when the inputs do not fit."""
+
+    def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
+        """Name → shape, initializer, trainable or not, in Keras's order."""
+        return {}
+
+    def macs(self, *types: TensorType) -> Size | None:
+        """Multiply-accumulates, or None when unknown."""
+        return 0
+
+    @abstractmethod
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        """For each input, how its axes are read by output number `output`; None: not at all."""
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        """The layer in slow, plain NumPy. `random` holds uniform numbers in [0, 1) of the input's shape."""
+        raise NotImplementedError(f"{self.kind} is described only")
+
+    def lower(
+        self, program: Builder, *values: Value, training: bool = False, **weights: Value
+    ) -> tuple[Value, ...]:
+        """The layer as primitives of the engine."""
+        raise NotImplementedError(f"{self.kind} is described only")
+
+    @classmethod
+    @abstractmethod
+    def examples(cls) -> Sequence[Example]:
+        """Settings with types in and out; the first one illustrates the documentation."""
+
+    # --- what Keras users expect of a layer object; the arrays live with the models ---
+
+    def __call__(self, *inputs: Any, training: bool = False) -> Any:
+        """On symbolic tensors: extend the graph. On arrays: compute at once."""
+        flat = tuple(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else inputs
+        graph = import_module("layerscope.core.graph")
+        if flat and all(isinstance(value, graph.Symbolic) for value in flat):
+            return graph.connect(self, flat)
+        return self._arrays().call(self, flat, training=training)
+
+    @staticmethod
+    def _arrays() -> Any:
+        return import_module("layerscope.models.eager")  # the one declared exception: see architecture
+
+    @property
+    def weights(self) -> list[Any]:
+        """The layer's variables (trainable first, in Keras's order); empty before it is built."""
+        return self._arrays().variables(self)
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the weights' arrays."""
+        return [variable.numpy() for variable in self.weights]
+
+    def set_weights(self, arrays: Sequence[Array]) -> None:
+        """Replace the weights' arrays by arrays of the same shapes."""
+        self._arrays().assign(self, arrays)
+
+    def count_params(self) -> int:
+        """Number of weights' elements; SettingError before the layer is built."""
+        return self._arrays().count(self)
+
+
+def settings(layer: Layer) -> dict[str, Any]:
+    """All settings of a layer by name, in their order, without its name."""
+    return {f.name: getattr(layer, f.name) for f in fields(layer) if f.init and f.name != "name"}
+
+
+def changed_settings(layer: Layer) -> dict[str, Any]:
+    """The settings that differ from their defaults."""
+    fresh = {f.name: f for f in fields(layer)}
+    changed: dict[str, Any] = {}
+    for key, value in settings(layer).items():
+        default = fresh[key].default
+        if default is MISSING or normal(default) != normal(value):
+            changed[key] = value
+    return changed
+
+
+def normal(value: Any) -> Any:
+    """A setting in comparable form: lists as tuples, (2, 2) as 2, numbers of one kind."""
+    if isinstance(value, list | tuple):
+        parts: tuple[Any, ...] = tuple(normal(part) for part in value)  # pyright: ignore
+        return parts[0] if len(parts) > 1 and len(set(parts)) == 1 and isinstance(parts[0], int) else parts
+    return value
+
+
+def describe_settings(layer: Layer) -> str:
+    """The layer as a Python call with the settings that differ from their defaults."""
+    words = [f"{key}={_compact(value)!r}" for key, value in changed_settings(layer).items()]
+    return f"{layer.kind}({', '.join(words)})"
+
+
+def _compact(value: Any) -> Any:
+    return normal(value)
+
+
+def snake_case(kind: str) -> str:
+    """Keras's automatic name for a kind: MaxPooling2D → max_pooling2d."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def refuse_channels_first(layer: Layer, data_format: str | None) -> None:
+    """Our layers are channels last, as Keras's default; say so instead of computing something else."""
+    if data_format not in (None, "channels_last"):
+        raise SettingError(
+            f"{layer.kind}: data_format={data_format!r} is not supported; "
+            "layers here are channels last: (batch, height, width, channels)"
+        )

@@ -1,0 +1,219 @@
+"""A network as data: nodes in topological order, and a table of parameters.
+
+`Symbolic` tensors are how a user builds one: `Input(...)` makes the first, calling a layer
+on it makes the next and checks that the sizes fit.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from layerscope.core.contract import Layer, snake_case
+from layerscope.core.errors import GraphError, ShapeError
+from layerscope.core.types import TensorType, show
+
+Edge = tuple[int, int]
+"""(index of a node, number of its output)."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row of the parameter table."""
+
+    id: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    trainable: bool = True
+
+    @property
+    def size(self) -> int:
+        total = 1
+        for n in self.shape:
+            total *= n
+        return total
+
+
+@dataclass(frozen=True)
+class Node:
+    """One use of a layer: where its inputs come from, and the ids of its weights by role."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[Edge, ...]
+    weights: dict[str, str]
+    scope: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name with its scope path, as reports print it."""
+        return "/".join((*self.scope, self.name))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in topological order; inputs are the indices of the input nodes, outputs are edges."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[Edge, ...]
+    parameters: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
+    name: str = "model"
+
+    def index(self, name: str) -> int:
+        """The index of the node with this name or label; GraphError when there is none."""
+        for number, node in enumerate(self.nodes):
+            if name in (node.name, node.label):
+                return number
+        raise GraphError(f"no layer is called {name!r}; there are: {', '.join(n.label for n in self.nodes)}")
+
+
+_clock = itertools.count()
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A layer put to symbolic tensors; `when` orders calls by creation."""
+
+    layer: Layer
+    inputs: tuple[Symbolic, ...]
+    types: tuple[TensorType, ...]
+    scope: tuple[str, ...] = ()
+    name: str | None = None
+    weights: dict[str, str] | None = None
+    when: int = field(default_factory=lambda: next(_clock))
+
+
+@dataclass(frozen=True, eq=False)
+class Symbolic:
+    """A tensor without values: output number `number` of a call."""
+
+    call: Call
+    number: int = 0
+
+    @property
+    def type(self) -> TensorType:
+        return self.call.types[self.number]
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """As in Keras: None where the size is open."""
+        return tuple(size if isinstance(size, int) else None for size in self.type.shape)
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype
+
+    def __repr__(self) -> str:
+        return f"<Symbolic {self.type} {self.dtype}, output of {self.call.layer.kind}>"
+
+    def __bool__(self) -> bool:
+        raise GraphError(
+            "a symbolic tensor has no value; give the layer an array, or build a Model and predict"
+        )
+
+    def __array__(self, *_: object, **__: object) -> object:
+        raise GraphError("a symbolic tensor has no values; use layers on it (Reshape, Flatten, Add, ...)")
+
+
+def connect(layer: Layer, inputs: Sequence[Symbolic]) -> Symbolic | tuple[Symbolic, ...]:
+    """Put `layer` to symbolic tensors; ShapeError, naming the layer, where the sizes do not fit."""
+    source = tuple(inputs)
+    try:
+        types = layer.out(*(value.type for value in source))
+    except ShapeError as error:
+        raise error.at(f"{layer.name} ({layer.kind})" if layer.name else layer.kind) from None
+    return tensors(Call(layer, source, types))
+
+
+def tensors(call: Call) -> Symbolic | tuple[Symbolic, ...]:
+    """The outputs of a call: one tensor, or a tuple of several."""
+    outputs = tuple(Symbolic(call, number) for number in range(len(call.types)))
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _reached(outputs: Iterable[Symbolic], stop: set[int]) -> list[Call]:
+    seen: dict[int, Call] = {}
+    stack = [value.call for value in outputs]
+    while stack:
+        call = stack.pop()
+        if id(call) not in seen:
+            seen[id(call)] = call
+            if id(call) not in stop:
+                stack += [value.call for value in call.inputs]
+    return sorted(seen.values(), key=lambda call: call.when)
+
+
+def trace_calls(inputs: Sequence[Symbolic], outputs: Sequence[Symbolic], name: str = "model") -> Graph:
+    """The graph between symbolic inputs and outputs, with unique names for its nodes."""
+    start = {id(value.call) for value in inputs}
+    if len(start) != len(inputs):
+        raise GraphError("the same Input is given twice")
+    calls = _reached(outputs, start)
+    loose = [c for c in calls if not c.inputs and id(c) not in start]
+    if loose:
+        names = ", ".join(_title(c) for c in loose)
+        raise GraphError(f"the outputs also depend on {names}, which is not among the inputs")
+    found = {id(c) for c in calls}
+    unused = [_title(v.call) for v in inputs if id(v.call) not in found]
+    if unused:
+        raise GraphError(f"no output depends on the input {', '.join(unused)}: it is not connected")
+    place = {id(call): number for number, call in enumerate(calls)}
+    parameters: dict[str, Parameter] = {}
+    return Graph(
+        tuple(_nodes(calls, start, place, parameters)),
+        tuple(place[id(v.call)] for v in inputs),
+        tuple((place[id(v.call)], v.number) for v in outputs),
+        parameters,
+        name,
+    )
+
+
+def _title(call: Call) -> str:
+    return repr(call.name or call.layer.name or call.layer.kind)
+
+
+def _nodes(
+    calls: Sequence[Call], start: set[int], place: dict[int, int], parameters: dict[str, Parameter]
+) -> Iterator[Node]:
+    """Nodes with unique names and weight ids; a layer used twice keeps the ids of its first use."""
+    first: dict[int, Node] = {}
+    chosen = {"/".join((*c.scope, c.name or c.layer.name or "")) for c in calls}
+    taken: set[str] = set()
+    for call in calls:
+        leaf = id(call) in start
+        inputs = () if leaf else tuple((place[id(v.call)], v.number) for v in call.inputs)
+        node = Node(call.name or call.layer.name or "", call.layer, inputs, {}, call.scope)
+        earlier = first.get(id(call.layer))
+        node = _unique(node, earlier, taken, chosen)
+        types = {} if leaf else call.layer.weight_types(*(v.type for v in call.inputs))
+        ids = call.weights or (
+            earlier.weights if earlier else {role: f"{node.label}/{role}" for role in types}
+        )
+        for role, weight in types.items():
+            row = Parameter(ids[role], weight.shape, weight.dtype, weight.trainable)
+            if parameters.setdefault(row.id, row).shape != row.shape:
+                raise ShapeError(
+                    f"its weight {role!r} has the shape {show(parameters[row.id].shape)} from its first use, "
+                    f"and would need {show(row.shape)} here",
+                ).at(f"{node.name} ({node.layer.kind})")
+        node = replace(node, weights=ids)
+        first.setdefault(id(call.layer), node)
+        taken.add(node.label)
+        yield node
+
+
+def _unique(node: Node, earlier: Node | None, taken: set[str], chosen: set[str]) -> Node:
+    if earlier is not None:
+        stem, pattern, number = earlier.name, "{}#{}", 2
+    elif node.name:
+        if node.label in taken:
+            raise GraphError(f"two layers are called {node.label!r}; names within a network are unique")
+        return node
+    else:
+        stem, pattern, number = snake_case(node.layer.kind), "{}_{}", 1
+    candidate = replace(node, name=stem)
+    while candidate.label in taken or candidate.label in chosen:
+        candidate, number = replace(node, name=pattern.format(stem, number)), number + 1
+    return candidate

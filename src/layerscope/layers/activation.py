@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
+from layerscope.core.errors import SettingError
+from layerscope.core.lowering import Builder, Value
+from layerscope.core.reach import Reads, same
+from layerscope.core.types import TensorType
+from layerscope.layers import _activation
+from layerscope.layers._spatial import floating, one_input
+
+
+@dataclass(frozen=True, eq=False)
+class Activation(Layer):
+    """A function put to every number by itself; softmax, to the last axis as a whole.
+
+    relu max(x, 0); leaky_relu x or 0.2·x; elu x or exp(x) - 1; gelu x·Φ(x); sigmoid 1 / (1 + exp(-x));
+    tanh; softplus log(1 + exp(x)); softmax exp(xᵢ) / Σ exp(xⱼ); linear x.
+
+    Shapes: (batch, ...) → (batch, ...).
+    Errors: UnknownNameError for a function that is not among these.
+    Source: Nair & Hinton (2010) for relu; Clevert et al. (2015) for elu; Hendrycks & Gimpel (2016) for gelu.
+    """
+
+    activation: Any
+
+    words = Words(("activation",), ("activation",))
+    law = "(...) → (...)"
+
+    def __post_init__(self) -> None:
+        checked = _activation.checked(self.activation, self.kind)
+        if checked is None:
+            raise SettingError(f"{self.kind}: give one of {', '.join(_activation.NAMES)}")
+        object.__setattr__(self, "activation", checked)
+
+    @property
+    def linear(self) -> bool:
+        return self.activation == "linear"
+
+    @property
+    def injective(self) -> bool:
+        return self.activation in ("linear", "leaky_relu", "elu", "sigmoid", "tanh", "softplus")
+
+    @property
+    def elementwise(self) -> bool:  # type: ignore[override]
+        return self.activation != "softmax"
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x = one_input(types)
+        return (TensorType(x.shape, floating(x)),)
+
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        return (same(types[0].rank, everything=() if self.elementwise else (-1,)),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        return (_activation.define(self.activation, arrays[0]),), {}
+
+    def lower(
+        self, program: Builder, *values: Value, training: bool = False, **weights: Value
+    ) -> tuple[Value, ...]:
+        return (_activation.lower(program, self.activation, values[0]),)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x = TensorType((2, 3, 4, 5))
+        return [Example(cls(name), (x,), (x,)) for name in ("relu", *_activation.NAMES)]
+
+    spellings = {
+        "keras": Spelling("Activation"),
+        "torch": Spelling(
+            "torch.nn.ReLU",
+            "LeakyReLU(0.2), ELU, GELU, Sigmoid, Tanh, Softmax(dim=1), Softplus: one module each",
+        ),
+        "onnx": Spelling("Relu", "LeakyRelu, Elu, Gelu, Sigmoid, Tanh, Softmax, Softplus: one operator each"),
+    }

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
+from layerscope.core.lowering import Builder, Value
+from layerscope.core.types import TensorType
+from layerscope.layers._pooling import GlobalPooling
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalMaxPooling2D(GlobalPooling):
+    """The largest value of each channel over all positions; the first of equal ones receives the gradient.
+
+    Shapes: (batch, height, width, C) → (batch, C), or (batch, 1, 1, C) with keepdims.
+    Errors: ShapeError when the input has not four axes.
+    Source: Lin, Chen & Yan, "Network in network" (2013).
+    """
+
+    rank = 2
+    words = Words(("gmp", "global_max_pooling2d", "globalmaxpool"))
+    law = "(height, width, C) → (C)"
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        return (arrays[0].max(axis=(1, 2), keepdims=self.keepdims),), {}
+
+    def lower(
+        self, program: Builder, *values: Value, training: bool = False, **weights: Value
+    ) -> tuple[Value, ...]:
+        return (program.reduce("max", values[0], self.axes, keep=self.keepdims),)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x = (TensorType((2, 7, 5, 3)),)
+        return [
+            Example(cls(), x, (TensorType((2, 3)),)),
+            Example(cls(keepdims=True), x, (TensorType((2, 1, 1, 3)),)),
+        ]
+
+    spellings = {
+        "keras": Spelling("GlobalMaxPooling2D"),
+        "torch": Spelling("torch.nn.AdaptiveMaxPool2d", "channels first; output_size=1, then flatten"),
+        "onnx": Spelling("GlobalMaxPool", "channels first; keeps the axes"),
+    }

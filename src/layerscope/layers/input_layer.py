@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core import sizes
+from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.errors import SettingError
+from layerscope.core.graph import Call, Symbolic
+from layerscope.core.reach import Reads
+from layerscope.core.sizes import Size
+from layerscope.core.types import BATCH, BYTES, TensorType
+
+OPEN = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
+
+
+@dataclass(frozen=True, eq=False)
+class InputLayer(Layer):
+    """Where data enters the network: the shape of one example, without the batch.
+
+    A size that is None becomes a named one (batch, height, width, ...).
+
+    Shapes: none → (batch, *shape).
+    Errors: SizeError when a size is not at least 1.
+    """
+
+    shape: Any = ()
+    batch_size: Any = None
+    dtype: str = "float32"
+    plane: Any = None
+
+    law = "(batch, *shape)"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.shape, int | str) or not isinstance(self.shape, Sequence):
+            raise SettingError(f"{self.kind}: shape must be a sequence of sizes, not {self.shape!r}")
+        rank = len(self.shape) + 1  # pyright: ignore[reportUnknownArgumentType]
+        stems = OPEN.get(rank, ()) + ("channels",)
+        names = stems if len(stems) == rank - 1 else tuple(f"size_{n}" for n in range(1, rank))
+        prefix = f"{self.name}_" if self.name else ""
+        parts: Sequence[Any] = self.shape  # pyright: ignore[reportUnknownVariableType]
+        shape = tuple(_size(part, prefix + n) for part, n in zip(parts, names, strict=True))
+        object.__setattr__(self, "shape", shape)
+        if self.batch_size is not None:
+            object.__setattr__(self, "batch_size", _size(self.batch_size, BATCH))
+        if self.dtype not in BYTES:
+            raise SettingError(f"{self.kind}: unknown dtype {self.dtype!r}; known: {', '.join(BYTES)}")
+        if self.plane is not None:
+            object.__setattr__(self, "plane", tuple(_size(part, "plane") for part in self.plane))
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        batch = sizes.named(BATCH) if self.batch_size is None else self.batch_size
+        return (TensorType((batch, *self.shape), self.dtype, self.plane),)
+
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        return ()
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        return [
+            Example(cls((28, 28, 1), batch_size=2), (), (TensorType((2, 28, 28, 1)),)),
+            Example(cls((4, 2)), (), (TensorType((sizes.named(BATCH), 4, 2)),)),
+        ]
+
+    spellings = {
+        "keras": Spelling("InputLayer", "made by Input(shape)"),
+        "torch": Spelling("", "no such module: the argument of forward"),
+        "onnx": Spelling("", "no such operator: an input of the graph"),
+    }
+
+
+def _size(part: Any, name: str) -> Size:
+    if part is None:
+        return sizes.named(name)
+    if isinstance(part, sizes.Expression):
+        return part
+    if isinstance(part, str):
+        return sizes.from_json(part)
+    return sizes.checked(part, f"a size of {name}")
+
+
+def Input(  # noqa: N802 - Keras's name
+    shape: Sequence[int | str | None] | None = None,
+    batch_size: int | None = None,
+    dtype: str | None = None,
+    *,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+) -> Symbolic:
+    """A symbolic tensor of the shape (batch, *shape), from which layers build a graph.
+
+    Shapes: `shape` is one example's, without the batch; None leaves a size open.
+    Errors: SizeError when a size is not at least 1; SettingError when both shapes or none are given.
+    Source: Keras 3, `keras.Input`.
+    """
+    if (shape is None) == (batch_shape is None):
+        raise SettingError("Input: give either shape (without the batch) or batch_shape (with it)")
+    if batch_shape is not None:
+        batch_size, *rest = batch_shape
+        shape = rest
+    assert shape is not None
+    layer = InputLayer(tuple(shape), batch_size, dtype or "float32", name=name)
+    return Symbolic(Call(layer, (), layer.out()))

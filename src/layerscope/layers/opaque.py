@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.errors import SettingError
+from layerscope.core.reach import EVERYTHING, Reads
+from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType, WeightType
+
+
+@dataclass(frozen=True, eq=False)
+class Opaque(Layer):
+    """A layer that nobody described: the shapes that its source states, and nothing else.
+
+    Its MACs are unknown, so every total that contains it says "at least"; it is assumed to read
+    everything.
+
+    Shapes: as `outputs` states.
+    """
+
+    type_name: str
+    outputs: Any
+    parameters: Any = None
+
+    executable = False
+    law = "as its source states"
+
+    def __post_init__(self) -> None:
+        types = [t if isinstance(t, TensorType) else TensorType.from_json(t) for t in self.outputs]
+        if not types:
+            raise SettingError("Opaque: outputs must list at least one type")
+        object.__setattr__(self, "outputs", tuple(types))
+        weights = {role: tuple(shape) for role, shape in (self.parameters or {}).items()}
+        object.__setattr__(self, "parameters", weights)
+
+    @property
+    def kind(self) -> str:
+        return str(self.type_name)
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return self.outputs
+
+    def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
+        return {role: WeightType(shape) for role, shape in self.parameters.items()}
+
+    def macs(self, *types: TensorType) -> Size | None:
+        return None
+
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        return tuple((EVERYTHING,) * type.rank for type in types)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        out = TensorType((2, 8))
+        return [Example(cls("Mystery", (out,)), (TensorType((2, 5)),), (out,))]
+
+    spellings = {"keras": Spelling(""), "torch": Spelling(""), "onnx": Spelling("")}

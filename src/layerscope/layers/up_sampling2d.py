@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, refuse_channels_first
+from layerscope.core.errors import SettingError
+from layerscope.core.lowering import Builder, Value
+from layerscope.core.reach import Interpolate, Reads, Relation, Spread, Window
+from layerscope.core.types import TensorType
+from layerscope.layers._upsampling import Upsampling
+
+
+@dataclass(frozen=True, eq=False)
+class UpSampling2D(Upsampling):
+    """Enlarges an image by repeating each value, or by linear interpolation.
+
+    nearest: out[i, j] = in[floor(i / s), floor(j / s)].
+    bilinear: half-pixel centres: position (i + 1/2) / s - 1/2 between its two neighbours, edges repeated.
+
+    Shapes: (batch, height, width, C) → (batch, s·height, s·width, C).
+    Errors: SettingError for another interpolation.
+    Source: Odena, Dumoulin & Olah, "Deconvolution and checkerboard artifacts", Distill (2016).
+    """
+
+    data_format: str | None = None
+    interpolation: str = "nearest"
+
+    rank = 2
+    words = Words(("upsample", "up_sampling2d", "upsampling2d", "up"), ("size", "interpolation"))
+    law = "n·s"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_channels_first(self, self.data_format)
+        if self.interpolation not in ("nearest", "bilinear"):
+            raise SettingError(
+                f"{self.kind}: interpolation must be 'nearest' or 'bilinear', not {self.interpolation!r}"
+            )
+
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        def along(axis: int, factor: int) -> Relation:
+            return (
+                Spread(axis, factor, factor) if self.interpolation == "nearest" else Interpolate(axis, factor)
+            )
+
+        middle = (along(axis, factor) for axis, factor in enumerate(self.size, 1))
+        return ((Window(0), *middle, Window(self.rank + 1)),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        height, width = (n * f for n, f in zip(x.shape[1:-1], self.size, strict=True))
+        out = np.empty((x.shape[0], height, width, x.shape[-1]), x.dtype)
+
+        def neighbours(o: int, axis: int) -> list[tuple[int, float]]:
+            factor, last = self.size[axis], x.shape[axis + 1] - 1
+            if self.interpolation == "nearest":
+                return [(o // factor, 1.0)]
+            place = (o + 0.5) / factor - 0.5
+            below = int(np.floor(place))
+            return [(min(max(below + t, 0), last), abs(1 - t - (place - below))) for t in (0, 1)]
+
+        for i in range(height):
+            for j in range(width):
+                out[:, i, j, :] = sum(
+                    (p * q) * x[:, a, b, :] for a, p in neighbours(i, 0) for b, q in neighbours(j, 1)
+                )
+        return (out,), {}
+
+    def lower(
+        self, program: Builder, *values: Value, training: bool = False, **weights: Value
+    ) -> tuple[Value, ...]:
+        if self.interpolation == "nearest":
+            return (program.repeat(values[0], self.size),)
+        return (program.resize_linear(values[0], self.size),)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x = (TensorType((2, 3, 4, 2)),)
+        return [
+            Example(cls(), (TensorType((2, 7, 7, 4)),), (TensorType((2, 14, 14, 4)),)),
+            Example(cls((3, 2)), x, (TensorType((2, 9, 8, 2)),)),
+            Example(cls(2, interpolation="bilinear"), x, (TensorType((2, 6, 8, 2)),)),
+            Example(cls((1, 3), interpolation="bilinear"), x, (TensorType((2, 3, 12, 2)),)),
+        ]
+
+    spellings = {
+        "keras": Spelling("UpSampling2D"),
+        "torch": Spelling("torch.nn.Upsample", "channels first; mode='bilinear', align_corners=False"),
+        "onnx": Spelling(
+            "Resize", "channels first; nearest: asymmetric, floor; linear: half_pixel coordinates"
+        ),
+    }
