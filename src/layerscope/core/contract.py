@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from layerscope.core.errors import SettingError
+from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size
@@ -67,6 +67,8 @@ class Layer(ABC):
     law: ClassVar[str] = ""
     """The shape law in one line."""
     executable: ClassVar[bool] = True
+    integer_inputs: ClassVar[tuple[int, ...]] = ()
+    """Numbers of the inputs that are switches, which stay integers."""
     elementwise: ClassVar[bool] = False
     """Each output element depends on the input element at its own index only."""
 
@@ -109,9 +111,7 @@ class Layer(ABC):
         """The layer in slow, plain NumPy. `random` holds uniform numbers in [0, 1) of the input's shape."""
         raise NotImplementedError(f"{self.kind} is described only")
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         """The layer as primitives of the engine."""
         raise NotImplementedError(f"{self.kind} is described only")
 
@@ -158,12 +158,20 @@ def settings(layer: Layer) -> dict[str, Any]:
 
 
 def changed_settings(layer: Layer) -> dict[str, Any]:
-    """The settings that differ from their defaults."""
-    fresh = {f.name: f for f in fields(layer)}
+    """The settings without which the layer would be another one."""
+    told = settings(layer)
+    required = {f.name for f in fields(layer) if f.default is MISSING}
     changed: dict[str, Any] = {}
-    for key, value in settings(layer).items():
-        default = fresh[key].default
-        if default is MISSING or normal(default) != normal(value):
+    for key, value in told.items():
+        if key in required:
+            changed[key] = value
+            continue
+        others = {k: v for k, v in told.items() if k != key}
+        try:
+            same = normal(getattr(type(layer)(**others), key)) == normal(value)
+        except LayerscopeError:
+            same = False
+        if not same:
             changed[key] = value
     return changed
 

@@ -109,9 +109,7 @@ class Symbolic:
         return f"<Symbolic {self.type} {self.dtype}, output of {self.call.layer.kind}>"
 
     def __bool__(self) -> bool:
-        raise GraphError(
-            "a symbolic tensor has no value; give the layer an array, or build a Model and predict"
-        )
+        raise GraphError("a symbolic tensor has no value; give the layer an array, or build a Model and predict")
 
     def __array__(self, *_: object, **__: object) -> object:
         raise GraphError("a symbolic tensor has no values; use layers on it (Reshape, Flatten, Add, ...)")
@@ -188,9 +186,7 @@ def _nodes(
         earlier = first.get(id(call.layer))
         node = _unique(node, earlier, taken, chosen)
         types = {} if leaf else call.layer.weight_types(*(v.type for v in call.inputs))
-        ids = call.weights or (
-            earlier.weights if earlier else {role: f"{node.label}/{role}" for role in types}
-        )
+        ids = call.weights or (earlier.weights if earlier else {role: f"{node.label}/{role}" for role in types})
         for role, weight in types.items():
             row = Parameter(ids[role], weight.shape, weight.dtype, weight.trainable)
             if parameters.setdefault(row.id, row).shape != row.shape:

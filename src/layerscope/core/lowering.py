@@ -55,9 +55,7 @@ class Builder(Protocol):
         """(…, n) and (n, m) → (…, m)."""
         ...
 
-    def pool_max(
-        self, x: Value, window: Sequence[int], strides: Sequence[int], pads: Pads
-    ) -> tuple[Value, Value]:
+    def pool_max(self, x: Value, window: Sequence[int], strides: Sequence[int], pads: Pads) -> tuple[Value, Value]:
         """Largest value of each window, padded with -inf, and its switch (first wins a tie)."""
         ...
 

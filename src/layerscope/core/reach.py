@@ -31,9 +31,7 @@ class Indices:
                 merged.append((low, high))
         while len(merged) > MOST_INTERVALS:
             # Bounded cost: close every second gap. The hull stays exact, `holes` stays true.
-            merged = [
-                (merged[i][0], merged[min(i + 1, len(merged) - 1)][1]) for i in range(0, len(merged), 2)
-            ]
+            merged = [(merged[i][0], merged[min(i + 1, len(merged) - 1)][1]) for i in range(0, len(merged), 2)]
         return Indices(tuple(merged))
 
     def __bool__(self) -> bool:
@@ -120,9 +118,7 @@ class Window(Relation):
                 found += [(first + dilation * t, last + dilation * t) for t in range(self.size)]
             else:
                 found += [
-                    (o * stride - before + dilation * t,) * 2
-                    for o in range(low, high + 1)
-                    for t in range(self.size)
+                    (o * stride - before + dilation * t,) * 2 for o in range(low, high + 1) for t in range(self.size)
                 ]
         return Indices.of(*found)
 

@@ -141,9 +141,6 @@ def _fetch(file: File, servers: Sequence[str], folder: Path, report: Callable[[i
 def _attempt(url: str, part: Path, file: File, report: Callable[[int], None]) -> None:
     """Complete the part from one server; it is gone if its checksum is wrong."""
     had = _length(part)
-    if had > file.size:
-        part.unlink()
-        had = 0
     if had < file.size:
         _receive(url, part, had, file.size, report)
     if _length(part) < file.size:

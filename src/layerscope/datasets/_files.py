@@ -60,9 +60,7 @@ def _pair(images: Path, labels: Path) -> Pair:
     if len(x) != len(y):
         raise DataError(f"{images} holds {len(x):,} images but {labels} holds {len(y):,} labels.")
     if (top := int(y.max())) >= CLASSES:
-        raise DataError(
-            f"{labels}: label {top} at position {int(y.argmax())}; labels run from 0 to {CLASSES - 1}."
-        )
+        raise DataError(f"{labels}: label {top} at position {int(y.argmax())}; labels run from 0 to {CLASSES - 1}.")
     return x, y
 
 

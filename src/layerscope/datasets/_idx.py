@@ -39,9 +39,7 @@ def content(path: Path) -> bytes:
         return gzip.decompress(raw)
     except EOFError:
         size = path.stat().st_size
-        raise DataError(
-            f"{path}: cut off, for its gzip data go on after its {size:,} bytes. Get it again."
-        ) from None
+        raise DataError(f"{path}: cut off, for its gzip data go on after its {size:,} bytes. Get it again.") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged gzip data ({error}). Get it again.") from None
     except OSError as error:
@@ -74,8 +72,7 @@ def read(path: Path, inner: tuple[int, ...] = ()) -> NDArray[np.uint8]:
     expected = start + math.prod(shape)
     if len(data) != expected:
         raise DataError(
-            f"{path}: its header announces {_times(shape)} elements, so {expected:,} bytes, "
-            f"but it has {len(data):,}."
+            f"{path}: its header announces {_times(shape)} elements, so {expected:,} bytes, but it has {len(data):,}."
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()
 

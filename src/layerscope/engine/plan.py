@@ -68,8 +68,7 @@ class Job:
         program = Program()
         types = propagate.input_types(self.graph)
         seeds: dict[int, tuple[lowering.Value, ...]] = {
-            node: (program.input(("data", number), types[node][0]),)
-            for number, node in enumerate(self.graph.inputs)
+            node: (program.input(("data", number), types[node][0]),) for number, node in enumerate(self.graph.inputs)
         }
         table = self.graph.parameters
 
@@ -81,7 +80,9 @@ class Job:
                 )
             weights = {
                 role: program.input(
-                    ("weight", id), TensorType(table[id].shape, table[id].dtype), training and table[id].trainable
+                    ("weight", id),
+                    TensorType(table[id].shape, table[id].dtype),
+                    training and table[id].trainable,
                 )
                 for role, id in node.weights.items()
             }

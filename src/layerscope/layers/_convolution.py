@@ -49,9 +49,7 @@ class _Settings(Layer):
         put("activation", _activation.checked(extra.activation, self.kind))
         refuse_channels_first(self, extra.data_format)
         if self.filters % extra.groups:
-            raise SettingError(
-                f"{self.kind}: filters ({self.filters}) must be a multiple of groups ({extra.groups})"
-            )
+            raise SettingError(f"{self.kind}: filters ({self.filters}) must be a multiple of groups ({extra.groups})")
 
     def _groups_fit(self, type: TensorType, groups: int) -> int:
         count = channels(type)
@@ -103,9 +101,7 @@ class Convolution(_Settings):
         middle = (
             Window(axis, s, k, p.pads[0], d)
             for axis, (s, k, d, p) in enumerate(
-                zip(
-                    self.strides, self.kernel_size, self.dilation_rate, self.placements(types[0]), strict=True
-                ),
+                zip(self.strides, self.kernel_size, self.dilation_rate, self.placements(types[0]), strict=True),
                 1,
             )
         )
@@ -124,8 +120,7 @@ class Convolution(_Settings):
         for position in itertools.product(*(range(n) for n in out.shape[1:-1])):
             for tap in itertools.product(*(range(k) for k in self.kernel_size)):
                 source = tuple(
-                    o * s + d * t
-                    for o, s, d, t in zip(position, self.strides, self.dilation_rate, tap, strict=True)
+                    o * s + d * t for o, s, d, t in zip(position, self.strides, self.dilation_rate, tap, strict=True)
                 )
                 for g in range(self.groups):
                     ins, outs = slice(g * each_in, (g + 1) * each_in), slice(g * each_out, (g + 1) * each_out)
@@ -135,9 +130,7 @@ class Convolution(_Settings):
             out = out + weights["bias"]
         return (_activation.define(self.activation, out),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
         pads = tuple(p.pads for p in self.placements(x.type))
         y = program.conv(x, weights["kernel"], self.strides, pads, self.dilation_rate, self.groups)
@@ -214,9 +207,7 @@ class TransposedConvolution(_Settings):
         middle = (
             Spread(axis, s, k, p.pads[0], d)
             for axis, (s, k, d, p) in enumerate(
-                zip(
-                    self.strides, self.kernel_size, self.dilation_rate, self.placements(types[0]), strict=True
-                ),
+                zip(self.strides, self.kernel_size, self.dilation_rate, self.placements(types[0]), strict=True),
                 1,
             )
         )
@@ -235,9 +226,7 @@ class TransposedConvolution(_Settings):
             for tap in itertools.product(*(range(k) for k in self.kernel_size)):
                 target = tuple(
                     i * s + d * t - p.pads[0]
-                    for i, s, d, t, p in zip(
-                        position, self.strides, self.dilation_rate, tap, found, strict=True
-                    )
+                    for i, s, d, t, p in zip(position, self.strides, self.dilation_rate, tap, found, strict=True)
                 )
                 if any(not 0 <= place < n for place, n in zip(target, out.shape[1:-1], strict=True)):
                     continue
@@ -249,9 +238,7 @@ class TransposedConvolution(_Settings):
             out = out + weights["bias"]
         return (_activation.define(self.activation, out),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
         found = self.placements(x.type)
         pads = tuple(p.pads for p in found)

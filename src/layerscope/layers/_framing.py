@@ -15,9 +15,7 @@ def frame(value: Any, what: str) -> tuple[tuple[int, int], tuple[int, int]]:
         if len(parts) == 2:
             first, second = (_ends(part, what) for part in parts)
             return first, second
-        raise SettingError(
-            f"{what} must be n, (rows, columns) or ((top, bottom), (left, right)), not {value!r}"
-        )
+        raise SettingError(f"{what} must be n, (rows, columns) or ((top, bottom), (left, right)), not {value!r}")
     return _ends(value, what), _ends(value, what)
 
 

@@ -56,9 +56,7 @@ class Pooling(Layer):
         for position in itertools.product(*(range(int(p.out)) for p in found)):  # type: ignore[arg-type]
             ranges = [
                 range(max(o * s - p.pads[0], 0), min(o * s - p.pads[0] + k, n))
-                for o, s, k, p, n in zip(
-                    position, self.strides, self.pool_size, found, x.shape[1:-1], strict=True
-                )
+                for o, s, k, p, n in zip(position, self.strides, self.pool_size, found, x.shape[1:-1], strict=True)
             ]
             yield position, tuple(itertools.product(*ranges))
 

@@ -60,9 +60,7 @@ class Activation(Layer):
     ) -> Outputs:
         return (_activation.define(self.activation, arrays[0]),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (_activation.lower(program, self.activation, values[0]),)
 
     @classmethod

@@ -39,8 +39,7 @@ class Add(Layer):
 
         def one(type: TensorType) -> Reads:
             return tuple(
-                EVERYTHING if n == 1 and out.shape[axis] != 1 else Window(axis)
-                for axis, n in enumerate(type.shape)
+                EVERYTHING if n == 1 and out.shape[axis] != 1 else Window(axis) for axis, n in enumerate(type.shape)
             )
 
         return tuple(one(type) for type in types)
@@ -50,9 +49,7 @@ class Add(Layer):
     ) -> Outputs:
         return (sum(arrays[1:], arrays[0]),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (reduce(lambda left, right: program.map("add", left, right), values),)
 
     @classmethod

@@ -40,9 +40,7 @@ class AveragePooling2D(Pooling):
             out[:, i, j, :] = np.stack([x[:, a, b, :] for a, b in window]).mean(axis=0)
         return (out,), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
         pads = tuple(p.pads for p in self.placements(x.type))
         return (program.pool_mean(x, self.pool_size, self.strides, pads),)

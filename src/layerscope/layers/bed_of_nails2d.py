@@ -43,9 +43,7 @@ class BedOfNails2D(Upsampling):
                 out[:, i * s, j * t, :] = x[:, i, j, :]
         return (out,), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (program.nails(values[0], self.size),)
 
     @classmethod
@@ -56,9 +54,7 @@ class BedOfNails2D(Upsampling):
         ]
 
     spellings = {
-        "keras": Spelling(
-            "", "no such layer; DepthwiseConv2DTranspose of a 1×1 kernel of one would be the same"
-        ),
+        "keras": Spelling("", "no such layer; DepthwiseConv2DTranspose of a 1×1 kernel of one would be the same"),
         "torch": Spelling(
             "",
             "no such layer; conv_transpose2d, groups=C, with a 1×1 kernel of one, stride s, output_padding s-1",

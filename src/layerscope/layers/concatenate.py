@@ -65,7 +65,7 @@ class Concatenate(Layer):
         for type in types:
             plain: list[Window] = [Window(a) for a in range(type.rank)]
             if isinstance(offset, int):
-                plain[axis] = replace(plain[axis], before=-offset)
+                plain[axis] = replace(plain[axis], before=offset)
                 found.append(tuple(plain))
             else:
                 found.append((*plain[:axis], EVERYTHING, *plain[axis + 1 :]))
@@ -79,9 +79,7 @@ class Concatenate(Layer):
 
         return (np.concatenate(arrays, axis=self.axis),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (program.concatenate(values, self._axis([value.type for value in values])),)
 
     @classmethod

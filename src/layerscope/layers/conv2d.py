@@ -40,9 +40,7 @@ class Conv2D(Convolution):
         ]
 
     spellings = {
-        "keras": Spelling(
-            "Conv2D", "refuses strides > 1 together with dilation_rate > 1; here both are allowed"
-        ),
+        "keras": Spelling("Conv2D", "refuses strides > 1 together with dilation_rate > 1; here both are allowed"),
         "torch": Spelling(
             "torch.nn.Conv2d",
             "channels first; weight (filters, C/groups, kh, kw); padding='same' only for stride 1",

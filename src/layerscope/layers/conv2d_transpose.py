@@ -39,12 +39,8 @@ class Conv2DTranspose(TransposedConvolution):
             case(cls(16, 3, strides=2, padding="same", activation="relu"), (2, 14, 14, 8), (2, 28, 28, 16)),
             case(cls(2, 3), (2, 4, 5, 3), (2, 6, 7, 2)),
             case(cls(3, (2, 3), strides=(3, 2)), (1, 3, 4, 2), (1, 9, 9, 3)),
-            case(
-                cls(4, 3, strides=2, padding="same", output_padding=1, groups=2), (1, 4, 3, 4), (1, 8, 6, 4)
-            ),
-            case(
-                cls(2, (4, 3), strides=2, output_padding=(1, 0), use_bias=False), (2, 3, 2, 3), (2, 9, 5, 2)
-            ),
+            case(cls(4, 3, strides=2, padding="same", output_padding=1, groups=2), (1, 4, 3, 4), (1, 8, 6, 4)),
+            case(cls(2, (4, 3), strides=2, output_padding=(1, 0), use_bias=False), (2, 3, 2, 3), (2, 9, 5, 2)),
             case(cls(2, 3, dilation_rate=2, padding="same"), (1, 6, 5, 2), (1, 6, 5, 2)),
         ]
 

@@ -54,9 +54,7 @@ class Cropping2D(Layer):
         (x,), ((top, bottom), (left, right)) = arrays, self.cropping
         return (x[:, top : x.shape[1] - bottom, left : x.shape[2] - right, :],), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (program.pad(values[0], tuple((-a, -b) for a, b in self.cropping)),)
 
     @classmethod

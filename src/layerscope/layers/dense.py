@@ -67,9 +67,7 @@ class Dense(Layer):
         y = (arrays[0][..., :, None] * weights["kernel"]).sum(axis=-2)
         return (_activation.define(self.activation, y + weights["bias"] if self.use_bias else y),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         y = program.matmul(values[0], weights["kernel"])
         if self.use_bias:
             y = program.map("add", y, weights["bias"])

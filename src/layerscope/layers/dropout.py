@@ -35,9 +35,7 @@ class Dropout(Layer):
         if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate < 1:  # pyright: ignore
             raise SettingError(f"{self.kind}: rate must be at least 0 and below 1, not {self.rate!r}")
         if self.noise_shape is not None:
-            raise SettingError(
-                f"{self.kind}: noise_shape is not supported; every number is dropped by itself"
-            )
+            raise SettingError(f"{self.kind}: noise_shape is not supported; every number is dropped by itself")
 
     @property
     def linear(self) -> bool:
@@ -61,9 +59,7 @@ class Dropout(Layer):
         assert random is not None, "dropout in training needs random numbers"
         return (np.where(random >= self.rate, x / (1 - self.rate), 0).astype(x.dtype),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
         if not training or self.rate == 0:
             return (x,)

@@ -51,9 +51,7 @@ class Flatten(Layer):
 
         return (np.stack([example.ravel() for example in arrays[0]]),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (program.reshape(values[0], self.out(values[0].type)[0].shape),)
 
     @classmethod

@@ -31,9 +31,7 @@ class GlobalAveragePooling2D(GlobalPooling):
     ) -> Outputs:
         return (arrays[0].mean(axis=(1, 2), keepdims=self.keepdims),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (program.reduce("mean", values[0], self.axes, keep=self.keepdims),)
 
     @classmethod

@@ -27,9 +27,7 @@ class GlobalMaxPooling2D(GlobalPooling):
     ) -> Outputs:
         return (arrays[0].max(axis=(1, 2), keepdims=self.keepdims),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (program.reduce("max", values[0], self.axes, keep=self.keepdims),)
 
     @classmethod

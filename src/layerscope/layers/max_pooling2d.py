@@ -50,9 +50,7 @@ class MaxPooling2D(Pooling):
             switches[:, i, j, :] = np.array([a * width + b for a, b in window])[winner]
         return ((values, switches) if self.return_switches else (values,)), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
         pads = tuple(p.pads for p in self.placements(x.type))
         pooled, switches = program.pool_max(x, self.pool_size, self.strides, pads)

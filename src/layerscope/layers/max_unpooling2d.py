@@ -33,6 +33,7 @@ class MaxUnpooling2D(Layer):
     padding: str = "valid"
     output_size: Any = None
 
+    integer_inputs = (1,)
     words = Words(("unpool", "max_unpooling2d", "maxunpool", "maxunpool2d"), ("pool_size", "strides"))
     law = "the plane of the switches;  without it (n - 1)·s + k (valid), n·s (same)"
 
@@ -106,9 +107,7 @@ class MaxUnpooling2D(Layer):
                         out[n, switches[n, i, j, c], c] = x[n, i, j, c]
         return (out.reshape(x.shape[0], height, width, x.shape[-1]),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         x, switches = values
         return (program.unpool(x, switches, self.plane(x.type, switches.type)),)
 
@@ -127,8 +126,6 @@ class MaxUnpooling2D(Layer):
 
     spellings = {
         "keras": Spelling("", "no such layer"),
-        "torch": Spelling(
-            "torch.nn.MaxUnpool2d", "channels first; colliding values: which stays is not defined"
-        ),
+        "torch": Spelling("torch.nn.MaxUnpool2d", "channels first; colliding values: which stays is not defined"),
         "onnx": Spelling("MaxUnpool", "channels first; switches count over the whole tensor"),
     }

@@ -78,9 +78,7 @@ class Reshape(Layer):
         (x,) = arrays
         return (np.stack([example.ravel().reshape(self.target_shape) for example in x]),), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (program.reshape(values[0], self.out(values[0].type)[0].shape),)
 
     @classmethod

@@ -40,9 +40,7 @@ class UpSampling2D(Upsampling):
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         def along(axis: int, factor: int) -> Relation:
-            return (
-                Spread(axis, factor, factor) if self.interpolation == "nearest" else Interpolate(axis, factor)
-            )
+            return Spread(axis, factor, factor) if self.interpolation == "nearest" else Interpolate(axis, factor)
 
         middle = (along(axis, factor) for axis, factor in enumerate(self.size, 1))
         return ((Window(0), *middle, Window(self.rank + 1)),)
@@ -71,9 +69,7 @@ class UpSampling2D(Upsampling):
                 )
         return (out,), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         if self.interpolation == "nearest":
             return (program.repeat(values[0], self.size),)
         return (program.resize_linear(values[0], self.size),)
@@ -91,7 +87,5 @@ class UpSampling2D(Upsampling):
     spellings = {
         "keras": Spelling("UpSampling2D"),
         "torch": Spelling("torch.nn.Upsample", "channels first; mode='bilinear', align_corners=False"),
-        "onnx": Spelling(
-            "Resize", "channels first; nearest: asymmetric, floor; linear: half_pixel coordinates"
-        ),
+        "onnx": Spelling("Resize", "channels first; nearest: asymmetric, floor; linear: half_pixel coordinates"),
     }

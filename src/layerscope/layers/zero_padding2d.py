@@ -53,15 +53,11 @@ class ZeroPadding2D(Layer):
         import numpy as np
 
         (x,), ((top, bottom), (left, right)) = arrays, self.padding
-        out = np.zeros(
-            (x.shape[0], top + x.shape[1] + bottom, left + x.shape[2] + right, x.shape[3]), x.dtype
-        )
+        out = np.zeros((x.shape[0], top + x.shape[1] + bottom, left + x.shape[2] + right, x.shape[3]), x.dtype)
         out[:, top : top + x.shape[1], left : left + x.shape[2], :] = x
         return (out,), {}
 
-    def lower(
-        self, program: Builder, *values: Value, training: bool = False, **weights: Value
-    ) -> tuple[Value, ...]:
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         return (program.pad(values[0], self.padding),)
 
     @classmethod

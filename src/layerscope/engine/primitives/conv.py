@@ -82,9 +82,7 @@ class Geometry:
             )
 
 
-def _overlap(
-    sizes: Sequence[int], pads: Sequence[tuple[int, int]]
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def _overlap(sizes: Sequence[int], pads: Sequence[tuple[int, int]]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     put = tuple(slice(max(a, 0), n + a + min(b, 0)) for n, (a, b) in zip(sizes, pads, strict=True))
     take = tuple(slice(max(-a, 0), n + min(b, 0)) for n, (a, b) in zip(sizes, pads, strict=True))
     return put, take

@@ -91,9 +91,7 @@ FUNCTIONS: dict[str, Function] = {
     "add": Function(np.add, (_same, _same)),
     "sub": Function(np.subtract, (_same, _call("neg", "g"))),
     "mul": Function(np.multiply, (_call("mul", "g", "y"), _call("mul", "g", "x"))),
-    "div": Function(
-        np.divide, (_call("div", "g", "y"), _chain(("mul", "g", "r"), ("div", "t", "y"), ("neg", "t")))
-    ),
+    "div": Function(np.divide, (_call("div", "g", "y"), _chain(("mul", "g", "r"), ("div", "t", "y"), ("neg", "t")))),
     "neg": Function(np.negative, (_call("neg", "g"),)),
     "scale": Function(lambda x, factor: x * x.dtype.type(factor), (_call("scale", "g", factor="@factor"),)),
     "shift": Function(lambda x, offset: x + x.dtype.type(offset), (_same,)),
@@ -111,6 +109,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "clip_grad": Function(lambda g, x, low, high: np.where((x >= low) & (x <= high), g, 0)),
     "constant": Function(lambda x: x),
+    "above": Function(lambda x, bound: (x > bound).astype(x.dtype)),
     "at_least": Function(lambda x, bound: (x >= bound).astype(x.dtype)),
     "equal": Function(lambda x, y: (x == y).astype(x.dtype)),
     "one_hot": Function(lambda x, depth: (x.astype(np.int64) == np.arange(int(depth))).astype(x.dtype)),

@@ -179,9 +179,7 @@ class PoolMeanAdjoint(Primitive):
 def counts(w: Windows, sizes: Sequence[int], out: Sequence[int], dtype: np.dtype[np.generic]) -> Array:
     """Real cells of each window, shaped (*out, 1)."""
     total = np.ones((1,) * len(out), dtype)
-    for axis, (n, m, k, s, (begin, _)) in enumerate(
-        zip(sizes, out, w.window, w.strides, w.pads, strict=True)
-    ):
+    for axis, (n, m, k, s, (begin, _)) in enumerate(zip(sizes, out, w.window, w.strides, w.pads, strict=True)):
         start = np.arange(m) * s - begin
         real = np.minimum(start + k, n) - np.maximum(start, 0)
         total = total * real.reshape(tuple(-1 if a == axis else 1 for a in range(len(out))))

@@ -1,0 +1,123 @@
+"""The journey of the data: every layer with its shapes, weights, cost, receptive field and ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from layerscope.analyses import receptive_field
+from layerscope.analyses.cost import Cost, cost, per_example
+from layerscope.analyses.receptive_field import Fields
+from layerscope.core import propagate, sizes
+from layerscope.core.graph import Graph, Node
+from layerscope.core.sizes import Size
+from layerscope.core.types import BATCH, TensorType
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A receptive field along one axis: the range of its size over positions; exact, or a bound."""
+
+    min: int
+    max: int
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer of the journey. `fields` has, for each network input it depends on, one entry per
+    axis: an Extent, or None for everything."""
+
+    name: str
+    kind: str
+    outputs: tuple[TensorType, ...]
+    weights: dict[str, tuple[int, ...]]
+    parameters: int
+    shared: bool
+    macs: Size | None
+    fields: dict[int, tuple[Extent | None, ...]]
+    ratio: Fraction | None
+    notes: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Journey:
+    """All steps in order, totals, and what had to be assumed of open sizes."""
+
+    name: str
+    batch: int | None
+    inputs: tuple[str, ...]
+    steps: tuple[Step, ...]
+    cost: Cost
+    assumptions: tuple[str, ...] = field(default=())
+
+
+def journey(graph: Graph, batch: int | None = None) -> Journey:
+    """Follow the data through a graph without computing anything.
+
+    Units: as in `cost` and `receptive_field`; ratio is output elements over input elements.
+    Errors: ShapeError where a batch size does not fit.
+    """
+    assumptions: list[str] = []
+    with sizes.collecting(assumptions):
+        types = propagate.types(graph, batch)
+        costs = cost(graph, types)
+        fields = receptive_field.fields(graph, types)
+    fed = propagate.fed_types(graph, types)
+    steps = tuple(
+        Step(
+            name=node.label,
+            kind=node.layer.kind,
+            outputs=types[number],
+            weights={role: graph.parameters[id].shape for role, id in node.weights.items()},
+            parameters=row.parameters,
+            shared=row.shared,
+            macs=row.macs,
+            fields=_extents(fields[number][0]),
+            ratio=_ratio(fed[number], types[number]),
+            notes=tuple(_notes(node, fed[number])),
+            scope=node.scope,
+        )
+        for number, (node, row) in enumerate(zip(graph.nodes, costs.layers, strict=True))
+    )
+    names = tuple(graph.nodes[number].label for number in graph.inputs)
+    return Journey(graph.name, batch, names, steps, costs, tuple(assumptions))
+
+
+def _extents(fields: Fields) -> dict[int, tuple[Extent | None, ...]]:
+    found: dict[int, list[Extent | None]] = {}
+    for (source, _), seen in sorted(fields.items()):
+        low, high = seen.extents
+        extent = None if seen.everything else Extent(low, high, seen.bound is None)
+        found.setdefault(source, []).append(extent)
+    for row in found.values():
+        if any(e and e.min == 0 and e.exact for e in row):  # a position that sees nothing sees no axis
+            row[:] = [e and Extent(0, e.max, e.exact) for e in row]
+    return {source: tuple(row) for source, row in found.items()}
+
+
+def _ratio(fed: Sequence[TensorType], made: Sequence[TensorType]) -> Fraction | None:
+    if not fed:
+        return None
+    total: Size = sum((per_example(t.elements) for t in fed[1:]), per_example(fed[0].elements))
+    out = per_example(made[0].elements)
+    return Fraction(out, total) if isinstance(out, int) and isinstance(total, int) and total else None
+
+
+def _notes(node: Node, fed: Sequence[TensorType]) -> list[str]:
+    if node.layer.kind == "Dense" and fed[0].rank > 2:
+        shape = fed[0].shape[1:]
+        flat = sizes.product(shape)
+        listed = ", ".join(map(str, shape))
+        return [
+            f"acts on the last axis of ({listed}), at each position by itself; "
+            f"Flatten before it would give it all {flat} numbers"
+        ]
+    return []
+
+
+def batch_is_open(types: Sequence[TensorType]) -> bool:
+    """Whether a type still has the open batch size."""
+    return any(BATCH in sizes.names(size) for type in types for size in type.shape)

@@ -1,0 +1,129 @@
+"""Arrays that people hand to fit, evaluate and predict: brought into order, or refused with advice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.core import sizes
+from layerscope.core.errors import DataError, ShapeError
+from layerscope.core.graph import Graph
+from layerscope.core.types import TensorType, show
+from layerscope.losses import Loss, fits, mismatch
+
+Array = NDArray[Any]
+ROWS = 4096
+"""Examples looked at together when all numbers are checked."""
+
+
+def listed(data: Any, names: Sequence[str], what: str) -> list[Any]:
+    """One array for each name, from an array, a list of arrays, or a dictionary by name."""
+    if isinstance(data, Mapping):
+        missing = [name for name in names if name not in data]
+        if missing:
+            raise DataError(f"{what}: nothing is given for {', '.join(missing)}; given are {', '.join(data)}")
+        return [data[name] for name in names]
+    if len(names) == 1 and not (isinstance(data, list | tuple) and len(data) == 1 and np.ndim(data[0]) > 0):
+        return [data]
+    if isinstance(data, list | tuple) and len(data) == len(names):
+        return list(data)
+    given = f"{len(data)} were" if isinstance(data, list | tuple) else "one was"
+    raise DataError(f"{what}: {len(names)} arrays are needed ({', '.join(names)}), but {given} given")
+
+
+def numbers(value: Any, what: str) -> Array:
+    """An array of numbers with a batch axis; DataError otherwise."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{what}: not an array of numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{what} must hold numbers, but is an array of {array.dtype}")
+    if array.ndim == 0 or not len(array):
+        raise DataError(f"{what} holds no examples: its shape is {show(array.shape)}")
+    return array
+
+
+def finite(array: Array, what: str) -> None:
+    """DataError naming the first example with a NaN or infinity."""
+    if array.dtype.kind != "f":
+        return
+    for start in range(0, len(array), ROWS):
+        good = np.isfinite(array[start : start + ROWS])
+        if not good.all():
+            bad = ~good.reshape(len(good), -1).all(axis=1)
+            first = start + int(bad.argmax())
+            kind = "NaN" if np.isnan(array[first]).any() else "infinity"
+            raise DataError(
+                f"{what} contains {kind}: first in example {first}. Remove such examples, or replace the "
+                f"values (numpy.nan_to_num), before training."
+            )
+
+
+def inputs(data: Any, graph: Graph, types: Sequence[TensorType], what: str = "x") -> list[Array]:
+    """The arrays for the graph's inputs, each with fitting sizes."""
+    names = [graph.nodes[number].label for number in graph.inputs]
+    arrays: list[Array] = []
+    for name, value, type in zip(names, listed(data, names, what), types, strict=True):
+        array = numbers(value, what)
+        title = what if len(names) == 1 else f"{what}[{name!r}]"
+        if not _same(array.shape[1:], type.shape[1:]):
+            raise ShapeError(
+                f"{title} has the shape {show(array.shape[1:])} per example, but the model's input {name} is "
+                f"{show(type.shape[1:])}.{_advice(array.shape, type)}"
+            )
+        arrays.append(array)
+    if len({len(array) for array in arrays}) > 1:
+        raise DataError(f"{what}: the inputs have different numbers of examples: {[len(a) for a in arrays]}")
+    return arrays
+
+
+def _same(have: Sequence[int], want: Sequence[object]) -> bool:
+    return len(have) == len(want) and all(not isinstance(w, int) or h == w for h, w in zip(have, want, strict=True))
+
+
+def _advice(shape: Sequence[int], type: TensorType) -> str:
+    want = type.shape[1:]
+    if _same((*shape[1:], 1), want):
+        return " Add the channel axis: x[..., None]."
+    if _same(shape, want):
+        return " It looks like one example without a batch; use x[None]."
+    have = math.prod(shape[1:])
+    if all(isinstance(w, int) for w in want) and have == sizes.product(want):
+        return f" The numbers are as many: x.reshape(-1, {', '.join(map(str, want))}) fits."
+    return ""
+
+
+def targets(data: Any, graph: Graph, losses: Sequence[Loss], outputs: Sequence[TensorType]) -> list[Array]:
+    """The arrays for the losses, shaped as these want them, with values in their domain."""
+    names = [graph.nodes[number].label for number, _ in graph.outputs]
+    arrays: list[Array] = []
+    for value, loss, output in zip(listed(data, names, "y"), losses, outputs, strict=True):
+        array = numbers(value, "y")
+        expected = loss.target_type(output)
+        if not fits(array.shape, expected):
+            raise mismatch(loss, array.shape, output, flatten_advice(graph))
+        array = array.reshape(len(array), *array.shape[1 : expected.rank], *(1,) * (expected.rank - array.ndim))
+        loss.check(array, output)
+        arrays.append(array)
+    return arrays
+
+
+def flatten_advice(graph: Graph) -> str:
+    """Names the Dense layers that act at each position because no Flatten stands before them."""
+    from layerscope.core import propagate
+
+    types = propagate.types(graph)
+    for number, node in enumerate(graph.nodes):
+        if node.layer.kind == "Dense" and types[number][0].rank > 2:
+            before = types[node.inputs[0][0]][node.inputs[0][1]]
+            flat = sizes.product(before.shape[1:])
+            return (
+                f" {node.label} (Dense) acts on the last axis only, so it keeps the other axes of its input "
+                f"{show(before.shape[1:])}. Put Flatten before it: it then takes all {flat} numbers."
+            )
+    return ""

@@ -1,0 +1,129 @@
+"""Layers called on arrays: built at the first call, computed at once, in slices of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.core import sizes
+from layerscope.core.contract import Layer
+from layerscope.core.errors import DataError, ShapeError, TrainingError
+from layerscope.core.types import BATCH, TensorType
+from layerscope.engine.primitives.base import Frame
+from layerscope.engine.program import Program
+from layerscope.engine.reference import run
+from layerscope.models import variables as store
+from layerscope.models.variables import Variable
+from layerscope.utils import generator
+
+Array = NDArray[Any]
+SLICE_BYTES = 128 << 20
+"""About how many bytes of inputs and outputs are computed at a time."""
+
+_programs: WeakKeyDictionary[Layer, dict[tuple[Any, ...], Program]] = WeakKeyDictionary()
+
+
+def variables(layer: Layer) -> list[Variable]:
+    """The layer's variables, trainable first."""
+    found = store.of(layer).values()
+    return sorted(found, key=lambda variable: not variable.trainable)
+
+
+def assign(layer: Layer, arrays: Sequence[Array]) -> None:
+    """Replace the arrays of the layer's variables."""
+    store.assign_all(variables(layer), arrays, layer.name or layer.kind)
+
+
+def count(layer: Layer) -> int:
+    """Number of elements of the layer's weights."""
+    return store.count(layer)
+
+
+def call(layer: Layer, inputs: Sequence[Any], training: bool = False) -> Array | tuple[Array, ...]:
+    """What the layer makes of arrays whose first axis is the batch.
+
+    Numbers become float32 (switches stay integers). Large batches are computed slice by slice, so
+    memory grows with the result and not with the intermediate steps.
+    Errors: ShapeError, naming the layer, where the arrays do not fit.
+    """
+    title = f"{layer.name} ({layer.kind})" if layer.name else layer.kind
+    arrays = [_array(value, title) for value in inputs]
+    if not layer.executable:
+        raise TrainingError(f"{title} is described only: it can be traced, but not computed")
+    batch = {len(array) for array in arrays if array.ndim}
+    if len(batch) != 1 or 0 in batch:
+        raise ShapeError(
+            f"inputs need a first axis, the batch, of one size above 0: {[a.shape for a in arrays]}", title
+        )
+    types = [
+        TensorType((sizes.named(BATCH), *a.shape[1:]), "int32" if n in layer.integer_inputs else "float32")
+        for n, a in enumerate(arrays)
+    ]
+    try:
+        outputs = layer.out(*types)
+        weights = store.build(layer, *types)
+    except ShapeError as error:
+        raise error.at(title) from None
+    program = _program(layer, types, weights, training)
+    made = _sliced(program, types, outputs, arrays, weights, batch.pop())
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def _array(value: Any, title: str) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{title}: needs numbers, but got an array of {array.dtype}")
+    return array
+
+
+def _program(layer: Layer, types: Sequence[TensorType], weights: dict[str, Variable], training: bool) -> Program:
+    known = _programs.setdefault(layer, {})
+    key = (training, *(type.shape[1:] for type in types))
+    if key not in known:
+        program = Program()
+        values = [program.input(("data", number), type) for number, type in enumerate(types)]
+        wired = {role: program.input(("weight", role), TensorType(v.shape)) for role, v in weights.items()}
+        for number, value in enumerate(layer.lower(program, *values, training=training, **wired)):
+            program.output(("output", number), value)
+        known[key] = program.pruned()
+    return known[key]
+
+
+def _sliced(
+    program: Program,
+    types: Sequence[TensorType],
+    outputs: Sequence[TensorType],
+    arrays: Sequence[Array],
+    weights: dict[str, Variable],
+    batch: int,
+) -> list[Array]:
+    each = sum(4 * int(sizes.bind(t.elements, {BATCH: 1})) for t in (*types, *outputs))  # type: ignore[arg-type]
+    step = max(1, SLICE_BYTES // max(each, 1))
+    seed = int(generator().integers(2**31)) if _draws(program) else 0
+    fixed = {("weight", role): np.asarray(variable.array, np.float32) for role, variable in weights.items()}
+    results: list[Array] = []
+    for number, start in enumerate(range(0, batch, step)):
+        part = slice(start, min(start + step, batch))
+        feeds = {
+            ("data", n): np.ascontiguousarray(array[part], np.int32 if type.dtype == "int32" else np.float32)
+            for n, (array, type) in enumerate(zip(arrays, types, strict=True))
+        }
+        made = run(program, feeds | fixed, Frame(part.stop - part.start, np.dtype(np.float32), seed, number))
+        parts = [made["output", n] for n in range(len(outputs))]
+        if step >= batch:
+            return [np.ascontiguousarray(part) for part in parts]
+        if not results:
+            results = [np.empty((batch, *p.shape[1:]), p.dtype) for p in parts]
+        for result, p in zip(results, parts, strict=True):
+            result[part] = p
+    return results
+
+
+def _draws(program: Program) -> bool:
+    from layerscope.engine.primitives.random import Random
+
+    return any(isinstance(step.primitive, Random) for step in program.instructions)

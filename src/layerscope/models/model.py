@@ -1,0 +1,317 @@
+"""Model: a graph with weights, that can be compiled, fitted, asked and saved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from layerscope import losses as loss_module
+from layerscope import metrics as metric_module
+from layerscope import optimizers
+from layerscope.callbacks import Callback, History
+from layerscope.core import propagate
+from layerscope.core.contract import Layer
+from layerscope.core.errors import DataError, GraphError, SettingError, ShapeError, TrainingError
+from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
+from layerscope.core.sizes import checked
+from layerscope.core.types import TensorType
+from layerscope.engine.plan import Job
+from layerscope.engine.reference import ReferenceEngine, State
+from layerscope.models import data, training
+from layerscope.models import variables as store
+from layerscope.models.data import Array
+from layerscope.models.variables import Variable
+from layerscope.report.summary import summary
+from layerscope.utils import generator, set_random_seed
+
+ENGINES = ("auto", "reference")
+
+
+def _symbols(value: Any, what: str) -> list[Symbolic]:
+    found = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+    for one in found:
+        if not isinstance(one, Symbolic):
+            raise GraphError(
+                f"{what} must be symbolic tensors, made by Input(...) and layers, not {type(one).__name__}"
+            )
+    return list(found)
+
+
+class Model:
+    """A network between symbolic inputs and outputs: Model(inputs, outputs).
+
+    Layers that other models share are shared with their weights. Calling a model on symbolic tensors
+    puts its layers into another network; calling it on arrays computes.
+    Source: Keras 3, `keras.Model`.
+    """
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
+        if inputs is None or outputs is None:
+            raise GraphError("Model needs inputs and outputs: Model(inputs, outputs)")
+        self._single = isinstance(outputs, Symbolic)
+        graph = trace_calls(_symbols(inputs, "inputs"), _symbols(outputs, "outputs"), name or "functional")
+        self._take(graph, single=self._single)
+
+    @classmethod
+    def from_graph(cls, graph: Graph) -> Model:
+        """A model with fresh weights around a graph."""
+        model = cls.__new__(cls)
+        model._take(graph, single=len(graph.outputs) == 1)
+        return model
+
+    def _take(self, graph: Graph, single: bool) -> None:
+        self.graph, self.name, self._single = graph, graph.name, single
+        self._types = propagate.types(graph)
+        self._variables = store.for_graph(graph)
+        self.losses: list[loss_module.Loss] = []
+        self.metrics: dict[str, tuple[int, metric_module.Metric]] = {}
+        self._optimizer: optimizers.Optimizer | None = None
+        self._engine, self._precision = "auto", "float32"
+        self.stop_training = False
+        self.history: History | None = None
+        self._state = State({id: variable.array for id, variable in self._variables.items()})
+        self._job = Job(graph)
+
+    # --- what it consists of ---
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order, each once."""
+        return propagate.layers(self.graph)
+
+    @property
+    def input_types(self) -> list[TensorType]:
+        """Types of the inputs, the batch open."""
+        return [self._types[number][0] for number in self.graph.inputs]
+
+    @property
+    def output_types(self) -> list[TensorType]:
+        """Types of the outputs, the batch open."""
+        return [self._types[node][number] for node, number in self.graph.outputs]
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Shape of the (first) input as in Keras: None where open."""
+        return _open(self.input_types[0])
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of the (first) output as in Keras: None where open."""
+        return _open(self.output_types[0])
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer:
+        """The optimizer that compile chose."""
+        self._need_compiled()
+        assert self._optimizer is not None
+        return self._optimizer
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of this name or index; GraphError names those that exist."""
+        if index is not None:
+            return self.layers[index]
+        return self.graph.nodes[self.graph.index(str(name))].layer
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All variables in the order of the layers, each layer's trainable ones first."""
+        found: list[Variable] = []
+        for node in self.graph.nodes:
+            own = [self._variables[id] for id in node.weights.values()]
+            found += [v for v in sorted(own, key=lambda v: not v.trainable) if not any(v is w for w in found)]
+        return found
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The variables that training changes."""
+        return [variable for variable in self.weights if variable.trainable]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights' arrays, in the order of `weights`."""
+        return [variable.numpy() for variable in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Replace all weights' arrays; DataError, changing nothing, when one does not fit."""
+        store.assign_all(self.weights, weights, f"the model {self.name!r}")
+
+    def count_params(self) -> int:
+        """Number of elements of all weights, shared ones once."""
+        return sum(row.size for row in self.graph.parameters.values())
+
+    def summary(self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Print the table of layers that Keras 3 prints."""
+        (print_fn or print)(summary(self.graph, self.name, line_length or 80))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: {len(self.layers)} layers, {self.count_params():,} parameters>"
+
+    def __call__(self, *inputs: Any, training: bool = False) -> Any:
+        """On symbolic tensors: its layers become part of another network. On arrays: its outputs."""
+        flat = list(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else list(inputs)
+        if flat and all(isinstance(value, Symbolic) for value in flat):
+            return self._inline(flat)
+        return self.predict(flat if len(flat) > 1 else flat[0], verbose=0)
+
+    def _inline(self, given: Sequence[Symbolic]) -> Any:
+        if len(given) != len(self.graph.inputs):
+            raise ShapeError(f"takes {len(self.graph.inputs)} inputs, but got {len(given)}", self.name)
+        for value, type in zip(given, self.input_types, strict=True):
+            if value.type.rank != type.rank:
+                raise ShapeError(f"its input is {type}, but got {value.type}", self.name)
+        seeds = {node: (value,) for node, value in zip(self.graph.inputs, given, strict=True)}
+
+        def rule(node: Any, fed: tuple[Symbolic, ...]) -> tuple[Symbolic, ...]:
+            try:
+                types = node.layer.out(*(value.type for value in fed))
+            except ShapeError as error:
+                raise error.at(f"{self.name}/{node.label} ({node.layer.kind})") from None
+            call = Call(node.layer, fed, types, (self.name, *node.scope), node.name)
+            return tuple(Symbolic(call, number) for number in range(len(types)))
+
+        made = propagate.forward(self.graph, seeds, rule)
+        outputs = [made[node][number] for node, number in self.graph.outputs]
+        return outputs[0] if self._single else outputs
+
+    # --- training ---
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        *,
+        engine: str = "auto",
+        precision: str = "float32",
+    ) -> None:
+        """Choose optimizer, loss and metrics.
+
+        `engine` is "auto" or "reference"; `precision` "float32" or "float64".
+        Errors: UnknownNameError, SettingError; ShapeError when a loss does not fit its output.
+        """
+        if engine not in ENGINES:
+            raise SettingError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+        if precision not in ("float32", "float64"):
+            raise SettingError(f"precision must be 'float32' or 'float64', not {precision!r}")
+        if loss is None:
+            raise SettingError("compile needs a loss, for example loss='binary_crossentropy'")
+        outputs = self.output_types
+        names = [self.graph.nodes[node].label for node, _ in self.graph.outputs]
+        given = data.listed(loss, names, "loss") if isinstance(loss, list | tuple | dict) else [loss] * len(outputs)
+        found = [loss_module.get(one) for one in given]
+        self._check_losses(found, outputs)
+        chosen = optimizers.get(optimizer)
+        measured = [metric_module.get(m, found[0], outputs[0]) for m in metrics or ()]
+        self.losses, self._optimizer = found, chosen
+        self.metrics = {name: (0, metric) for name, metric in measured}
+        self._engine, self._precision = engine, precision
+        self._cast(precision)
+        self._job = Job(
+            self.graph,
+            self.losses,
+            [loss.target_type(output) for loss, output in zip(found, outputs, strict=True)],
+            self.metrics,
+            chosen,
+        )
+        self._state = State({id: variable.array for id, variable in self._variables.items()})
+
+    def _check_losses(self, found: Sequence[loss_module.Loss], outputs: Sequence[TensorType]) -> None:
+        for loss, output in zip(found, outputs, strict=True):
+            if output.rank == 1 and loss.target_type(output).rank == 0:
+                raise ShapeError(f"{loss.name} needs an axis of classes, but the output is {output}")
+            if loss.name.endswith("categorical_crossentropy") and output.shape[-1] == 1:
+                raise ShapeError(
+                    f"{loss.name} compares classes along the last axis, but the output {output} has only one. "
+                    "Use binary_crossentropy with a sigmoid, or as many units as classes with a softmax."
+                )
+
+    def _cast(self, precision: str) -> None:
+        for variable in self._variables.values():
+            if variable.array.dtype != precision:
+                variable.array = variable.array.astype(precision)
+
+    def _need_compiled(self) -> None:
+        if self._optimizer is None:
+            raise TrainingError("compile the model first: model.compile(optimizer='adadelta', loss=...)")
+
+    def engine(self) -> ReferenceEngine:
+        """The engine for this model as compiled."""
+        self._state.weights = {id: variable.array for id, variable in self._variables.items()}
+        return ReferenceEngine(self._job, self._state, self._precision, int(generator().integers(2**31)))
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Sequence[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        *,
+        initial_epoch: int = 0,
+        validation_freq: int = 1,
+        validation_batch_size: int | None = None,
+        seed: int | None = None,
+    ) -> History:
+        """Train; the history of losses and metrics.
+
+        Ctrl-C ends it after the current batch, with the history so far; a second one at once.
+        `seed` makes shuffling and dropout repeatable (`utils.set_random_seed` also the initial weights).
+        Errors: TrainingError before compile; DataError and ShapeError for data that do not fit;
+        NotFiniteError when the loss becomes NaN.
+        """
+        self._need_compiled()
+        if seed is not None:
+            set_random_seed(checked(seed, "seed", 0))
+        asked = training.settings(
+            batch_size, epochs, initial_epoch, shuffle, validation_freq, validation_batch_size, verbose
+        )
+        parts = training.split(self, x, y, validation_split, validation_data)
+        self.history = training.Loop(self, asked, parts, callbacks or ()).run()
+        return self.history
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = 0, return_dict: bool = False
+    ) -> Any:
+        """Loss, or [loss, *metrics], over all examples; with `return_dict` by name."""
+        self._need_compiled()
+        arrays, answers = training.pair(self, x, y)
+        size = 32 if batch_size is None else checked(batch_size, "batch_size")
+        found = self.engine().evaluate(arrays, answers, size, lambda *_: True)
+        if verbose in (1, 2):
+            print("  ".join(f"{name} {value:.4f}" for name, value in found.items()))
+        if return_dict:
+            return found
+        values = list(found.values())
+        return values[0] if len(values) == 1 else values
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+        """The outputs for all examples; a list when the model was given a list of outputs."""
+        arrays = data.inputs(x, self.graph, self.input_types)
+        size = 256 if batch_size is None else checked(batch_size, "batch_size")
+        found = self.engine().predict(arrays, size, lambda *_: True)
+        if not found:
+            raise DataError("x holds no examples")
+        return found[0] if self._single else found
+
+    # --- keeping ---
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write graph, weights and training state into one file without code; `load_model` reads it."""
+        from layerscope.models.saving import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Model:
+        """The model in a file that `save` wrote."""
+        from layerscope.models.saving import load
+
+        return load(path)
+
+
+def _open(type: TensorType) -> tuple[int | None, ...]:
+    return tuple(size if isinstance(size, int) else None for size in type.shape)

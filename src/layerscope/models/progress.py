@@ -1,0 +1,88 @@
+"""Progress of training: a bar with loss and time left in a terminal, one line for each epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+Logs = Mapping[str, float]
+
+
+def numbers(logs: Logs) -> str:
+    """ "loss 0.1389  val_loss 0.1240"."""
+    return "  ".join(
+        f"{name} {value:.4f}" if abs(value) < 1e4 else f"{name} {value:.3e}" for name, value in logs.items()
+    )
+
+
+def seconds(left: float) -> str:
+    """ "12 s", "3 min 05 s", "1 h 02 min"."""
+    whole = round(left)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Progress:
+    """Shows a run. `verbose` is "auto" or 1 (bar where there is a terminal), 2 (lines), 0 (nothing)."""
+
+    def __init__(self, verbose: Any, epochs: int, batches: int, done: int = 0) -> None:
+        self.bar = verbose in ("auto", 1, True) and sys.stdout.isatty() and epochs > done
+        self.lines = verbose not in (0, False)
+        self.epochs, self.batches, self.done = epochs, batches, done
+        self._rich: Any = None
+        self._started = self._epoch_started = time.monotonic()
+        self._logs: Logs = {}
+
+    def __enter__(self) -> Progress:
+        if self.bar:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            self._rich = Bar(
+                TextColumn("{task.fields[title]}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.fields[text]}"),
+                console=Console(highlight=False),
+                transient=True,
+            )
+            self._rich.__enter__()
+            self._task = self._rich.add_task("", total=self.batches, title="", text="")
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._rich is not None:
+            self._rich.__exit__(*error)
+
+    def epoch_begins(self, epoch: int) -> None:
+        self._epoch_started = time.monotonic()
+        self._logs = {}
+        if self._rich is not None:
+            self._rich.reset(self._task, title=f"Epoch {epoch + 1}/{self.epochs}", text="")
+
+    def batch_ends(self, epoch: int, batch: int, logs: Logs) -> None:
+        if self._rich is not None:
+            made = (epoch - self.done) * self.batches + batch + 1
+            whole = (self.epochs - self.done) * self.batches
+            spent = time.monotonic() - self._started
+            text = f"{numbers(logs)}  {seconds(spent / made * (whole - made))} left"
+            self._rich.update(self._task, completed=batch + 1, text=text)
+
+    def epoch_ends(self, epoch: int, logs: Logs) -> None:
+        width = len(str(self.epochs))
+        spent = time.monotonic() - self._epoch_started
+        self.say(f"Epoch {epoch + 1:>{width}}/{self.epochs}  {numbers(logs)}  {spent:.1f} s")
+
+    def say(self, text: str) -> None:
+        """A line that stays, above the bar."""
+        if not self.lines:
+            return
+        if self._rich is not None:
+            self._rich.console.print(text, soft_wrap=True, markup=False)
+        else:
+            print(text, flush=True)

@@ -1,0 +1,144 @@
+"""A model in one file: a zip archive of the graph and state as JSON and the arrays as .npy.
+
+There is no code in it, and no pickle is read. It is written beside its place and then renamed, so an
+interrupted save loses nothing; whatever is read is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from layerscope.core.errors import LayerscopeError, OutputError, SourceError
+from layerscope.core.types import show
+from layerscope.models.model import Model
+from layerscope.sources import json as graph_json
+from layerscope.sources.model import ENTRY, archive_graph
+
+STATE = "state.json"
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Any:
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    OutputError when the folder cannot be written.
+    """
+    target = Path(path)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        with open(aside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def save(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write the model; see `Model.save`."""
+    ids = list(model.graph.parameters)
+    state = model._state
+    slots = sorted(state.slots)
+    about: dict[str, Any] = {
+        "weights": ids,
+        "slots": [list(key) for key in slots],
+        "step": state.step,
+        "single": model._single,
+        "precision": model._precision,
+    }
+    if model._optimizer is not None:
+        about["compiled"] = {
+            "optimizer": model._optimizer.to_json(),
+            "losses": [loss.name for loss in model.losses],
+            "from_logits": [bool(getattr(loss, "from_logits", False)) for loss in model.losses],
+            "metrics": list(model.metrics),
+        }
+    with replacing(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(ENTRY, json.dumps(graph_json.dump(model.graph)))
+        archive.writestr(STATE, json.dumps(about))
+        for number, id in enumerate(ids):
+            archive.writestr(f"weights/{number}.npy", _bytes(model._variables[id].array))
+        for number, key in enumerate(slots):
+            archive.writestr(f"slots/{number}.npy", _bytes(state.slots[key]))
+
+
+def _bytes(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    npy.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model in a file; SourceError says why a file is refused."""
+    name = os.fspath(path)
+    if not os.path.isfile(name):
+        raise SourceError(f"{name}: there is no such file")
+    if not zipfile.is_zipfile(name):
+        raise SourceError(f"{name}: not a model of Layerscope, or cut short: it is no zip archive")
+    try:
+        model = Model.from_graph(graph_json.load(archive_graph(name)))
+        with zipfile.ZipFile(name) as archive:
+            _restore(model, archive, json.loads(archive.read(STATE)))
+    except LayerscopeError as error:
+        text = str(error)
+        raise SourceError(text if text.startswith(name) else f"{name}: {text}") from None
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError) as error:
+        raise SourceError(f"{name}: damaged: {error}") from None
+    return model
+
+
+def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> None:
+    if about["weights"] != list(model.graph.parameters):
+        raise SourceError("damaged: its weights are not those of its graph")
+    precision = str(about["precision"])
+    if precision not in ("float32", "float64"):
+        raise SourceError(f"damaged: unknown precision {precision!r}")
+    model._cast(precision)
+    for number, id in enumerate(about["weights"]):
+        variable = model._variables[id]
+        variable.assign(_array(archive, f"weights/{number}.npy", variable.shape, precision))
+    compiled = about.get("compiled")
+    if compiled is not None:
+        losses = [_loss(n, flag) for n, flag in zip(compiled["losses"], compiled["from_logits"], strict=True)]
+        model.compile(compiled["optimizer"], losses, compiled["metrics"], precision=precision)
+        model._state.step = int(about["step"])
+        for number, (id, slot) in enumerate(about["slots"]):
+            shape = model._variables[id].shape
+            model._state.slots[id, slot] = _array(archive, f"slots/{number}.npy", shape, precision)
+    model._single = bool(about["single"])
+
+
+def _loss(name: str, from_logits: bool) -> Any:
+    from layerscope import losses
+
+    loss = losses.get(name)
+    return type(loss)(from_logits=True) if from_logits else loss  # type: ignore[call-arg]
+
+
+def _array(archive: zipfile.ZipFile, entry: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """One array, after its header was compared: nothing larger than expected is ever read."""
+    with archive.open(entry) as file:
+        version = npy.read_magic(file)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        found, fortran, kind = read(file)
+        if found != shape or fortran or kind != np.dtype(dtype):
+            raise SourceError(f"damaged: {entry} is {kind} {show(found)}, not {dtype} {show(shape)}")
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        content = file.read(size + 1)
+    if len(content) != size:
+        raise SourceError(f"damaged: {entry} has {len(content)} bytes of {size}")
+    return np.frombuffer(content, dtype).reshape(shape).copy()

@@ -1,0 +1,112 @@
+"""Sequential: a chain of layers, built as soon as the input's shape is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from layerscope.core.contract import Layer
+from layerscope.core.errors import GraphError
+from layerscope.core.graph import Call, Symbolic, trace_calls
+from layerscope.layers.input_layer import Input, InputLayer
+from layerscope.models.model import Model
+
+
+class Sequential(Model):
+    """Layers one after another: Sequential([Input((28, 28, 1)), Conv2D(16, 3), ...]).
+
+    Without an Input it is built at the first call on data (fit, predict).
+    Source: Keras 3, `keras.Sequential`.
+    """
+
+    def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None) -> None:
+        self._parts: list[Any] = []
+        self._title = name or "sequential"
+        self._compiled_as: dict[str, Any] | None = None
+        for layer in layers or ():
+            self._append(layer)
+        self._build()
+
+    def add(self, layer: Any) -> None:
+        """Append a layer, an Input or a model."""
+        self._append(layer)
+        self._build()
+
+    def pop(self) -> Any:
+        """Remove the last layer."""
+        if not self._parts:
+            raise GraphError("there is no layer to remove")
+        gone = self._parts.pop()
+        self.__dict__.pop("graph", None)
+        self._build()
+        return gone
+
+    def _append(self, layer: Any) -> None:
+        if not isinstance(layer, Layer | Model | Symbolic):
+            raise GraphError(f"Sequential takes layers, an Input or models, not {type(layer).__name__}")
+        if isinstance(layer, Symbolic | InputLayer) and self._parts:
+            raise GraphError("Input stands first in a Sequential")
+        self._parts.append(layer)
+
+    def _build(self, shape: Sequence[int] | None = None) -> None:
+        if not self._parts:
+            return
+        first, rest = self._parts[0], self._parts[1:]
+        if isinstance(first, InputLayer):
+            first = Symbolic(Call(first, (), first.out()))
+        if isinstance(first, Model) and not isinstance(first, Sequential):
+            shape = shape or [n for n in first.input_shape[1:] if n]
+        if not isinstance(first, Symbolic):
+            if shape is None:
+                return
+            first, rest = Input(tuple(shape)), self._parts
+        if not rest:
+            return
+        tensor: Any = first
+        for layer in rest:
+            tensor = layer(tensor)
+        self._take(trace_calls([first], [tensor], self._title), single=True)
+        if self._compiled_as is not None:
+            super().compile(**self._compiled_as)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("graph", "_types", "_variables", "_single", "_state", "_job", "losses", "_optimizer"):
+            raise GraphError(
+                "this Sequential is not built yet: start it with Input(shape), or call fit or predict on data"
+            )
+        raise AttributeError(name)
+
+    def compile(self, *args: Any, **settings: Any) -> None:
+        """As Model.compile; before the model is built, kept until then."""
+        names = ("optimizer", "loss", "metrics")
+        asked = dict(zip(names, args, strict=False)) | settings
+        if "graph" in self.__dict__:
+            super().compile(**asked)
+        self._compiled_as = asked
+
+    def _ready(self, x: Any) -> None:
+        if "graph" not in self.__dict__:
+            shape = getattr(x, "shape", None)
+            if shape is not None and len(shape) > 1:
+                self._build(shape[1:])
+
+    def fit(self, x: Any = None, *args: Any, **settings: Any) -> Any:
+        """As Model.fit, building the model first where need be."""
+        self._ready(x)
+        return super().fit(x, *args, **settings)
+
+    def evaluate(self, x: Any = None, *args: Any, **settings: Any) -> Any:
+        """As Model.evaluate, building the model first where need be."""
+        self._ready(x)
+        return super().evaluate(x, *args, **settings)
+
+    def predict(self, x: Any, *args: Any, **settings: Any) -> Any:
+        """As Model.predict, building the model first where need be."""
+        self._ready(x)
+        return super().predict(x, *args, **settings)
+
+    def __call__(self, *inputs: Any, training: bool = False) -> Any:
+        """As Model's call, building the model first where need be."""
+        if len(inputs) == 1:
+            self._ready(inputs[0])
+        return super().__call__(*inputs, training=training)

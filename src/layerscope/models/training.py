@@ -1,0 +1,193 @@
+"""fit, evaluate and predict: epochs, batches, callbacks, interruption. The arithmetic is the engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerscope.callbacks import Callback, History
+from layerscope.core.errors import DataError, NotFiniteError, SettingError
+from layerscope.core.sizes import checked
+from layerscope.engine.reference import NotFinite
+from layerscope.models import data
+from layerscope.models.data import Array
+from layerscope.models.interrupt import Interrupt
+from layerscope.models.progress import Progress
+from layerscope.utils import generator
+
+if TYPE_CHECKING:
+    from layerscope.models.model import Model
+
+
+@dataclass
+class Settings:
+    """What fit was asked to do, checked."""
+
+    batch_size: int
+    epochs: int
+    initial_epoch: int
+    shuffle: bool
+    validation_freq: int
+    validation_batch_size: int
+    verbose: Any
+
+
+def settings(
+    batch_size: int | None,
+    epochs: int,
+    initial_epoch: int,
+    shuffle: bool,
+    validation_freq: int,
+    validation_batch_size: int | None,
+    verbose: Any,
+) -> Settings:
+    """Check fit's numbers; SizeError or SettingError."""
+    if verbose not in ("auto", 0, 1, 2):
+        raise SettingError(f"verbose must be 'auto', 0, 1 or 2, not {verbose!r}")
+    size = 32 if batch_size is None else checked(batch_size, "batch_size")
+    test_size = size if validation_batch_size is None else checked(validation_batch_size, "validation_batch_size")
+    return Settings(
+        size,
+        checked(epochs, "epochs"),
+        checked(initial_epoch, "initial_epoch", 0),
+        bool(shuffle),
+        checked(validation_freq, "validation_freq"),
+        test_size,
+        verbose,
+    )
+
+
+@dataclass
+class Split:
+    """Arrays to train on, and to validate on."""
+
+    x: list[Array]
+    y: list[Array]
+    validation: tuple[list[Array], list[Array]] | None
+
+
+def split(model: Model, x: Any, y: Any, validation_split: float, validation_data: Any) -> Split:
+    """Check all data, and set the last part of it apart when asked to, as Keras does."""
+    arrays, answers = pair(model, x, y)
+    if validation_data is not None:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise DataError("validation_data must be a pair (x, y)")
+        return Split(arrays, answers, pair(model, *validation_data, what="validation_data"))
+    if isinstance(validation_split, bool) or not 0 <= validation_split < 1:
+        raise SettingError(f"validation_split must be at least 0 and below 1, not {validation_split!r}")
+    if not validation_split:
+        return Split(arrays, answers, None)
+    cut = int(len(arrays[0]) * (1 - validation_split))
+    if not 0 < cut < len(arrays[0]):
+        raise DataError(f"validation_split={validation_split} of {len(arrays[0])} examples leaves one part empty")
+    held = [a[cut:] for a in arrays], [a[cut:] for a in answers]
+    return Split([a[:cut] for a in arrays], [a[:cut] for a in answers], held)
+
+
+def pair(model: Model, x: Any, y: Any, what: str = "x") -> tuple[list[Array], list[Array]]:
+    """Inputs and targets, checked against the model, its losses, and each other."""
+    arrays = data.inputs(x, model.graph, model.input_types, what)
+    if y is None:
+        raise DataError("y is missing: give the targets (for an autoencoder, x itself)")
+    answers = data.targets(y, model.graph, model.losses, model.output_types)
+    for array in answers:
+        if len(array) != len(arrays[0]):
+            raise DataError(f"{what} has {len(arrays[0])} examples, but y has {len(array)}")
+    for array in arrays:
+        data.finite(array, what)
+    for number, array in enumerate(answers):
+        if not any(array is other for other in arrays):
+            data.finite(array, "y" if len(answers) == 1 else f"y[{number}]")
+    return arrays, answers
+
+
+class Loop:
+    """One run of fit."""
+
+    def __init__(self, model: Model, asked: Settings, parts: Split, callbacks: Sequence[Callback]) -> None:
+        self.model, self.asked, self.parts = model, asked, parts
+        self.history = History()
+        self.callbacks = [self.history, *callbacks]
+        self.engine = model.engine()
+        self.random = generator()
+        self.batches = -(-len(parts.x[0]) // asked.batch_size)
+
+    def tell(self, hook: str, *values: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*values)
+
+    def run(self) -> History:
+        asked, model = self.asked, self.model
+        model.stop_training = False
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.set_params({"epochs": asked.epochs, "steps": self.batches, "verbose": asked.verbose})
+        logs: Mapping[str, float] = {}
+        progress = Progress(asked.verbose, asked.epochs, self.batches, asked.initial_epoch)
+        with Interrupt() as interrupt, progress:
+            self.tell("on_train_begin", {})
+            try:
+                for epoch in range(asked.initial_epoch, asked.epochs):
+                    logs = self._epoch(epoch, progress, interrupt)
+                    if model.stop_training or interrupt.asked:
+                        break
+            finally:
+                self.tell("on_train_end", dict(logs))
+        self.history.interrupted = interrupt.asked
+        return self.history
+
+    def _epoch(self, epoch: int, progress: Progress, interrupt: Interrupt) -> Mapping[str, float]:
+        asked, model = self.asked, self.model
+        count = len(self.parts.x[0])
+        order = self.random.permutation(count) if asked.shuffle else np.arange(count)
+        progress.epoch_begins(epoch)
+        self.tell("on_epoch_begin", epoch, {})
+        self.tell("on_train_batch_begin", 0, {})
+        seen = 0
+
+        def on_batch(batch: int, logs: Mapping[str, float]) -> bool:
+            nonlocal seen
+            seen = batch + 1
+            progress.batch_ends(epoch, batch, logs)
+            self.tell("on_train_batch_end", batch, dict(logs))
+            going = not (interrupt.asked or model.stop_training)
+            if going and seen < self.batches:
+                self.tell("on_train_batch_begin", seen, {})
+            return going
+
+        try:
+            logs = self.engine.train_epoch(self.parts.x, self.parts.y, order, asked.batch_size, on_batch)
+        except NotFinite as error:
+            raise self._not_finite(error, epoch) from None
+        if interrupt.asked and seen < self.batches:
+            progress.say(
+                f"Stopped by Ctrl-C in epoch {epoch + 1} of {asked.epochs}, after batch {seen} of {self.batches}. "
+                "The weights are those of that batch; the history holds the epochs before."
+            )
+            return logs
+        if self.parts.validation and (epoch + 1) % asked.validation_freq == 0:
+            self.tell("on_test_begin", {})
+            found = self.engine.evaluate(*self.parts.validation, asked.validation_batch_size, lambda *_: True)
+            logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
+            self.tell("on_test_end", dict(found))
+        progress.epoch_ends(epoch, logs)
+        self.tell("on_epoch_end", epoch, dict(logs))
+        if interrupt.asked:
+            progress.say(f"Stopped by Ctrl-C after epoch {epoch + 1} of {asked.epochs}.")
+        return logs
+
+    def _not_finite(self, error: NotFinite, epoch: int) -> NotFiniteError:
+        rate = self.model.optimizer.learning_rate
+        largest = max((float(np.abs(a[:1024]).max()) for a in self.parts.x), default=0.0)
+        advice = [f"a smaller learning rate (it is {rate:g}; try {rate / 10:g})"]
+        if largest > 10:
+            advice.append(f"smaller inputs (they reach {largest:g}; divide them to lie within 0 to 1)")
+        return NotFiniteError(
+            f"the loss became {error.loss} in epoch {epoch + 1}, batch {error.batch + 1} of {self.batches}. "
+            f"The weights are those before that batch. Try {' and '.join(advice)}.",
+            epoch + 1,
+            error.batch + 1,
+        )

@@ -1,0 +1,209 @@
+"""A graph as JSON, and back. Schema version 1.
+
+{"layerscope": 1, "name": ..., "inputs": [node names], "outputs": [[node name, output number]],
+ "parameters": {id: {"shape": [...], "dtype": ..., "trainable": ...}},
+ "nodes": [{"name", "kind", "settings", "inputs": [[node name, number]], "weights": {role: id}, "scope": []}]}
+
+Two nodes with the same weight ids share one layer, or tied weights. Only settings that differ from
+their defaults are written. There is no code in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from layerscope.core import sizes
+from layerscope.core.contract import Layer, changed_settings
+from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
+from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
+from layerscope.core.types import TensorType
+from layerscope.layers import kinds, layer_class
+
+SUMMARY = "a graph saved as JSON"
+VERSION = 1
+
+
+def handles(what: object) -> bool:
+    """Whether this is a file that starts like a JSON object."""
+    if not isinstance(what, str | os.PathLike) or not os.path.isfile(what):
+        return False
+    with open(what, "rb") as file:
+        return file.read(256).lstrip()[:1] == b"{"
+
+
+def read(path: str | os.PathLike[str]) -> Graph:
+    """The graph in a JSON file; SourceError says what is wrong with it."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+    except (OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"{os.fspath(path)}: not readable as JSON: {error}") from None
+    try:
+        return load(data)
+    except LayerscopeError as error:
+        raise SourceError(f"{os.fspath(path)}: {error}") from None
+
+
+def dump(graph: Graph) -> dict[str, Any]:
+    """The graph as plain data, for json.dump."""
+    labels = [node.label for node in graph.nodes]
+    return {
+        "layerscope": VERSION,
+        "name": graph.name,
+        "inputs": [labels[i] for i in graph.inputs],
+        "outputs": [[labels[i], number] for i, number in graph.outputs],
+        "parameters": {
+            row.id: {"shape": list(row.shape), "dtype": row.dtype, "trainable": row.trainable}
+            for row in graph.parameters.values()
+        },
+        "nodes": [
+            {
+                "name": node.name,
+                "kind": type(node.layer).__name__,
+                "settings": {key: _plain(value) for key, value in changed_settings(node.layer).items()},
+                "inputs": [[labels[i], number] for i, number in node.inputs],
+                "weights": dict(node.weights),
+                "scope": list(node.scope),
+            }
+            for node in graph.nodes
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, sizes.Expression):
+        return sizes.to_json(value)
+    if isinstance(value, TensorType):
+        return value.to_json()
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]  # pyright: ignore
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}  # pyright: ignore
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    return value
+
+
+def _need(condition: object, message: str) -> None:
+    if not condition:
+        raise SourceError(message)
+
+
+def load(data: Any) -> Graph:
+    """The graph that `dump` wrote; SourceError or ShapeError for anything that is not one."""
+    _need(
+        isinstance(data, dict) and "layerscope" in data,
+        'no graph of Layerscope: the key "layerscope" is missing',
+    )
+    _need(
+        data["layerscope"] == VERSION,
+        f"schema version {data['layerscope']!r} is not known here; this program reads version {VERSION}",
+    )
+    nodes, made = data.get("nodes"), {}
+    _need(isinstance(nodes, list) and nodes, '"nodes" must be a list with at least one node')
+    shared: dict[tuple[Any, ...], Layer] = {}
+    calls: dict[str, Call] = {}
+    for number, row in enumerate(nodes):
+        _need(isinstance(row, dict), f"node {number} is not an object")
+        label = _label(row, number)
+        _need(label not in calls, f"two nodes are called {label!r}")
+        calls[label] = _call(row, label, calls, shared)
+    made = [_tensor([name, 0], calls, "inputs") for name in _list(data, "inputs")]
+    outputs = [_tensor(edge, calls, "outputs") for edge in _list(data, "outputs")]
+    graph = trace_calls(made, outputs, str(data.get("name", "model")))
+    _check_parameters(graph, data.get("parameters", {}))
+    return graph
+
+
+def _label(row: dict[str, Any], number: int) -> str:
+    scope = row.get("scope", [])
+    _need(isinstance(row.get("name"), str) and row["name"], f"node {number} has no name")
+    _need(isinstance(scope, list) and all(isinstance(s, str) for s in scope), f"node {number}: bad scope")
+    return "/".join((*scope, row["name"]))
+
+
+def _list(data: dict[str, Any], key: str) -> list[Any]:
+    _need(isinstance(data.get(key), list) and data[key], f'"{key}" must be a list that is not empty')
+    return data[key]
+
+
+def _tensor(edge: Any, calls: Mapping[str, Call], where: str) -> Symbolic:
+    _need(
+        isinstance(edge, list) and len(edge) == 2 and isinstance(edge[0], str) and isinstance(edge[1], int),
+        f"{where}: {edge!r} is not [node name, output number]",
+    )
+    _need(edge[0] in calls, f"{where}: no node before it is called {edge[0]!r}")
+    call = calls[edge[0]]
+    _need(
+        0 <= edge[1] < len(call.types),
+        f"{where}: {edge[0]!r} has {len(call.types)} output(s), not {edge[1] + 1}",
+    )
+    return Symbolic(call, edge[1])
+
+
+def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: dict[tuple[Any, ...], Layer]) -> Call:
+    inputs = tuple(_tensor(edge, calls, label) for edge in row.get("inputs", []))
+    weights, settings = row.get("weights") or {}, row.get("settings") or {}
+    _need(
+        isinstance(weights, dict) and isinstance(settings, dict),
+        f"{label}: weights and settings must be objects",
+    )
+    cls = _class(row.get("kind"), label)
+    key = (cls, json.dumps(settings, sort_keys=True), json.dumps(weights, sort_keys=True))
+    layer = shared.get(key) if weights else None
+    if layer is None:
+        layer = _make(cls, settings, label)
+        shared[key] = layer
+    try:
+        types = layer.out(*(value.type for value in inputs))
+    except ShapeError as error:
+        raise error.at(f"{label} ({layer.kind})") from None
+    roles = set(layer.weight_types(*(value.type for value in inputs))) if inputs else set()
+    _need(
+        not weights or set(weights) == roles,
+        f"{label}: weights must name {', '.join(sorted(roles)) or 'nothing'}",
+    )
+    return Call(layer, inputs, types, tuple(row.get("scope", [])), row["name"], weights or None)
+
+
+def _class(kind: Any, label: str) -> type[Layer]:
+    _need(isinstance(kind, str), f"{label}: the kind is missing")
+    found = kinds()
+    return found[kind] if kind in found else layer_class(kind)
+
+
+def _make(cls: type[Layer], settings: dict[str, Any], label: str) -> Layer:
+    allowed = {f.name for f in fields(cls) if f.init}
+    unknown = sorted(set(settings) - allowed)
+    _need(not unknown, f"{label}: {cls.__name__} has no setting {', '.join(unknown)}")
+    try:
+        return cls(**{key: _tuple(value) for key, value in settings.items()})
+    except TypeError as error:
+        raise SourceError(f"{label}: {cls.__name__}: {error}") from None
+    except LayerscopeError as error:
+        raise SourceError(f"{label}: {error}") from None
+
+
+def _tuple(value: Any) -> Any:
+    if isinstance(value, list):
+        if value and value[0] in ("+", "*", "//", "max"):
+            return sizes.from_json(value)
+        return tuple(_tuple(part) for part in value)
+    return value
+
+
+def _check_parameters(graph: Graph, table: Any) -> None:
+    _need(isinstance(table, dict), '"parameters" must be an object')
+    for id, row in table.items():
+        mine = graph.parameters.get(id)
+        _need(mine is not None, f"parameter {id!r} belongs to no node")
+        assert mine is not None
+        shape = row.get("shape") if isinstance(row, dict) else None
+        _need(
+            shape == list(mine.shape),
+            f"parameter {id!r} has the shape {shape}, but its layer needs {list(mine.shape)}",
+        )

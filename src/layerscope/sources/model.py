@@ -1,0 +1,47 @@
+"""A Model or Sequential in memory, a Graph, or a model file that `Model.save` wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from typing import Any
+
+from layerscope.core.errors import SourceError
+from layerscope.core.graph import Graph
+from layerscope.sources import json as graph_json
+
+SUMMARY = "a Model, or a file written by Model.save"
+ENTRY = "graph.json"
+
+
+def handles(what: object) -> bool:
+    """Whether this is a graph or model in memory, or an archive with a graph in it."""
+    if isinstance(what, Graph) or isinstance(getattr(what, "graph", None), Graph):
+        return True
+    return isinstance(what, str | os.PathLike) and os.path.isfile(what) and zipfile.is_zipfile(what)
+
+
+def read(what: Any) -> Graph:
+    """Its graph; of a file only the graph is read, no weight."""
+    if isinstance(what, Graph):
+        return what
+    if not isinstance(what, str | os.PathLike):
+        return what.graph
+    return graph_json.load(archive_graph(what))
+
+
+def archive_graph(path: str | os.PathLike[str]) -> Any:
+    """The JSON of the graph in a model file; SourceError when there is none."""
+    name = os.fspath(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if ENTRY not in archive.namelist():
+                raise SourceError(f"{name}: an archive, but no model of Layerscope: it has no {ENTRY}")
+            if archive.getinfo(ENTRY).file_size > 64 << 20:
+                raise SourceError(f"{name}: its {ENTRY} is larger than 64 MiB")
+            return json.loads(archive.read(ENTRY))
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(f"{name}: damaged: {error}") from None

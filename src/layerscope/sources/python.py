@@ -1,0 +1,79 @@
+"""package.module:callable, a Python function (or object) that gives a model."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from typing import Any
+
+from layerscope.core.errors import LayerscopeError, SourceError, UnknownNameError
+from layerscope.core.graph import Graph
+
+SUMMARY = "package.module:callable, a Python function that returns a model"
+PATTERN = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+
+
+def handles(what: object) -> bool:
+    """Whether this names a Python object as package.module:name."""
+    return isinstance(what, str) and bool(PATTERN.match(what))
+
+
+def read(what: str) -> Graph:
+    """What the callable returns, as a graph; SourceError says where it fails."""
+    module_name, _, path = what.partition(":")
+    made = _call(_find(_load(module_name, what), path, what), what)
+    graph = getattr(made, "graph", made)
+    if isinstance(graph, str):
+        from layerscope.sources import text
+
+        return text.read(graph)
+    if not isinstance(graph, Graph):
+        raise SourceError(f"{what} gives a {type(made).__name__}; expected a Model, a Graph or one line of text")
+    return graph
+
+
+def _load(name: str, what: str) -> Any:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = "the module" if error.name == name else f"its import {error.name!r}"
+        raise SourceError(
+            f"{what}: {missing} cannot be found (searched here, {os.getcwd()}, and installed)"
+        ) from None
+    except Exception as error:
+        raise SourceError(f"{what}: importing {name} failed: {_where(error)}") from error
+
+
+def _find(module: Any, path: str, what: str) -> Any:
+    found = module
+    for part in path.split("."):
+        if not hasattr(found, part):
+            public = [n for n in vars(module) if not n.startswith("_")]
+            raise SourceError(f"{what}: " + str(UnknownNameError("name", part, public)))
+        found = getattr(found, part)
+    return found
+
+
+def _call(found: Any, what: str) -> Any:
+    if isinstance(found, Graph) or hasattr(found, "graph") and not isinstance(found, type) or isinstance(found, str):
+        return found
+    if not callable(found):
+        raise SourceError(f"{what} is a {type(found).__name__}, neither a model nor a function that makes one")
+    try:
+        return found()
+    except LayerscopeError:
+        raise
+    except Exception as error:
+        raise SourceError(f"{what}() failed: {_where(error)}") from error
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})" if trace else ""
+    return f"{type(error).__name__}: {error}{place}"

@@ -1,0 +1,21 @@
+"""Seeds, under Keras's name."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_generator: np.random.Generator | None = None
+
+
+def set_random_seed(seed: int) -> None:
+    """Make everything random that follows repeatable: initial weights, shuffling, dropout, splits."""
+    global _generator
+    _generator = np.random.default_rng(seed)
+
+
+def generator() -> np.random.Generator:
+    """The generator from which everything random is drawn; seeded by the system unless told otherwise."""
+    global _generator
+    if _generator is None:
+        _generator = np.random.default_rng()
+    return _generator

@@ -1,0 +1,190 @@
+"""Random settings and input types for the layers that have settings worth varying.
+
+Each function takes a source of choices, so that hypothesis and a seeded generator share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from hypothesis import strategies as st
+
+from layerscope import layers as ls
+from layerscope.core.contract import Example
+from layerscope.core.types import TensorType
+
+
+class Choices(Protocol):
+    def whole(self, low: int, high: int) -> int: ...
+
+    def one(self, options: Sequence[Any]) -> Any: ...
+
+
+class Seeded:
+    """Choices of a NumPy generator."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def whole(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def one(self, options: Sequence[Any]) -> Any:
+        return options[self.whole(0, len(options) - 1)]
+
+
+class Drawn:
+    """Choices of hypothesis, which shrinks them."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self.data = data
+
+    def whole(self, low: int, high: int) -> int:
+        return self.data.draw(st.integers(low, high))
+
+    def one(self, options: Sequence[Any]) -> Any:
+        return self.data.draw(st.sampled_from(options))
+
+
+def _case(layer, *shapes: tuple[int, ...]) -> Example:
+    types = tuple(TensorType(shape) for shape in shapes)
+    return Example(layer, types, layer.out(*types))
+
+
+def _pair(c: Choices, low: int, high: int) -> tuple[int, int]:
+    return c.whole(low, high), c.whole(low, high)
+
+
+def _image(c: Choices, most: int = 6) -> tuple[int, ...]:
+    return (c.whole(1, 2), *_pair(c, 1, most), c.whole(1, 3))
+
+
+def conv2d(c: Choices, kind: Any = None) -> Example:
+    kernel, strides, dilation = _pair(c, 1, 4), _pair(c, 1, 3), _pair(c, 1, 3)
+    padding, groups = c.one(["valid", "same"]), c.one([1, 1, 2, 3])
+    least = [d * (k - 1) + 1 if padding == "valid" else 1 for k, d in zip(kernel, dilation, strict=True)]
+    sizes = [c.whole(n, n + 6) for n in least]
+    layer = ls.Conv2D(
+        groups * c.whole(1, 2),
+        kernel,
+        strides=strides,
+        padding=padding,
+        dilation_rate=dilation,
+        groups=groups,
+        use_bias=c.one([True, False]),
+    )
+    return _case(layer, (c.whole(1, 2), *sizes, groups * c.whole(1, 2)))
+
+
+def conv2d_transpose(c: Choices) -> Example:
+    kernel, strides, dilation = _pair(c, 1, 4), _pair(c, 1, 3), c.one([(1, 1), _pair(c, 1, 3)])
+    groups = c.one([1, 1, 2, 3])
+    added = c.one([None, tuple(c.whole(0, s - 1) for s in strides)])
+    layer = ls.Conv2DTranspose(
+        groups * c.whole(1, 2),
+        kernel,
+        strides=strides,
+        padding=c.one(["valid", "same"]),
+        output_padding=added,
+        dilation_rate=dilation,
+        groups=groups,
+        use_bias=c.one([True, False]),
+    )
+    # two cells at least: one under an even kernel with output_padding 0 would be cropped to nothing
+    return _case(layer, (c.whole(1, 2), *_pair(c, 2, 5), groups * c.whole(1, 2)))
+
+
+def pooling(c: Choices, cls: Any, **options: Any) -> Example:
+    window, padding = _pair(c, 1, 4), c.one(["valid", "same"])
+    strides = c.one([None, _pair(c, 1, 4)])
+    sizes = [c.whole(k if padding == "valid" else 1, k + 6) for k in window]
+    layer = cls(window, strides=strides, padding=padding, **options)
+    return _case(layer, (c.whole(1, 2), *sizes, c.whole(1, 3)))
+
+
+def max_unpooling2d(c: Choices) -> Example:
+    pool = pooling(c, ls.MaxPooling2D, return_switches=True)
+    settings = (pool.layer.pool_size, pool.layer.strides, pool.layer.padding)
+    layer = ls.MaxUnpooling2D(*settings, output_size=pool.inputs[0].shape[1:-1])
+    types = (TensorType(pool.outputs[0].shape), pool.outputs[1])
+    return Example(layer, types, layer.out(*types))
+
+
+def framing(c: Choices, cls: Any, least: int) -> Example:
+    ends = (_pair(c, 0, 2), _pair(c, 0, 2))
+    sizes = [c.whole(1, 5) + least * sum(pair) for pair in ends]
+    return _case(cls(ends), (c.whole(1, 2), *sizes, c.whole(1, 3)))
+
+
+def dense(c: Choices) -> Example:
+    shape = tuple(c.whole(1, 5) for _ in range(c.whole(2, 4)))
+    return _case(ls.Dense(c.whole(1, 6), use_bias=c.one([True, False])), shape)
+
+
+def concatenate(c: Choices) -> Example:
+    shape = [c.whole(1, 4) for _ in range(c.whole(2, 4))]
+    axis = c.whole(1, len(shape) - 1)
+    shapes = []
+    for _ in range(c.whole(2, 3)):
+        shape[axis] = c.whole(1, 4)
+        shapes.append(tuple(shape))
+    return _case(ls.Concatenate(axis=c.one([axis, axis - len(shape)])), *shapes)
+
+
+def add(c: Choices) -> Example:
+    """Two or three inputs, in which some axes (never the batch) have size 1."""
+    shape = [c.whole(1, 4) for _ in range(c.whole(2, 4))]
+    shapes = [(shape[0], *(c.one([n, n, 1]) for n in shape[1:])) for _ in range(c.whole(2, 3))]
+    return _case(ls.Add(), *shapes)
+
+
+def reshape(c: Choices) -> Example:
+    """Sizes in another arrangement: joined, split at -1, or only axes of size 1 put in and taken out."""
+    shape = [c.whole(1, 4) for _ in range(c.whole(1, 3))]
+    total = int(np.prod(shape))
+    split = c.one([n for n in range(1, total + 1) if total % n == 0])
+    plain = [n for n in shape if n > 1]
+    target = c.one([(total,), (split, -1), (-1, split), (*plain, 1), (1, *plain), tuple(shape[::-1])])
+    return _case(ls.Reshape(target), (c.whole(1, 2), *shape))
+
+
+def flatten(c: Choices) -> Example:
+    return _case(ls.Flatten(), tuple(c.whole(1, 4) for _ in range(c.whole(2, 4))))
+
+
+NAMES = ("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "softplus")
+
+RANDOM: dict[str, Callable[[Choices], Example]] = {
+    "Conv2D": conv2d,
+    "Conv2DTranspose": conv2d_transpose,
+    "Dense": dense,
+    "MaxPooling2D": lambda c: pooling(c, ls.MaxPooling2D, return_switches=c.one([True, False])),
+    "AveragePooling2D": lambda c: pooling(c, ls.AveragePooling2D),
+    "GlobalMaxPooling2D": lambda c: _case(ls.GlobalMaxPooling2D(keepdims=c.one([True, False])), _image(c)),
+    "GlobalAveragePooling2D": lambda c: _case(
+        ls.GlobalAveragePooling2D(keepdims=c.one([True, False])), _image(c)
+    ),
+    "UpSampling2D": lambda c: _case(
+        ls.UpSampling2D(_pair(c, 1, 5), interpolation=c.one(["nearest", "bilinear"])), _image(c, 5)
+    ),
+    "BedOfNails2D": lambda c: _case(ls.BedOfNails2D(_pair(c, 1, 4)), _image(c, 5)),
+    "MaxUnpooling2D": max_unpooling2d,
+    "ZeroPadding2D": lambda c: framing(c, ls.ZeroPadding2D, 0),
+    "Cropping2D": lambda c: framing(c, ls.Cropping2D, 1),
+    "Concatenate": concatenate,
+    "Add": add,
+    "Reshape": reshape,
+    "Flatten": flatten,
+    "Activation": lambda c: _case(
+        ls.Activation(c.one(NAMES)), tuple(c.whole(1, 4) for _ in range(c.whole(2, 4)))
+    ),
+    "Dropout": lambda c: _case(ls.Dropout(c.one([0, 0.25, 0.7])), _image(c)),
+}
+
+
+def seeded(kind: str, count: int, start: int = 0) -> list[Example]:
+    """`count` random examples of a layer, always the same; none for a layer without random settings."""
+    make = RANDOM.get(kind)
+    return [make(Seeded(1000 * start + n)) for n in range(count)] if make else []

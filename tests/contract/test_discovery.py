@@ -1,0 +1,60 @@
+"""The folder is the list: every file of it is found, with examples, under the right name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, is_dataclass
+
+import pytest
+
+import layerscope.layers
+from layerscope.core.contract import Example, Layer
+from layerscope.layers import kinds
+
+from .cases import all_examples, executable_examples
+from .settings import RANDOM
+
+KINDS = kinds()
+DOCUMENT = {
+    *("Activation", "Add", "AveragePooling2D", "BedOfNails2D", "Concatenate", "Conv2D", "Conv2DTranspose"),
+    *("Cropping2D", "Dense", "Dropout", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
+    *("InputLayer", "MaxPooling2D", "MaxUnpooling2D", "Opaque", "Reshape", "UpSampling2D", "ZeroPadding2D"),
+}
+
+
+def test_every_file_of_the_folder_is_one_kind():
+    folder = os.path.dirname(layerscope.layers.__file__)
+    files = [name[:-3] for name in os.listdir(folder) if name.endswith(".py") and not name.startswith("_")]
+    assert sorted(name.replace("_", "") for name in files) == sorted(kind.lower() for kind in KINDS)
+
+
+def test_no_layer_has_been_lost():
+    assert set(KINDS) >= DOCUMENT
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_a_frozen_dataclass_with_examples(kind):
+    cls = KINDS[kind]
+    assert issubclass(cls, Layer)
+    assert is_dataclass(cls)
+    assert cls.__dataclass_params__.frozen and not cls.__dataclass_params__.eq
+    examples = cls.examples()
+    assert len(examples) >= 1
+    assert all(isinstance(example, Example) and type(example.layer) is cls for example in examples)
+
+
+def test_every_example_of_every_kind_is_tested():
+    assert {type(case.layer).__name__ for case in all_examples()} == set(KINDS)
+    tested = {type(case.layer).__name__ for case in executable_examples()}
+    assert set(KINDS) - tested == {"InputLayer", "Opaque"}, "layers that compute nothing"
+
+
+def test_random_settings_are_of_layers_that_exist():
+    assert set(RANDOM) <= set(KINDS)
+
+
+def test_two_layers_with_the_same_settings_are_two_layers():
+    one, other = layerscope.layers.Conv2D(16, 3), layerscope.layers.Conv2D(16, 3)
+    assert one != other
+    assert len({one, other}) == 2
+    assert [f.name for f in fields(one)] == [f.name for f in fields(other)]

@@ -1,0 +1,73 @@
+"""The all-ones probe: with inputs, weights and padding all 1, the sum of the outputs is the number of products."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layerscope import layers as ls
+from layerscope.core.types import TensorType
+
+from .cases import all_examples, define, same_pads, title
+from .settings import RANDOM, Drawn
+
+PRODUCTS = ("Dense", "Conv2D", "Conv2DTranspose")
+
+
+def probe(layer, *types: TensorType) -> int:
+    """What the layer's definition adds up, before any crop, with padding cells that are 1."""
+    plain = {"activation": None, "use_bias": False}
+    shape = types[0].shape
+    if isinstance(layer, ls.Conv2D):
+        if layer.padding == "same":
+            shape = enlarged(layer, shape)
+        layer = replace(layer, padding="valid", **plain)
+    elif isinstance(layer, ls.Conv2DTranspose):
+        layer = replace(layer, padding="valid", output_padding=None, **plain)
+    else:
+        layer = replace(layer, **plain)
+    weights = {k: np.ones(t.shape) for k, t in layer.weight_types(TensorType(shape)).items()}
+    total = float(define(layer, [np.ones(shape)], weights)[0].sum())
+    assert total == round(total)
+    return round(total)
+
+
+def enlarged(layer, shape):
+    batch, *sizes, channels = shape
+    grown = []
+    for n, k, s, d in zip(sizes, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True):
+        grown.append(n + sum(same_pads(n, d * (k - 1) + 1, s)))
+    return (batch, *grown, channels)
+
+
+@pytest.mark.parametrize("case", all_examples(), ids=title)
+def test_macs_of_the_examples(case):
+    layer, macs = case.layer, case.layer.macs(*case.inputs)
+    if type(layer).__name__ in PRODUCTS:
+        assert macs == probe(layer, *case.inputs) > 0
+    elif layer.executable:
+        assert macs == 0
+    else:
+        assert macs is None, "nobody knows the products of a layer that nobody described"
+
+
+@pytest.mark.parametrize("kind", PRODUCTS)
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_macs_of_random_settings(kind, data):
+    case = RANDOM[kind](Drawn(data))
+    assert case.layer.macs(*case.inputs) == probe(case.layer, *case.inputs)
+
+
+def test_macs_of_a_transposed_convolution_by_hand():
+    """Every input cell meets every kernel weight once, cropped or not: not the output's cells."""
+    layer, x = ls.Conv2DTranspose(16, 3, strides=2, padding="same"), TensorType((1, 14, 14, 8))
+    assert layer.macs(x) == 14 * 14 * 8 * 16 * 9
+
+
+def test_macs_of_the_documents_first_convolution_by_hand():
+    assert ls.Conv2D(16, 3, padding="same").macs(TensorType((1, 28, 28, 1))) == 28 * 28 * 16 * 9

@@ -1,0 +1,113 @@
+"""The laws of `core.reach`: each relation is periodic, bounded, and a union of what single indices read."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layerscope.core.reach import MOST_INTERVALS, NOTHING, Indices, Interpolate, Spread, Window
+
+FAST = settings(max_examples=200, deadline=None, derandomize=True)
+small = st.integers(1, 6)
+RELATIONS = st.one_of(
+    st.builds(Window, st.just(1), small, small, st.integers(-5, 5), small),
+    st.builds(Spread, st.just(1), small, small, st.integers(-5, 5), small),
+    st.builds(Interpolate, st.just(1), small),
+)
+SETS = st.lists(st.tuples(st.integers(-15, 15), st.integers(0, 8)), max_size=3).map(
+    lambda pairs: Indices.of(*((low, low + length) for low, length in pairs))
+)
+
+
+def members(found: Indices) -> set[int]:
+    return {i for low, high in found.intervals for i in range(low, high + 1)}
+
+
+def at(o: int) -> Indices:
+    return Indices.of((o, o))
+
+
+def by_definition(relation, o: int) -> set[int]:
+    """The docstrings' formulas, by trying every input index."""
+    if isinstance(relation, Window):
+        taps = (relation.dilation * t for t in range(relation.size))
+        return {o * relation.stride - relation.before + tap for tap in taps}
+    if isinstance(relation, Spread):
+        taps = {relation.dilation * t for t in range(relation.size)}
+        return {i for i in range(-99, 100) if o - i * relation.stride + relation.before in taps}
+    # a neighbour's weight, times 2·factor: 1 - |centre - i| with the centre at (o + ½) / factor - ½
+    centre, unit = 2 * o + 1 - relation.factor, 2 * relation.factor
+    return {i for i in range(-99, 100) if abs(centre - i * unit) < unit}
+
+
+@FAST
+@given(RELATIONS, st.integers(-20, 20))
+def test_pull_of_one_index_is_the_definition(relation, o):
+    assert members(relation.pull(at(o))) == by_definition(relation, o)
+
+
+@FAST
+@given(RELATIONS, SETS)
+def test_pull_of_a_set_is_the_union_of_its_members(relation, outputs):
+    single = [relation.pull(at(o)) for o in members(outputs)]
+    assert members(relation.pull(outputs)) == {i for found in single for i in members(found)}
+
+
+@FAST
+@given(RELATIONS, SETS)
+def test_pull_is_periodic(relation, outputs):
+    step, shift = relation.steps
+    assert step >= 1
+    assert relation.pull(outputs.shift(step)) == relation.pull(outputs).shift(shift)
+
+
+@FAST
+@given(RELATIONS, st.integers(-20, 20))
+def test_bounds_bound(relation, o):
+    low, high = relation.bounds
+    ratio = relation.steps[1] / relation.steps[0]
+    for i in members(relation.pull(at(o))):
+        assert o * ratio + low - 1e-9 <= i <= o * ratio + high + 1e-9
+
+
+@FAST
+@given(RELATIONS)
+def test_bounds_of_windows_and_spreads_are_attained(relation):
+    if isinstance(relation, Interpolate):
+        return
+    low, high = relation.bounds
+    gaps = [
+        i - o * relation.steps[1] / relation.steps[0]
+        for o in range(relation.steps[0])
+        for i in members(relation.pull(at(o)))
+    ]
+    assert min(gaps) == pytest.approx(float(low))
+    assert max(gaps) == pytest.approx(float(high))
+
+
+@FAST
+@given(SETS, SETS, st.integers(1, 12))
+def test_indices_are_a_set(one, two, size):
+    assert members(one | two) == members(one) | members(two)
+    assert members(one.clip(size)) == members(one) & set(range(size))
+    assert one.count == len(members(one))
+    assert bool(one) == bool(members(one))
+    assert one.extent == (max(members(one)) - min(members(one)) + 1 if one else 0)
+    assert one.holes == (one.count < one.extent)
+    gaps = [b[0] - a[1] for a, b in zip(one.intervals, one.intervals[1:], strict=False)]
+    assert all(gap > 1 for gap in gaps), "sorted, disjoint, not adjacent"
+
+
+def test_too_many_intervals_are_merged_without_losing_any_index():
+    many = [(5 * n, 5 * n + 1) for n in range(3 * MOST_INTERVALS)]
+    found = Indices.of(*many)
+    assert len(found.intervals) <= MOST_INTERVALS
+    assert members(found) >= {i for low, high in many for i in range(low, high + 1)}
+    assert found.hull == (0, many[-1][1])
+    assert found.holes
+
+
+def test_nothing_reads_nothing():
+    assert not NOTHING
+    assert Window(1, 2, 3).pull(NOTHING) == Spread(1, 2, 3).pull(NOTHING) == NOTHING
