@@ -109,7 +109,7 @@ def small(case: Example) -> Example:
     """The example itself when it is small; else the same layer on a few cells."""
     if elements(*case.inputs) <= SMALL:
         return case
-    shapes = [tuple(min(n, 2 if axis == 0 else 6) for axis, n in enumerate(t.shape)) for t in case.inputs]
+    shapes = [tuple(min(n, 2 if axis == 0 else 5) for axis, n in enumerate(t.shape)) for t in case.inputs]
     types = tuple(replace(t, shape=s, plane=None) for t, s in zip(case.inputs, shapes, strict=True))
     try:
         return Example(case.layer, types, case.layer.out(*types))

@@ -153,7 +153,7 @@ SLOW = ("MaxUnpooling2D",)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in RANDOM if kind not in SLOW])
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_reach_of_random_settings_is_what_poking_finds(kind, data):
     check(RANDOM[kind](Drawn(data)))

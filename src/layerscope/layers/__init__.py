@@ -35,7 +35,7 @@ def layer_class(name: str) -> type[Layer]:
     found = kinds()
     spelled = {kind.lower(): cls for kind, cls in found.items()}
     for cls in found.values():
-        spelled |= {word: cls for word in (cls.words.names if cls.words else ())}
+        spelled |= dict.fromkeys(cls.words.names if cls.words else (), cls)
     wanted = name.lower()
     if wanted not in spelled:
         raise UnknownNameError("layer", name, spelled)

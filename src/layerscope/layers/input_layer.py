@@ -80,7 +80,7 @@ def _size(part: Any, name: str) -> Size:
     return sizes.checked(part, f"a size of {name}")
 
 
-def Input(  # noqa: N802 - Keras's name
+def Input(
     shape: Sequence[int | str | None] | None = None,
     batch_size: int | None = None,
     dtype: str | None = None,

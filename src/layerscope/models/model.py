@@ -197,7 +197,7 @@ class Model:
             raise SettingError("compile needs a loss, for example loss='binary_crossentropy'")
         outputs = self.output_types
         names = [self.graph.nodes[node].label for node, _ in self.graph.outputs]
-        given = data.listed(loss, names, "loss") if isinstance(loss, list | tuple | dict) else [loss] * len(outputs)
+        given = _each(loss, names)
         found = [loss_module.get(one) for one in given]
         self._check_losses(found, outputs)
         chosen = optimizers.get(optimizer)
@@ -311,6 +311,17 @@ class Model:
         from layerscope.models.saving import load
 
         return load(path)
+
+
+def _each(loss: Any, names: Sequence[str]) -> list[Any]:
+    """One loss for each output: the same for all, a list, or a dictionary by name."""
+    if isinstance(loss, dict):
+        loss = [loss.get(name) for name in names]
+    if not isinstance(loss, list | tuple):
+        return [loss] * len(names)
+    if len(loss) != len(names):
+        raise SettingError(f"{len(loss)} losses for {len(names)} outputs ({', '.join(names)})")
+    return list(loss)
 
 
 def _open(type: TensorType) -> tuple[int | None, ...]:

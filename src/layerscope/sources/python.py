@@ -59,7 +59,7 @@ def _find(module: Any, path: str, what: str) -> Any:
 
 
 def _call(found: Any, what: str) -> Any:
-    if isinstance(found, Graph) or hasattr(found, "graph") and not isinstance(found, type) or isinstance(found, str):
+    if isinstance(found, Graph) or (hasattr(found, "graph") and not isinstance(found, type)) or isinstance(found, str):
         return found
     if not callable(found):
         raise SourceError(f"{what} is a {type(found).__name__}, neither a model nor a function that makes one")

@@ -132,7 +132,7 @@ class _Reader:
 
     def _input(self, words: Stage) -> Symbolic:
         first = words[0]
-        if not SHAPE.match(first.text) or len(words) > 1 and words[1].text != "as":
+        if not SHAPE.match(first.text) or (len(words) > 1 and words[1].text != "as"):
             raise TextError(
                 'a network starts with the sizes of one example, as in "28x28x1 | ..."',
                 self.text,
@@ -256,7 +256,7 @@ class _Reader:
 
 
 def _fits(cls: type[Layer], word: str, known: list[str]) -> bool:
-    return word == "as" or word == "nobias" and "use_bias" in known or bool(set(_by_word(cls, word)) & set(known))
+    return word == "as" or (word == "nobias" and "use_bias" in known) or bool(set(_by_word(cls, word)) & set(known))
 
 
 def _by_word(cls: type[Layer], text: str) -> list[str]:

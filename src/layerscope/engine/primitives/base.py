@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from layerscope.engine.program import Program, Value
 
 Array = NDArray[Any]
+
+CHUNK_BYTES = 2 << 20
+"""Work goes through as many examples at a time as about fit into a core's cache."""
+
+
 Gradients = Sequence["Value | None"]
+
+
+def chunks(examples: int, bytes_each: int) -> Iterator[slice]:
+    """Slices of the batch of about CHUNK_BYTES."""
+    step = max(1, CHUNK_BYTES // max(bytes_each, 1))
+    for start in range(0, examples, step):
+        yield slice(start, min(start + step, examples))
 
 
 @dataclass(frozen=True)

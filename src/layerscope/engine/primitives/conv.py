@@ -14,13 +14,10 @@ import numpy as np
 
 from layerscope.core.sizes import Size, floor_div
 from layerscope.core.types import TensorType
-from layerscope.engine.primitives.base import Array, Frame, Gradients, Primitive, only
+from layerscope.engine.primitives.base import Array, Frame, Gradients, Primitive, chunks, only
 
 if TYPE_CHECKING:
     from layerscope.engine.program import Program, Value
-
-CHUNK_BYTES = 2 << 20
-"""Patches are gathered for as many examples at a time as about fit into a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +67,12 @@ class Geometry:
             writeable=False,
         )
         each = int(np.prod(view.shape[1:], dtype=np.int64)) * frame.itemsize
-        examples = max(1, CHUNK_BYTES // max(each, 1))
-        for start in range(0, frame.shape[0], examples):
-            part = view[start : start + examples]
+        for rows in chunks(frame.shape[0], each):
+            part = view[rows]
             if self.groups > 1:
                 part = part.reshape(*part.shape[:-1], self.groups, count // self.groups)
                 part = np.moveaxis(part, -2, rank + 1)
-            yield (
-                slice(start, start + part.shape[0]),
-                np.ascontiguousarray(part).reshape(part.shape[0] * int(np.prod(out)), self.groups, -1),
-            )
+            yield rows, np.ascontiguousarray(part).reshape(part.shape[0] * int(np.prod(out)), self.groups, -1)
 
 
 def _overlap(sizes: Sequence[int], pads: Sequence[tuple[int, int]]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
@@ -93,6 +86,14 @@ def _grouped(kernel: Array, groups: int) -> Array:
     *window, count, filters = kernel.shape
     split = kernel.reshape(*window, count, groups, filters // groups)
     return np.ascontiguousarray(np.moveaxis(split, -2, 0)).reshape(groups, -1, filters // groups)
+
+
+def _flipped(kernel: Array, groups: int) -> Array:
+    """(*k, C/groups, F) → (*k, F/groups, C), mirrored along every spatial axis."""
+    *window, count, filters = kernel.shape
+    mirrored = kernel[(slice(None, None, -1),) * len(window)]
+    split = np.moveaxis(mirrored.reshape(*window, count, groups, filters // groups), -1, -3)
+    return np.ascontiguousarray(np.moveaxis(split, -1, -2)).reshape(*window, filters // groups, groups * count)
 
 
 @dataclass(frozen=True)
@@ -153,21 +154,40 @@ class ConvTranspose(Primitive):
     def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
         y, kernel = arrays
         g, sizes = self.geometry, frame.shape(self.sizes)
-        *window, count, filters = kernel.shape
+        if all(s == 1 for s in g.strides):
+            return Conv(self._forward(y, kernel, sizes)).run(frame, y, _flipped(kernel, g.groups))
+        count = kernel.shape[-2]
+        out = np.empty((y.shape[0], *sizes, count * g.groups), y.dtype)
+        each = int(np.prod(out.shape[1:], dtype=np.int64)) * y.itemsize
+        for rows in chunks(y.shape[0], each):
+            out[rows] = self._stamped(np.ascontiguousarray(y[rows]), kernel, sizes)
+        return (out,)
+
+    def _forward(self, y: Array, kernel: Array, sizes: Sequence[int]) -> Geometry:
+        """With stride 1 the adjoint is itself a convolution, with the flipped kernel."""
+        pads: list[tuple[int, int]] = []
+        spans = self.geometry.spans(kernel.shape[:-2])
+        for n, m, span, (begin, _) in zip(sizes, y.shape[1:-1], spans, self.geometry.pads, strict=True):
+            before = span - 1 - begin
+            pads.append((before, n - m + span - 1 - before))
+        return Geometry(self.geometry.strides, tuple(pads), self.geometry.dilation, self.geometry.groups)
+
+    def _stamped(self, y: Array, kernel: Array, sizes: Sequence[int]) -> Array:
+        """Every input stamps the kernel into a plane with the pads, which are then cut off."""
+        g, (*window, count, filters) = self.geometry, kernel.shape
         stamps = [n + sum(pad) for n, pad in zip(sizes, g.pads, strict=True)]
         full = [(m - 1) * s + k for m, s, k in zip(y.shape[1:-1], g.strides, g.spans(window), strict=True)]
         plane = np.zeros(
             (y.shape[0], *(max(a, b) for a, b in zip(stamps, full, strict=True)), count * g.groups), y.dtype
         )
-        flat = np.ascontiguousarray(y).reshape(-1, filters)
+        flat = y.reshape(-1, filters)
         for tap in itertools.product(*(range(k) for k in window)):
             place = tuple(
                 slice(d * t, d * t + (m - 1) * s + 1, s)
                 for d, t, m, s in zip(g.dilation, tap, y.shape[1:-1], g.strides, strict=True)
             )
             plane[(slice(None), *place)] += self._stamp(flat, kernel[tap]).reshape(*y.shape[:-1], -1)
-        cut = tuple(slice(0, n) for n in stamps)
-        return (g.unpadded(plane[(slice(None), *cut)], sizes),)
+        return g.unpadded(plane[(slice(None), *(slice(0, n) for n in stamps))], sizes)
 
     def _stamp(self, flat: Array, kernel: Array) -> Array:
         groups = self.geometry.groups

@@ -11,7 +11,7 @@ import numpy as np
 
 from layerscope.core.sizes import Size, floor_div
 from layerscope.core.types import TensorType
-from layerscope.engine.primitives.base import Array, Frame, Gradients, Primitive, only
+from layerscope.engine.primitives.base import Array, Frame, Gradients, Primitive, chunks, only
 
 if TYPE_CHECKING:
     from layerscope.engine.program import Program, Value
@@ -68,21 +68,26 @@ class PoolMax(Primitive):
 
     def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
         (x,), w = arrays, self.windows
-        padded = w.padded(x, -np.inf)
         out = frame.shape(w.out(TensorType(x.shape)).shape)
-        best: Array | None = None
-        winner = np.zeros(out, np.int32)
-        for number, (_, place) in enumerate(w.taps(out[1:-1])):
-            value = padded[place]
-            if best is None:
-                best = value.copy()
-                continue
-            better = value > best
-            np.copyto(best, value, where=better)
-            np.copyto(winner, number, where=better)
-        assert best is not None
-        flat = [np.broadcast_to(w.flat(tap, x.shape[1:-1], out[1:-1]), out[1:]) for tap, _ in w.taps(out[1:-1])]
-        return best, np.take_along_axis(np.stack(flat)[None], winner[:, None], axis=1)[:, 0]
+        values, switches = np.empty(out, x.dtype), np.empty(out, np.int32)
+        first = w.flat((0,) * len(w.window), x.shape[1:-1], out[1:-1])
+        spacing = [int(np.prod(x.shape[2 + axis : -1])) for axis in range(len(w.window))]
+        offsets = np.array([np.dot(tap, spacing) for tap, _ in w.taps(out[1:-1])], np.int32)
+        for rows in chunks(len(x), x[:1].nbytes):
+            values[rows], winner = self._winners(w.padded(x[rows], -np.inf), out[1:-1])
+            switches[rows] = first + offsets[winner]
+        return values, switches
+
+    def _winners(self, padded: Array, out: Sequence[int]) -> tuple[Array, Array]:
+        """The largest value of each window, and the number of its cell."""
+        places = [place for _, place in self.windows.taps(out)]
+        best = padded[places[0]].copy()
+        winner = np.zeros(best.shape, np.intp)
+        for number, place in enumerate(places[1:], 1):
+            better = padded[place] > best
+            np.copyto(best, padded[place], where=better)
+            winner[better] = number
+        return best, winner
 
     def adjoint(
         self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients
@@ -107,13 +112,16 @@ class PoolMaxAdjoint(Primitive):
     def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
         g, switches = arrays
         w, sizes = self.windows, frame.shape(self.sizes)
-        plane = np.zeros(
-            (g.shape[0], *(n + sum(p) for n, p in zip(sizes, w.pads, strict=True)), g.shape[-1]), g.dtype
-        )
-        for tap, place in w.taps(g.shape[1:-1]):
-            plane[place] += np.where(switches == w.flat(tap, sizes, g.shape[1:-1]), g, 0)
-        inner = (slice(a, a + n) for n, (a, _) in zip(sizes, w.pads, strict=True))
-        return (np.ascontiguousarray(plane[(slice(None), *inner)]),)
+        framed = [n + sum(p) for n, p in zip(sizes, w.pads, strict=True)]
+        out = np.empty((g.shape[0], *sizes, g.shape[-1]), g.dtype)
+        inner = tuple(slice(a, a + n) for n, (a, _) in zip(sizes, w.pads, strict=True))
+        flats = [(w.flat(tap, sizes, g.shape[1:-1]), place) for tap, place in w.taps(g.shape[1:-1])]
+        for rows in chunks(g.shape[0], out[:1].nbytes):
+            plane = np.zeros((rows.stop - rows.start, *framed, g.shape[-1]), g.dtype)
+            for flat, place in flats:
+                plane[place] += g[rows] * (switches[rows] == flat)
+            out[rows] = plane[(slice(None), *inner)]
+        return (out,)
 
     def adjoint(
         self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients

@@ -1,0 +1,212 @@
+"""Training a network on a known data set into a run folder, and looking at reconstructions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope import datasets, losses, optimizers, sources
+from layerscope.callbacks import Callback, History
+from layerscope.core import propagate, sizes
+from layerscope.core.errors import DataError, SettingError
+from layerscope.core.graph import Graph
+from layerscope.core.types import TensorType, show
+from layerscope.models import Model, load_model
+from layerscope.models.saving import replacing
+from layerscope.report import pictures
+from layerscope.studies import runs
+from layerscope.studies.runs import Recipe
+from layerscope.utils import set_random_seed
+
+Array = NDArray[Any]
+Split = tuple[tuple[Array, Array], tuple[Array, Array]]
+
+
+@dataclass
+class Run:
+    """A trained model with its history, and the folder that holds both."""
+
+    model: Model
+    history: History
+    folder: Path
+    recipe: Recipe
+
+
+def load_images(data: str, folder: str | os.PathLike[str] | None = None) -> Split:
+    """A data set with pixels in 0 … 1 and a channel axis: (x, labels) to train and to test."""
+    pair = datasets.load(data, folder)
+    (x, y), (x_test, y_test) = pair
+    return (_scaled(x), y), (_scaled(x_test), y_test)
+
+
+def _scaled(images: Array) -> Array:
+    return images[..., None].astype(np.float32) / 255
+
+
+def _fit_input(graph: Graph, images: Array, data: str) -> TensorType:
+    types = propagate.types(graph)
+    wanted, (node, number) = types[graph.inputs[0]][0], graph.outputs[0]
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise SettingError("train takes networks of one input and one output; use Model.fit for others")
+    if tuple(images.shape[1:]) != wanted.shape[1:] and images[0].size != sizes.product(wanted.shape[1:]):
+        raise DataError(
+            f"the network takes {show(wanted.shape[1:])}, but the images of {data} are {show(images.shape[1:])}. "
+            f"Start the network with {'x'.join(map(str, images.shape[1:]))}."
+        )
+    return types[node][number]
+
+
+def _targets(graph: Graph, output: TensorType, loss: str | None, x: Array, classes: int) -> tuple[str, str]:
+    """What is learned ("images" or "labels"), and the loss."""
+    node = graph.nodes[graph.outputs[0][0]].layer
+    activation = getattr(node, "activation", None)
+    again = sizes.product(output.shape[1:]) == x[0].size
+    if loss is None:
+        if again:
+            loss = "binary_crossentropy" if activation == "sigmoid" else "mean_squared_error"
+        else:
+            loss = "sparse_categorical_crossentropy"
+    found = losses.get(loss)
+    if isinstance(found, losses.SparseCategoricalCrossentropy):
+        if output.rank != 2:
+            from layerscope.models.data import flatten_advice
+
+            raise losses.mismatch(found, (0,), output, flatten_advice(graph))
+        return "labels", found.name
+    if not again:
+        raise DataError(
+            f"{found.name} compares the output with the images, but the output is {show(output.shape[1:])} and "
+            f"an image {show(x.shape[1:])}. For labels (0 to {classes - 1}) use --loss sparse_categorical_crossentropy."
+        )
+    return "images", found.name
+
+
+def train(
+    what: Any,
+    data: str = "mnist",
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    epochs: int = 10,
+    batch_size: int = 256,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
+    loss: str | None = None,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    verbose: Any = "auto",
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """Train a network on a data set; the run folder holds the model after every epoch.
+
+    `what` is anything that `trace` takes. An output as large as the input learns the images
+    themselves, another one the labels. Ctrl-C ends it with everything so far kept.
+    Errors: DataError and ShapeError when network, data and loss do not fit; OutputError for a
+    folder that cannot be written or holds a run.
+    """
+    set_random_seed(seed)
+    graph = sources.read(what)
+    chosen = optimizers.get(optimizer or "adadelta")
+    if learning_rate is not None:
+        chosen = type(chosen)(**{**chosen.to_json()["settings"], "learning_rate": learning_rate})
+    place = runs.prepare(out or _free(graph.name, data), overwrite)
+    (x, labels), (x_test, labels_test) = load_images(data, folder)
+    output = _fit_input(graph, x, data)
+    target, loss = _targets(graph, output, loss, x, int(labels.max()) + 1)
+    model = Model.from_graph(graph)
+    model.compile(chosen, loss, ["accuracy"] if target == "labels" else None)
+    shape = tuple(int(n) for n in model.input_types[0].shape[1:])  # type: ignore[arg-type]
+    goal = tuple(int(n) for n in output.shape[1:]) if target == "images" else ()  # type: ignore[arg-type]
+    y = x.reshape(-1, *goal) if goal else labels
+    y_test = x_test.reshape(-1, *goal) if goal else labels_test
+    told = Recipe(
+        network=what if isinstance(what, str) else graph.name,
+        data=data,
+        folder=None if folder is None else os.fspath(folder),
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=type(chosen).__name__.lower(),
+        learning_rate=chosen.learning_rate,
+        loss=loss,
+        seed=seed,
+        target=target,
+        versions=runs.versions(),
+    )
+    history = model.fit(
+        x.reshape(-1, *shape),
+        y,
+        batch_size=batch_size,
+        epochs=epochs,
+        validation_data=(x_test.reshape(-1, *shape), y_test),
+        verbose=verbose,
+        callbacks=[runs.Keeper(place, told), *callbacks],
+    )
+    return Run(model, history, place, told)
+
+
+def _free(name: str, data: str) -> Path:
+    """runs/NAME-DATA, or the next that is free."""
+    base = Path("runs") / f"{name}-{data}"
+    path, number = base, 2
+    while (path / runs.MODEL).exists():
+        path, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return path
+
+
+@dataclass
+class Reconstructions:
+    """Test images beside what the network makes of them, and the error of each."""
+
+    originals: Array
+    restored: Array
+    errors: Array
+
+    @property
+    def rows(self) -> list[tuple[str, Array]]:
+        return [("originals", self.originals), ("reconstructions", self.restored)]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture; the numbers under it are mean squared errors."""
+        with replacing(path) as aside:
+            named = aside.with_suffix(Path(path).suffix or ".png")
+            pictures.figure(self.rows, named, [f"{error:.4f}" for error in self.errors])
+            os.replace(named, aside)
+
+    def terminal(self, width: int, colour: bool) -> str:
+        """The same as text."""
+        return pictures.terminal(self.rows, width, colour)
+
+
+def reconstruct(
+    run: str | os.PathLike[str],
+    count: int = 10,
+    data: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+) -> Reconstructions:
+    """The first test images of the run's data set (or of `data`), and their reconstructions.
+
+    Errors: SourceError for what is no run folder; DataError when the network does not give images back.
+    """
+    recipe = runs.recipe(run)
+    count = sizes.checked(count, "count")
+    if recipe.target != "images":
+        raise DataError(f"{run} learned labels, so there is nothing to reconstruct")
+    model = load_model(Path(run) / runs.MODEL)
+    _, (images, _) = load_images(data or recipe.data, folder or recipe.folder)
+    return reconstructions(model, images[:count])
+
+
+def reconstructions(model: Model, images: Array) -> Reconstructions:
+    """What a model makes of images of its own size."""
+    shape = tuple(int(n) for n in model.input_types[0].shape[1:])  # type: ignore[arg-type]
+    if images[0].size != int(np.prod(shape)):
+        raise DataError(f"the network takes {show(shape)}, but the images are {show(images.shape[1:])}")
+    restored = model.predict(images.reshape(-1, *shape)).reshape(images.shape)
+    errors = np.square(images - restored).reshape(len(images), -1).mean(axis=1)
+    return Reconstructions(images, restored, errors)
