@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -45,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if (stream.encoding or "").lower() not in ("utf-8", "utf8") and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # type: ignore[attr-defined]
+        if (stream.encoding or "").lower() not in ("utf-8", "utf8") and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -110,7 +111,9 @@ def _add_demo(command: Command) -> None:
 
 def _demo(asked: Any) -> int:
     from layerscope import studies, tracing
+    from layerscope.studies import runs
 
+    runs.writable(asked.out)
     width, colour = tracing.terminal_width(), tracing.colourful()
     print("The network: every layer, and what it does to a 28 × 28 digit.\n")
     print(tracing.trace("example:autoencoder").render(width=width, colour=colour))

@@ -202,7 +202,8 @@ def fits(targets: Sequence[int], expected: TensorType) -> bool:
 def mismatch(loss: Loss, targets: Sequence[int], output: TensorType, advice: str) -> ShapeError:
     """The error for targets that do not fit an output."""
     expected = loss.target_type(output)
+    given = f"are {show(tuple(targets[1:]))} per example" if targets[1:] else "are one number per example"
+    needed = show(expected.shape[1:]) if expected.shape[1:] else "one number"
     return ShapeError(
-        f"the targets have the shape {show(tuple(targets[1:]))} per example, but {loss.name} needs "
-        f"{show(expected.shape[1:])} for the output {show(output.shape[1:])}.{advice}"
+        f"the targets {given}, but {loss.name} needs {needed} for the output {show(output.shape[1:])}.{advice}"
     )

@@ -8,7 +8,7 @@ from typing import ClassVar
 from layerscope.core.errors import SettingError, UnknownNameError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
-from layerscope.losses import MeanAbsoluteError, MeanSquaredError, SparseCategoricalCrossentropy
+from layerscope.losses import Loss, MeanAbsoluteError, MeanSquaredError, SparseCategoricalCrossentropy
 
 
 @dataclass
@@ -70,10 +70,10 @@ NAMED = {
 }
 
 
-def get(identifier: object, loss: object, output: TensorType) -> tuple[str, Metric]:
+def get(identifier: object, loss: object, output: TensorType) -> tuple[str, Metric | Loss]:
     """Name in the logs, and the metric. "accuracy" becomes the one that suits loss and output, as in Keras."""
     if isinstance(identifier, Metric | MeanSquaredError | MeanAbsoluteError):
-        return identifier.name, identifier  # type: ignore[return-value]
+        return identifier.name, identifier
     if not isinstance(identifier, str):
         raise SettingError(f"a metric is a name or an object of layerscope.metrics, not {identifier!r}")
     name = identifier.lower()

@@ -49,12 +49,8 @@ def _geometry(c: Seeded, rank: int):
     window, strides, dilation = (_several(c, rank, 1, most) for _ in range(3))
     pads = tuple((c.whole(-1, 2), c.whole(-1, 2)) for _ in range(rank))
     spans = [d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True)]
-    sizes = tuple(
-        max(span - sum(pad), 3) + c.whole(0, 3) for span, pad in zip(spans, pads, strict=True)
-    )
-    out = tuple(
-        (n + sum(pad) - span) // s + 1 for n, pad, span, s in zip(sizes, pads, spans, strides, strict=True)
-    )
+    sizes = tuple(max(span - sum(pad), 3) + c.whole(0, 3) for span, pad in zip(spans, pads, strict=True))
+    out = tuple((n + sum(pad) - span) // s + 1 for n, pad, span, s in zip(sizes, pads, spans, strides, strict=True))
     return window, conv.Geometry(strides, pads, dilation, c.one([1, 1, 2, 3])), sizes, out
 
 

@@ -77,7 +77,10 @@ def run_layer(
 
     return Ran(
         [made["output", n] for n in range(len(case.outputs))],
-        [gradient(("input", n), a) if is_float(t) else None for n, (a, t) in enumerate(zip(arrays, case.inputs, strict=True))],
+        [
+            gradient(("input", n), a) if is_float(t) else None
+            for n, (a, t) in enumerate(zip(arrays, case.inputs, strict=True))
+        ],
         {name: gradient(("weight", name), array) for name, array in weights.items()},
         small,
     )
@@ -87,8 +90,7 @@ def run_primitive(primitive: Primitive, arrays, cotangent=None, wanted: tuple[in
     """(outputs, gradients of the wanted inputs, classes of the primitives that ran)."""
     program = Program()
     values = [
-        program.input(("data", n), TensorType(a.shape, str(a.dtype)), n in wanted)
-        for n, a in enumerate(arrays)
+        program.input(("data", n), TensorType(a.shape, str(a.dtype)), n in wanted) for n, a in enumerate(arrays)
     ]
     made = program.add(primitive, *values)
     for number, value in enumerate(made):
@@ -97,9 +99,7 @@ def run_primitive(primitive: Primitive, arrays, cotangent=None, wanted: tuple[in
     if cotangent is not None:
         start = program.input(("cotangent",), made[0].type)
         feeds["cotangent",] = cotangent
-        for n, value in zip(
-            wanted, program.differentiate(made[0], start, [values[n] for n in wanted]), strict=True
-        ):
+        for n, value in zip(wanted, program.differentiate(made[0], start, [values[n] for n in wanted]), strict=True):
             assert value is not None, f"{primitive} has no gradient of input {n}"
             assert value.type.shape == arrays[n].shape, "a gradient has its input's declared shape"
             program.output(("gradient", n), value)

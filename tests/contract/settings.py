@@ -163,9 +163,7 @@ RANDOM: dict[str, Callable[[Choices], Example]] = {
     "MaxPooling2D": lambda c: pooling(c, ls.MaxPooling2D, return_switches=c.one([True, False])),
     "AveragePooling2D": lambda c: pooling(c, ls.AveragePooling2D),
     "GlobalMaxPooling2D": lambda c: _case(ls.GlobalMaxPooling2D(keepdims=c.one([True, False])), _image(c)),
-    "GlobalAveragePooling2D": lambda c: _case(
-        ls.GlobalAveragePooling2D(keepdims=c.one([True, False])), _image(c)
-    ),
+    "GlobalAveragePooling2D": lambda c: _case(ls.GlobalAveragePooling2D(keepdims=c.one([True, False])), _image(c)),
     "UpSampling2D": lambda c: _case(
         ls.UpSampling2D(_pair(c, 1, 5), interpolation=c.one(["nearest", "bilinear"])), _image(c, 5)
     ),
@@ -177,9 +175,7 @@ RANDOM: dict[str, Callable[[Choices], Example]] = {
     "Add": add,
     "Reshape": reshape,
     "Flatten": flatten,
-    "Activation": lambda c: _case(
-        ls.Activation(c.one(NAMES)), tuple(c.whole(1, 4) for _ in range(c.whole(2, 4)))
-    ),
+    "Activation": lambda c: _case(ls.Activation(c.one(NAMES)), tuple(c.whole(1, 4) for _ in range(c.whole(2, 4)))),
     "Dropout": lambda c: _case(ls.Dropout(c.one([0, 0.25, 0.7])), _image(c)),
 }
 

@@ -37,7 +37,8 @@ def test_every_kind_is_a_frozen_dataclass_with_examples(kind):
     cls = KINDS[kind]
     assert issubclass(cls, Layer)
     assert is_dataclass(cls)
-    assert cls.__dataclass_params__.frozen and not cls.__dataclass_params__.eq
+    assert cls.__dataclass_params__.frozen
+    assert not cls.__dataclass_params__.eq
     examples = cls.examples()
     assert len(examples) >= 1
     assert all(isinstance(example, Example) and type(example.layer) is cls for example in examples)

@@ -73,9 +73,7 @@ SPECS = {
     "elu": Spec(lambda x: x if x > 0 else math.expm1(x)),
     "elu_grad": Spec(lambda g, x: g if x > 0 else g * math.exp(x), BOTH),
     "gelu": Spec(lambda x: x * normal(x)),
-    "gelu_grad": Spec(
-        lambda g, x: g * (normal(x) + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)), BOTH
-    ),
+    "gelu_grad": Spec(lambda g, x: g * (normal(x) + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)), BOTH),
     "sigmoid": Spec(sigmoid),
     "sigmoid_grad": Spec(lambda g, r: g * r * (1 - r), BOTH),
     "tanh": Spec(math.tanh),
@@ -115,7 +113,9 @@ def test_value(name):
     arrays = arguments(name, same_shapes(name))
     made = run_primitive(mapped(name), arrays)[0][0]
     spec = SPECS[name]
-    wanted = [spec.value(*map(float, row), **spec.constants) for row in zip(*(a.ravel() for a in arrays), strict=True)]
+    wanted = [
+        spec.value(*map(float, row), **spec.constants) for row in zip(*(a.ravel() for a in arrays), strict=True)
+    ]
     np.testing.assert_allclose(made.ravel(), wanted, rtol=1e-12, atol=1e-14)
 
 

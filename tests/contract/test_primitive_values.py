@@ -75,9 +75,7 @@ def test_pools(rank, seed):
     for n, channel in itertools.product(range(x.shape[0]), range(x.shape[-1])):
         for place in np.ndindex(*means.shape[1:-1]):
             starts = [o * s - p[0] for o, s, p in zip(place, w.strides, w.pads, strict=True)]
-            ranges = [
-                range(max(a, 0), min(a + k, size)) for a, k, size in zip(starts, w.window, sizes, strict=True)
-            ]
+            ranges = [range(max(a, 0), min(a + k, size)) for a, k, size in zip(starts, w.window, sizes, strict=True)]
             values = {i: x[(n, *i, channel)] for i in itertools.product(*ranges)}
             best = max(values.values())
             first = next(i for i, value in values.items() if value == best)

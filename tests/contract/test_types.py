@@ -79,7 +79,5 @@ def test_every_weight_matters(case):
 @EXECUTABLE
 def test_define_repeats(case):
     arrays, weights = inputs_for(case), weights_for(case)
-    for one, two in zip(
-        define(case.layer, arrays, weights), define(case.layer, arrays, weights), strict=True
-    ):
+    for one, two in zip(define(case.layer, arrays, weights), define(case.layer, arrays, weights), strict=True):
         assert np.array_equal(one, two)

@@ -99,6 +99,7 @@ def _extents(fields: Fields) -> dict[int, tuple[Extent | None, ...]]:
 
 
 def _ratio(fed: Sequence[TensorType], made: Sequence[TensorType]) -> Fraction | None:
+    fed = [type for type in fed if type.plane is None]  # switches say where, not what
     if not fed:
         return None
     total: Size = sum((per_example(t.elements) for t in fed[1:]), per_example(fed[0].elements))

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.core.lowering import Builder, Value
@@ -69,8 +69,11 @@ class Layer(ABC):
     executable: ClassVar[bool] = True
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""
-    elementwise: ClassVar[bool] = False
-    """Each output element depends on the input element at its own index only."""
+
+    @property
+    def elementwise(self) -> bool:
+        """Each output element depends on the input element at its own index only."""
+        return False
 
     @property
     def linear(self) -> bool:
@@ -124,7 +127,9 @@ class Layer(ABC):
 
     def __call__(self, *inputs: Any, training: bool = False) -> Any:
         """On symbolic tensors: extend the graph. On arrays: compute at once."""
-        flat = tuple(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else inputs
+        flat = inputs
+        if len(inputs) == 1 and isinstance(inputs[0], list | tuple):
+            flat = tuple(cast(Sequence[Any], inputs[0]))
         graph = import_module("layerscope.core.graph")
         if flat and all(isinstance(value, graph.Symbolic) for value in flat):
             return graph.connect(self, flat)
@@ -179,7 +184,7 @@ def changed_settings(layer: Layer) -> dict[str, Any]:
 def normal(value: Any) -> Any:
     """A setting in comparable form: lists as tuples, (2, 2) as 2, numbers of one kind."""
     if isinstance(value, list | tuple):
-        parts: tuple[Any, ...] = tuple(normal(part) for part in value)  # pyright: ignore
+        parts = tuple(normal(part) for part in cast(Sequence[Any], value))
         return parts[0] if len(parts) > 1 and len(set(parts)) == 1 and isinstance(parts[0], int) else parts
     return value
 

@@ -74,7 +74,11 @@ class Relation(ABC):
     """How one axis of a layer's input is read; `axis` is the axis of the output that steers it."""
 
     axis: int
-    steps: tuple[int, int]
+
+    @property
+    @abstractmethod
+    def steps(self) -> tuple[int, int]:
+        """(a, b): a further along the output is b further along the input."""
 
     @abstractmethod
     def pull(self, output: Indices) -> Indices:
@@ -100,7 +104,7 @@ class Window(Relation):
     dilation: int = 1
 
     @property
-    def steps(self) -> tuple[int, int]:  # type: ignore[override]
+    def steps(self) -> tuple[int, int]:
         return 1, self.stride
 
     def pull(self, output: Indices) -> Indices:
@@ -117,9 +121,8 @@ class Window(Relation):
             elif stride == 1:
                 found += [(first + dilation * t, last + dilation * t) for t in range(self.size)]
             else:
-                found += [
-                    (o * stride - before + dilation * t,) * 2 for o in range(low, high + 1) for t in range(self.size)
-                ]
+                starts = (o * stride - before for o in range(low, high + 1))
+                found += [(i, i) for start in starts for i in range(start, start + reach + 1, dilation)]
         return Indices.of(*found)
 
     @property
@@ -141,7 +144,7 @@ class Spread(Relation):
     dilation: int = 1
 
     @property
-    def steps(self) -> tuple[int, int]:  # type: ignore[override]
+    def steps(self) -> tuple[int, int]:
         return self.stride, 1
 
     def pull(self, output: Indices) -> Indices:
@@ -155,7 +158,7 @@ class Spread(Relation):
                 for t in range(self.size):
                     place = o + self.before - self.dilation * t
                     if place % self.stride == 0:
-                        found.append((place // self.stride,) * 2)
+                        found.append((place // self.stride, place // self.stride))
         return Indices.of(*found)
 
     @property
@@ -172,7 +175,7 @@ class Interpolate(Relation):
     factor: int
 
     @property
-    def steps(self) -> tuple[int, int]:  # type: ignore[override]
+    def steps(self) -> tuple[int, int]:
         return self.factor, 1
 
     def pull(self, output: Indices) -> Indices:

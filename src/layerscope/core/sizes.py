@@ -9,11 +9,11 @@ as an assumption by whoever propagates (see `assume`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import SupportsIndex, TypeAlias, cast
 
 from layerscope.core.errors import SizeError
 
@@ -36,7 +36,7 @@ class Floor:
     denominator: int
 
     def __str__(self) -> str:
-        return f"floor({self.numerator} / {self.denominator})"
+        return f"floor(({self.numerator}) / {self.denominator})"
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ _assumptions: ContextVar[list[str] | None] = ContextVar("assumptions", default=N
 
 
 @contextmanager
-def collecting(into: list[str]) -> Iterator[None]:
+def collecting(into: list[str]) -> Generator[None]:
     """Record in `into`, once each, the comparisons that sizes leave open."""
     token = _assumptions.set(into)
     try:
@@ -255,6 +255,18 @@ def at_least(left: Size, right: Size) -> bool:
     if high < 0:
         return False
     return _assume(f"{left} ≥ {right}")
+
+
+def number(size: Size) -> int:
+    """`size` itself; SizeError when it is open."""
+    if isinstance(size, int):
+        return size
+    raise SizeError(f"needs to be a number, but the size {size} is open")
+
+
+def numbers(shape: Iterable[Size]) -> tuple[int, ...]:
+    """A shape of which every size is known; SizeError otherwise."""
+    return tuple(number(size) for size in shape)
 
 
 def bind(size: Size, values: Mapping[str, int]) -> Size:
@@ -325,9 +337,9 @@ def from_json(data: object) -> Size:
         return data
     if isinstance(data, str) and data.isidentifier():
         return named(data)
-    if isinstance(data, list) and len(data) > 1:  # pyright: ignore[reportUnknownArgumentType]
-        head, *rest = data  # pyright: ignore[reportUnknownVariableType]
-        parts = [from_json(part) for part in rest]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(data, list) and len(items := cast(Sequence[object], data)) > 1:
+        head, *rest = items
+        parts = [from_json(part) for part in rest]
         combine: dict[object, Callable[[Size, Size], Size]] = {
             "+": lambda a, b: a + b,
             "*": lambda a, b: a * b,
@@ -345,8 +357,8 @@ def from_json(data: object) -> Size:
 def checked(size: object, what: str, least: int = 1) -> int:
     """`size` as an integer that is at least `least`; SizeError naming `what` otherwise."""
     try:
-        number = size.__index__()  # type: ignore[union-attr]
-    except (AttributeError, TypeError):
+        number = size.__index__() if isinstance(size, SupportsIndex) else None
+    except TypeError:
         number = None
     if number is None or isinstance(size, bool):
         raise SizeError(f"{what} must be a whole number, not {size!r}")

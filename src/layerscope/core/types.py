@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.errors import SettingError, SizeError
@@ -63,9 +64,9 @@ class TensorType:
 
     @staticmethod
     def from_json(data: object) -> TensorType:
-        if not isinstance(data, dict) or not isinstance(data.get("shape"), list):  # pyright: ignore
+        fields: Mapping[str, Any] = cast(Mapping[str, Any], data) if isinstance(data, dict) else {}
+        if not isinstance(fields.get("shape"), list):
             raise SizeError(f"not a tensor type: {data!r}")
-        fields: dict[str, list[object]] = data  # pyright: ignore[reportUnknownVariableType]
         dtype, plane = str(fields.get("dtype", "float32")), fields.get("plane")
         if dtype not in BYTES:
             raise SettingError(f"unknown dtype {dtype!r}; known: {', '.join(BYTES)}")

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from layerscope.core import lowering
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
-from layerscope.engine.primitives import conv, matmul, place, pool, random, reduce, shape
+from layerscope.engine.primitives import conv, matmul, place, pool, random, reduce
 from layerscope.engine.primitives.base import Primitive
 from layerscope.engine.primitives.map import Map
+from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape
 
 Key = tuple[Hashable, ...]
 """What an input or output of a program is: ("data", 0), ("weight", "conv2d/kernel"), ("loss",) ..."""
@@ -69,7 +70,8 @@ class Program:
         self.outputs[key] = self._mine(value)
 
     def _mine(self, value: lowering.Value) -> Value:
-        assert isinstance(value, Value) and self.values[value.index] is value, "a value of another program"
+        assert isinstance(value, Value), "a value of another program"
+        assert self.values[value.index] is value, "a value of another program"
         return value
 
     def add(self, primitive: Primitive, *inputs: lowering.Value) -> tuple[Value, ...]:
@@ -141,15 +143,15 @@ class Program:
     def pad(self, x: lowering.Value, pads: lowering.Pads) -> Value:
         return self.add(place.Pad(pads), x)[0]
 
-    def reshape(self, x: lowering.Value, shape_: tuple[Size, ...]) -> Value:
-        return self.add(shape.Reshape(shape_), x)[0]
+    def reshape(self, x: lowering.Value, shape: tuple[Size, ...]) -> Value:
+        return self.add(Reshape(shape), x)[0]
 
     def permute(self, x: lowering.Value, order: Sequence[int]) -> Value:
         """The axes in another order."""
-        return self.add(shape.Permute(tuple(order)), x)[0]
+        return self.add(Permute(tuple(order)), x)[0]
 
     def concatenate(self, values: Sequence[lowering.Value], axis: int) -> Value:
-        return self.add(shape.Concatenate(axis), *values)[0]
+        return self.add(Concatenate(axis), *values)[0]
 
     def map(self, function: str, *values: lowering.Value, **constants: float) -> Value:
         return self.add(Map(function, tuple(sorted(constants.items()))), *values)[0]

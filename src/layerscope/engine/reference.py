@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from layerscope.core.sizes import numbers
 from layerscope.engine.plan import Job
 from layerscope.engine.primitives.base import Array, Frame
 from layerscope.engine.program import Key, Program
@@ -19,19 +20,25 @@ OnBatch = Callable[[int, Mapping[str, float]], bool]
 
 def run(program: Program, feeds: Mapping[Key, Array], frame: Frame) -> dict[Key, Array]:
     """Run a program; each intermediate result is freed after its last use."""
-    values: list[Array | None] = [None] * len(program.values)
-    for key, value in program.inputs.items():
-        values[value.index] = feeds[key]
+    values = {value.index: feeds[key] for key, value in program.inputs.items()}
     kept = {value.index for value in program.outputs.values()}
     last = {value.index: n for n, step in enumerate(program.instructions) for value in step.inputs}
+    # Overflow shows in the loss, which is checked; NumPy's own warnings would only repeat it.
+    with np.errstate(all="ignore"):
+        _steps(program, values, frame, last, kept)
+    return {key: values[value.index] for key, value in program.outputs.items()}
+
+
+def _steps(
+    program: Program, values: dict[int, Array], frame: Frame, last: Mapping[int, int], kept: set[int]
+) -> None:
     for number, step in enumerate(program.instructions):
-        arrays: list[Array] = [values[value.index] for value in step.inputs]  # type: ignore[misc]
+        arrays = [values[value.index] for value in step.inputs]
         for value, result in zip(step.outputs, step.primitive.run(frame, *arrays), strict=True):
             values[value.index] = result
         for value in (*step.inputs, *step.outputs):
             if last.get(value.index, -1) <= number and value.index not in kept:
-                values[value.index] = None
-    return {key: values[value.index] for key, value in program.outputs.items()}  # type: ignore[misc]
+                values.pop(value.index, None)
 
 
 @dataclass
@@ -133,7 +140,7 @@ class ReferenceEngine:
         for key, value in program.inputs.items():
             if key[0] == "slot":
                 slot = (str(key[1]), str(key[2]))
-                shape = tuple(int(n) for n in value.type.shape)  # type: ignore[arg-type]
+                shape = numbers(value.type.shape)
                 feeds[key] = self.state.slots.setdefault(slot, np.zeros(shape, self.dtype))
         scalars = {"one": 1.0, **update.scalars(self.state.step + 1)}
         feeds |= {("scalar", name): np.asarray(value, self.dtype) for name, value in scalars.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.errors import SettingError, UnknownNameError
@@ -37,7 +38,7 @@ def define(name: str | None, x: Array) -> Array:
     if name == "softmax":
         powers = np.exp(x - x.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
-    scalar = {
+    scalars: dict[str, Callable[[float], float]] = {
         "relu": lambda v: max(v, 0.0),
         "leaky_relu": lambda v: v if v >= 0 else SLOPE * v,
         "elu": lambda v: v if v > 0 else math.expm1(v),
@@ -45,7 +46,8 @@ def define(name: str | None, x: Array) -> Array:
         "sigmoid": lambda v: 1 / (1 + math.exp(-v)) if v >= 0 else math.exp(v) / (1 + math.exp(v)),
         "tanh": math.tanh,
         "softplus": lambda v: max(v, 0.0) + math.log1p(math.exp(-abs(v))),
-    }[str(name)]
+    }
+    scalar = scalars[str(name)]
     return np.array([scalar(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
 
 

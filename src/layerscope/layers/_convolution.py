@@ -115,7 +115,7 @@ class Convolution(_Settings):
         (x,), kernel = arrays, weights["kernel"]
         found = self.placements(TensorType(x.shape))
         padded = np.pad(x, ((0, 0), *(p.pads for p in found), (0, 0)))
-        out = np.zeros((x.shape[0], *(int(p.out) for p in found), self.filters), x.dtype)  # type: ignore[arg-type]
+        out = np.zeros((x.shape[0], *sizes.numbers(p.out for p in found), self.filters), x.dtype)
         each_in, each_out = x.shape[-1] // self.groups, self.filters // self.groups
         for position in itertools.product(*(range(n) for n in out.shape[1:-1])):
             for tap in itertools.product(*(range(k) for k in self.kernel_size)):
@@ -220,7 +220,7 @@ class TransposedConvolution(_Settings):
 
         (x,), kernel = arrays, weights["kernel"]
         found = self.placements(TensorType(x.shape))
-        out = np.zeros((x.shape[0], *(int(p.out) for p in found), self.filters), x.dtype)  # type: ignore[arg-type]
+        out = np.zeros((x.shape[0], *sizes.numbers(p.out for p in found), self.filters), x.dtype)
         each_in, each_out = x.shape[-1] // self.groups, self.filters // self.groups
         for position in itertools.product(*(range(n) for n in x.shape[1:-1])):
             for tap in itertools.product(*(range(k) for k in self.kernel_size)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.errors import SettingError
@@ -11,7 +12,7 @@ from layerscope.core.errors import SettingError
 def frame(value: Any, what: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """n, (rows, columns) or ((top, bottom), (left, right)) as the last of these."""
     if isinstance(value, list | tuple):
-        parts: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        parts = cast(Sequence[Any], value)
         if len(parts) == 2:
             first, second = (_ends(part, what) for part in parts)
             return first, second
@@ -21,7 +22,7 @@ def frame(value: Any, what: str) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _ends(part: Any, what: str) -> tuple[int, int]:
     if isinstance(part, list | tuple):
-        ends: list[Any] = list(part)  # pyright: ignore[reportUnknownArgumentType]
+        ends = cast(Sequence[Any], part)
         if len(ends) != 2:
             raise SettingError(f"{what} needs a begin and an end for each axis, not {part!r}")
         return sizes.checked(ends[0], what, 0), sizes.checked(ends[1], what, 0)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from layerscope.core.contract import Array, Layer, refuse_channels_first
 from layerscope.core.reach import EVERYTHING, Reads, Window
+from layerscope.core.sizes import number
 from layerscope.core.types import TensorType
 from layerscope.layers._spatial import Placement, floating, one_input, padding_name, per_axis, places, spatial
 
@@ -53,7 +54,7 @@ class Pooling(Layer):
     def windows(self, x: Array) -> Iterator[tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]]:
         """For `define`: each output position with the input positions in its window, row-major."""
         found = self.placements(TensorType(x.shape))
-        for position in itertools.product(*(range(int(p.out)) for p in found)):  # type: ignore[arg-type]
+        for position in itertools.product(*(range(number(p.out)) for p in found)):
             ranges = [
                 range(max(o * s - p.pads[0], 0), min(o * s - p.pads[0] + k, n))
                 for o, s, k, p, n in zip(position, self.strides, self.pool_size, found, x.shape[1:-1], strict=True)

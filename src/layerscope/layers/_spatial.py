@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.errors import SettingError, ShapeError
@@ -17,9 +17,10 @@ AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 def per_axis(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...]:
     """One whole number for all axes, or one for each."""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) != rank:  # pyright: ignore[reportUnknownArgumentType]
+        parts = cast(Sequence[Any], value)
+        if len(parts) != rank:
             raise SettingError(f"{what} must be one number or {rank}, not {value!r}")
-        return tuple(sizes.checked(part, what, least) for part in value)  # pyright: ignore
+        return tuple(sizes.checked(part, what, least) for part in parts)
     return (sizes.checked(value, what, least),) * rank
 
 

@@ -45,7 +45,7 @@ class Activation(Layer):
         return self.activation in ("linear", "leaky_relu", "elu", "sigmoid", "tanh", "softplus")
 
     @property
-    def elementwise(self) -> bool:  # type: ignore[override]
+    def elementwise(self) -> bool:
         return self.activation != "softmax"
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:

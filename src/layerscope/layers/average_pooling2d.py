@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.lowering import Builder, Value
+from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
 from layerscope.layers._pooling import Pooling
 
@@ -35,7 +36,7 @@ class AveragePooling2D(Pooling):
         import numpy as np
 
         (x,) = arrays
-        out = np.empty(tuple(int(n) for n in self.pooled(TensorType(x.shape)).shape), x.dtype)  # type: ignore[arg-type]
+        out = np.empty(numbers(self.pooled(TensorType(x.shape)).shape), x.dtype)
         for (i, j), window in self.windows(x):
             out[:, i, j, :] = np.stack([x[:, a, b, :] for a, b in window]).mean(axis=0)
         return (out,), {}

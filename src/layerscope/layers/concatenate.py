@@ -26,7 +26,7 @@ class Concatenate(Layer):
     law = "n₁ + n₂ + ... along the axis, all other axes equal"
 
     def __post_init__(self) -> None:
-        if isinstance(self.axis, bool) or not isinstance(self.axis, int):  # pyright: ignore
+        if isinstance(self.axis, bool) or not isinstance(self.axis, int):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SettingError(f"{self.kind}: axis must be a whole number, not {self.axis!r}")
 
     @property
@@ -60,7 +60,8 @@ class Concatenate(Layer):
         return (TensorType(shape, floating(first)),)
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        axis, found = self._axis(types), []
+        axis = self._axis(types)
+        found: list[Reads] = []
         offset: Size = 0
         for type in types:
             plain: list[Window] = [Window(a) for a in range(type.rank)]

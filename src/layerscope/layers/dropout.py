@@ -29,13 +29,16 @@ class Dropout(Layer):
 
     words = Words(("dropout",), ("rate",))
     law = "(...) → (...)"
-    elementwise = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate < 1:  # pyright: ignore
+        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SettingError(f"{self.kind}: rate must be at least 0 and below 1, not {self.rate!r}")
         if self.noise_shape is not None:
             raise SettingError(f"{self.kind}: noise_shape is not supported; every number is dropped by itself")
+
+    @property
+    def elementwise(self) -> bool:
+        return True
 
     @property
     def linear(self) -> bool:

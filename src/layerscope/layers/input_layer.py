@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
@@ -33,13 +33,14 @@ class InputLayer(Layer):
     law = "(batch, *shape)"
 
     def __post_init__(self) -> None:
-        if isinstance(self.shape, int | str) or not isinstance(self.shape, Sequence):
-            raise SettingError(f"{self.kind}: shape must be a sequence of sizes, not {self.shape!r}")
-        rank = len(self.shape) + 1  # pyright: ignore[reportUnknownArgumentType]
+        given = self.shape
+        if isinstance(given, int | str) or not isinstance(given, Sequence):
+            raise SettingError(f"{self.kind}: shape must be a sequence of sizes, not {given!r}")
+        parts = cast(Sequence[Any], given)
+        rank = len(parts) + 1
         stems = OPEN.get(rank, ()) + ("channels",)
         names = stems if len(stems) == rank - 1 else tuple(f"size_{n}" for n in range(1, rank))
         prefix = f"{self.name}_" if self.name else ""
-        parts: Sequence[Any] = self.shape  # pyright: ignore[reportUnknownVariableType]
         shape = tuple(_size(part, prefix + n) for part, n in zip(parts, names, strict=True))
         object.__setattr__(self, "shape", shape)
         if self.batch_size is not None:

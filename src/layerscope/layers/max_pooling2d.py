@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.lowering import Builder, Value
+from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
 from layerscope.layers._pooling import Pooling
 
@@ -40,8 +41,8 @@ class MaxPooling2D(Pooling):
         import numpy as np
 
         (x,) = arrays
-        sizes = tuple(int(n) for n in self.pooled(TensorType(x.shape)).shape)  # type: ignore[arg-type]
-        values, switches = np.empty(sizes, x.dtype), np.empty(sizes, np.int32)
+        shape = numbers(self.pooled(TensorType(x.shape)).shape)
+        values, switches = np.empty(shape, x.dtype), np.empty(shape, np.int32)
         width = x.shape[2]
         for (i, j), window in self.windows(x):
             stack = np.stack([x[:, a, b, :] for a, b in window])

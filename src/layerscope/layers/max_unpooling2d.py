@@ -96,7 +96,7 @@ class MaxUnpooling2D(Layer):
         import numpy as np
 
         x, switches = arrays
-        height, width = (int(n) for n in self.plane(TensorType(x.shape), TensorType(x.shape)))  # type: ignore[arg-type]
+        height, width = sizes.numbers(self.plane(TensorType(x.shape), TensorType(x.shape)))
         if switches.size and not 0 <= int(switches.min()) <= int(switches.max()) < height * width:
             raise DataError(f"{self.kind}: a switch points outside the plane of {height}×{width}")
         out = np.zeros((x.shape[0], height * width, x.shape[-1]), x.dtype)

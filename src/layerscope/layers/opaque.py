@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,8 @@ class Opaque(Layer):
         if not types:
             raise SettingError("Opaque: outputs must list at least one type")
         object.__setattr__(self, "outputs", tuple(types))
-        weights = {role: tuple(shape) for role, shape in (self.parameters or {}).items()}
-        object.__setattr__(self, "parameters", weights)
+        shapes: Mapping[str, Iterable[int]] = self.parameters or {}
+        object.__setattr__(self, "parameters", {role: tuple(shape) for role, shape in shapes.items()})
 
     @property
     def kind(self) -> str:

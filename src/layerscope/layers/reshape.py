@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
@@ -33,7 +33,8 @@ class Reshape(Layer):
             target = (target,)
         if not isinstance(target, Sequence) or isinstance(target, str):
             raise SettingError(f"{self.kind}: target_shape must be a sequence of sizes, not {target!r}")
-        shape = tuple(part if part == -1 else sizes.checked(part, f"{self.kind}: a size") for part in target)  # pyright: ignore
+        parts = cast(Sequence[Any], target)
+        shape = tuple(part if part == -1 else sizes.checked(part, f"{self.kind}: a size") for part in parts)
         if shape.count(-1) > 1:
             raise SettingError(f"{self.kind}: only one size may be -1, not {show(shape)}")
         object.__setattr__(self, "target_shape", shape)

@@ -14,7 +14,7 @@ from layerscope.core.contract import Layer
 from layerscope.core.errors import DataError, ShapeError, TrainingError
 from layerscope.core.types import BATCH, TensorType
 from layerscope.engine.primitives.base import Frame
-from layerscope.engine.program import Program
+from layerscope.engine.program import Key, Program
 from layerscope.engine.reference import run
 from layerscope.models import variables as store
 from layerscope.models.variables import Variable
@@ -101,14 +101,14 @@ def _sliced(
     weights: dict[str, Variable],
     batch: int,
 ) -> list[Array]:
-    each = sum(4 * int(sizes.bind(t.elements, {BATCH: 1})) for t in (*types, *outputs))  # type: ignore[arg-type]
+    each = sum(4 * sizes.number(sizes.bind(t.elements, {BATCH: 1})) for t in (*types, *outputs))
     step = max(1, SLICE_BYTES // max(each, 1))
     seed = int(generator().integers(2**31)) if _draws(program) else 0
-    fixed = {("weight", role): np.asarray(variable.array, np.float32) for role, variable in weights.items()}
+    fixed: dict[Key, Array] = {("weight", role): np.asarray(variable.array, np.float32) for role, variable in weights.items()}
     results: list[Array] = []
     for number, start in enumerate(range(0, batch, step)):
         part = slice(start, min(start + step, batch))
-        feeds = {
+        feeds: dict[Key, Array] = {
             ("data", n): np.ascontiguousarray(array[part], np.int32 if type.dtype == "int32" else np.float32)
             for n, (array, type) in enumerate(zip(arrays, types, strict=True))
         }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
+from typing import Any
 
 
 class Interrupt:
@@ -12,7 +14,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
-        self._earlier: object = None
+        self._earlier: Callable[[int, FrameType | None], Any] | int | None = None
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
@@ -28,4 +30,4 @@ class Interrupt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._earlier is not None:
-            signal.signal(signal.SIGINT, self._earlier)  # type: ignore[arg-type]
+            signal.signal(signal.SIGINT, self._earlier)

@@ -65,7 +65,7 @@ class Model:
         self._types = propagate.types(graph)
         self._variables = store.for_graph(graph)
         self.losses: list[loss_module.Loss] = []
-        self.metrics: dict[str, tuple[int, metric_module.Metric]] = {}
+        self.metrics: dict[str, tuple[int, metric_module.Metric | loss_module.Loss]] = {}
         self._optimizer: optimizers.Optimizer | None = None
         self._engine, self._precision = "auto", "float32"
         self.stop_training = False

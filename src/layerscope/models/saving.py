@@ -11,6 +11,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,17 @@ def replacing(path: str | os.PathLike[str]) -> Any:
             os.fsync(file.fileno())
         os.replace(aside, target)
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {target}: {why(error)}") from None
     finally:
         with contextlib.suppress(OSError):
             aside.unlink()
+
+
+def why(error: OSError) -> str:
+    """The system's reason in words that say what to change."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "a part of this path is a file, not a folder"
+    return error.strerror or str(error)
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -126,7 +134,7 @@ def _loss(name: str, from_logits: bool) -> Any:
     from layerscope import losses
 
     loss = losses.get(name)
-    return type(loss)(from_logits=True) if from_logits else loss  # type: ignore[call-arg]
+    return replace(loss, from_logits=True) if from_logits else loss
 
 
 def _array(archive: zipfile.ZipFile, entry: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:

@@ -43,7 +43,7 @@ class Variable:
 
     def assign(self, value: Any) -> None:
         """Replace the array's numbers; DataError when the shape differs."""
-        array = np.asarray(value)
+        array = _array(value, self.role)
         if array.shape != self.array.shape:
             raise DataError(f"{self.role} has the shape {show(self.shape)}, not {show(array.shape)}")
         self.array[...] = array
@@ -109,8 +109,7 @@ def for_graph(graph: Graph) -> dict[str, Variable]:
                 weight = WeightType(row.shape, _initializer(node.layer, role), row.trainable)
                 found[key] = _fresh(role, weight)
             initial[role] = found[key]
-        if node.weights and node.layer not in _variables:
-            _variables[node.layer] = initial
+        _variables.setdefault(node.layer, initial)
     return found
 
 
@@ -118,9 +117,19 @@ def _initializer(layer: Layer, role: str) -> object:
     return getattr(layer, f"{role}_initializer", "zeros")
 
 
+def _array(value: Any, what: str) -> NDArray[Any]:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{what} is not an array of numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{what} must hold numbers, but is an array of {array.dtype}")
+    return array
+
+
 def assign_all(variables: Sequence[Variable], arrays: Sequence[Any], what: str) -> None:
     """Replace all arrays or, when one does not fit, none; DataError lists every mismatch."""
-    given = [np.asarray(array) for array in arrays]
+    given = [_array(array, f"{what}: array number {number}") for number, array in enumerate(arrays)]
     if len(given) != len(variables):
         raise DataError(f"{what} has {len(variables)} weights, but {len(given)} arrays were given")
     wrong = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ def figure(rows: Sequence[tuple[str, Array]], path: str | os.PathLike[str], capt
     for column, caption in enumerate(captions):
         axes[-1][column].set_xlabel(caption, fontsize=7, color="#555555")
     drawing.tight_layout(pad=0.4, h_pad=0.6, w_pad=0.3)
-    suffix = os.path.splitext(os.fspath(path))[1][1:] or "png"
-    drawing.savefig(path, format=suffix)
+    suffix = Path(path).suffix[1:] or "png"
+    drawing.savefig(path, format=suffix)  # pyright: ignore[reportUnknownMemberType]
 
 
 def terminal(rows: Sequence[tuple[str, Array]], width: int, colour: bool) -> str:

@@ -80,9 +80,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, TensorType):
         return value.to_json()
     if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]  # pyright: ignore
+        return [_plain(part) for part in value]
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}  # pyright: ignore
+        return {str(k): _plain(v) for k, v in value.items()}
     if hasattr(value, "to_json"):
         return value.to_json()
     return value
@@ -103,7 +103,7 @@ def load(data: Any) -> Graph:
         data["layerscope"] == VERSION,
         f"schema version {data['layerscope']!r} is not known here; this program reads version {VERSION}",
     )
-    nodes, made = data.get("nodes"), {}
+    nodes: Any = data.get("nodes")
     _need(isinstance(nodes, list) and nodes, '"nodes" must be a list with at least one node')
     shared: dict[tuple[Any, ...], Layer] = {}
     calls: dict[str, Call] = {}

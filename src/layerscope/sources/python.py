@@ -30,7 +30,7 @@ def read(what: str) -> Graph:
 
         return text.read(graph)
     if not isinstance(graph, Graph):
-        raise SourceError(f"{what} gives a {type(made).__name__}; expected a Model, a Graph or one line of text")
+        raise SourceError(f"{what} gives an object of type {type(made).__name__}; expected a Model, a Graph or one line of text")
     return graph
 
 

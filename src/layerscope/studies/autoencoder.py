@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from layerscope import datasets, losses, optimizers, sources
 from layerscope.callbacks import Callback, History
 from layerscope.core import propagate, sizes
-from layerscope.core.errors import DataError, SettingError
+from layerscope.core.errors import DataError, SettingError, ShapeError
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
 from layerscope.models import Model, load_model
+from layerscope.models.data import flatten_advice
 from layerscope.models.saving import replacing
 from layerscope.report import pictures
 from layerscope.studies import runs
@@ -75,14 +76,13 @@ def _targets(graph: Graph, output: TensorType, loss: str | None, x: Array, class
     found = losses.get(loss)
     if isinstance(found, losses.SparseCategoricalCrossentropy):
         if output.rank != 2:
-            from layerscope.models.data import flatten_advice
-
             raise losses.mismatch(found, (0,), output, flatten_advice(graph))
         return "labels", found.name
     if not again:
         raise DataError(
-            f"{found.name} compares the output with the images, but the output is {show(output.shape[1:])} and "
-            f"an image {show(x.shape[1:])}. For labels (0 to {classes - 1}) use --loss sparse_categorical_crossentropy."
+            f"{found.name} compares the output with the images, but the output is {show(output.shape[1:])} "
+            f"and an image {show(x.shape[1:])}. For labels (0 to {classes - 1}) use "
+            "--loss sparse_categorical_crossentropy."
         )
     return "images", found.name
 
@@ -112,19 +112,11 @@ def train(
     """
     set_random_seed(seed)
     graph = sources.read(what)
-    chosen = optimizers.get(optimizer or "adadelta")
-    if learning_rate is not None:
-        chosen = type(chosen)(**{**chosen.to_json()["settings"], "learning_rate": learning_rate})
+    chosen = _optimizer(optimizer, learning_rate)
+    work = _work(graph, data, folder, loss)
     place = runs.prepare(out or _free(graph.name, data), overwrite)
-    (x, labels), (x_test, labels_test) = load_images(data, folder)
-    output = _fit_input(graph, x, data)
-    target, loss = _targets(graph, output, loss, x, int(labels.max()) + 1)
     model = Model.from_graph(graph)
-    model.compile(chosen, loss, ["accuracy"] if target == "labels" else None)
-    shape = tuple(int(n) for n in model.input_types[0].shape[1:])  # type: ignore[arg-type]
-    goal = tuple(int(n) for n in output.shape[1:]) if target == "images" else ()  # type: ignore[arg-type]
-    y = x.reshape(-1, *goal) if goal else labels
-    y_test = x_test.reshape(-1, *goal) if goal else labels_test
+    model.compile(chosen, work.loss, ["accuracy"] if work.target == "labels" else None)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
         data=data,
@@ -133,21 +125,52 @@ def train(
         batch_size=batch_size,
         optimizer=type(chosen).__name__.lower(),
         learning_rate=chosen.learning_rate,
-        loss=loss,
+        loss=work.loss,
         seed=seed,
-        target=target,
+        target=work.target,
         versions=runs.versions(),
     )
+    keeping = [runs.Keeper(place, told), *callbacks]
     history = model.fit(
-        x.reshape(-1, *shape),
-        y,
-        batch_size=batch_size,
-        epochs=epochs,
-        validation_data=(x_test.reshape(-1, *shape), y_test),
-        verbose=verbose,
-        callbacks=[runs.Keeper(place, told), *callbacks],
+        *work.train, batch_size, epochs, verbose=verbose, callbacks=keeping, validation_data=work.test
     )
     return Run(model, history, place, told)
+
+
+@dataclass
+class _Work:
+    """Arrays in the shapes of a network's input and output, what it learns, and by which loss."""
+
+    train: tuple[Array, Array]
+    test: tuple[Array, Array]
+    target: str
+    loss: str
+
+
+def _optimizer(name: str | None, learning_rate: float | None) -> optimizers.Optimizer:
+    chosen = optimizers.get(name or "adadelta")
+    if learning_rate is None:
+        return chosen
+    return type(chosen)(**{**chosen.to_json()["settings"], "learning_rate": learning_rate})
+
+
+def _work(graph: Graph, data: str, folder: str | os.PathLike[str] | None, loss: str | None) -> _Work:
+    (x, labels), (x_test, labels_test) = load_images(data, folder)
+    output = _fit_input(graph, x, data)
+    target, name = _targets(graph, output, loss, x, int(labels.max()) + 1)
+    shape = _sizes(propagate.types(graph)[graph.inputs[0]][0])
+    fed, fed_test = x.reshape(-1, *shape), x_test.reshape(-1, *shape)
+    if target == "labels":
+        return _Work((fed, labels), (fed_test, labels_test), target, name)
+    goal = _sizes(output)
+    return _Work((fed, x.reshape(-1, *goal)), (fed_test, x_test.reshape(-1, *goal)), target, name)
+
+
+def _sizes(type: TensorType) -> tuple[int, ...]:
+    """The sizes of one example, which must be known."""
+    if not all(isinstance(size, int) for size in type.shape[1:]):
+        raise ShapeError(f"training needs sizes that are numbers, but a tensor is {type}")
+    return tuple(int(size) for size in type.shape[1:] if isinstance(size, int))
 
 
 def _free(name: str, data: str) -> Path:
@@ -204,7 +227,7 @@ def reconstruct(
 
 def reconstructions(model: Model, images: Array) -> Reconstructions:
     """What a model makes of images of its own size."""
-    shape = tuple(int(n) for n in model.input_types[0].shape[1:])  # type: ignore[arg-type]
+    shape = _sizes(model.input_types[0])
     if images[0].size != int(np.prod(shape)):
         raise DataError(f"the network takes {show(shape)}, but the images are {show(images.shape[1:])}")
     restored = model.predict(images.reshape(-1, *shape)).reshape(images.shape)

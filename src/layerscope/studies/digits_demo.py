@@ -15,7 +15,7 @@ from layerscope.studies.autoencoder import Array, Reconstructions
 
 NETWORK = "example:autoencoder"
 GOAL = 0.85
-MOST_EPOCHS = 60
+MOST_EPOCHS = 45
 
 
 class Readable(Callback):

@@ -13,6 +13,7 @@ from typing import Any
 
 from layerscope.callbacks import Callback
 from layerscope.core.errors import OutputError, SourceError
+from layerscope.models.saving import replacing, why
 
 MODEL, SETTINGS, HISTORY = "model.npz", "settings.json", "history.csv"
 
@@ -54,7 +55,7 @@ def prepare(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OutputError(f"cannot write into {path}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write into {path}: {why(error)}") from None
     return path
 
 
@@ -70,7 +71,7 @@ def writable(path: str | os.PathLike[str]) -> Path:
         if not existed:
             target.unlink()
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {target}: {why(error)}") from None
     return target
 
 
@@ -81,8 +82,6 @@ class Keeper(Callback):
         self.folder, self.recipe = folder, recipe
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        from layerscope.models.saving import replacing
-
         with replacing(self.folder / SETTINGS) as aside:
             aside.write_text(json.dumps(asdict(self.recipe), indent=2, ensure_ascii=False) + "\n", "utf-8")
         (self.folder / HISTORY).unlink(missing_ok=True)

@@ -43,7 +43,7 @@ class Frame:
 
     def shape(self, shape: Shape) -> tuple[int, ...]:
         """A shape with the batch size filled in."""
-        return tuple(int(sizes.bind(size, {BATCH: self.batch})) for size in shape)  # type: ignore[arg-type]
+        return sizes.numbers(sizes.bind(size, {BATCH: self.batch}) for size in shape)
 
 
 class Primitive(ABC):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerscope.core.sizes import Size, floor_div
+from layerscope.core.sizes import Size, floor_div, numbers
 from layerscope.core.types import TensorType
 from layerscope.engine.primitives.base import Array, Frame, Gradients, Primitive, chunks, only
 
@@ -104,7 +104,7 @@ class Conv(Primitive):
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x, kernel = types
-        g, window = self.geometry, [int(k) for k in kernel.shape[:-2]]  # type: ignore[arg-type]
+        g, window = self.geometry, numbers(kernel.shape[:-2])
         sizes: list[Size] = [
             floor_div(n + sum(pad) - span, s) + 1
             for n, pad, span, s in zip(x.shape[1:-1], g.pads, g.spans(window), g.strides, strict=True)
@@ -137,7 +137,7 @@ class Conv(Primitive):
 
 
 def _window(kernel: Value) -> tuple[int, ...]:
-    return tuple(int(k) for k in kernel.type.shape[:-2])  # type: ignore[arg-type]
+    return numbers(kernel.type.shape[:-2])
 
 
 @dataclass(frozen=True)

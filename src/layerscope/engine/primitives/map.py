@@ -29,6 +29,66 @@ class Function:
     grads: tuple[Derivative | None, ...] = ()
 
 
+def _scale(x: Array, factor: float) -> Array:
+    return x * x.dtype.type(factor)
+
+
+def _shift(x: Array, offset: float) -> Array:
+    return x + x.dtype.type(offset)
+
+
+def _double(x: Array) -> Array:
+    return x + x
+
+
+def _half(x: Array) -> Array:
+    return x * x.dtype.type(0.5)
+
+
+def _clip(x: Array, low: float, high: float) -> Array:
+    return np.clip(x, x.dtype.type(low), x.dtype.type(high))
+
+
+def _clip_grad(g: Array, x: Array, low: float, high: float) -> Array:
+    return np.where((x >= low) & (x <= high), g, 0)
+
+
+def _constant(x: Array) -> Array:
+    return x
+
+
+def _above(x: Array, bound: float) -> Array:
+    return (x > bound).astype(x.dtype)
+
+
+def _at_least(x: Array, bound: float) -> Array:
+    return (x >= bound).astype(x.dtype)
+
+
+def _equal(x: Array, y: Array) -> Array:
+    return (x == y).astype(x.dtype)
+
+
+def _one_hot(x: Array, depth: float) -> Array:
+    return (x.astype(np.int64) == np.arange(int(depth))).astype(x.dtype)
+
+
+def _relu(x: Array) -> Array:
+    return np.maximum(x, 0)
+
+
+def _relu_grad(g: Array, r: Array) -> Array:
+    return g * (r > 0)
+
+
+def _leaky_relu(x: Array, slope: float) -> Array:
+    return np.where(x >= 0, x, x * x.dtype.type(slope))
+
+
+def _leaky_relu_grad(g: Array, x: Array, slope: float) -> Array:
+    return np.where(x >= 0, g, g * g.dtype.type(slope))
+
+
 def _erf(x: Array) -> Array:
     from scipy.special import erf  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
@@ -43,6 +103,14 @@ def _sigmoid(x: Array) -> Array:
     return result
 
 
+def _sigmoid_grad(g: Array, r: Array) -> Array:
+    return g * r * (1 - r)
+
+
+def _tanh_grad(g: Array, r: Array) -> Array:
+    return g * (1 - r * r)
+
+
 def _softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
@@ -54,6 +122,10 @@ def _gelu(x: Array) -> Array:
 def _gelu_grad(g: Array, x: Array) -> Array:
     density = np.exp(-0.5 * x * x) / (2 * np.pi) ** 0.5
     return g * (0.5 * (1 + _erf(x * 0.5**0.5)) + x * density)
+
+
+def _elu(x: Array) -> Array:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
 def _elu_grad(g: Array, x: Array) -> Array:
@@ -93,41 +165,35 @@ FUNCTIONS: dict[str, Function] = {
     "mul": Function(np.multiply, (_call("mul", "g", "y"), _call("mul", "g", "x"))),
     "div": Function(np.divide, (_call("div", "g", "y"), _chain(("mul", "g", "r"), ("div", "t", "y"), ("neg", "t")))),
     "neg": Function(np.negative, (_call("neg", "g"),)),
-    "scale": Function(lambda x, factor: x * x.dtype.type(factor), (_call("scale", "g", factor="@factor"),)),
-    "shift": Function(lambda x, offset: x + x.dtype.type(offset), (_same,)),
+    "scale": Function(_scale, (_call("scale", "g", factor="@factor"),)),
+    "shift": Function(_shift, (_same,)),
     "square": Function(np.square, (_chain(("mul", "g", "x"), ("double", "t")),)),
-    "double": Function(lambda x: x + x, (_call("double", "g"),)),
+    "double": Function(_double, (_call("double", "g"),)),
     "sqrt": Function(np.sqrt, (_chain(("div", "g", "r"), ("half", "t")),)),
-    "half": Function(lambda x: x * x.dtype.type(0.5), (_call("half", "g"),)),
+    "half": Function(_half, (_call("half", "g"),)),
     "exp": Function(np.exp, (_call("mul", "g", "r"),)),
     "log": Function(np.log, (_call("div", "g", "x"),)),
     "abs": Function(np.abs, (_chain(("sign", "x"), ("mul", "g", "t")),)),
     "sign": Function(np.sign),
-    "clip": Function(
-        lambda x, low, high: np.clip(x, x.dtype.type(low), x.dtype.type(high)),
-        (_call("clip_grad", "g", "x", low="@low", high="@high"),),
-    ),
-    "clip_grad": Function(lambda g, x, low, high: np.where((x >= low) & (x <= high), g, 0)),
-    "constant": Function(lambda x: x),
-    "above": Function(lambda x, bound: (x > bound).astype(x.dtype)),
-    "at_least": Function(lambda x, bound: (x >= bound).astype(x.dtype)),
-    "equal": Function(lambda x, y: (x == y).astype(x.dtype)),
-    "one_hot": Function(lambda x, depth: (x.astype(np.int64) == np.arange(int(depth))).astype(x.dtype)),
-    "relu": Function(lambda x: np.maximum(x, 0), (_call("relu_grad", "g", "r"),)),
-    "relu_grad": Function(lambda g, r: g * (r > 0)),
-    "leaky_relu": Function(
-        lambda x, slope: np.where(x >= 0, x, x * x.dtype.type(slope)),
-        (_call("leaky_relu_grad", "g", "x", slope="@slope"),),
-    ),
-    "leaky_relu_grad": Function(lambda g, x, slope: np.where(x >= 0, g, g * g.dtype.type(slope))),
-    "elu": Function(lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), (_call("elu_grad", "g", "x"),)),
+    "clip": Function(_clip, (_call("clip_grad", "g", "x", low="@low", high="@high"),)),
+    "clip_grad": Function(_clip_grad),
+    "constant": Function(_constant),
+    "above": Function(_above),
+    "at_least": Function(_at_least),
+    "equal": Function(_equal),
+    "one_hot": Function(_one_hot),
+    "relu": Function(_relu, (_call("relu_grad", "g", "r"),)),
+    "relu_grad": Function(_relu_grad),
+    "leaky_relu": Function(_leaky_relu, (_call("leaky_relu_grad", "g", "x", slope="@slope"),)),
+    "leaky_relu_grad": Function(_leaky_relu_grad),
+    "elu": Function(_elu, (_call("elu_grad", "g", "x"),)),
     "elu_grad": Function(_elu_grad),
     "gelu": Function(_gelu, (_call("gelu_grad", "g", "x"),)),
     "gelu_grad": Function(_gelu_grad),
     "sigmoid": Function(_sigmoid, (_call("sigmoid_grad", "g", "r"),)),
-    "sigmoid_grad": Function(lambda g, r: g * r * (1 - r)),
+    "sigmoid_grad": Function(_sigmoid_grad),
     "tanh": Function(np.tanh, (_call("tanh_grad", "g", "r"),)),
-    "tanh_grad": Function(lambda g, r: g * (1 - r * r)),
+    "tanh_grad": Function(_tanh_grad),
     "softplus": Function(_softplus, (_chain(("sigmoid", "x"), ("mul", "g", "t")),)),
 }
 

@@ -75,7 +75,7 @@ class GatherLast(Gather):
     def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
         plane, switches = arrays
         index = _flat(switches).astype(np.intp)
-        order = np.broadcast_to(np.arange(index.shape[1]), index.shape)
+        order = np.broadcast_to(np.arange(index.shape[1], dtype=np.intp), index.shape)
         owner = np.empty((index.shape[0], int(np.prod(plane.shape[1:-1]))), np.intp)
         np.put_along_axis(owner, index, order, axis=1)
         stays = np.take_along_axis(owner, index, axis=1) == order

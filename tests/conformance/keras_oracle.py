@@ -1,0 +1,80 @@
+"""Keras 3 on the JAX backend, in float64: the layer of the same name with the same settings."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from layerscope.core.contract import Example, settings
+from layerscope.layers import kinds
+
+from .oracles import Answer
+
+NOT_KERAS = {"MaxPooling2D": {"return_switches"}, "Conv2DTranspose": {"groups"}}
+"""Settings that only ours have."""
+
+
+def spelled() -> list[str]:
+    """The executable layers that Keras has, by what our layers say of themselves."""
+    named = {kind: cls.spellings["keras"].name for kind, cls in kinds().items() if cls.executable}
+    return [kind for kind, name in named.items() if name and kind != "InputLayer"]
+
+
+@cache
+def modules() -> tuple[Any, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import jax
+        import keras
+    assert keras.backend.backend() == "jax", "these tests speak of Keras on JAX: set KERAS_BACKEND=jax"
+    return keras, jax
+
+
+def accepts(case: Example) -> bool:
+    """Keras refuses strides with dilation, and has no groups in a transposed convolution."""
+    layer = case.layer
+    if max(getattr(layer, "dilation_rate", (1,))) > 1 and max(layer.strides) > 1:
+        return False
+    return not (type(layer).__name__ == "Conv2DTranspose" and layer.groups > 1)
+
+
+def make(layer):
+    keras, _ = modules()
+    kind = type(layer).__name__
+    given = {name: value for name, value in settings(layer).items() if name not in NOT_KERAS.get(kind, ())}
+    return getattr(keras.layers, kinds()[kind].spellings["keras"].name)(**given, dtype="float64")
+
+
+def ask(case: Example, arrays, weights, cotangent) -> Answer:
+    """Value and vector-Jacobian product in one compiled call."""
+    _, jax = modules()
+    with warnings.catch_warnings(), jax.enable_x64(True):
+        warnings.simplefilter("ignore")
+        layer = make(case.layer)
+        shapes = [a.shape for a in arrays]
+        layer.build(shapes[0] if len(shapes) == 1 else shapes)
+        variables = layer.trainable_variables
+        assert [v.name for v in variables] == list(weights), "weights in Keras's order under Keras's names"
+        assert [tuple(v.shape) for v in variables] == [w.shape for w in weights.values()]
+        mode = {"training": False} if "training" in signature(layer.call).parameters else {}
+        rest = [v.value for v in layer.non_trainable_variables]
+
+        def forward(data, values):
+            fed = data[0] if len(data) == 1 else data
+            return layer.stateless_call(values, rest, fed, **mode)[0]
+
+        def both(data, values, cotangent):
+            y, back = jax.vjp(forward, data, values)
+            return y, *back(cotangent)
+
+        compiled = jax.jit(both, compiler_options={"xla_backend_optimization_level": 0})
+        y, data, values = compiled(
+            [np.asarray(a) for a in arrays], list(map(np.asarray, weights.values())), cotangent
+        )
+        assert y.dtype == np.float64
+        gradients = dict(zip(weights, map(np.asarray, values), strict=True))
+        return Answer([np.asarray(y)], [np.asarray(g) for g in data], gradients)

@@ -1,0 +1,240 @@
+"""ONNX Runtime, forward only, in float32: each layer as one operator (two for some)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from layerscope.core.contract import Example
+
+from .oracles import Answer, pads_of, transposed
+
+SPELLED: dict[str, Callable[..., Any]] = {}
+OPSET = 21
+"""Gelu came with 20."""
+
+
+def spells(kind: str):
+    def keep(function):
+        SPELLED[kind] = function
+        return function
+
+    return keep
+
+
+@cache
+def modules() -> tuple[Any, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import onnx
+        import onnxruntime
+    return onnx, onnxruntime
+
+
+def model_of(op: str, arrays, outputs: int = 1, **attributes):
+    """A model of one node; an input that is None is left out."""
+    onnx, _ = modules()
+    names = [f"x{n}" if a is not None else "" for n, a in enumerate(arrays)]
+    made = [f"y{n}" for n in range(outputs)]
+    node = onnx.helper.make_node(op, names, made, **attributes)
+    inputs = [
+        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+        for name, a in zip(names, arrays, strict=True)
+        if a is not None
+    ]
+    results = [onnx.helper.make_empty_tensor_value_info(name) for name in made]
+    graph = onnx.helper.make_graph([node], op, inputs, results)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=10)
+    return onnx.shape_inference.infer_shapes(model), {n: a for n, a in zip(names, arrays, strict=True) if n}
+
+
+def run(op: str, *arrays, outputs: int = 1, **attributes):
+    """What ONNX Runtime makes of one operator."""
+    _, runtime = modules()
+    model, feeds = model_of(
+        op, [None if a is None else np.ascontiguousarray(a) for a in arrays], outputs, **attributes
+    )
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    found = session.run(None, feeds)
+    return found[0] if outputs == 1 else found
+
+
+def first(x):
+    return np.moveaxis(x, -1, 1)
+
+
+def last(x):
+    return np.moveaxis(x, 1, -1)
+
+
+def ask(case: Example, arrays, weights, cotangent) -> Answer:
+    made = SPELLED[type(case.layer).__name__](case.layer, *arrays, **weights)
+    return Answer(list(made) if isinstance(made, tuple) else [made])
+
+
+def ends(pads) -> list[int]:
+    return [a for a, _ in pads] + [b for _, b in pads]
+
+
+@spells("Dense")
+def dense(layer, x, kernel, bias=None):
+    if x.ndim == 2:
+        return activated(layer.activation, run("Gemm", x, kernel, bias))
+    y = run("MatMul", x, kernel)
+    return activated(layer.activation, y if bias is None else run("Add", y, bias))
+
+
+@spells("Conv2D")
+def conv2d(layer, x, kernel, bias=None):
+    pads = pads_of(layer, x.shape[1:3], layer.kernel_size, layer.dilation_rate)
+    y = run(
+        "Conv",
+        *(first(x), kernel.transpose(3, 2, 0, 1), bias),
+        strides=layer.strides,
+        dilations=layer.dilation_rate,
+        group=layer.groups,
+        pads=ends(pads),
+    )
+    return activated(layer.activation, last(y))
+
+
+@spells("Conv2DTranspose")
+def conv2d_transpose(layer, x, kernel, bias=None):
+    crops = transposed(layer, x.shape[1:3])
+    y = run(
+        "ConvTranspose",
+        *(first(x), kernel.transpose(3, 2, 0, 1), bias),
+        strides=layer.strides,
+        dilations=layer.dilation_rate,
+        group=layer.groups,
+        pads=ends([(a, max(b, 0)) for a, b in crops]),
+        output_padding=[max(-b, 0) for _, b in crops],
+    )
+    return activated(layer.activation, last(y))
+
+
+@spells("MaxPooling2D")
+def max_pooling2d(layer, x):
+    """Its second output counts over the whole tensor, channels first; ours within the plane."""
+    pads = pads_of(layer, x.shape[1:3], layer.pool_size)
+    y, index = run(
+        "MaxPool", first(x), outputs=2, kernel_shape=layer.pool_size, strides=layer.strides, pads=ends(pads)
+    )
+    switches = last(index % (x.shape[1] * x.shape[2])).astype(np.int32)
+    return (last(y), switches) if layer.return_switches else last(y)
+
+
+@spells("AveragePooling2D")
+def average_pooling2d(layer, x):
+    pads = pads_of(layer, x.shape[1:3], layer.pool_size)
+    return last(
+        run(
+            "AveragePool",
+            first(x),
+            kernel_shape=layer.pool_size,
+            strides=layer.strides,
+            pads=ends(pads),
+            count_include_pad=0,
+        )
+    )
+
+
+@spells("GlobalMaxPooling2D")
+def global_max_pooling2d(layer, x):
+    y = last(run("GlobalMaxPool", first(x)))
+    return y if layer.keepdims else y[:, 0, 0]
+
+
+@spells("GlobalAveragePooling2D")
+def global_average_pooling2d(layer, x):
+    y = last(run("GlobalAveragePool", first(x)))
+    return y if layer.keepdims else y[:, 0, 0]
+
+
+@spells("UpSampling2D")
+def up_sampling2d(layer, x):
+    scales = np.array([1, 1, *layer.size], np.float32)
+    if layer.interpolation == "nearest":
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    else:
+        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    return last(run("Resize", first(x), None, scales, **how))
+
+
+@spells("BedOfNails2D")
+def bed_of_nails2d(layer, x):
+    one = np.ones((x.shape[3], 1, 1, 1), np.float32)
+    added = [s - 1 for s in layer.size]
+    return last(run("ConvTranspose", first(x), one, strides=layer.size, group=x.shape[3], output_padding=added))
+
+
+@spells("MaxUnpooling2D")
+def max_unpooling2d(layer, x, switches):
+    """Switches that count over the whole tensor, in the shape that is asked for."""
+    pairs = zip(x.shape[1:3], layer.strides, layer.pool_size, strict=True)
+    plane = layer.output_size or tuple((n - 1) * s + k for n, s, k in pairs)
+    shape = (x.shape[0], x.shape[3], *plane)
+    planes = np.arange(shape[0] * shape[1]).reshape(shape[0], shape[1], 1, 1)
+    index = first(switches).astype(np.int64) + planes * plane[0] * plane[1]
+    how = {"kernel_shape": layer.pool_size, "strides": layer.strides}
+    how["pads"] = ends(pads_of(layer, plane, layer.pool_size))
+    return last(run("MaxUnpool", first(x), index, np.array(shape, np.int64), **how))
+
+
+@spells("ZeroPadding2D")
+def zero_padding2d(layer, x):
+    (top, bottom), (left, right) = layer.padding
+    return run("Pad", x, np.array([0, top, left, 0, 0, bottom, right, 0], np.int64))
+
+
+@spells("Cropping2D")
+def cropping2d(layer, x):
+    (top, bottom), (left, right) = layer.cropping
+    stop = (x.shape[1] - bottom, x.shape[2] - right)
+    starts, stops, axes = (np.array(part, np.int64) for part in ((top, left), stop, (1, 2)))
+    return run("Slice", x, starts, stops, axes)
+
+
+@spells("Add")
+def add(layer, *xs):
+    return run("Sum", *xs)
+
+
+@spells("Concatenate")
+def concatenate(layer, *xs):
+    return run("Concat", *xs, axis=layer.axis)
+
+
+@spells("Flatten")
+def flatten(layer, x):
+    return run("Flatten", x)
+
+
+@spells("Reshape")
+def reshape(layer, x):
+    return run("Reshape", x, np.array([x.shape[0], *layer.target_shape], np.int64))
+
+
+@spells("Activation")
+def activation(layer, x):
+    return activated(layer.activation, x)
+
+
+@spells("Dropout")
+def dropout(layer, x):
+    return run("Dropout", x)
+
+
+def activated(name, x):
+    if name in (None, "linear"):
+        return run("Identity", x)
+    operators = {"relu": "Relu", "leaky_relu": "LeakyRelu"}
+    extra = {"leaky_relu": {"alpha": 0.2}, "softmax": {"axis": -1}}
+    return run(operators.get(name, name.capitalize()), x, **extra.get(name, {}))

@@ -1,0 +1,92 @@
+"""A script of its own: trains the document's autoencoders in Keras and writes down the loss of each step.
+
+    KERAS_BACKEND=jax python trajectory_keras.py jobs.npz losses.npz
+
+jobs.npz: "x", the images of all batches in order (uint8); "jobs", JSON: a list of {"network", "optimizer",
+"settings", "steps", "batch", "dtype", "weights"}; "weights/0" and so on, the initial weights. losses.npz:
+"loss/0" and so on for each job, the losses before each update; "last/0", the largest |logit| that these
+batches have at the end. It imports nothing of Layerscope: the networks stand here as in the document.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import numpy as np
+
+
+def autoencoder(layers):
+    """The document's first autoencoder, by upsampling."""
+    return [
+        layers.Conv2D(16, 3, activation="relu", padding="same"),
+        layers.MaxPooling2D(2, padding="same"),
+        layers.Conv2D(8, 3, activation="relu", padding="same"),
+        layers.MaxPooling2D(2, padding="same"),
+        layers.Conv2D(4, 3, activation="relu", padding="same"),
+        layers.MaxPooling2D(2, padding="same"),
+        layers.Conv2D(4, 3, activation="relu", padding="same"),
+        layers.UpSampling2D(2),
+        layers.Conv2D(8, 3, activation="relu", padding="same"),
+        layers.UpSampling2D(2),
+        layers.Conv2D(16, 3, activation="relu"),
+        layers.UpSampling2D(2),
+        layers.Conv2D(1, 3, activation="sigmoid", padding="same"),
+    ]
+
+
+def autoencoder_transpose(layers):
+    """The document's second autoencoder, by transposed convolutions."""
+    return [
+        layers.Conv2D(16, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(8, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(4, 3, activation="relu"),
+        layers.Conv2DTranspose(4, 3, activation="relu", padding="same"),
+        layers.UpSampling2D(2),
+        layers.Conv2DTranspose(8, 3, activation="relu", padding="same"),
+        layers.UpSampling2D(2),
+        layers.Conv2DTranspose(16, 3, activation="relu"),
+        layers.UpSampling2D(2),
+        layers.Conv2DTranspose(1, 3, activation="sigmoid", padding="same"),
+    ]
+
+
+NETWORKS = {"autoencoder": autoencoder, "autoencoder-transpose": autoencoder_transpose}
+
+
+def train(keras, job: dict, images: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """The loss of each batch before its update."""
+    keras.config.set_floatx(job["dtype"])
+    keras.config.set_epsilon(1e-7)
+    keras.backend.clear_session()
+    model = keras.Sequential([keras.Input((28, 28, 1)), *NETWORKS[job["network"]](keras.layers)])
+    optimizer = getattr(keras.optimizers, job["optimizer"])(**job["settings"])
+    model.compile(optimizer, "binary_crossentropy")
+    model.set_weights(weights)
+    assert all(str(w.dtype) == job["dtype"] for w in model.weights), "Keras computes in another precision"
+    found = []
+    for step in range(job["steps"]):
+        batch = images[step * job["batch"] : (step + 1) * job["batch"]].astype(job["dtype"]) / 255
+        # train_on_batch sets the metrics back, so this is the loss of this batch alone
+        found.append(float(model.train_on_batch(batch, batch)))
+    return np.array(found)
+
+
+def main(source: str, target: str) -> None:
+    import keras
+
+    assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
+    results = {}
+    with np.load(source) as given:
+        images = given["x"][..., None]
+        for number, job in enumerate(json.loads(str(given["jobs"]))):
+            weights = [given[name] for name in job["weights"]]
+            results[f"loss/{number}"] = train(keras, job, images, weights)
+    np.savez(target, **results)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
