@@ -37,7 +37,8 @@ _HOMES = {
     "trace": "layerscope.tracing",
 }
 _MODULES = (
-    "callbacks", "datasets", "initializers", "layers", "losses", "metrics", "models", "optimizers", "studies", "utils",
+    "callbacks", "datasets", "initializers", "layers", "losses",
+    "metrics", "models", "optimizers", "studies", "utils",
 )  # fmt: skip
 
 __all__ = [

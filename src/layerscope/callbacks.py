@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from layerscope.core.errors import UnknownNameError
+
 Logs = Mapping[str, float]
 
 
@@ -70,6 +72,7 @@ class LambdaCallback(Callback):
 
     def __init__(self, **hooks: Any) -> None:
         for name, function in hooks.items():
-            if not name.startswith("on_") or not hasattr(Callback, name):
-                raise TypeError(f"no hook is called {name!r}")
+            known = {hook for hook in vars(Callback) if hook.startswith("on_")}
+            if name not in known:
+                raise UnknownNameError("hook", name, known)
             setattr(self, name, function)

@@ -8,12 +8,11 @@ import sys
 from typing import Any
 
 from layerscope import sources
-from layerscope.analyses.journey import Journey, journey
+from layerscope.analyses.journey import Journey, describe, journey
 from layerscope.core.errors import SizeError
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
 from layerscope.report import formats
-from layerscope.report.document import describe
 
 
 class Trace:

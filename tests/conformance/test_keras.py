@@ -8,7 +8,7 @@ from contract.cases import title
 
 from . import keras_oracle, oracles
 
-COUNT = {"Conv2D": 24, "Conv2DTranspose": 24, "MaxPooling2D": 20, "AveragePooling2D": 20, "UpSampling2D": 20}
+COUNT = {"Conv2D": 20, "Conv2DTranspose": 20, "MaxPooling2D": 16, "AveragePooling2D": 16, "UpSampling2D": 16}
 FEW = 8
 CASES = [
     case

@@ -3,9 +3,10 @@
     KERAS_BACKEND=jax python trajectory_keras.py jobs.npz losses.npz
 
 jobs.npz: "x", the images of all batches in order (uint8); "jobs", JSON: a list of {"network", "optimizer",
-"settings", "steps", "batch", "dtype", "weights"}; "weights/0" and so on, the initial weights. losses.npz:
-"loss/0" and so on for each job, the losses before each update; "last/0", the largest |logit| that these
-batches have at the end. It imports nothing of Layerscope: the networks stand here as in the document.
+"settings", "steps", "batch", "dtype", "weights"}, where "weights" names the arrays that hold the initial ones.
+losses.npz: "loss/0" and so on for each job, the loss of each batch before its update.
+
+It imports nothing of Layerscope: the networks stand here as the document has them.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from .cases import (
     weights_for,
 )
 from .running import run_layer
-from .settings import RANDOM, Drawn
+from .settings import RANDOM, Drawn, pooling
 
 EXAMPLES = pytest.mark.parametrize("case", executable_examples(), ids=title)
 RANDOMLY = pytest.mark.parametrize("kind", RANDOM)
@@ -145,6 +145,18 @@ def test_single_precision_stays_single_and_near(case):
         if got.dtype.kind == "f":
             assert got.dtype == np.float32
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * max(1.0, np.abs(wanted).max()))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_ties_are_broken_as_define_breaks_them(data):
+    """Few different values, so that most windows have several largest ones."""
+    case = pooling(Drawn(data), ls.MaxPooling2D, return_switches=True)
+    x = np.random.default_rng(data.draw(st.integers(0, 99))).integers(-1, 1, case.inputs[0].shape).astype(float)
+    values, switches = run_layer(case, [fixed(x)]).outputs
+    wanted = define(case.layer, [x], {})
+    assert np.array_equal(values, wanted[0])
+    assert np.array_equal(switches, wanted[1])
 
 
 def test_a_bias_or_weight_alone_wants_a_gradient():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -65,16 +65,17 @@ class TensorType:
     @staticmethod
     def from_json(data: object) -> TensorType:
         fields: Mapping[str, Any] = cast(Mapping[str, Any], data) if isinstance(data, dict) else {}
-        if not isinstance(fields.get("shape"), list):
+        dtype = str(fields.get("dtype", "float32"))
+        if not isinstance(fields.get("shape"), list) or not isinstance(fields.get("plane"), list | None):
             raise SizeError(f"not a tensor type: {data!r}")
-        dtype, plane = str(fields.get("dtype", "float32")), fields.get("plane")
         if dtype not in BYTES:
             raise SettingError(f"unknown dtype {dtype!r}; known: {', '.join(BYTES)}")
         shape = tuple(sizes.from_json(s) for s in fields["shape"])
         for size in shape:
             if sizes.upper_bound(size) < 1:
                 raise SizeError(f"a size must be at least 1, not {size} in {show(shape)}")
-        return TensorType(shape, dtype, plane and tuple(sizes.from_json(s) for s in plane))
+        plane: Sequence[object] | None = fields.get("plane")
+        return TensorType(shape, dtype, None if plane is None else tuple(sizes.from_json(s) for s in plane))
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,7 @@ def run(program: Program, feeds: Mapping[Key, Array], frame: Frame) -> dict[Key,
     return {key: values[value.index] for key, value in program.outputs.items()}
 
 
-def _steps(
-    program: Program, values: dict[int, Array], frame: Frame, last: Mapping[int, int], kept: set[int]
-) -> None:
+def _steps(program: Program, values: dict[int, Array], frame: Frame, last: Mapping[int, int], kept: set[int]) -> None:
     for number, step in enumerate(program.instructions):
         arrays = [values[value.index] for value in step.inputs]
         for value, result in zip(step.outputs, step.primitive.run(frame, *arrays), strict=True):

@@ -24,9 +24,10 @@ def kinds() -> dict[str, type[Layer]]:
     """All layers by kind, in the order of their files."""
     found: dict[str, type[Layer]] = {}
     for plain, module in _files().items():
-        for name, value in vars(import_module(f"{__name__}.{module}")).items():
-            if name.lower() == plain and isinstance(value, type) and issubclass(value, Layer):
-                found[name] = value
+        held = vars(import_module(f"{__name__}.{module}"))
+        found |= {
+            n: v for n, v in held.items() if n.lower() == plain and isinstance(v, type) and issubclass(v, Layer)
+        }
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from layerscope.core import sizes
 from layerscope.core.errors import DataError, ShapeError
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
+from layerscope.layers.input_layer import InputLayer
 from layerscope.losses import Loss, fits, mismatch
 
 Array = NDArray[Any]
@@ -21,18 +23,26 @@ ROWS = 4096
 
 
 def listed(data: Any, names: Sequence[str], what: str) -> list[Any]:
-    """One array for each name, from an array, a list of arrays, or a dictionary by name."""
+    """One array for each name, from an array, a list of arrays, or a dictionary by name.
+
+    For a single name a list of one array is that array; nested lists of numbers are themselves the array.
+    """
     if isinstance(data, Mapping):
         missing = [name for name in names if name not in data]
         if missing:
             raise DataError(f"{what}: nothing is given for {', '.join(missing)}; given are {', '.join(data)}")
         return [data[name] for name in names]
-    if len(names) == 1 and not (isinstance(data, list | tuple) and len(data) == 1 and np.ndim(data[0]) > 0):
+    if len(names) == 1 and not (isinstance(data, list | tuple) and len(data) == 1 and _is_array(data[0])):
         return [data]
     if isinstance(data, list | tuple) and len(data) == len(names):
         return list(data)
     given = f"{len(data)} were" if isinstance(data, list | tuple) else "one was"
-    raise DataError(f"{what}: {len(names)} arrays are needed ({', '.join(names)}), but {given} given")
+    needed = "one array is" if len(names) == 1 else f"{len(names)} arrays are"
+    raise DataError(f"{what}: {needed} needed ({', '.join(names)}), but {given} given")
+
+
+def _is_array(value: Any) -> bool:
+    return not isinstance(value, list | tuple) and np.ndim(value) > 0
 
 
 def numbers(value: Any, what: str) -> Array:
@@ -76,10 +86,32 @@ def inputs(data: Any, graph: Graph, types: Sequence[TensorType], what: str = "x"
                 f"{title} has the shape {show(array.shape[1:])} per example, but the model's input {name} is "
                 f"{show(type.shape[1:])}.{_advice(array.shape, type)}"
             )
-        arrays.append(array)
+        arrays.append(_typed(array, type.dtype == "int32"))
     if len({len(array) for array in arrays}) > 1:
         raise DataError(f"{what}: the inputs have different numbers of examples: {[len(a) for a in arrays]}")
     return arrays
+
+
+def _typed(array: Array, switches: bool) -> Array:
+    """Only switches may be int32, which engines keep; all else they turn into their floating type."""
+    if switches:
+        return array.astype(np.int32, copy=False)
+    return array.astype(np.int64) if array.dtype == np.int32 else array
+
+
+def specific(graph: Graph, arrays: Sequence[Array]) -> Graph:
+    """The graph with the sizes that its inputs leave open as these arrays have them: pads depend on them.
+
+    The batch is open in it, whatever batch size the inputs name.
+    """
+    nodes = list(graph.nodes)
+    for number, array in zip(graph.inputs, arrays, strict=True):
+        layer = nodes[number].layer
+        if isinstance(layer, InputLayer) and (layer.shape != array.shape[1:] or layer.batch_size is not None):
+            layer = replace(layer, shape=array.shape[1:], batch_size=None)
+            nodes[number] = replace(nodes[number], layer=layer)
+    same = all(a is b for a, b in zip(nodes, graph.nodes, strict=True))
+    return graph if same else replace(graph, nodes=tuple(nodes))
 
 
 def _same(have: Sequence[int], want: Sequence[object]) -> bool:
@@ -98,12 +130,14 @@ def _advice(shape: Sequence[int], type: TensorType) -> str:
     return ""
 
 
-def targets(data: Any, graph: Graph, losses: Sequence[Loss], outputs: Sequence[TensorType]) -> list[Array]:
+def targets(
+    data: Any, graph: Graph, losses: Sequence[Loss], outputs: Sequence[TensorType], what: str = "y"
+) -> list[Array]:
     """The arrays for the losses, shaped as these want them, with values in their domain."""
     names = [graph.nodes[number].label for number, _ in graph.outputs]
     arrays: list[Array] = []
-    for value, loss, output in zip(listed(data, names, "y"), losses, outputs, strict=True):
-        array = numbers(value, "y")
+    for value, loss, output in zip(listed(data, names, what), losses, outputs, strict=True):
+        array = _typed(numbers(value, what), switches=False)
         expected = loss.target_type(output)
         if not fits(array.shape, expected):
             raise mismatch(loss, array.shape, output, flatten_advice(graph))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -9,10 +10,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.core import sizes
+from layerscope.core import propagate, sizes
 from layerscope.core.contract import Layer
-from layerscope.core.errors import DataError, ShapeError, TrainingError
-from layerscope.core.types import BATCH, TensorType
+from layerscope.core.errors import DataError, LayerscopeError, ShapeError, TrainingError
+from layerscope.core.graph import Graph, Node
+from layerscope.core.types import BATCH, TensorType, show
 from layerscope.engine.primitives.base import Frame
 from layerscope.engine.program import Key, Program
 from layerscope.engine.reference import run
@@ -51,18 +53,14 @@ def call(layer: Layer, inputs: Sequence[Any], training: bool = False) -> Array |
     Errors: ShapeError, naming the layer, where the arrays do not fit.
     """
     title = f"{layer.name} ({layer.kind})" if layer.name else layer.kind
-    arrays = [_array(value, title) for value in inputs]
+    arrays = _given(layer, inputs, title)
     if not layer.executable:
         raise TrainingError(f"{title} is described only: it can be traced, but not computed")
-    batch = {len(array) for array in arrays if array.ndim}
+    batch = {len(array) if array.ndim else 0 for array in arrays}
     if len(batch) != 1 or 0 in batch:
-        raise ShapeError(
-            f"inputs need a first axis, the batch, of one size above 0: {[a.shape for a in arrays]}", title
-        )
-    types = [
-        TensorType((sizes.named(BATCH), *a.shape[1:]), "int32" if n in layer.integer_inputs else "float32")
-        for n, a in enumerate(arrays)
-    ]
+        given = ", ".join(show(array.shape) for array in arrays) or "nothing"
+        raise ShapeError(f"needs arrays whose first axis, the batch, has one size above 0, but got {given}").at(title)
+    types = [_type(layer, number, array) for number, array in enumerate(arrays)]
     try:
         outputs = layer.out(*types)
         weights = store.build(layer, *types)
@@ -73,8 +71,40 @@ def call(layer: Layer, inputs: Sequence[Any], training: bool = False) -> Array |
     return made[0] if len(made) == 1 else tuple(made)
 
 
+def through(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """The outputs of a graph whose layers act as in training."""
+
+    def rule(node: Node, fed: tuple[Array, ...]) -> tuple[Array, ...]:
+        made = call(node.layer, fed, training=True)
+        return made if isinstance(made, tuple) else (made,)
+
+    seeds = {node: (array,) for node, array in zip(graph.inputs, arrays, strict=True)}
+    made = propagate.forward(graph, seeds, rule)
+    return [made[node][number] for node, number in graph.outputs]
+
+
+def _type(layer: Layer, number: int, array: Array) -> TensorType:
+    dtype = "int32" if number in layer.integer_inputs else "float32"
+    return TensorType((sizes.named(BATCH), *array.shape[1:]), dtype)
+
+
+def _given(layer: Layer, inputs: Sequence[Any], title: str) -> list[Array]:
+    """One array for each input. Nested lists of numbers are one array, unless the layer takes several."""
+    if inputs and all(isinstance(value, list | tuple | int | float) for value in inputs):
+        with contextlib.suppress(ShapeError, DataError):
+            whole = _array(inputs, title)
+            layer.out(_type(layer, 0, whole))
+            return [whole]
+    return [_array(value, title) for value in inputs]
+
+
 def _array(value: Any, title: str) -> Array:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except LayerscopeError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{title}: not an array of numbers: {error}") from None
     if array.dtype.kind not in "fiub":
         raise DataError(f"{title}: needs numbers, but got an array of {array.dtype}")
     return array
@@ -104,7 +134,9 @@ def _sliced(
     each = sum(4 * sizes.number(sizes.bind(t.elements, {BATCH: 1})) for t in (*types, *outputs))
     step = max(1, SLICE_BYTES // max(each, 1))
     seed = int(generator().integers(2**31)) if _draws(program) else 0
-    fixed: dict[Key, Array] = {("weight", role): np.asarray(variable.array, np.float32) for role, variable in weights.items()}
+    fixed: dict[Key, Array] = {
+        ("weight", role): np.asarray(variable.array, np.float32) for role, variable in weights.items()
+    }
     results: list[Array] = []
     for number, start in enumerate(range(0, batch, step)):
         part = slice(start, min(start + step, batch))
@@ -115,12 +147,18 @@ def _sliced(
         made = run(program, feeds | fixed, Frame(part.stop - part.start, np.dtype(np.float32), seed, number))
         parts = [made["output", n] for n in range(len(outputs))]
         if step >= batch:
-            return [np.ascontiguousarray(part) for part in parts]
+            return [_own(part, arrays) for part in parts]
         if not results:
             results = [np.empty((batch, *p.shape[1:]), p.dtype) for p in parts]
         for result, p in zip(results, parts, strict=True):
             result[part] = p
     return results
+
+
+def _own(result: Array, inputs: Sequence[Array]) -> Array:
+    """A result that no later change of an input reaches."""
+    shared = any(np.may_share_memory(result, array) for array in inputs)
+    return result.copy() if shared else np.ascontiguousarray(result)
 
 
 def _draws(program: Program) -> bool:

@@ -13,19 +13,21 @@ from layerscope.callbacks import Callback, History
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.errors import DataError, GraphError, SettingError, ShapeError, TrainingError
-from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
+from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.sizes import checked
 from layerscope.core.types import TensorType
 from layerscope.engine.plan import Job
 from layerscope.engine.reference import ReferenceEngine, State
-from layerscope.models import data, training
+from layerscope.models import data, eager, training
 from layerscope.models import variables as store
 from layerscope.models.data import Array
 from layerscope.models.variables import Variable
 from layerscope.report.summary import summary
-from layerscope.utils import generator, set_random_seed
+from layerscope.utils import set_random_seed
 
 ENGINES = ("auto", "reference")
+KEPT = 16
+"""Programs kept for different sizes of inputs that leave their sizes open."""
 
 
 def _symbols(value: Any, what: str) -> list[Symbolic]:
@@ -49,9 +51,15 @@ class Model:
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
         if inputs is None or outputs is None:
             raise GraphError("Model needs inputs and outputs: Model(inputs, outputs)")
-        self._single = isinstance(outputs, Symbolic)
-        graph = trace_calls(_symbols(inputs, "inputs"), _symbols(outputs, "outputs"), name or "functional")
-        self._take(graph, single=self._single)
+        start = _symbols(inputs, "inputs")
+        for value in start:
+            if value.call.inputs:
+                raise GraphError(
+                    f"inputs must come from Input(...), but one is the output of {value.call.layer.kind}. "
+                    "For the part of a network behind it, call its layers on a new Input."
+                )
+        graph = trace_calls(start, _symbols(outputs, "outputs"), name or "functional")
+        self._take(graph, single=isinstance(outputs, Symbolic))
 
     @classmethod
     def from_graph(cls, graph: Graph) -> Model:
@@ -72,6 +80,7 @@ class Model:
         self.history: History | None = None
         self._state = State({id: variable.array for id, variable in self._variables.items()})
         self._job = Job(graph)
+        self._specific: dict[tuple[tuple[int, ...], ...], Job] = {}
 
     # --- what it consists of ---
 
@@ -89,6 +98,10 @@ class Model:
     def output_types(self) -> list[TensorType]:
         """Types of the outputs, the batch open."""
         return [self._types[node][number] for node, number in self.graph.outputs]
+
+    def output_types_for(self, arrays: Sequence[Array]) -> list[TensorType]:
+        """Types of the outputs for inputs of these arrays' sizes; ShapeError where they do not fit a layer."""
+        return _output_types(self._job_for(arrays).graph)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -110,8 +123,13 @@ class Model:
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of this name or index; GraphError names those that exist."""
         if index is not None:
-            return self.layers[index]
-        return self.graph.nodes[self.graph.index(str(name))].layer
+            found = self.layers
+            if not -len(found) <= index < len(found):
+                raise GraphError(f"there are {len(found)} layers, 0 to {len(found) - 1}, but no number {index}")
+            return found[index]
+        if name is None:
+            raise GraphError("get_layer needs a name or an index")
+        return self.graph.nodes[self.graph.index(name)].layer
 
     @property
     def weights(self) -> list[Variable]:
@@ -141,27 +159,35 @@ class Model:
 
     def summary(self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None) -> None:
         """Print the table of layers that Keras 3 prints."""
-        (print_fn or print)(summary(self.graph, self.name, line_length or 80))
+        (print_fn or print)(summary(self.graph, self.name, line_length))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {len(self.layers)} layers, {self.count_params():,} parameters>"
 
     def __call__(self, *inputs: Any, training: bool = False) -> Any:
-        """On symbolic tensors: its layers become part of another network. On arrays: its outputs."""
+        """On symbolic tensors: its layers become part of another network. On arrays: its outputs.
+
+        With `training`, on arrays, layers such as Dropout act as they do in training (in float32).
+        """
         flat = list(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else list(inputs)
         if flat and all(isinstance(value, Symbolic) for value in flat):
             return self._inline(flat)
-        return self.predict(flat if len(flat) > 1 else flat[0], verbose=0)
+        given = inputs[0] if len(inputs) == 1 else flat
+        if not training:
+            return self.predict(given)
+        outputs = eager.through(self.graph, data.inputs(given, self.graph, self.input_types))
+        return outputs[0] if self._single else outputs
 
     def _inline(self, given: Sequence[Symbolic]) -> Any:
+        title = f"{self.name} (Model)"
         if len(given) != len(self.graph.inputs):
-            raise ShapeError(f"takes {len(self.graph.inputs)} inputs, but got {len(given)}", self.name)
+            raise ShapeError(f"takes {len(self.graph.inputs)} inputs, but got {len(given)}").at(title)
         for value, type in zip(given, self.input_types, strict=True):
             if value.type.rank != type.rank:
-                raise ShapeError(f"its input is {type}, but got {value.type}", self.name)
+                raise ShapeError(f"its input is {type}, but got {value.type}").at(title)
         seeds = {node: (value,) for node, value in zip(self.graph.inputs, given, strict=True)}
 
-        def rule(node: Any, fed: tuple[Symbolic, ...]) -> tuple[Symbolic, ...]:
+        def rule(node: Node, fed: tuple[Symbolic, ...]) -> tuple[Symbolic, ...]:
             try:
                 types = node.layer.out(*(value.type for value in fed))
             except ShapeError as error:
@@ -195,6 +221,8 @@ class Model:
             raise SettingError(f"precision must be 'float32' or 'float64', not {precision!r}")
         if loss is None:
             raise SettingError("compile needs a loss, for example loss='binary_crossentropy'")
+        if metrics is not None and not isinstance(metrics, list | tuple):
+            raise SettingError(f"metrics must be a list, for example metrics=['accuracy'], not {metrics!r}")
         outputs = self.output_types
         names = [self.graph.nodes[node].label for node, _ in self.graph.outputs]
         given = _each(loss, names)
@@ -206,14 +234,15 @@ class Model:
         self.metrics = {name: (0, metric) for name, metric in measured}
         self._engine, self._precision = engine, precision
         self._cast(precision)
-        self._job = Job(
-            self.graph,
-            self.losses,
-            [loss.target_type(output) for loss, output in zip(found, outputs, strict=True)],
-            self.metrics,
-            chosen,
-        )
+        self._job, self._specific = self._new_job(self.graph), {}
         self._state = State({id: variable.array for id, variable in self._variables.items()})
+
+    def _new_job(self, graph: Graph) -> Job:
+        if self._optimizer is None:
+            return Job(graph)
+        pairs = zip(self.losses, _output_types(graph), strict=True)
+        targets = [loss.target_type(output) for loss, output in pairs]
+        return Job(graph, self.losses, targets, self.metrics, self._optimizer)
 
     def _check_losses(self, found: Sequence[loss_module.Loss], outputs: Sequence[TensorType]) -> None:
         for loss, output in zip(found, outputs, strict=True):
@@ -234,10 +263,22 @@ class Model:
         if self._optimizer is None:
             raise TrainingError("compile the model first: model.compile(optimizer='adadelta', loss=...)")
 
-    def engine(self) -> ReferenceEngine:
-        """The engine for this model as compiled."""
+    def engine(self, arrays: Sequence[Array] | None = None, seed: int = 0) -> ReferenceEngine:
+        """The engine for this model as compiled, and for inputs of these arrays' sizes where it leaves them open."""
         self._state.weights = {id: variable.array for id, variable in self._variables.items()}
-        return ReferenceEngine(self._job, self._state, self._precision, int(generator().integers(2**31)))
+        job = self._job if arrays is None else self._job_for(arrays)
+        return ReferenceEngine(job, self._state, self._precision, seed)
+
+    def _job_for(self, arrays: Sequence[Array]) -> Job:
+        graph = data.specific(self.graph, arrays)
+        if graph is self.graph:
+            return self._job
+        key = tuple(array.shape[1:] for array in arrays)
+        if key not in self._specific:
+            if len(self._specific) >= KEPT:
+                self._specific.clear()
+            self._specific[key] = self._new_job(graph)
+        return self._specific[key]
 
     def fit(
         self,
@@ -269,8 +310,9 @@ class Model:
         asked = training.settings(
             batch_size, epochs, initial_epoch, shuffle, validation_freq, validation_batch_size, verbose
         )
+        told = training.listed(callbacks)
         parts = training.split(self, x, y, validation_split, validation_data)
-        self.history = training.Loop(self, asked, parts, callbacks or ()).run()
+        self.history = training.Loop(self, asked, parts, told).run()
         return self.history
 
     def evaluate(
@@ -280,7 +322,7 @@ class Model:
         self._need_compiled()
         arrays, answers = training.pair(self, x, y)
         size = 32 if batch_size is None else checked(batch_size, "batch_size")
-        found = self.engine().evaluate(arrays, answers, size, lambda *_: True)
+        found = self.engine(arrays).evaluate(arrays, answers, size, lambda *_: True)
         if verbose in (1, 2):
             print("  ".join(f"{name} {value:.4f}" for name, value in found.items()))
         if return_dict:
@@ -292,7 +334,7 @@ class Model:
         """The outputs for all examples; a list when the model was given a list of outputs."""
         arrays = data.inputs(x, self.graph, self.input_types)
         size = 256 if batch_size is None else checked(batch_size, "batch_size")
-        found = self.engine().predict(arrays, size, lambda *_: True)
+        found = self.engine(arrays).predict(arrays, size, lambda *_: True)
         if not found:
             raise DataError("x holds no examples")
         return found[0] if self._single else found
@@ -316,12 +358,19 @@ class Model:
 def _each(loss: Any, names: Sequence[str]) -> list[Any]:
     """One loss for each output: the same for all, a list, or a dictionary by name."""
     if isinstance(loss, dict):
-        loss = [loss.get(name) for name in names]
+        if set(loss) != set(names):
+            raise SettingError(f"losses are given for {', '.join(loss)}, but the outputs are {', '.join(names)}")
+        loss = [loss[name] for name in names]
     if not isinstance(loss, list | tuple):
         return [loss] * len(names)
     if len(loss) != len(names):
         raise SettingError(f"{len(loss)} losses for {len(names)} outputs ({', '.join(names)})")
     return list(loss)
+
+
+def _output_types(graph: Graph) -> list[TensorType]:
+    types = propagate.types(graph)
+    return [types[node][number] for node, number in graph.outputs]
 
 
 def _open(type: TensorType) -> tuple[int | None, ...]:

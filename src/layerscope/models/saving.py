@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import zipfile
 from dataclasses import replace
@@ -19,13 +20,18 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from layerscope.core.errors import LayerscopeError, OutputError, SourceError
+from layerscope.core.errors import LayerscopeError, OutputError, SettingError, SourceError
+from layerscope.core.graph import Graph
 from layerscope.core.types import show
 from layerscope.models.model import Model
 from layerscope.sources import json as graph_json
 from layerscope.sources.model import ENTRY, archive_graph
 
 STATE = "state.json"
+HEADER = 1 << 16
+"""More bytes than the header of an array takes."""
+DENSEST = 1100
+"""More times than deflate makes anything smaller: an entry that claims more is not what it says."""
 
 
 @contextlib.contextmanager
@@ -35,6 +41,8 @@ def replacing(path: str | os.PathLike[str]) -> Any:
     OutputError when the folder cannot be written.
     """
     target = Path(path)
+    if not target.name:
+        raise OutputError(f"cannot write {os.fspath(path)!r}: give the name of a file")
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,12 +84,20 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
             "metrics": list(model.metrics),
         }
     with replacing(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(ENTRY, json.dumps(graph_json.dump(model.graph)))
-        archive.writestr(STATE, json.dumps(about))
+        archive.writestr(ENTRY, json.dumps(graph_json.dump(model.graph), default=_plain))
+        archive.writestr(STATE, json.dumps(about, default=_plain))
         for number, id in enumerate(ids):
-            archive.writestr(f"weights/{number}.npy", _bytes(model._variables[id].array))
+            # A model that shares the layer may have been compiled in another precision.
+            array = model._variables[id].array.astype(model._precision, copy=False)
+            archive.writestr(f"weights/{number}.npy", _bytes(array))
         for number, key in enumerate(slots):
             archive.writestr(f"slots/{number}.npy", _bytes(state.slots[key]))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise SettingError(f"the setting {value!r} cannot be saved: it is no number, text, list or object of layerscope")
 
 
 def _bytes(array: NDArray[Any]) -> bytes:
@@ -93,28 +109,52 @@ def _bytes(array: NDArray[Any]) -> bytes:
 def load(path: str | os.PathLike[str]) -> Model:
     """The model in a file; SourceError says why a file is refused."""
     name = os.fspath(path)
+    if os.path.isdir(name):
+        raise SourceError(f"{name} is a folder; give the model file in it")
     if not os.path.isfile(name):
         raise SourceError(f"{name}: there is no such file")
     if not zipfile.is_zipfile(name):
         raise SourceError(f"{name}: not a model of Layerscope, or cut short: it is no zip archive")
     try:
-        model = Model.from_graph(graph_json.load(archive_graph(name)))
+        graph = graph_json.load(archive_graph(name))
         with zipfile.ZipFile(name) as archive:
-            _restore(model, archive, json.loads(archive.read(STATE)))
+            about = _state(archive, graph)
+            model = Model.from_graph(graph)
+            _restore(model, archive, about)
     except LayerscopeError as error:
         text = str(error)
         raise SourceError(text if text.startswith(name) else f"{name}: {text}") from None
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError) as error:
-        raise SourceError(f"{name}: damaged: {error}") from None
+    except Exception as error:  # zipfile, zlib, json and NumPy have many for damaged files
+        raise SourceError(f"{name}: damaged: {error or type(error).__name__}") from None
     return model
 
 
-def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> None:
-    if about["weights"] != list(model.graph.parameters):
+def _state(archive: zipfile.ZipFile, graph: Graph) -> dict[str, Any]:
+    """What is kept beside the graph; SourceError unless the file can hold such weights, before any is made."""
+    if archive.getinfo(STATE).file_size > 64 << 20:
+        raise SourceError(f"damaged: its {STATE} is larger than 64 MiB")
+    about: dict[str, Any] = json.loads(archive.read(STATE))
+    if about["weights"] != list(graph.parameters):
         raise SourceError("damaged: its weights are not those of its graph")
-    precision = str(about["precision"])
-    if precision not in ("float32", "float64"):
-        raise SourceError(f"damaged: unknown precision {precision!r}")
+    if about["precision"] not in ("float32", "float64"):
+        raise SourceError(f"damaged: unknown precision {about['precision']!r}")
+    if type(about["step"]) is not int or about["step"] < 0:
+        raise SourceError(f"damaged: unknown step {about['step']!r}")
+    for number, row in enumerate(graph.parameters.values()):
+        _check_size(archive, f"weights/{number}.npy", row.size * np.dtype(about["precision"]).itemsize)
+    return about
+
+
+def _check_size(archive: zipfile.ZipFile, entry: str, size: int) -> None:
+    found = archive.getinfo(entry)
+    if not size <= found.file_size <= size + HEADER:
+        raise SourceError(f"damaged: {entry} has {found.file_size} bytes, but its array needs {size}")
+    if found.file_size > DENSEST * found.compress_size:
+        raise SourceError(f"damaged: {entry} claims {found.file_size} bytes in {found.compress_size}")
+
+
+def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> None:
+    precision = about["precision"]
     model._cast(precision)
     for number, id in enumerate(about["weights"]):
         variable = model._variables[id]
@@ -123,8 +163,10 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
     if compiled is not None:
         losses = [_loss(n, flag) for n, flag in zip(compiled["losses"], compiled["from_logits"], strict=True)]
         model.compile(compiled["optimizer"], losses, compiled["metrics"], precision=precision)
-        model._state.step = int(about["step"])
+        model._state.step = about["step"]
         for number, (id, slot) in enumerate(about["slots"]):
+            if slot not in model.optimizer.slots:
+                raise SourceError(f"damaged: {type(model.optimizer).__name__} keeps no {slot!r}")
             shape = model._variables[id].shape
             model._state.slots[id, slot] = _array(archive, f"slots/{number}.npy", shape, precision)
     model._single = bool(about["single"])
@@ -138,15 +180,16 @@ def _loss(name: str, from_logits: bool) -> Any:
 
 
 def _array(archive: zipfile.ZipFile, entry: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """One array, after its header was compared: nothing larger than expected is ever read."""
-    with archive.open(entry) as file:
-        version = npy.read_magic(file)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        found, fortran, kind = read(file)
-        if found != shape or fortran or kind != np.dtype(dtype):
-            raise SourceError(f"damaged: {entry} is {kind} {show(found)}, not {dtype} {show(shape)}")
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        content = file.read(size + 1)
+    """One array. Nothing larger than expected is read, and nothing is parsed before its checksum is right."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    _check_size(archive, entry, size)
+    file = io.BytesIO(archive.read(entry))
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    found, fortran, kind = read(file)
+    if found != shape or fortran or kind != np.dtype(dtype):
+        raise SourceError(f"damaged: {entry} is {kind} {show(found)}, not {dtype} {show(shape)}")
+    content = file.read()
     if len(content) != size:
         raise SourceError(f"damaged: {entry} has {len(content)} bytes of {size}")
     return np.frombuffer(content, dtype).reshape(shape).copy()

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from layerscope import losses, optimizers
 from layerscope.core.contract import Layer
-from layerscope.core.errors import GraphError
+from layerscope.core.errors import GraphError, LayerscopeError
 from layerscope.core.graph import Call, Symbolic, trace_calls
 from layerscope.layers.input_layer import Input, InputLayer
+from layerscope.models import data
 from layerscope.models.model import Model
+
+BUILT = (
+    "graph", "losses", "metrics", "history", "stop_training", "_types", "_variables", "_single", "_state", "_job",
+    "_specific", "_optimizer", "_engine", "_precision",
+)  # fmt: skip
+"""What a model has once its input's shape is known."""
 
 
 class Sequential(Model):
@@ -21,16 +29,22 @@ class Sequential(Model):
 
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None) -> None:
         self._parts: list[Any] = []
-        self._title = name or "sequential"
+        self.name = name or "sequential"
+        self._shape: Sequence[int | None] | None = None
         self._compiled_as: dict[str, Any] | None = None
         for layer in layers or ():
             self._append(layer)
         self._build()
 
     def add(self, layer: Any) -> None:
-        """Append a layer, an Input or a model."""
+        """Append a layer, an Input or a model; ShapeError, leaving the chain as it was, when it does not fit."""
         self._append(layer)
-        self._build()
+        try:
+            self._build()
+        except LayerscopeError:
+            self._parts.pop()
+            self._build()
+            raise
 
     def pop(self) -> Any:
         """Remove the last layer."""
@@ -48,14 +62,25 @@ class Sequential(Model):
             raise GraphError("Input stands first in a Sequential")
         self._parts.append(layer)
 
-    def _build(self, shape: Sequence[int] | None = None) -> None:
+    @property
+    def layers(self) -> list[Any]:
+        """The layers and models that it was given, without the Input, as in Keras."""
+        return [part for part in self._parts if not isinstance(part, Symbolic | InputLayer)]
+
+    def __repr__(self) -> str:
+        if "graph" in self.__dict__:
+            return super().__repr__()
+        return f"<{type(self).__name__} {self.name!r}: not built yet, {len(self.layers)} layers>"
+
+    def _build(self, shape: Sequence[int | None] | None = None) -> None:
         if not self._parts:
             return
         first, rest = self._parts[0], self._parts[1:]
         if isinstance(first, InputLayer):
             first = Symbolic(Call(first, (), first.out()))
-        if isinstance(first, Model) and not isinstance(first, Sequential):
-            shape = shape or [n for n in first.input_shape[1:] if n]
+        if shape is None and isinstance(first, Model) and "graph" in first.__dict__:
+            shape = first.input_shape[1:]
+        shape = self._shape if shape is None else shape
         if not isinstance(first, Symbolic):
             if shape is None:
                 return
@@ -65,30 +90,41 @@ class Sequential(Model):
         tensor: Any = first
         for layer in rest:
             tensor = layer(tensor)
-        self._take(trace_calls([first], [tensor], self._title), single=True)
+        if not isinstance(tensor, Symbolic):
+            raise GraphError(
+                f"{type(self._parts[-1]).__name__} has {len(tensor)} outputs, but a Sequential has one; "
+                "use Model(inputs, outputs)"
+            )
+        self._take(trace_calls([first], [tensor], self.name), single=True)
+        self._shape = shape
         if self._compiled_as is not None:
             super().compile(**self._compiled_as)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("graph", "_types", "_variables", "_single", "_state", "_job", "losses", "_optimizer"):
+        if name in BUILT:
             raise GraphError(
                 "this Sequential is not built yet: start it with Input(shape), or call fit or predict on data"
             )
-        raise AttributeError(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def compile(self, *args: Any, **settings: Any) -> None:
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, **settings: Any) -> None:
         """As Model.compile; before the model is built, kept until then."""
-        names = ("optimizer", "loss", "metrics")
-        asked = dict(zip(names, args, strict=False)) | settings
+        asked = {"optimizer": optimizer, "loss": loss, "metrics": metrics} | settings
         if "graph" in self.__dict__:
             super().compile(**asked)
+        else:
+            optimizers.get(optimizer)
+            if isinstance(loss, str):
+                losses.get(loss)
         self._compiled_as = asked
 
     def _ready(self, x: Any) -> None:
-        if "graph" not in self.__dict__:
-            shape = getattr(x, "shape", None)
-            if shape is not None and len(shape) > 1:
-                self._build(shape[1:])
+        if "graph" in self.__dict__ or x is None:
+            return
+        (value,) = data.listed(list(x.values()) if isinstance(x, Mapping) else x, ["x"], "x")
+        shape = value.shape if isinstance(value, Symbolic) else data.numbers(value, "x").shape
+        if len(shape) > 1:
+            self._build(shape[1:])
 
     def fit(self, x: Any = None, *args: Any, **settings: Any) -> Any:
         """As Model.fit, building the model first where need be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +75,9 @@ def split(model: Model, x: Any, y: Any, validation_split: float, validation_data
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise DataError("validation_data must be a pair (x, y)")
-        return Split(arrays, answers, pair(model, *validation_data, what="validation_data"))
-    if isinstance(validation_split, bool) or not 0 <= validation_split < 1:
+        return Split(arrays, answers, pair(model, *validation_data, what="the validation data's "))
+    share: Any = validation_split
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
         raise SettingError(f"validation_split must be at least 0 and below 1, not {validation_split!r}")
     if not validation_split:
         return Split(arrays, answers, None)
@@ -87,21 +88,34 @@ def split(model: Model, x: Any, y: Any, validation_split: float, validation_data
     return Split([a[:cut] for a in arrays], [a[:cut] for a in answers], held)
 
 
-def pair(model: Model, x: Any, y: Any, what: str = "x") -> tuple[list[Array], list[Array]]:
-    """Inputs and targets, checked against the model, its losses, and each other."""
-    arrays = data.inputs(x, model.graph, model.input_types, what)
+def pair(model: Model, x: Any, y: Any, what: str = "") -> tuple[list[Array], list[Array]]:
+    """Inputs and targets, checked against the model, its losses, and each other; `what` says whose they are."""
+    arrays = data.inputs(x, model.graph, model.input_types, f"{what}x")
     if y is None:
-        raise DataError("y is missing: give the targets (for an autoencoder, x itself)")
-    answers = data.targets(y, model.graph, model.losses, model.output_types)
+        raise DataError(f"{what}y is missing: give the targets (for an autoencoder, x itself)")
+    answers = data.targets(y, model.graph, model.losses, model.output_types_for(arrays), f"{what}y")
     for array in answers:
         if len(array) != len(arrays[0]):
-            raise DataError(f"{what} has {len(arrays[0])} examples, but y has {len(array)}")
-    for array in arrays:
-        data.finite(array, what)
+            raise DataError(f"{what}x has {len(arrays[0])} examples, but {what}y has {len(array)}")
+    for number, array in enumerate(arrays):
+        data.finite(array, f"{what}x" if len(arrays) == 1 else f"{what}x[{number}]")
     for number, array in enumerate(answers):
         if not any(array is other for other in arrays):
-            data.finite(array, "y" if len(answers) == 1 else f"y[{number}]")
+            data.finite(array, f"{what}y" if len(answers) == 1 else f"{what}y[{number}]")
     return arrays, answers
+
+
+def listed(callbacks: Any) -> list[Callback]:
+    """The callbacks given to fit; SettingError for what is none."""
+    found = list(callbacks) if isinstance(callbacks, Iterable) else [] if callbacks is None else [callbacks]
+    for one in found:
+        if isinstance(one, type):
+            raise SettingError(f"callbacks must be objects, but {one.__name__} is a class; give {one.__name__}(...)")
+        if not all(hasattr(one, hook) for hook in ("set_model", "set_params", "on_epoch_end")):
+            raise SettingError(
+                f"a callback derives from layerscope.callbacks.Callback, but one is of the type {type(one).__name__}"
+            )
+    return found
 
 
 class Loop:
@@ -111,8 +125,8 @@ class Loop:
         self.model, self.asked, self.parts = model, asked, parts
         self.history = History()
         self.callbacks = [self.history, *callbacks]
-        self.engine = model.engine()
         self.random = generator()
+        self.engine = model.engine(parts.x, int(self.random.integers(2**31)))
         self.batches = -(-len(parts.x[0]) // asked.batch_size)
 
     def tell(self, hook: str, *values: Any) -> None:
@@ -170,7 +184,8 @@ class Loop:
             return logs
         if self.parts.validation and (epoch + 1) % asked.validation_freq == 0:
             self.tell("on_test_begin", {})
-            found = self.engine.evaluate(*self.parts.validation, asked.validation_batch_size, lambda *_: True)
+            tester = model.engine(self.parts.validation[0])
+            found = tester.evaluate(*self.parts.validation, asked.validation_batch_size, lambda *_: True)
             logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
             self.tell("on_test_end", dict(found))
         progress.epoch_ends(epoch, logs)

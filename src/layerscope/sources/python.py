@@ -30,7 +30,9 @@ def read(what: str) -> Graph:
 
         return text.read(graph)
     if not isinstance(graph, Graph):
-        raise SourceError(f"{what} gives an object of type {type(made).__name__}; expected a Model, a Graph or one line of text")
+        raise SourceError(
+            f"{what} gives an object of type {type(made).__name__}; expected a Model, a Graph or one line of text"
+        )
     return graph
 
 
@@ -59,7 +61,7 @@ def _find(module: Any, path: str, what: str) -> Any:
 
 
 def _call(found: Any, what: str) -> Any:
-    if isinstance(found, Graph) or (hasattr(found, "graph") and not isinstance(found, type)) or isinstance(found, str):
+    if isinstance(found, Graph | str) or (hasattr(found, "graph") and not isinstance(found, type)):
         return found
     if not callable(found):
         raise SourceError(f"{what} is a {type(found).__name__}, neither a model nor a function that makes one")

@@ -75,6 +75,7 @@ def demo(out: str | os.PathLike[str] = "reconstructions.png", seed: int = 0, ver
             callbacks=[readable],
         )
     found = autoencoder.reconstructions(run.model, readable.images[:10])
-    found.save(path)
     done = len(run.history.epoch)
+    if done:
+        found.save(path)
     return Result(found, path, readable.loss, readable.share, readable.originals, done, run.history.interrupted)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from layerscope.callbacks import Callback
 from layerscope.core.errors import OutputError, SourceError
 from layerscope.models.saving import replacing, why
 
+PICTURES = (".png", ".svg", ".pdf")
 MODEL, SETTINGS, HISTORY = "model.npz", "settings.json", "history.csv"
 
 
@@ -60,10 +62,12 @@ def prepare(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
 
 
 def writable(path: str | os.PathLike[str]) -> Path:
-    """The path of a file to write, whose folder is shown to be writable; OutputError otherwise."""
+    """The path of a picture to write, whose folder is shown to be writable; OutputError otherwise."""
     target = Path(path)
     if target.is_dir():
         raise OutputError(f"{target} is a folder; give the name of a file")
+    if target.suffix.lower() not in ("", *PICTURES):
+        raise OutputError(f"cannot write {target}: a picture is a {', '.join(PICTURES[:-1])} or {PICTURES[-1]} file")
     existed = target.exists()
     try:
         with open(target, "ab"):
@@ -82,19 +86,30 @@ class Keeper(Callback):
         self.folder, self.recipe = folder, recipe
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        with self._writing():
+            # What an earlier run left in the folder would not belong to these settings.
+            for name in (MODEL, HISTORY):
+                (self.folder / name).unlink(missing_ok=True)
         with replacing(self.folder / SETTINGS) as aside:
             aside.write_text(json.dumps(asdict(self.recipe), indent=2, ensure_ascii=False) + "\n", "utf-8")
-        (self.folder / HISTORY).unlink(missing_ok=True)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         path, values = self.folder / HISTORY, dict(logs or {})
-        fresh = not path.exists()
-        with open(path, "a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(["epoch", *values])
-            writer.writerow([epoch + 1, *values.values()])
+        with self._writing():
+            fresh = not path.exists()
+            with open(path, "a", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                if fresh:
+                    writer.writerow(["epoch", *values])
+                writer.writerow([epoch + 1, *values.values()])
         self.model.save(self.folder / MODEL)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"cannot write into {self.folder}: {why(error)}") from None
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self.model.save(self.folder / MODEL)

@@ -90,14 +90,14 @@ def _leaky_relu_grad(g: Array, x: Array, slope: float) -> Array:
 
 
 def _erf(x: Array) -> Array:
-    from scipy.special import erf  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+    from scipy.special import erf  # pyright: ignore[reportMissingTypeStubs]
 
     result: Array = erf(x)
     return result
 
 
 def _sigmoid(x: Array) -> Array:
-    from scipy.special import expit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+    from scipy.special import expit  # pyright: ignore[reportMissingTypeStubs]
 
     result: Array = expit(x)
     return result
