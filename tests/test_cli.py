@@ -220,7 +220,14 @@ def test_unknown_is_not_zero(capsys, tmp_path):
     graph = graph_json.dump(ls.trace("4x4x1 | conv 2 3").graph)
     out = {"shape": ["batch", 7], "dtype": "float32"}
     settings = {"type_name": "Mystery", "outputs": [out]}
-    row = {"name": "what", "kind": "Opaque", "settings": settings, "inputs": [["conv2d", 0]], "weights": {}, "scope": []}
+    row = {
+        "name": "what",
+        "kind": "Opaque",
+        "settings": settings,
+        "inputs": [["conv2d", 0]],
+        "weights": {},
+        "scope": [],
+    }
     graph["nodes"].append(row)
     graph["outputs"] = [["what", 0]]
     path = tmp_path / "graph.json"

@@ -124,7 +124,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "cause", "message"), CASES, ids=[f"{k.__name__}-{n}" for n, (k, *_) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("kind", "cause", "message"), CASES, ids=[f"{k.__name__}-{n}" for n, (k, *_) in enumerate(CASES)]
+)
 def test_messages(kind, cause, message, tmp_path, monkeypatch):
     import platformdirs
 

@@ -133,7 +133,7 @@ def _advice(shape: Sequence[int], type: TensorType) -> str:
 def targets(
     data: Any, graph: Graph, losses: Sequence[Loss], outputs: Sequence[TensorType], what: str = "y"
 ) -> list[Array]:
-    """The arrays for the losses, shaped as these want them, with values in their domain."""
+    """The arrays for the losses, shaped as these want them, finite, with values in their domain."""
     names = [graph.nodes[number].label for number, _ in graph.outputs]
     arrays: list[Array] = []
     for value, loss, output in zip(listed(data, names, what), losses, outputs, strict=True):
@@ -141,6 +141,7 @@ def targets(
         expected = loss.target_type(output)
         if not fits(array.shape, expected):
             raise mismatch(loss, array.shape, output, flatten_advice(graph))
+        finite(array, what if len(names) == 1 else f"{what}[{len(arrays)}]")
         array = array.reshape(len(array), *array.shape[1 : expected.rank], *(1,) * (expected.rank - array.ndim))
         loss.check(array, output)
         arrays.append(array)

@@ -312,8 +312,9 @@ class Model:
         )
         told = training.listed(callbacks)
         parts = training.split(self, x, y, validation_split, validation_data)
-        self.history = training.Loop(self, asked, parts, told).run()
-        return self.history
+        loop = training.Loop(self, asked, parts, told)
+        self.history = loop.history
+        return loop.run()
 
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = 0, return_dict: bool = False

@@ -99,9 +99,6 @@ def pair(model: Model, x: Any, y: Any, what: str = "") -> tuple[list[Array], lis
             raise DataError(f"{what}x has {len(arrays[0])} examples, but {what}y has {len(array)}")
     for number, array in enumerate(arrays):
         data.finite(array, f"{what}x" if len(arrays) == 1 else f"{what}x[{number}]")
-    for number, array in enumerate(answers):
-        if not any(array is other for other in arrays):
-            data.finite(array, f"{what}y" if len(answers) == 1 else f"{what}y[{number}]")
     return arrays, answers
 
 
