@@ -144,6 +144,7 @@ def _add_trace(command: Command) -> None:
     )
     parser.add_argument("what", metavar="WHAT", help=WHAT)
     parser.add_argument("--batch", type=_positive, metavar="N", help="totals for N examples (default: for one)")
+    parser.add_argument("--save", metavar="FILE", help="also write the network as JSON, which trace reads again")
     parser.add_argument("--format", default="terminal", metavar="FORMAT", help="terminal (default) or json")
 
 
@@ -151,6 +152,8 @@ def _trace(asked: Any) -> int:
     from layerscope import tracing
 
     found = tracing.trace(asked.what, asked.batch)
+    if asked.save is not None:
+        found.save(asked.save)
     print(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -10,9 +11,11 @@ from typing import Any
 from layerscope import sources
 from layerscope.analyses.journey import Journey, describe, journey
 from layerscope.core.errors import SizeError
+from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
 from layerscope.report import formats
+from layerscope.sources import json as graph_json
 
 
 class Trace:
@@ -41,6 +44,11 @@ class Trace:
     def render(self, format: str = "terminal", width: int = 120, colour: bool = False) -> str:
         """The report in one of the formats."""
         return formats.render(describe(self.journey), format, width, colour)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot."""
+        with replacing(path) as aside:
+            aside.write_text(json.dumps(graph_json.dump(self.graph), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     def __str__(self) -> str:
         return self.render(width=terminal_width())

@@ -97,7 +97,9 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 def trace_of(model: ls.Model, **settings) -> list[bytes]:
     """Everything that training left, bit by bit."""
     history = model.fit(*digits(), batch_size=32, verbose=0, **{"epochs": 2} | settings).history
-    return [np.array(history[name]).tobytes() for name in sorted(history)] + [w.tobytes() for w in model.get_weights()]
+    return [np.array(history[name]).tobytes() for name in sorted(history)] + [
+        w.tobytes() for w in model.get_weights()
+    ]
 
 
 def test_the_same_seed_gives_the_same_bits():

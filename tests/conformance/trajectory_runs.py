@@ -82,7 +82,8 @@ def need(*modules: str) -> None:
             pytest.skip(f"{name} is not installed")
 
 
-def _jobs(runs: Sequence[Run], dtype: str, path: Path) -> None:
+def write_jobs(runs: Sequence[Run], dtype: str, path: Path) -> None:
+    """What the script reads: images, settings and initial weights."""
     arrays: dict[str, Any] = {"x": images()}
     jobs = []
     for run in runs:
@@ -92,10 +93,8 @@ def _jobs(runs: Sequence[Run], dtype: str, path: Path) -> None:
     np.savez(path, jobs=np.array(json.dumps(jobs)), **arrays)
 
 
-def _keras(backend: str, dtype: str, runs: Sequence[Run], folder: Path) -> list[np.ndarray]:
-    own = folder / f"{backend}-{dtype}"
-    own.mkdir()
-    _jobs(runs, dtype, own / "jobs.npz")
+def keras_losses(backend: str, dtype: str, own: Path) -> list[np.ndarray]:
+    """What Keras makes of the jobs in a folder, in a process of its own."""
     settings = {
         "KERAS_BACKEND": backend,
         "KERAS_HOME": str(own),  # nobody's own keras.json
@@ -110,11 +109,11 @@ def _keras(backend: str, dtype: str, runs: Sequence[Run], folder: Path) -> list[
     )
     assert done.returncode == 0, f"Keras on {backend} ended with {done.returncode}:\n{done.stderr[-3000:]}"
     with np.load(own / "losses.npz") as found:
-        return [found[f"loss/{number}"] for number in range(len(runs))]
+        return [found[f"loss/{number}"] for number in range(len(found.files))]
 
 
 class Frameworks:
-    """Keras's losses: each backend and precision in a process of its own, one process after the other."""
+    """Keras's losses by backend and precision; one process after the other, beside our own training."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.queue = folder, ThreadPoolExecutor(1)
@@ -124,5 +123,8 @@ class Frameworks:
         """Losses of all runs; computed once."""
         key = backend, dtype
         if key not in self.asked:
-            self.asked[key] = self.queue.submit(_keras, backend, dtype, runs, self.folder)
+            own = self.folder / f"{backend}-{dtype}"
+            own.mkdir()
+            write_jobs(runs, dtype, own / "jobs.npz")  # here: making weights seeds the one generator there is
+            self.asked[key] = self.queue.submit(keras_losses, backend, dtype, own)
         return self.asked[key]

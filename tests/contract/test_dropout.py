@@ -9,6 +9,7 @@ import pytest
 
 from layerscope.core.contract import Example
 from layerscope.core.types import TensorType
+from layerscope.engine.primitives import random
 from layerscope.engine.primitives.base import Frame
 from layerscope.engine.primitives.random import Random, mix, uniform
 from layerscope.engine.program import Program
@@ -71,6 +72,14 @@ def test_define_with_the_same_numbers_is_lower(rate, dtype):
     np.testing.assert_allclose(made, wanted, rtol=1e-6 if dtype == "float32" else 1e-12)
     kept = wanted != 0
     np.testing.assert_allclose(wanted[kept], arrays[0][kept] / (1 - rate), rtol=1e-6)
+
+
+def test_a_number_equal_to_the_rate_is_kept(monkeypatch):
+    """Of the 2²⁴ numbers exactly rate · 2²⁴ drop: those below it."""
+    monkeypatch.setattr(random, "uniform", lambda shape, *_: np.full(shape, 0.5))
+    assert not dropped(0.5).any()
+    monkeypatch.setattr(random, "uniform", lambda shape, *_: np.full(shape, 0.5 - 2**-24))
+    assert dropped(0.5).all()
 
 
 def test_gradients_flow_through_what_was_kept():

@@ -25,7 +25,7 @@ from .cases import (
     weights_for,
 )
 from .running import run_layer
-from .settings import RANDOM, Drawn, pooling
+from .settings import NAMES, RANDOM, Drawn, pooling
 
 EXAMPLES = pytest.mark.parametrize("case", executable_examples(), ids=title)
 RANDOMLY = pytest.mark.parametrize("kind", RANDOM)
@@ -145,6 +145,18 @@ def test_single_precision_stays_single_and_near(case):
         if got.dtype.kind == "f":
             assert got.dtype == np.float32
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * max(1.0, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_huge_numbers_stay_finite(name):
+    """Softmax subtracts the largest first; exponentials of either sign do not overflow."""
+    layer, x = ls.Activation(name), TensorType((3, 3))
+    case = Example(layer, (x,), layer.out(x))
+    large = fixed(np.array([[1e3, 0.0, -1e3], [710.0, 709.0, 1e3], [-800.0, -801.0, -1e3]]))
+    ran = run_layer(case, [large], cotangent=np.ones((3, 3)))
+    assert np.isfinite(ran.outputs[0]).all()
+    assert np.isfinite(ran.inputs[0]).all()
+    np.testing.assert_allclose(ran.outputs[0], define(layer, [large], {})[0], rtol=1e-12, atol=1e-300)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

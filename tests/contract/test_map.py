@@ -198,6 +198,12 @@ def test_huge_arguments_stay_finite(name):
     np.testing.assert_allclose(gradients[0], slopes, atol=1e-12)
 
 
+def test_bounds_belong_to_at_least_and_not_to_above():
+    at = fixed(np.array([0.5]))
+    assert run_primitive(mapped("at_least"), [at])[0][0].tolist() == [1]
+    assert run_primitive(mapped("above"), [at])[0][0].tolist() == [0]
+
+
 def test_one_hot():
     classes = fixed(np.array([[2.0], [0.0]]))
     made = run_primitive(Map("one_hot", (("depth", 3),)), [classes])[0][0]

@@ -11,6 +11,7 @@ import pytest
 from layerscope.core.errors import DataError
 from layerscope.core.types import TensorType
 from layerscope.engine import primitives
+from layerscope.engine.primitives import base
 from layerscope.engine.primitives.base import Primitive
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.place import Unpool
@@ -126,6 +127,20 @@ def test_argmax_has_no_gradient_and_finds_the_first():
     value = program.input(("data", 0), TensorType(x.shape), True)
     index = program.add(Reduce("argmax", (1,)), value)[0]
     assert program.differentiate(index, program.input(("cotangent",), index.type), [value]) == [None]
+
+
+@pytest.mark.parametrize("size", [1, 700])
+def test_the_size_of_a_chunk_changes_nothing(size, monkeypatch):
+    """One example at a time, or a few: arrays here fit into one chunk otherwise."""
+    every = [case for case in [*LINEAR, *maxima()] if len(case.arrays[0]) > 1]
+    assert list(base.chunks(5, 400)) == [slice(0, 5)]
+    whole = [run_primitive(case.primitive, [fixed(a) for a in case.arrays])[0] for case in every]
+    monkeypatch.setattr(base, "CHUNK_BYTES", size)
+    assert len(list(base.chunks(5, 400))) == 5
+    for case, wanted in zip(every, whole, strict=True):
+        made = run_primitive(case.primitive, [fixed(a) for a in case.arrays])[0]
+        for one, two in zip(made, wanted, strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-13, err_msg=str(case))
 
 
 @pytest.mark.parametrize("wrong", [-1, 6])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from layerscope.models import variables as store
 from layerscope.models.data import Array
 from layerscope.models.variables import Variable
 from layerscope.report.summary import summary
+from layerscope.sources import json as graph_json
 from layerscope.utils import set_random_seed
 
 ENGINES = ("auto", "reference")
@@ -238,10 +240,10 @@ class Model:
         self._state = State({id: variable.array for id, variable in self._variables.items()})
 
     def _new_job(self, graph: Graph) -> Job:
+        outputs = _output_types(graph)  # names the layer where sizes do not fit
         if self._optimizer is None:
             return Job(graph)
-        pairs = zip(self.losses, _output_types(graph), strict=True)
-        targets = [loss.target_type(output) for loss, output in pairs]
+        targets = [loss.target_type(output) for loss, output in zip(self.losses, outputs, strict=True)]
         return Job(graph, self.losses, targets, self.metrics, self._optimizer)
 
     def _check_losses(self, found: Sequence[loss_module.Loss], outputs: Sequence[TensorType]) -> None:
@@ -341,6 +343,10 @@ class Model:
         return found[0] if self._single else found
 
     # --- keeping ---
+
+    def to_json(self) -> str:
+        """The graph, without weights, as the JSON that `layerscope trace` reads (docs/definitions.md)."""
+        return json.dumps(graph_json.dump(self.graph), indent=2, ensure_ascii=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write graph, weights and training state into one file without code; `load_model` reads it."""

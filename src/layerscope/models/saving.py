@@ -6,21 +6,20 @@ interrupted save loses nothing; whatever is read is checked before it is used.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import math
 import os
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from layerscope.core.errors import LayerscopeError, OutputError, SettingError, SourceError
+from layerscope.core.errors import LayerscopeError, SettingError, SourceError
+from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import show
 from layerscope.models.model import Model
@@ -32,36 +31,6 @@ HEADER = 1 << 16
 """More bytes than the header of an array takes."""
 DENSEST = 1100
 """More times than deflate makes anything smaller: an entry that claims more is not what it says."""
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Any:
-    """A temporary path beside `path` that takes its place when the block ends well.
-
-    OutputError when the folder cannot be written.
-    """
-    target = Path(path)
-    if not target.name:
-        raise OutputError(f"cannot write {os.fspath(path)!r}: give the name of a file")
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        with open(aside, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, target)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {why(error)}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-
-
-def why(error: OSError) -> str:
-    """The system's reason in words that say what to change."""
-    if isinstance(error, FileExistsError | NotADirectoryError):
-        return "a part of this path is a file, not a folder"
-    return error.strerror or str(error)
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -125,7 +94,8 @@ def load(path: str | os.PathLike[str]) -> Model:
         text = str(error)
         raise SourceError(text if text.startswith(name) else f"{name}: {text}") from None
     except Exception as error:  # zipfile, zlib, json and NumPy have many for damaged files
-        raise SourceError(f"{name}: damaged: {error or type(error).__name__}") from None
+        reason = error.args[0] if isinstance(error, KeyError) else error  # whose text is in quotation marks
+        raise SourceError(f"{name}: damaged: {reason or type(error).__name__}") from None
     return model
 
 
@@ -134,6 +104,8 @@ def _state(archive: zipfile.ZipFile, graph: Graph) -> dict[str, Any]:
     if archive.getinfo(STATE).file_size > 64 << 20:
         raise SourceError(f"damaged: its {STATE} is larger than 64 MiB")
     about: dict[str, Any] = json.loads(archive.read(STATE))
+    if not isinstance(about, dict) or not about.keys() >= {"weights", "slots", "step", "single", "precision"}:
+        raise SourceError(f"damaged: its {STATE} is not complete")
     if about["weights"] != list(graph.parameters):
         raise SourceError("damaged: its weights are not those of its graph")
     if about["precision"] not in ("float32", "float64"):
@@ -165,8 +137,8 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
         model.compile(compiled["optimizer"], losses, compiled["metrics"], precision=precision)
         model._state.step = about["step"]
         for number, (id, slot) in enumerate(about["slots"]):
-            if slot not in model.optimizer.slots:
-                raise SourceError(f"damaged: {type(model.optimizer).__name__} keeps no {slot!r}")
+            if slot not in model.optimizer.slots or id not in model._variables:
+                raise SourceError(f"damaged: {type(model.optimizer).__name__} keeps no {slot!r} of {id!r}")
             shape = model._variables[id].shape
             model._state.slots[id, slot] = _array(archive, f"slots/{number}.npy", shape, precision)
     model._single = bool(about["single"])
@@ -187,7 +159,9 @@ def _array(archive: zipfile.ZipFile, entry: str, shape: tuple[int, ...], dtype: 
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     found, fortran, kind = read(file)
-    if found != shape or fortran or kind != np.dtype(dtype):
+    if fortran:
+        raise SourceError(f"damaged: {entry} lies in Fortran's order")
+    if found != shape or kind != np.dtype(dtype):
         raise SourceError(f"damaged: {entry} is {kind} {show(found)}, not {dtype} {show(shape)}")
     content = file.read()
     if len(content) != size:

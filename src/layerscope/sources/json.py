@@ -94,7 +94,17 @@ def _need(condition: object, message: str) -> None:
 
 
 def load(data: Any) -> Graph:
-    """The graph that `dump` wrote; SourceError or ShapeError for anything that is not one."""
+    """The graph that `dump` wrote; SourceError or another LayerscopeError for anything that is not one."""
+    try:
+        return _graph(data)
+    except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
+        if isinstance(error, LayerscopeError):
+            raise
+        # Files come from anywhere; whatever the checks below do not foresee is refused all the same.
+        raise SourceError(f"not a graph of Layerscope: {type(error).__name__}: {error}") from None
+
+
+def _graph(data: Any) -> Graph:
     _need(
         isinstance(data, dict) and "layerscope" in data,
         'no graph of Layerscope: the key "layerscope" is missing',
@@ -146,12 +156,15 @@ def _tensor(edge: Any, calls: Mapping[str, Call], where: str) -> Symbolic:
 
 
 def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: dict[tuple[Any, ...], Layer]) -> Call:
-    inputs = tuple(_tensor(edge, calls, label) for edge in row.get("inputs", []))
+    edges = row.get("inputs", [])
+    _need(isinstance(edges, list), f"{label}: inputs must be a list")
+    inputs = tuple(_tensor(edge, calls, label) for edge in edges)
     weights, settings = row.get("weights") or {}, row.get("settings") or {}
     _need(
         isinstance(weights, dict) and isinstance(settings, dict),
         f"{label}: weights and settings must be objects",
     )
+    _need(all(isinstance(id, str) for id in weights.values()), f"{label}: ids of weights must be strings")
     cls = _class(row.get("kind"), label)
     key = (cls, json.dumps(settings, sort_keys=True), json.dumps(weights, sort_keys=True))
     layer = shared.get(key) if weights else None

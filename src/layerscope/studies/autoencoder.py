@@ -15,11 +15,11 @@ from layerscope import datasets, losses, optimizers, sources
 from layerscope.callbacks import Callback, History
 from layerscope.core import propagate, sizes
 from layerscope.core.errors import DataError, SettingError, ShapeError
+from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
 from layerscope.models import Model, load_model
 from layerscope.models.data import flatten_advice
-from layerscope.models.saving import replacing
 from layerscope.report import pictures
 from layerscope.studies import runs
 from layerscope.studies.runs import Recipe

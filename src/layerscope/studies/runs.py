@@ -14,7 +14,7 @@ from typing import Any
 
 from layerscope.callbacks import Callback
 from layerscope.core.errors import OutputError, SourceError
-from layerscope.models.saving import replacing, why
+from layerscope.core.files import replacing, why
 
 PICTURES = (".png", ".svg", ".pdf")
 MODEL, SETTINGS, HISTORY = "model.npz", "settings.json", "history.csv"

@@ -1,0 +1,40 @@
+"""Writing files so that an interruption loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from layerscope.core.errors import OutputError
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    OutputError when the folder cannot be written.
+    """
+    target = Path(path)
+    if not target.name:
+        raise OutputError(f"cannot write {os.fspath(path)!r}: give the name of a file")
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        with open(aside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {why(error)}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def why(error: OSError) -> str:
+    """The system's reason in words that say what to change."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "a part of this path is a file, not a folder"
+    return error.strerror or str(error)
