@@ -1,16 +1,24 @@
-"""Losses and metrics by themselves: a program of one input, perhaps an activation, and the objective."""
+"""Losses and metrics by themselves: a program of one input, perhaps an activation, and the objective.
+
+Beside ours stand Keras on JAX and PyTorch, each with its own value and its own gradient, in float64.
+"""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 import layerscope as ls
 from layerscope.core.types import TensorType
 from layerscope.engine.primitives.base import Frame
 from layerscope.engine.program import Program
 from layerscope.engine.reference import run
+
+from . import keras_oracle
 
 
 def ours(
@@ -38,3 +46,32 @@ def ours(
     found = run(small, {key: feeds[key] for key in small.inputs}, Frame(len(output), np.dtype(dtype)))
     assert all(array.dtype == dtype for array in found.values())
     return float(found["loss",]), found.get(("gradient",), np.zeros(output.shape))
+
+
+def keras(function: Callable[..., Any], target: np.ndarray, output: np.ndarray) -> tuple[float, np.ndarray]:
+    """Value and gradient of a function of (jax.numpy, target, output), by JAX."""
+    _, jax = keras_oracle.modules()
+    with warnings.catch_warnings(), jax.enable_x64(output.dtype == "float64"):
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # with NumPy 2
+        value, gradient = jax.value_and_grad(lambda z: function(jax.numpy, target, z))(jax.numpy.asarray(output))
+        assert value.dtype == output.dtype
+        return float(value), np.asarray(gradient)
+
+
+def torch(function: Callable[..., Any], target: np.ndarray, output: np.ndarray) -> tuple[float, np.ndarray]:
+    """Value and gradient of a function of (torch.nn.functional, target, output), by PyTorch."""
+    import torch
+    from torch.nn import functional
+
+    z = torch.tensor(output, requires_grad=True)
+    value = function(functional, torch.tensor(target), z)
+    value.backward()
+    return float(value.detach()), z.grad.numpy()
+
+
+def near(mine: tuple[float, np.ndarray], other: tuple[float, np.ndarray], rtol: float) -> None:
+    """Value against value, gradient against gradient (relative to the largest)."""
+    assert np.isfinite(mine[0])
+    assert np.isfinite(mine[1]).all()
+    assert mine[0] == pytest.approx(other[0], rel=rtol, abs=rtol * 1e-3)
+    np.testing.assert_allclose(mine[1], other[1], rtol=rtol, atol=rtol * np.abs(other[1]).max())

@@ -48,7 +48,9 @@ def several():
     return Model([a, b], [Add()([one(a), b]), two(b)]), one, two
 
 
-@pytest.mark.parametrize("given", [list, tuple, lambda pair: dict(zip("ab", pair, strict=True))], ids=["list", "tuple", "dict"])
+@pytest.mark.parametrize(
+    "given", [list, tuple, lambda pair: dict(zip("ab", pair, strict=True))], ids=["list", "tuple", "dict"]
+)
 def test_several_inputs_and_outputs(given):
     model, one, two = several()
     a, b = numbers(4, 3), numbers(4, 2, seed=1)

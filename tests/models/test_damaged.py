@@ -32,11 +32,14 @@ def saved(tmp_path_factory):
 
 def loads_or_refuses(path, wanted, weights):
     """Whether the file loads, as exactly what was saved; whatever else is raised must be ours."""
+    model = reason = None
     try:
         model = load_model(path)
     except LayerscopeError as error:
-        assert type(error) is SourceError
-        assert str(error).startswith(f"{path}: ")
+        reason = error
+    if model is None:
+        assert type(reason) is SourceError
+        assert str(reason).startswith(f"{path}: ")
         return False
     assert equal(model.get_weights(), weights)
     assert np.array_equal(model.predict(X), wanted)
@@ -164,7 +167,7 @@ ALTERED = {
     ),
     "unknown loss": (
         {"state_json": recompiled(losses=["mean_square"])},
-        "unknown loss 'mean_square'. Did you mean 'mean_squared_error' or 'mean_absolute_error'?",
+        "unknown loss 'mean_square'. Did you mean 'mean_squared_error'?",
     ),
     "weight of another shape": (
         {"weights__0_npy": array(numbers(3, 3, 3, 1))},
@@ -292,7 +295,9 @@ FOREIGN = {
 @pytest.mark.parametrize("name", FOREIGN)
 def test_what_is_no_model(name, tmp_path):
     make, message = FOREIGN[name]
-    path = tmp_path / "given.npz" if name == "npz" else tmp_path / "given.npy" if name == "npy" else tmp_path / "given"
+    path = (
+        tmp_path / "given.npz" if name == "npz" else tmp_path / "given.npy" if name == "npy" else tmp_path / "given"
+    )
     make(path)
     for given in (path, str(path)):
         with refuses(SourceError, message.format(path=path)):

@@ -69,7 +69,13 @@ def test_before_it_is_built():
     chain = Sequential([dense := Dense(4)], name="later")
     assert repr(chain) == "<Sequential 'later': not built yet, 1 layers>"
     assert (chain.name, chain.layers) == ("later", [dense])
-    for cause in (chain.summary, chain.count_params, chain.get_weights, lambda: ls.trace(chain), lambda: chain.metrics):
+    for cause in (
+        chain.summary,
+        chain.count_params,
+        chain.get_weights,
+        lambda: ls.trace(chain),
+        lambda: chain.metrics,
+    ):
         with refuses(GraphError, NOT_BUILT):
             cause()
     with refuses(AttributeError, "'Sequential' object has no attribute 'nothing'"):

@@ -84,8 +84,9 @@ class PoolMax(Primitive):
         best = padded[places[0]].copy()
         winner = np.zeros(best.shape, np.intp)
         for number, place in enumerate(places[1:], 1):
-            better = padded[place] > best
-            np.copyto(best, padded[place], where=better)
+            value = padded[place]
+            better = (value > best) | np.isnan(value)  # NaN wins, so that it is found in the loss
+            np.copyto(best, value, where=better)
             winner[better] = number
         return best, winner
 

@@ -1,0 +1,198 @@
+"""Optimizers against Keras 3 and PyTorch: thirty steps with fixed gradients, in float64; and their settings.
+
+Keras and PyTorch have the same formulas but for the place of epsilon: PyTorch's Adam adds it to the corrected
+root, √(v / (1 - β₂ᵗ)) + ε, Keras's and ours to the plain one, √v + ε, so that ours with ε is PyTorch's with
+ε / √(1 - β₂ᵗ); PyTorch's RMSprop has √v + ε where Keras and we have √(v + ε), equal only at ε = 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import layerscope as ls
+from layerscope.core.errors import SettingError, UnknownNameError
+from layerscope.optimizers import SGD, Adadelta, Adam, RMSprop
+
+from . import keras_oracle, trajectory_updates
+from .trajectory_updates import problem
+
+RTOL = 1e-10
+CASES = [
+    SGD(),
+    SGD(0.1),
+    SGD(0.1, momentum=0.9),
+    SGD(0.1, momentum=0.9, nesterov=True),
+    SGD(0.1, nesterov=True),  # without momentum there is nothing to look ahead with
+    RMSprop(),
+    RMSprop(0.1, rho=0.5, epsilon=1e-3),
+    Adam(),
+    Adam(0.1, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
+    Adadelta(),
+    Adadelta(0.5, rho=0.8, epsilon=1e-3),
+]
+
+
+def spelled(optimizer) -> tuple[str, dict]:
+    data = optimizer.to_json()
+    return data["optimizer"], data["settings"]
+
+
+def title(optimizer) -> str:
+    return repr(optimizer)
+
+
+@pytest.fixture(scope="module")
+def keras():
+    pytest.importorskip("jax")
+    pytest.importorskip("keras")
+    return keras_oracle.modules()[0]
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch")
+
+
+def same(mine: np.ndarray, theirs: np.ndarray) -> None:
+    """Every step's movement of every number, not only where it led."""
+    start = problem()[0]
+    assert mine.shape == theirs.shape == problem()[1].shape
+    np.testing.assert_allclose(mine, theirs, rtol=RTOL, atol=0)
+    np.testing.assert_allclose(mine - start, theirs - start, rtol=1e-8, atol=1e-14)
+    assert (mine[-1] != start).sum() == start.size - 1, "all move but the one without a gradient"
+    assert (mine[:, 0, 0] == start[0, 0]).all()
+
+
+@pytest.mark.parametrize("optimizer", CASES, ids=title)
+def test_follows_keras(optimizer, keras):
+    mine = trajectory_updates.ours(optimizer, *problem())
+    same(mine, trajectory_updates.keras(*spelled(optimizer), *problem(), "float64"))
+
+
+@pytest.mark.parametrize("nesterov", [False, True], ids=["plain", "nesterov"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_follows_torch(momentum, nesterov, torch):
+    """PyTorch keeps Σ μⁱ·g and takes lr of it, Keras keeps lr of each: the same while lr is constant."""
+    mine = trajectory_updates.ours(SGD(0.1, momentum, nesterov), *problem())
+    look = nesterov and momentum > 0  # which PyTorch asks for
+    same(
+        mine,
+        trajectory_updates.torch(lambda p: torch.optim.SGD(p, 0.1, momentum=momentum, nesterov=look), *problem()),
+    )
+
+
+def test_adadelta_follows_torch(torch):
+    mine = trajectory_updates.ours(Adadelta(0.7, rho=0.9, epsilon=1e-5), *problem())
+    same(mine, trajectory_updates.torch(lambda p: torch.optim.Adadelta(p, 0.7, rho=0.9, eps=1e-5), *problem()))
+
+
+def test_adadelta_has_the_learning_rate_of_torch(torch):
+    weight = torch.nn.Parameter(torch.zeros(1))
+    assert Adadelta().learning_rate == torch.optim.Adadelta([weight]).defaults["lr"] == 1.0
+
+
+def test_adam_follows_torch_with_its_epsilon_at_our_place(torch):
+    mine = trajectory_updates.ours(Adam(0.01, 0.8, 0.99, 1e-4), *problem())
+
+    def make(p):
+        return torch.optim.Adam(p, 0.01, (0.8, 0.99), 1e-4)
+
+    same(mine, trajectory_updates.torch(make, *problem(), eps=lambda t: 1e-4 / math.sqrt(1 - 0.99**t)))
+    plain = trajectory_updates.torch(make, *problem())
+    assert np.abs(mine - plain).max() > 1e-3, "with the same epsilon they differ"
+
+
+def test_rmsprop_follows_torch_without_epsilon(torch):
+    weight, gradients = problem()
+    given = weight.ravel()[1:], np.where(gradients == 0, 1e-3, gradients).reshape(len(gradients), -1)[:, 1:]
+    mine = trajectory_updates.ours(RMSprop(0.01, 0.9, 0.0), *given)
+    theirs = trajectory_updates.torch(lambda p: torch.optim.RMSprop(p, 0.01, alpha=0.9, eps=0.0), *given)
+    np.testing.assert_allclose(mine, theirs, rtol=RTOL, atol=0)
+
+
+@pytest.mark.parametrize("optimizer", CASES, ids=title)
+def test_float32_is_as_exact_as_keras(optimizer, keras):
+    """Distance from float64. For Adam ours is nearer: Keras takes 1 - β₂ᵗ in float32, which costs five digits."""
+    weight, gradients = (array.astype("float32") for array in problem())
+    exact = trajectory_updates.ours(optimizer, weight, gradients)
+    mine = trajectory_updates.ours(optimizer, weight, gradients, "float32")
+    theirs = trajectory_updates.keras(*spelled(optimizer), weight, gradients, "float32")
+    ulp = np.spacing(np.abs(exact).max(axis=0).astype("float32"))
+    off, away = (np.abs(found - exact).max(axis=0) / ulp for found in (mine, theirs))
+    assert off.max() <= max(2 * away.max(), 8)
+    if optimizer == Adam():
+        assert off.max() < away.max()
+
+
+# --- defaults, names and settings ---
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras with NumPy 2
+@pytest.mark.parametrize("kind", ls.optimizers.CLASSES)
+def test_defaults_are_kerass_but_for_adadeltas_learning_rate(kind, keras):
+    theirs = getattr(keras.optimizers, kind.__name__)().get_config()
+    for name, value in kind().to_json()["settings"].items():
+        expected = 1.0 if (kind, name) == (Adadelta, "learning_rate") else theirs[name]
+        assert value == pytest.approx(expected, rel=1e-6), name
+
+
+@pytest.mark.parametrize("kind", ls.optimizers.CLASSES)
+def test_names(kind, keras):
+    for name in (kind.__name__, kind.__name__.lower()):
+        assert ls.optimizers.get(name) == kind()
+        assert type(keras.optimizers.get(name)).__name__ == kind.__name__
+    assert ls.optimizers.get(kind(0.3)) == kind(0.3)
+
+
+@pytest.mark.parametrize("optimizer", CASES, ids=title)
+def test_saved_form(optimizer):
+    assert ls.optimizers.get(optimizer.to_json()) == optimizer
+
+
+NUMBER = "must be a number of at least 0"
+BELOW = f"{NUMBER} and below 1"
+REFUSED = [
+    (SGD, {"learning_rate": -0.1}, f"SGD: learning_rate {NUMBER}, not -0.1"),
+    (SGD, {"learning_rate": math.nan}, f"SGD: learning_rate {NUMBER}, not nan"),
+    (SGD, {"learning_rate": math.inf}, f"SGD: learning_rate {NUMBER}, not inf"),
+    (SGD, {"learning_rate": "0.1"}, f"SGD: learning_rate {NUMBER}, not '0.1'"),
+    (SGD, {"learning_rate": True}, f"SGD: learning_rate {NUMBER}, not True"),
+    (SGD, {"learning_rate": None}, f"SGD: learning_rate {NUMBER}, not None"),
+    (SGD, {"momentum": -0.5}, f"SGD: momentum {BELOW}, not -0.5"),
+    (SGD, {"momentum": 1.0}, f"SGD: momentum {BELOW}, not 1.0"),
+    (RMSprop, {"learning_rate": -1}, f"RMSprop: learning_rate {NUMBER}, not -1"),
+    (RMSprop, {"rho": 1}, f"RMSprop: rho {BELOW}, not 1"),
+    (RMSprop, {"rho": -0.1}, f"RMSprop: rho {BELOW}, not -0.1"),
+    (RMSprop, {"epsilon": -1e-7}, f"RMSprop: epsilon {NUMBER}, not -1e-07"),
+    (Adam, {"beta_1": 1.0}, f"Adam: beta_1 {BELOW}, not 1.0"),
+    (Adam, {"beta_2": 1.5}, f"Adam: beta_2 {BELOW}, not 1.5"),
+    (Adam, {"beta_2": -0.1}, f"Adam: beta_2 {BELOW}, not -0.1"),
+    (Adam, {"epsilon": "small"}, f"Adam: epsilon {NUMBER}, not 'small'"),
+    (Adadelta, {"learning_rate": -1.0}, f"Adadelta: learning_rate {NUMBER}, not -1.0"),
+    (Adadelta, {"rho": 1.0}, f"Adadelta: rho {BELOW}, not 1.0"),
+    (Adadelta, {"epsilon": math.nan}, f"Adadelta: epsilon {NUMBER}, not nan"),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings", "message"), REFUSED, ids=[message for *_, message in REFUSED])
+def test_impossible_settings_are_refused(kind, settings, message):
+    with pytest.raises(SettingError) as caught:
+        kind(**settings)
+    assert str(caught.value) == message
+    with pytest.raises(SettingError) as caught:
+        ls.optimizers.get({"optimizer": kind.__name__, "settings": settings})
+    assert str(caught.value) == message
+
+
+def test_impossible_names_are_refused():
+    with pytest.raises(UnknownNameError) as caught:
+        ls.optimizers.get("adadelt")
+    assert str(caught.value) == "unknown optimizer 'adadelt'. Did you mean 'adadelta' or 'adam'?"
+    with pytest.raises(SettingError) as caught:
+        ls.optimizers.get(0.1)
+    assert str(caught.value) == "an optimizer is a name or an object of layerscope.optimizers, not 0.1"
+    with pytest.raises(SettingError, match=r"^optimizer Adam: .*unexpected keyword argument 'rho'"):
+        ls.optimizers.get({"optimizer": "Adam", "settings": {"rho": 0.9}})

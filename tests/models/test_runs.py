@@ -1,0 +1,207 @@
+"""Run folders: what train leaves, refuses and replaces; what reconstruct reads."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from layerscope import callbacks, load_model, studies
+from layerscope.cli import main
+from layerscope.core.errors import DataError, NotFiniteError, OutputError, SourceError
+from layerscope.studies import runs
+
+from .helpers import equal, refuses
+
+IMAGES = "28x28x1 | maxpool 4 | conv 1 3 same sigmoid | upsample 4"
+LABELS = "28x28x1 | maxpool 7 | flatten | dense 10 softmax"
+
+
+def train(folder, network=IMAGES, **settings):
+    return studies.train(network, "digits", out=folder, verbose=0, **({"epochs": 2, "batch_size": 512} | settings))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished run, and its folder."""
+    folder = tmp_path_factory.mktemp("runs") / "images"
+    return train(folder), folder
+
+
+@pytest.fixture
+def folder(done, tmp_path):
+    """A copy of the finished run's folder."""
+    return shutil.copytree(done[1], tmp_path / "run")
+
+
+def history(folder):
+    with open(folder / "history.csv", newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_the_folder_holds_the_run(done):
+    run, folder = done
+    assert sorted(os.listdir(folder)) == ["history.csv", "model.npz", "settings.json"]
+    header, *rows = history(folder)
+    assert header == ["epoch", "loss", "val_loss"]
+    told = run.history.history
+    assert [[float(cell) for cell in row] for row in rows] == [
+        [n + 1, told["loss"][n], told["val_loss"][n]] for n in (0, 1)
+    ]
+    model = load_model(folder / "model.npz")
+    assert equal(model.get_weights(), run.model.get_weights())
+    settings = json.loads((folder / "settings.json").read_text("utf-8"))
+    versions = settings.pop("versions")
+    assert sorted(versions) == ["layerscope", "numpy", "python"]
+    assert settings == {
+        "network": IMAGES, "data": "digits", "folder": None, "epochs": 2, "batch_size": 512, "optimizer": "adadelta",
+        "learning_rate": 1.0, "loss": "mean_squared_error", "seed": 0, "target": "images",
+    }  # fmt: skip
+    assert runs.recipe(folder) == run.recipe
+
+
+def test_the_same_seed_repeats_the_run(done, tmp_path):
+    again, other = train(tmp_path / "again"), train(tmp_path / "other", seed=1)
+    assert again.history.history == done[0].history.history
+    assert equal(again.model.get_weights(), done[0].model.get_weights())
+    assert other.history.history != again.history.history
+
+
+def test_labels_are_learned_where_the_output_is_none_of_the_images(tmp_path):
+    run = train(tmp_path / "run", LABELS)
+    assert run.recipe.target == "labels"
+    assert history(tmp_path / "run")[0] == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    with refuses(DataError, f"{tmp_path}/run learned labels, so there is nothing to reconstruct"):
+        studies.reconstruct(tmp_path / "run")
+
+
+def test_a_run_is_not_replaced_unless_asked(folder):
+    before = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
+    with refuses(OutputError, f"{folder} holds a run already; choose another folder, or --overwrite it"):
+        train(folder)
+    assert {name: (folder / name).read_bytes() for name in os.listdir(folder)} == before
+    run = train(folder, epochs=1, overwrite=True, seed=3)
+    assert len(history(folder)) == 2
+    assert equal(load_model(folder / "model.npz").get_weights(), run.model.get_weights())
+
+
+def test_an_overwriting_run_that_dies_leaves_no_model_of_the_earlier_one(folder):
+    class Die(callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            assert sorted(os.listdir(folder)) == ["settings.json"]
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        train(folder, LABELS, overwrite=True, callbacks=[Die()])
+    assert load_model(folder / "model.npz").output_shape == (None, 10)
+
+
+def test_what_cannot_be_trained_leaves_no_folder(tmp_path):
+    with pytest.raises(DataError):
+        train(tmp_path / "run", "8x8x1 | flatten | dense 10")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_good_model(tmp_path):
+    with pytest.raises(NotFiniteError):
+        train(tmp_path / "run", "28x28x1 | conv 2 3 same | conv 1 3 same", optimizer="sgd", learning_rate=1e18)
+    weights = load_model(tmp_path / "run" / "model.npz").get_weights()
+    assert all(np.isfinite(array).all() for array in weights)
+
+
+def test_a_folder_that_vanishes_is_said_in_our_words(tmp_path):
+    vanish = callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: shutil.rmtree(tmp_path / "run"))
+    with refuses(OutputError, f"cannot write into {tmp_path}/run: No such file or directory"):
+        train(tmp_path / "run", callbacks=[vanish])
+
+
+def test_a_place_that_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with refuses(OutputError, f"cannot write into {tmp_path}/file: a part of this path is a file, not a folder"):
+        train(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def press(epoch, logs):
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(("hook", "kept"), [("on_train_batch_end", 0), ("on_epoch_end", 1)])
+def test_ctrl_c_keeps_the_model_and_the_finished_epochs(hook, kept, tmp_path):
+    run = train(tmp_path / "run", epochs=50, callbacks=[callbacks.LambdaCallback(**{hook: press})])
+    assert run.history.interrupted
+    assert len(run.history.epoch) == kept
+    if kept:
+        assert len(history(tmp_path / "run")) == 1 + kept
+    assert equal(load_model(tmp_path / "run" / "model.npz").get_weights(), run.model.get_weights())
+
+
+RECIPES = {
+    "missing": (None, "there is no such run folder; layerscope train makes one"),
+    "cut": ('{"network":', "is not a run folder: settings.json cannot be read (Expecting value: line 1 column 12"),
+    "a list": ("[]", "is not a run folder: settings.json cannot be read ("),
+    "another key": ('{"x": 1}', "is not a run folder: settings.json cannot be read ("),
+    "no file": ("", "is not a run folder: settings.json cannot be read ("),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_is_no_run_folder(name, tmp_path):
+    text, message = RECIPES[name]
+    folder = tmp_path / "run"
+    if text is not None:
+        folder.mkdir()
+        if text:
+            (folder / "settings.json").write_text(text)
+    with pytest.raises(SourceError) as caught:
+        studies.reconstruct(folder)
+    assert str(caught.value).removeprefix(str(folder)).lstrip(": ").startswith(message)
+
+
+def test_a_run_whose_model_is_damaged(folder):
+    (folder / "model.npz").write_bytes((folder / "model.npz").read_bytes()[:100])
+    message = "not a model of Layerscope, or cut short: it is no zip archive"
+    with refuses(SourceError, f"{folder}/model.npz: {message}"):
+        studies.reconstruct(folder)
+
+
+def test_reconstructions_are_what_the_model_predicts(done, tmp_path):
+    run, folder = done
+    found = studies.reconstruct(folder, 4)
+    assert found.originals.shape == found.restored.shape == (4, 28, 28, 1)
+    assert equal([found.restored], [run.model.predict(found.originals)])
+    np.testing.assert_allclose(
+        found.errors, ((found.originals - found.restored) ** 2).mean(axis=(1, 2, 3)), rtol=1e-5
+    )
+    for suffix, head in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF"), ("", b"\x89PNG")):
+        found.save(tmp_path / f"ten{suffix}")
+        assert (tmp_path / f"ten{suffix}").read_bytes().startswith(head)
+    assert sorted(os.listdir(tmp_path)) == ["ten", "ten.pdf", "ten.png", "ten.svg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ten.xyz", "cannot write {tmp}/ten.xyz: a picture is a .png, .svg or .pdf file"),
+        ("", "{tmp} is a folder; give the name of a file"),
+        ("no/ten.png", "cannot write {tmp}/no/ten.png: No such file or directory"),
+    ],
+)
+def test_pictures_that_cannot_be_written_are_refused_before_anything_is_done(name, message, done, tmp_path, capsys):
+    assert main(["reconstruct", str(done[1]), "-o", str(tmp_path / name)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"layerscope reconstruct: {message.replace('{tmp}', str(tmp_path))}\n"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_demo_stopped_in_its_first_epoch_makes_no_picture(tmp_path, monkeypatch, capsys):
+    from layerscope.studies import digits_demo
+
+    monkeypatch.setattr(digits_demo.Readable, "on_train_batch_end", lambda self, batch, logs: press(batch, logs))
+    assert main(["demo", "-o", str(tmp_path / "ten.png")]) == 130
+    assert capsys.readouterr().err == "Stopped before the first epoch was done; no picture was made.\n"
+    assert os.listdir(tmp_path) == []
