@@ -17,6 +17,10 @@ class Metric:
 
     name: ClassVar[str] = ""
 
+    def target_type(self, output: TensorType) -> TensorType:
+        """The type of targets that fits this output."""
+        return output
+
     def lower(self, program: Builder, target: Value, output: Value) -> Value:
         """The mean over the batch, as primitives."""
         raise NotImplementedError
@@ -53,6 +57,9 @@ class SparseCategoricalAccuracy(Metric):
     """Share of examples whose largest output stands at the label."""
 
     name = "sparse_categorical_accuracy"
+
+    def target_type(self, output: TensorType) -> TensorType:
+        return output.with_shape(output.shape[:-1])
 
     def lower(self, program: Builder, target: Value, output: Value) -> Value:
         right = program.map("equal", program.reduce("argmax", output, (output.type.rank - 1,)), target)

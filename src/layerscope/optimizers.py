@@ -7,6 +7,7 @@ PyTorch. Keras 3 has 0.001, with which the reference document's recipe hardly tr
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -27,7 +28,7 @@ class Optimizer:
         name = type(self).__name__
         for key, low, high in (("learning_rate", 0, math.inf), *self._ranges()):
             value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < high:
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) < high:
                 upper = "" if high == math.inf else f" and below {high:g}"
                 raise SettingError(f"{name}: {key} must be a number of at least {low:g}{upper}, not {value!r}")
 
@@ -98,18 +99,22 @@ class SGD(Optimizer):
 
 @dataclass
 class RMSprop(Optimizer):
-    """v ← ρ·v + (1-ρ)·g²; w ← w - lr·g / √(v + ε). Source: Hinton's lecture 6e (2012)."""
+    """v ← ρ·v + (1-ρ)·g²; d = lr·g / √(v + ε); w ← w - d, with momentum m ← momentum·m + d and w ← w - m.
+
+    Source: Hinton's lecture 6e (2012).
+    """
 
     learning_rate: float = 0.001
     rho: float = 0.9
+    momentum: float = 0.0
     epsilon: float = 1e-7
 
     def _ranges(self) -> tuple[tuple[str, float, float], ...]:
-        return ("rho", 0, 1), ("epsilon", 0, math.inf)
+        return ("rho", 0, 1), ("momentum", 0, 1), ("epsilon", 0, math.inf)
 
     @property
     def slots(self) -> tuple[str, ...]:
-        return ("velocity",)
+        return ("velocity", "momentum") if self.momentum else ("velocity",)
 
     def lower(
         self,
@@ -122,7 +127,10 @@ class RMSprop(Optimizer):
         velocity = _towards(program, slots["velocity"], program.map("square", gradient), 1 - self.rho)
         root = program.map("sqrt", program.map("shift", velocity, offset=self.epsilon))
         step = program.map("div", program.map("mul", gradient, scalars["learning_rate"]), root)
-        return program.map("sub", weight, step), {"velocity": velocity}
+        if not self.momentum:
+            return program.map("sub", weight, step), {"velocity": velocity}
+        moved = program.map("add", program.map("scale", slots["momentum"], factor=self.momentum), step)
+        return program.map("sub", weight, moved), {"velocity": velocity, "momentum": moved}
 
 
 @dataclass

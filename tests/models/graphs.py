@@ -133,11 +133,11 @@ def damaged(draw, documents):
         *way, last = draw(st.sampled_from(paths))
         inside, how = at(document, way), draw(st.integers(0, 9))
         if how < 6:
-            inside[last] = draw(JUNK)
+            inside[last] = copy.deepcopy(draw(JUNK))
         elif how < 7:
             del inside[last]
         elif how < 8 and isinstance(inside, dict):
-            inside[draw(KEYS)] = draw(JUNK)
+            inside[draw(KEYS)] = copy.deepcopy(draw(JUNK))
         else:
             inside[last] = copy.deepcopy(at(document, draw(st.sampled_from(paths))))
     return document

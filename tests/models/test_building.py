@@ -201,7 +201,6 @@ def test_a_model_of_two_inputs_called_on_symbols():
         model(x)
 
 
-@pytest.mark.xfail(reason="core.graph: scopes of two models with the same (default) name collide")
 def test_an_unnamed_encoder_and_decoder_in_one_model():
     image, code = Input((8, 8, 1)), Input((4, 4, 2))
     encoder = Model(image, MaxPooling2D(2)(Conv2D(2, 3, padding="same")(image)))

@@ -305,7 +305,6 @@ def test_what_is_no_model(name, tmp_path):
     assert not os.path.exists(f"{path}.struck")
 
 
-@pytest.mark.xfail(reason="sources.model: zlib.error and RecursionError come through", raises=Exception)
 @pytest.mark.parametrize("kind", ["stream", "deep"])
 def test_tracing_a_damaged_model_is_refused_too(kind, saved, tmp_path):
     path = tmp_path / "m.npz"

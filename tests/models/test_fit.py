@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from layerscope import Input, Model, Sequential, losses, optimizers, utils
+from layerscope import Input, Model, Sequential, callbacks, losses, optimizers, utils
 from layerscope.core.errors import DataError, SettingError, SizeError, TrainingError
 from layerscope.engine.reference import ReferenceEngine
 from layerscope.layers import Dense, Dropout
@@ -220,12 +220,22 @@ def test_the_validation_split_is_the_last_part():
 
 
 def test_validation_every_so_many_epochs():
-    x, y = numbers(10, 3), numbers(10, 2, seed=1)
+    x, y, validated = numbers(10, 3), numbers(10, 2, seed=1), []
+    note = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: validated.append((epoch, "val_loss" in logs)))
     history = dense_model().fit(
-        x, y, epochs=7, initial_epoch=1, validation_data=[x, y], validation_freq=3, validation_batch_size=4, verbose=0
+        x, y, epochs=7, initial_epoch=1, validation_data=[x, y], validation_freq=3, callbacks=[note], verbose=0
     )
-    assert history.epoch == [1, 2, 3, 4, 5, 6]
+    assert validated == [(1, False), (2, True), (3, False), (4, False), (5, True), (6, False)]
     assert [len(history.history[name]) for name in ("loss", "val_loss")] == [6, 2]
+
+
+def test_batches_of_validation_change_nothing():
+    x, y, told = numbers(10, 3), numbers(10, 2, seed=1), []
+    for size in (None, 3, 10):
+        model = dense_model(precision="float64")
+        history = model.fit(x, y, validation_data=[x, y], validation_batch_size=size, verbose=0, shuffle=False)
+        told.append(history.history["val_loss"][0])
+    np.testing.assert_allclose(told, told[0], rtol=1e-12)
 
 
 def test_dropout_acts_while_training_only_and_repeats_with_the_seed():

@@ -15,7 +15,7 @@ from layerscope.core.types import BATCH, TensorType
 class LayerCost:
     """Of one node: elements of its weights, whether they were counted before, and MACs (None: unknown)."""
 
-    parameters: int
+    parameters: int | None
     shared: bool
     macs: Size | None
 
@@ -24,8 +24,8 @@ class LayerCost:
 class Cost:
     """Per node, and totals. A weight used several times is counted once, its MACs at each use.
 
-    With an open batch size, MACs are per example. `at_least` says that a layer with unknown MACs is
-    left out of the total.
+    With an open batch size, MACs are per example. `at_least` says that a layer with unknown MACs or
+    parameters is left out of the totals, `parameters_at_least` that this goes for the parameters.
     """
 
     layers: tuple[LayerCost, ...]
@@ -33,6 +33,7 @@ class Cost:
     trainable: int
     macs: Size
     at_least: bool
+    parameters_at_least: bool = False
 
 
 def per_example(size: Size) -> Size:
@@ -54,7 +55,8 @@ def cost(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> Cost:
         ids = set(node.weights.values())
         macs = node.layer.macs(*fed[number]) if node.inputs else 0
         macs = None if macs is None else per_example(macs)
-        rows.append(LayerCost(sum(graph.parameters[i].size for i in ids), bool(ids) and ids <= seen, macs))
+        size = sum(graph.parameters[i].size for i in ids) if node.layer.weights_known else None
+        rows.append(LayerCost(size, bool(ids) and ids <= seen, macs))
         seen |= ids
         total = total + (macs or 0)
     table = graph.parameters.values()
@@ -63,5 +65,6 @@ def cost(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> Cost:
         parameters=sum(row.size for row in table),
         trainable=sum(row.size for row in table if row.trainable),
         macs=total,
-        at_least=any(row.macs is None for row in rows),
+        at_least=any(row.macs is None or row.parameters is None for row in rows),
+        parameters_at_least=any(row.parameters is None for row in rows),
     )

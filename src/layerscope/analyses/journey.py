@@ -35,7 +35,7 @@ class Step:
     kind: str
     outputs: tuple[TensorType, ...]
     weights: dict[str, tuple[int, ...]]
-    parameters: int
+    parameters: int | None
     shared: bool
     macs: Size | None
     fields: dict[int, tuple[Extent | None, ...]]
@@ -167,6 +167,7 @@ def describe(found: Journey) -> Document:
         "per example (the batch size is open)" if open_batch else f"for a batch of {found.batch or 'fixed size'}"
     )
     at_least = "at least " if found.cost.at_least else ""
+    lower = "at least " if found.cost.parameters_at_least else ""
     trainable, total = found.cost.trainable, found.cost.parameters
     frozen = "" if trainable == total else f" ({count(trainable)} trainable)"
     notes = [f"{step.name} {note}." for step in found.steps for note in step.notes]
@@ -185,7 +186,7 @@ def describe(found: Journey) -> Document:
             Column("ratio", "data", rank=2),
         ),
         rows=[_row(step, found.inputs) for step in found.steps],
-        totals=(("parameters", count(total) + frozen), ("MACs", at_least + count(found.cost.macs))),
+        totals=(("parameters", lower + count(total) + frozen), ("MACs", at_least + count(found.cost.macs))),
         notes=notes,
         definitions=_definitions(found),
         data=facts(found),
@@ -199,11 +200,17 @@ def _row(step: Step, inputs: Sequence[str]) -> dict[str, str]:
         "kind": step.kind,
         "output": " + ".join("switches" if type.plane else shape(type) for type in step.outputs),
         "weights": weights,
-        "parameters": count(step.parameters) + (" (shared)" if step.shared else "") if step.weights else "",
+        "parameters": _parameters_words(step),
         "macs": count(step.macs) if step.macs != 0 else "",
         "field": _field_words(step.fields, inputs),
         "ratio": _ratio_words(step.ratio),
     }
+
+
+def _parameters_words(step: Step) -> str:
+    if step.parameters is None:
+        return "unknown"
+    return count(step.parameters) + (" (shared)" if step.shared else "") if step.weights else ""
 
 
 def _definitions(found: Journey) -> list[str]:

@@ -40,7 +40,8 @@ class Field:
     """How one axis of one input is seen from the positions along `axis` of a tensor.
 
     Exactly: position o depends on sets[o mod period] moved by shift·floor(o / period). Above 4,096
-    phases, or where branches of different scale meet, a bound stands instead.
+    phases a bound stands instead. `everything`: the whole axis, as after a global layer, or where
+    no bound holds (branches of different scale meet, a concatenation along the axis).
     """
 
     axis: int
@@ -126,7 +127,7 @@ def through(field: Field, reads: Reads) -> Field:
     if field.everything:
         return field
     relation = reads[field.axis]
-    if isinstance(relation, Everything):
+    if isinstance(relation, Everything) or getattr(relation, "partial", False):
         return replace(field, everything=True, sets=(NOTHING,), bound=None)
     steps, period = relation.steps, len(field.sets)
     turns = period // gcd(period, steps[1])
@@ -167,8 +168,11 @@ def union(one: Field, other: Field) -> Field:
     """What depends on either of two fields, as where branches meet."""
     if one.everything or other.everything:
         return one if one.everything else other
+    if one.jump != other.jump or one.axis != other.axis:
+        # Positions drift apart without limit, so on an unbounded input no smaller bound holds.
+        return replace(one, everything=True, sets=(NOTHING,), bound=None)
     period = lcm(len(one.sets), len(other.sets))
-    if one.bound or other.bound or one.jump != other.jump or one.axis != other.axis or period > MOST_PHASES:
+    if one.bound or other.bound or period > MOST_PHASES:
         a, b = one.as_bound(), other.as_bound()
         return Field(one.axis, bound=Bound(a.ratio, min(a.low, b.low), max(a.high, b.high)))
     sets = tuple(one.at(o) | other.at(o) for o in range(period))

@@ -92,6 +92,11 @@ class Layer(ABC):
         """The layer's type under Keras's name."""
         return type(self).__name__
 
+    @property
+    def weights_known(self) -> bool:
+        """Whether `weight_types` lists all weights; where not, totals say "at least"."""
+        return True
+
     @abstractmethod
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         """Types of the outputs; ShapeError when the inputs do not fit."""
@@ -191,12 +196,9 @@ def normal(value: Any) -> Any:
 
 def describe_settings(layer: Layer) -> str:
     """The layer as a Python call with the settings that differ from their defaults."""
-    words = [f"{key}={_compact(value)!r}" for key, value in changed_settings(layer).items()]
+    whole = ("shape", "target_shape")
+    words = [f"{k}={v if k in whole else normal(v)!r}" for k, v in changed_settings(layer).items()]
     return f"{layer.kind}({', '.join(words)})"
-
-
-def _compact(value: Any) -> Any:
-    return normal(value)
 
 
 def snake_case(kind: str) -> str:

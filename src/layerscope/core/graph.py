@@ -82,6 +82,8 @@ class Call:
     scope: tuple[str, ...] = ()
     name: str | None = None
     weights: dict[str, str] | None = None
+    owner: object | None = None
+    """The model whose layers these are, where one is part of another: its name stands first in the scope."""
     when: int = field(default_factory=lambda: next(_clock))
 
 
@@ -179,12 +181,14 @@ def _nodes(
     first: dict[int, Node] = {}
     chosen = {"/".join((*c.scope, c.name or c.layer.name or "")) for c in calls}
     taken: set[str] = set()
+    scopes, counts = _scopes(calls), dict[str, int]()
     for call in calls:
         leaf = id(call) in start
         inputs = () if leaf else tuple((place[id(v.call)], v.number) for v in call.inputs)
-        node = Node(call.name or call.layer.name or "", call.layer, inputs, {}, call.scope)
+        scope = call.scope if call.owner is None else (scopes[id(call.owner)], *call.scope[1:])
+        node = Node(call.name or call.layer.name or "", call.layer, inputs, {}, scope)
         earlier = first.get(id(call.layer))
-        node = _unique(node, earlier, taken, chosen)
+        node = _unique(node, earlier, taken, chosen, counts)
         types = {} if leaf else call.layer.weight_types(*(v.type for v in call.inputs))
         ids = call.weights or (earlier.weights if earlier else {role: f"{node.label}/{role}" for role in types})
         for role, weight in types.items():
@@ -200,16 +204,31 @@ def _nodes(
         yield node
 
 
-def _unique(node: Node, earlier: Node | None, taken: set[str], chosen: set[str]) -> Node:
-    if earlier is not None:
-        stem, pattern, number = earlier.name, "{}#{}", 2
-    elif node.name:
-        if node.label in taken:
-            raise GraphError(f"two layers are called {node.label!r}; names within a network are unique")
+def _unique(node: Node, earlier: Node | None, taken: set[str], chosen: set[str], counts: dict[str, int]) -> Node:
+    if node.name and node.label not in taken:
         return node
+    if earlier is not None:
+        stem, pattern, number = node.name or earlier.name, "{}#{}", 2
+    elif node.name:
+        raise GraphError(f"two layers are called {node.label!r}; names within a network are unique")
     else:
         stem, pattern, number = snake_case(node.layer.kind), "{}_{}", 1
-    candidate = replace(node, name=stem)
+    candidate, key = replace(node, name=stem), "/".join((*node.scope, pattern.format(stem, "")))
+    number = counts.get(key, number)
     while candidate.label in taken or candidate.label in chosen:
         candidate, number = replace(node, name=pattern.format(stem, number)), number + 1
+    counts[key] = number
     return candidate
+
+
+def _scopes(calls: Sequence[Call]) -> dict[int, str]:
+    """The first part of the scope for each model that is part of this one: its name, numbered where two share it."""
+    names: dict[int, str] = {}
+    for call in calls:
+        if call.owner is not None and id(call.owner) not in names:
+            stem = name = call.scope[0]
+            number = 1
+            while name in names.values():
+                name, number = f"{stem}_{number}", number + 1
+            names[id(call.owner)] = name
+    return names

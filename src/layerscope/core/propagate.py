@@ -52,6 +52,12 @@ def backward(
 def input_types(graph: Graph, batch: int | None = None) -> dict[int, tuple[TensorType, ...]]:
     """The types of the input nodes, with the batch size bound where it is given."""
     bound = {} if batch is None else {BATCH: batch}
+    for number in graph.inputs:
+        (first, *_) = graph.nodes[number].layer.out()[0].shape or (batch,)
+        if batch is not None and isinstance(first, int) and first != batch:
+            raise ShapeError(f"its batch size is fixed at {first}, so it cannot be {batch}", None).at(
+                graph.nodes[number].label
+            )
     return {i: tuple(t.bind(bound) for t in graph.nodes[i].layer.out()) for i in graph.inputs}
 
 

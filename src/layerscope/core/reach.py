@@ -102,6 +102,8 @@ class Window(Relation):
     size: int = 1
     before: int = 0
     dilation: int = 1
+    partial: bool = False
+    """Only some outputs read this input at all, as in a concatenation along this axis."""
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -150,9 +152,11 @@ class Spread(Relation):
     def pull(self, output: Indices) -> Indices:
         found: list[tuple[int, int]] = []
         for low, high in output.intervals:
-            if self.dilation == 1 and high - low + 1 >= self.stride:
-                first = -((self.size - 1 - low - self.before) // self.stride)
-                found.append((first, (high + self.before) // self.stride))
+            if self.dilation == 1:
+                joined = high - low + 1 >= self.stride  # then no input between the ends is left out
+                for a, b in [(low, high)] if joined else [(o, o) for o in range(low, high + 1)]:
+                    first = -((self.size - 1 - a - self.before) // self.stride)
+                    found.append((first, (b + self.before) // self.stride))
                 continue
             for o in range(low, high + 1):
                 for t in range(self.size):

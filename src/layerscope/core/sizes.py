@@ -1,10 +1,10 @@
 """Sizes of axes: an integer, or an expression of named sizes.
 
 An expression is a polynomial with integer coefficients over *atoms*: a name ("batch"),
-a floor quotient, or a maximum. Polynomials are kept in one canonical form, so two sizes
-are equal exactly when their forms are. Every named size is at least 1; from that follow
-bounds, and from bounds the comparisons that can be decided. One that cannot is recorded
-as an assumption by whoever propagates (see `assume`).
+a floor quotient, or a maximum. Sizes of equal forms are equal; quotients and maxima of
+different forms may be equal too, which then is an assumption. Every named size is at
+least 1; from that follow bounds, and from bounds the comparisons that can be decided. One
+that cannot is recorded as an assumption by whoever propagates (see `equal`, `at_least`).
 """
 
 from __future__ import annotations
@@ -137,6 +137,8 @@ def _combine(left: Size, right: Size, sign: int) -> Size:
 
 def floor_div(size: Size, divisor: Size) -> Size:
     """floor(size / divisor); exact when every coefficient of `size` is divisible."""
+    if isinstance(divisor, int) and divisor < 1:
+        raise SizeError(f"cannot divide {size} by {divisor}: a divisor must be at least 1")
     if isinstance(size, int) and isinstance(divisor, int):
         return size // divisor
     if not isinstance(divisor, int):
@@ -212,7 +214,7 @@ def _atom_bounds(atom: Atom) -> tuple[float, float]:
         return 1, INFINITY
     if isinstance(atom, Floor):
         low, high = _bounds(atom.numerator)
-        return low // atom.denominator, high if high == INFINITY else high // atom.denominator
+        return tuple(end if abs(end) == INFINITY else end // atom.denominator for end in (low, high))  # pyright: ignore[reportReturnType]
     (a, b), (c, d) = _bounds(atom.left), _bounds(atom.right)
     return max(a, c), max(b, d)
 

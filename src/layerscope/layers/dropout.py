@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ class Dropout(Layer):
     law = "(...) → (...)"
 
     def __post_init__(self) -> None:
-        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if isinstance(self.rate, bool) or not isinstance(self.rate, numbers.Real) or not 0 <= self.rate < 1:
             raise SettingError(f"{self.kind}: rate must be at least 0 and below 1, not {self.rate!r}")
         if self.noise_shape is not None:
             raise SettingError(f"{self.kind}: noise_shape is not supported; every number is dropped by itself")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
-from layerscope.core.errors import SettingError
+from layerscope.core.errors import SettingError, SizeError
 from layerscope.core.graph import Call, Symbolic
 from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size
@@ -40,7 +41,7 @@ class InputLayer(Layer):
         rank = len(parts) + 1
         stems = OPEN.get(rank, ()) + ("channels",)
         names = stems if len(stems) == rank - 1 else tuple(f"size_{n}" for n in range(1, rank))
-        prefix = f"{self.name}_" if self.name else ""
+        prefix = re.sub(r"\W", "_", f"{self.name}_") if self.name else ""
         shape = tuple(_size(part, prefix + n) for part, n in zip(parts, names, strict=True))
         object.__setattr__(self, "shape", shape)
         if self.batch_size is not None:
@@ -77,6 +78,8 @@ def _size(part: Any, name: str) -> Size:
     if isinstance(part, sizes.Expression):
         return part
     if isinstance(part, str):
+        if part == BATCH != name:
+            raise SizeError(f"a size cannot be called {BATCH!r}: that is the number of examples")
         return sizes.from_json(part)
     return sizes.checked(part, f"a size of {name}")
 
@@ -98,8 +101,10 @@ def Input(
     if (shape is None) == (batch_shape is None):
         raise SettingError("Input: give either shape (without the batch) or batch_shape (with it)")
     if batch_shape is not None:
+        if not batch_shape:
+            raise SettingError("Input: batch_shape needs at least the batch")
         batch_size, *rest = batch_shape
         shape = rest
     assert shape is not None
-    layer = InputLayer(tuple(shape), batch_size, dtype or "float32", name=name)
+    layer = InputLayer(shape, batch_size, getattr(dtype, "__name__", None) or str(dtype or "float32"), name=name)
     return Symbolic(Call(layer, (), layer.out()))

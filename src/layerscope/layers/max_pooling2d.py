@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.lowering import Builder, Value
@@ -23,7 +23,7 @@ class MaxPooling2D(Pooling):
     Source: Zeiler & Fergus, "Visualizing and understanding convolutional networks" (2014), for switches.
     """
 
-    return_switches: bool = False
+    return_switches: bool = field(default=False, kw_only=True)
 
     rank = 2
     words = Words(("maxpool", "max_pooling2d", "maxpool2d", "pool"), ("pool_size", "strides"))

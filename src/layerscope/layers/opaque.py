@@ -7,7 +7,7 @@ from typing import Any
 from layerscope.core.contract import Example, Layer, Spelling
 from layerscope.core.errors import SettingError
 from layerscope.core.reach import EVERYTHING, Reads
-from layerscope.core.sizes import Size
+from layerscope.core.sizes import Size, checked
 from layerscope.core.types import TensorType, WeightType
 
 
@@ -15,8 +15,8 @@ from layerscope.core.types import TensorType, WeightType
 class Opaque(Layer):
     """A layer that nobody described: the shapes that its source states, and nothing else.
 
-    Its MACs are unknown, so every total that contains it says "at least"; it is assumed to read
-    everything.
+    Its MACs are unknown, and its parameters where they are not stated, so every total that contains
+    it says "at least"; it is assumed to read everything.
 
     Shapes: as `outputs` states.
     """
@@ -33,8 +33,14 @@ class Opaque(Layer):
         if not types:
             raise SettingError("Opaque: outputs must list at least one type")
         object.__setattr__(self, "outputs", tuple(types))
-        shapes: Mapping[str, Iterable[int]] = self.parameters or {}
-        object.__setattr__(self, "parameters", {role: tuple(shape) for role, shape in shapes.items()})
+        if self.parameters is not None:
+            shapes: Mapping[str, Iterable[int]] = self.parameters
+            known = {role: tuple(checked(n, f"Opaque: a size of {role}") for n in shapes[role]) for role in shapes}
+            object.__setattr__(self, "parameters", known)
+
+    @property
+    def weights_known(self) -> bool:
+        return self.parameters is not None
 
     @property
     def kind(self) -> str:
@@ -44,7 +50,8 @@ class Opaque(Layer):
         return self.outputs
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
-        return {role: WeightType(shape) for role, shape in self.parameters.items()}
+        known: Mapping[str, tuple[int, ...]] = self.parameters or {}
+        return {role: WeightType(shape) for role, shape in known.items()}
 
     def macs(self, *types: TensorType) -> Size | None:
         return None

@@ -16,7 +16,7 @@ from layerscope.core.contract import Layer
 from layerscope.core.errors import DataError, GraphError, SettingError, ShapeError, TrainingError
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.sizes import checked
-from layerscope.core.types import TensorType
+from layerscope.core.types import TensorType, show
 from layerscope.engine.plan import Job
 from layerscope.engine.reference import ReferenceEngine, State
 from layerscope.models import data, eager, training
@@ -194,7 +194,7 @@ class Model:
                 types = node.layer.out(*(value.type for value in fed))
             except ShapeError as error:
                 raise error.at(f"{self.name}/{node.label} ({node.layer.kind})") from None
-            call = Call(node.layer, fed, types, (self.name, *node.scope), node.name)
+            call = Call(node.layer, fed, types, (self.name, *node.scope), node.name, owner=self)
             return tuple(Symbolic(call, number) for number in range(len(types)))
 
         made = propagate.forward(self.graph, seeds, rule)
@@ -207,7 +207,8 @@ class Model:
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        metrics: Sequence[Any] | None = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
         *,
         engine: str = "auto",
         precision: str = "float32",
@@ -221,6 +222,10 @@ class Model:
             raise SettingError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
         if precision not in ("float32", "float64"):
             raise SettingError(f"precision must be 'float32' or 'float64', not {precision!r}")
+        if loss_weights is not None:
+            raise SettingError("loss_weights are not supported yet: losses of several outputs are added up")
+        if isinstance(metrics, str):
+            metrics = [metrics]
         if loss is None:
             raise SettingError("compile needs a loss, for example loss='binary_crossentropy'")
         if metrics is not None and not isinstance(metrics, list | tuple):
@@ -232,6 +237,13 @@ class Model:
         self._check_losses(found, outputs)
         chosen = optimizers.get(optimizer)
         measured = [metric_module.get(m, found[0], outputs[0]) for m in metrics or ()]
+        for name, metric in measured:
+            wanted, given_type = metric.target_type(outputs[0]).shape, found[0].target_type(outputs[0]).shape
+            if wanted != given_type:
+                raise ShapeError(
+                    f"the metric {name} compares the output {show(outputs[0].shape[1:])} with targets of "
+                    f"{show(wanted[1:])} per example, but {found[0].name} takes targets of {show(given_type[1:])}"
+                )
         self.losses, self._optimizer = found, chosen
         self.metrics = {name: (0, metric) for name, metric in measured}
         self._engine, self._precision = engine, precision

@@ -134,7 +134,7 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
     compiled = about.get("compiled")
     if compiled is not None:
         losses = [_loss(n, flag) for n, flag in zip(compiled["losses"], compiled["from_logits"], strict=True)]
-        model.compile(compiled["optimizer"], losses, compiled["metrics"], precision=precision)
+        model.compile(compiled["optimizer"], losses, metrics=compiled["metrics"], precision=precision)
         model._state.step = about["step"]
         for number, (id, slot) in enumerate(about["slots"]):
             if slot not in model.optimizer.slots or id not in model._variables:

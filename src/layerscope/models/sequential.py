@@ -107,9 +107,16 @@ class Sequential(Model):
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, **settings: Any) -> None:
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        **settings: Any,
+    ) -> None:
         """As Model.compile; before the model is built, kept until then."""
-        asked = {"optimizer": optimizer, "loss": loss, "metrics": metrics} | settings
+        asked = {"optimizer": optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics} | settings
         if "graph" in self.__dict__:
             super().compile(**asked)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from typing import Any
 
 from layerscope.core.errors import SourceError
@@ -13,6 +14,7 @@ from layerscope.sources import json as graph_json
 
 SUMMARY = "a Model, or a file written by Model.save"
 ENTRY = "graph.json"
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RecursionError, NotImplementedError)
 
 
 def handles(what: object) -> bool:
@@ -41,7 +43,15 @@ def archive_graph(path: str | os.PathLike[str]) -> Any:
             if archive.getinfo(ENTRY).file_size > 64 << 20:
                 raise SourceError(f"{name}: its {ENTRY} is larger than 64 MiB")
             return json.loads(archive.read(ENTRY))
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        ValueError,
+        EOFError,
+        RecursionError,
+        NotImplementedError,
+    ) as error:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{name}: damaged: {error}") from None

@@ -46,7 +46,7 @@ def _load(name: str, what: str) -> Any:
         raise SourceError(
             f"{what}: {missing} cannot be found (searched here, {os.getcwd()}, and installed)"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SourceError(f"{what}: importing {name} failed: {_where(error)}") from error
 
 
@@ -69,7 +69,7 @@ def _call(found: Any, what: str) -> Any:
         return found()
     except LayerscopeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SourceError(f"{what}() failed: {_where(error)}") from error
 
 

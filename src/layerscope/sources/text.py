@@ -30,6 +30,7 @@ from layerscope.layers._activation import NAMES as ACTIVATIONS
 
 SUMMARY = "one line of text, such as '28x28x1 | conv 16 3 same relu | maxpool 2'"
 SHAPE = re.compile(r"^(\d+|[a-z_]\w*)([x×*](\d+|[a-z_]\w*))*$", re.IGNORECASE)
+ALONE = re.compile(r"^\s*\d+([x×*]\d+)*\s*($|[\n;])", re.IGNORECASE)
 SHORT = {
     "stride": "strides",
     "dilation": "dilation_rate",
@@ -43,7 +44,9 @@ MOST_LAYERS = 10_000
 
 def handles(what: object) -> bool:
     """Whether this is meant as a line of text: it has a "|", or is a shape and nothing else."""
-    return isinstance(what, str) and ("|" in what or bool(re.match(r"^\s*\d+([x×]\d+)*\s*$", what)))
+    return isinstance(what, str) and (
+        "|" in what or bool(re.match(r"^\s*\d+([x×*]\d+)*\s*($|[\n;])", what, re.IGNORECASE))
+    )
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class _Reader:
                 first.start,
                 len(first.text),
             )
-        sizes = [int(s) if s.isdigit() else s for s in re.split("[x×*]", first.text)]
+        sizes = [int(s) if s.isdigit() else s for s in re.split("[x×*]", first.text.replace("X", "x"))]
         name = words[2].text if len(words) > 2 else None
         try:
             from layerscope.layers.input_layer import Input
@@ -169,14 +172,20 @@ class _Reader:
 
     def _layer(self, words: Stage, rest: Sequence[Stage]) -> Layer:
         head = words[0]
+        if len(words) == 1 and head.text.lower() in ACTIVATIONS:
+            words = [Word("activation", head.start), head]  # "| relu" says it all
         try:
-            cls = layer_class(head.text)
+            cls = layer_class(words[0].text)
         except UnknownNameError as error:
             raise TextError(str(error), self.text, head.start, len(head.text)) from None
         if cls.words is None:
             name = cls.__name__
+            why = {
+                "InputLayer": "stands first, as the sizes of one example",
+                "Opaque": "is for JSON: its shapes must be stated",
+            }.get(name, "joins several tensors, which one line cannot say; use Python or JSON")
             raise TextError(
-                f"{name} joins several tensors, which one line cannot say; use Python or JSON",
+                f"{name} {why}",
                 self.text,
                 head.start,
                 len(head.text),
@@ -229,7 +238,9 @@ class _Reader:
             return name, _value(value, name)
         if text == "nobias" and "use_bias" in known:
             return "use_bias", False
-        if text == "as" and queue:
+        if text == "as" and not queue:
+            raise TextError("'as' needs a name after it", self.text, word.start, len(word.text))
+        if text == "as":
             return "name", queue.pop(0).text
         if name in known and not equals and queue and name not in _by_word(cls, text):
             return name, _value(queue.pop(0).text, name)

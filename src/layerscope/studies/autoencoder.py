@@ -63,8 +63,8 @@ def _fit_input(graph: Graph, images: Array, data: str) -> TensorType:
     return types[node][number]
 
 
-def _targets(graph: Graph, output: TensorType, loss: str | None, x: Array, classes: int) -> tuple[str, str]:
-    """What is learned ("images" or "labels"), and the loss."""
+def _targets(graph: Graph, output: TensorType, loss: str | None, x: Array, classes: int) -> tuple[str, losses.Loss]:
+    """What is learned ("images" or "labels"), and the loss; without a last softmax, of logits."""
     node = graph.nodes[graph.outputs[0][0]].layer
     activation = getattr(node, "activation", None)
     again = sizes.product(output.shape[1:]) == x[0].size
@@ -77,14 +77,14 @@ def _targets(graph: Graph, output: TensorType, loss: str | None, x: Array, class
     if isinstance(found, losses.SparseCategoricalCrossentropy):
         if output.rank != 2:
             raise losses.mismatch(found, (0,), output, flatten_advice(graph))
-        return "labels", found.name
+        return "labels", type(found)(from_logits=activation in (None, "linear"))
     if not again:
         raise DataError(
             f"{found.name} compares the output with the images, but the output is {show(output.shape[1:])} "
             f"and an image {show(x.shape[1:])}. For labels (0 to {classes - 1}) use "
             "--loss sparse_categorical_crossentropy."
         )
-    return "images", found.name
+    return "images", found
 
 
 def train(
@@ -116,7 +116,7 @@ def train(
     work = _work(graph, data, folder, loss)
     place = runs.prepare(out or _free(graph.name, data), overwrite)
     model = Model.from_graph(graph)
-    model.compile(chosen, work.loss, ["accuracy"] if work.target == "labels" else None)
+    model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
         data=data,
@@ -125,7 +125,7 @@ def train(
         batch_size=batch_size,
         optimizer=type(chosen).__name__.lower(),
         learning_rate=chosen.learning_rate,
-        loss=work.loss,
+        loss=work.loss.name,
         seed=seed,
         target=work.target,
         versions=runs.versions(),
@@ -144,7 +144,7 @@ class _Work:
     train: tuple[Array, Array]
     test: tuple[Array, Array]
     target: str
-    loss: str
+    loss: losses.Loss
 
 
 def _optimizer(name: str | None, learning_rate: float | None) -> optimizers.Optimizer:

@@ -85,7 +85,7 @@ class PoolMax(Primitive):
         winner = np.zeros(best.shape, np.intp)
         for number, place in enumerate(places[1:], 1):
             value = padded[place]
-            better = (value > best) | np.isnan(value)  # NaN wins, so that it is found in the loss
+            better = (value > best) | (np.isnan(value) & ~np.isnan(best))  # NaN wins, so that it is found in the loss
             np.copyto(best, value, where=better)
             winner[better] = number
         return best, winner

@@ -66,7 +66,7 @@ class Concatenate(Layer):
         for type in types:
             plain: list[Window] = [Window(a) for a in range(type.rank)]
             if isinstance(offset, int):
-                plain[axis] = replace(plain[axis], before=offset)
+                plain[axis] = replace(plain[axis], before=offset, partial=True)
                 found.append(tuple(plain))
             else:
                 found.append((*plain[:axis], EVERYTHING, *plain[axis + 1 :]))
