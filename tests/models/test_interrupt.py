@@ -252,7 +252,7 @@ def test_a_run_that_is_killed_leaves_whole_files(seed, tmp_path):
     """kill -9 at a random moment: model, settings and history are readable, or not there."""
     chance, folder = random.Random(seed), tmp_path / "run"
     process = training(folder, SMALL, "--epochs", "10000", "--batch-size", "1437", "--learning-rate", "0.1")
-    read_until(process, f"Epoch {chance.randint(1, 9):>5}/10000")
+    read_until(process, f"Epoch {chance.randint(2, 9):>5}/10000")
     time.sleep(chance.random() / 4)
     process.kill()
     process.communicate(timeout=AT_ONCE)

@@ -59,7 +59,8 @@ def add(inputs: Sequence[Any], **settings: Any) -> Any:
 
 def concatenate(inputs: Sequence[Any], axis: int = -1, **settings: Any) -> Any:
     """Keras's functional form of Concatenate."""
-    return layer_class("Concatenate")(**{"axis": axis, **settings})(inputs)
+    told: dict[str, Any] = {"axis": axis, **settings}
+    return layer_class("Concatenate")(**told)(inputs)
 
 
 def __getattr__(name: str) -> Any:
