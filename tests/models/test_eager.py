@@ -73,6 +73,20 @@ def test_slices_of_a_large_batch_make_what_one_piece_makes(pieces, monkeypatch):
             np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+def test_one_layer_serves_arrays_of_many_sizes():
+    conv, pool, flat = Conv2D(2, 3, strides=2, padding="same"), MaxPooling2D(2, padding="same"), Flatten()
+    for size in ((4, 4), (5, 7), (4, 9), (1, 1)):
+        x = numbers(3, *size, 2)
+        fresh = Conv2D(2, 3, strides=2, padding="same")
+        wanted = fresh(x)
+        conv(x)
+        fresh.set_weights(conv.get_weights())
+        assert wanted.shape == (3, -(-size[0] // 2), -(-size[1] // 2), 2)
+        assert equal([conv(x)], [fresh(x)])
+        assert pool(x).shape == wanted.shape
+        assert np.array_equal(flat(x), x.reshape(3, -1))
+
+
 def test_results_do_not_change_with_their_inputs():
     x = numbers(2, 4, 4, 1)
     for layer in (Flatten(), Reshape((16,)), Dropout(0.5), Activation("linear"), Cropping2D(0), UpSampling2D(1)):

@@ -82,6 +82,10 @@ def test_evaluate_weighs_every_example_alike(loss, batch_size):
     np.testing.assert_allclose(list(named.values()), wanted, rtol=1e-12)
 
 
+def test_one_metric_need_not_stand_in_a_list():
+    assert list(dense_model(metrics="mae").evaluate(X, Y, return_dict=True)) == ["loss", "mae"]
+
+
 def test_evaluate_gives_a_number_when_there_is_only_the_loss(capsys):
     found = dense_model().evaluate(numbers(4, 3), numbers(4, 2), verbose=1)
     assert isinstance(found, float)
@@ -329,9 +333,9 @@ SETTINGS = {
         "precision must be 'float32' or 'float64', not 'float16'",
     ),
     "metrics": (
-        lambda: dense_model(metrics="accuracy"),
+        lambda: dense_model(metrics={"dense": "mae"}),
         SettingError,
-        "metrics must be a list, for example metrics=['accuracy'], not 'accuracy'",
+        "metrics must be a list, for example metrics=['accuracy'], not {'dense': 'mae'}",
     ),
     "losses by name": (
         lambda: heads({"a": "mse"}), SettingError, "losses are given for a, but the outputs are a, b"
