@@ -31,6 +31,7 @@ class Optimizer:
             if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) < high:
                 upper = "" if high == math.inf else f" and below {high:g}"
                 raise SettingError(f"{name}: {key} must be a number of at least {low:g}{upper}, not {value!r}")
+            setattr(self, key, float(value))  # NumPy's float32 would make the bias correction that imprecise
 
     def _ranges(self) -> tuple[tuple[str, float, float], ...]:
         return ()
@@ -71,6 +72,11 @@ class SGD(Optimizer):
     learning_rate: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov not in (True, False):
+            raise SettingError(f"SGD: nesterov must be True or False, not {self.nesterov!r}")
 
     def _ranges(self) -> tuple[tuple[str, float, float], ...]:
         return (("momentum", 0, 1),)

@@ -28,6 +28,7 @@ CASES = [
     SGD(0.1, nesterov=True),  # without momentum there is nothing to look ahead with
     RMSprop(),
     RMSprop(0.1, rho=0.5, epsilon=1e-3),
+    RMSprop(0.1, momentum=0.8),
     Adam(),
     Adam(0.1, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
     Adadelta(),
@@ -105,11 +106,14 @@ def test_adam_follows_torch_with_its_epsilon_at_our_place(torch):
     assert np.abs(mine - plain).max() > 1e-3, "with the same epsilon they differ"
 
 
-def test_rmsprop_follows_torch_without_epsilon(torch):
+@pytest.mark.parametrize("momentum", [0.0, 0.7])
+def test_rmsprop_follows_torch_without_epsilon(momentum, torch):
     weight, gradients = problem()
     given = weight.ravel()[1:], np.where(gradients == 0, 1e-3, gradients).reshape(len(gradients), -1)[:, 1:]
-    mine = trajectory_updates.ours(RMSprop(0.01, 0.9, 0.0), *given)
-    theirs = trajectory_updates.torch(lambda p: torch.optim.RMSprop(p, 0.01, alpha=0.9, eps=0.0), *given)
+    mine = trajectory_updates.ours(RMSprop(0.01, rho=0.8, momentum=momentum, epsilon=0.0), *given)
+    theirs = trajectory_updates.torch(
+        lambda p: torch.optim.RMSprop(p, 0.01, alpha=0.8, eps=0.0, momentum=momentum), *given
+    )
     np.testing.assert_allclose(mine, theirs, rtol=RTOL, atol=0)
 
 
@@ -163,9 +167,11 @@ REFUSED = [
     (SGD, {"learning_rate": None}, f"SGD: learning_rate {NUMBER}, not None"),
     (SGD, {"momentum": -0.5}, f"SGD: momentum {BELOW}, not -0.5"),
     (SGD, {"momentum": 1.0}, f"SGD: momentum {BELOW}, not 1.0"),
+    (SGD, {"nesterov": "no"}, "SGD: nesterov must be True or False, not 'no'"),
     (RMSprop, {"learning_rate": -1}, f"RMSprop: learning_rate {NUMBER}, not -1"),
     (RMSprop, {"rho": 1}, f"RMSprop: rho {BELOW}, not 1"),
     (RMSprop, {"rho": -0.1}, f"RMSprop: rho {BELOW}, not -0.1"),
+    (RMSprop, {"momentum": 1}, f"RMSprop: momentum {BELOW}, not 1"),
     (RMSprop, {"epsilon": -1e-7}, f"RMSprop: epsilon {NUMBER}, not -1e-07"),
     (Adam, {"beta_1": 1.0}, f"Adam: beta_1 {BELOW}, not 1.0"),
     (Adam, {"beta_2": 1.5}, f"Adam: beta_2 {BELOW}, not 1.5"),
@@ -185,6 +191,14 @@ def test_impossible_settings_are_refused(kind, settings, message):
     with pytest.raises(SettingError) as caught:
         ls.optimizers.get({"optimizer": kind.__name__, "settings": settings})
     assert str(caught.value) == message
+
+
+def test_numbers_of_numpy_are_taken_as_they_are():
+    """In its own float32 the bias correction 1 - β₂ᵗ would lose five digits."""
+    given = Adam(np.float32(0.25), beta_2=np.float32(0.999), epsilon=np.int64(0))
+    assert given == Adam(0.25, beta_2=float(np.float32(0.999)), epsilon=0.0)
+    assert all(type(value) is float for value in given.to_json()["settings"].values())
+    assert given.scalars(1)["learning_rate"] == 0.25 * math.sqrt(1 - float(np.float32(0.999))) / (1 - 0.9)
 
 
 def test_impossible_names_are_refused():
