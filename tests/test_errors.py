@@ -5,7 +5,7 @@ import pytest
 
 import layerscope as ls
 from layerscope.core import errors
-from layerscope.layers import Add, Conv2D, Dense, Flatten, Input, MaxUnpooling2D, Reshape
+from layerscope.layers import Add, Conv2D, Dense, Flatten, Input, MaxUnpooling2D, PixelShuffle2D, Reshape
 from layerscope.models import Model, load_model
 
 
@@ -63,6 +63,24 @@ CASES = [
         errors.ShapeError,
         lambda tmp: Reshape((7, 7))(Input((50,))),
         "Reshape: cannot bring (50,), which has 50 elements, into (7, 7), which has 49",
+    ),
+    (
+        errors.ShapeError,
+        lambda tmp: PixelShuffle2D(2)(Input((7, 7, 6))),
+        "PixelShuffle2D: blocks of 2×2 positions take a multiple of 4 channels, but got 6: (batch, 7, 7, 6). "
+        "Give the layer before it 4 or 8 channels, or this one another size.",
+    ),
+    (
+        errors.ShapeError,
+        lambda tmp: PixelShuffle2D((3, 1))(Input((7, 7, 1))),
+        "PixelShuffle2D: blocks of 3×1 positions take a multiple of 3 channels, but got 1: (batch, 7, 7, 1). "
+        "Give the layer before it 3 channels, or this one another size.",
+    ),
+    (errors.SizeError, lambda tmp: PixelShuffle2D((2, 0)), "PixelShuffle2D: size must be at least 1, not 0"),
+    (
+        errors.SettingError,
+        lambda tmp: PixelShuffle2D((2, 2, 2)),
+        "PixelShuffle2D: size must be one number or 2, not (2, 2, 2)",
     ),
     (
         errors.ShapeError,

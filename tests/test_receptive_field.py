@@ -27,6 +27,7 @@ from layerscope.layers import (
     Cropping2D,
     GlobalAveragePooling2D,
     Input,
+    PixelShuffle2D,
     UpSampling2D,
     ZeroPadding2D,
 )
@@ -53,7 +54,14 @@ def random_layer(random):
         lambda: BedOfNails2D(pair(1, 2)),
         lambda: ZeroPadding2D((pair(0, 2), pair(0, 2))),
         lambda: Cropping2D((pair(0, 1), pair(0, 1))),
-    ][int(random.integers(11))]()
+        lambda: subpixel(pair(1, 3), pair(1, 2), padding),
+    ][int(random.integers(12))]()
+
+
+def subpixel(kernel, size, padding):
+    """A convolution, which mixes the channels, and a shuffle of them."""
+    convolution, shuffle = Conv2D(size[0] * size[1], kernel, padding=padding), PixelShuffle2D(size)
+    return lambda tensor: shuffle(convolution(tensor))
 
 
 def random_network(random, size):

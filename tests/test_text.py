@@ -33,6 +33,8 @@ def one(line):
         ("avgpool 2 same", "AveragePooling2D", {"padding": "same"}),
         ("upsample 3 bilinear", "UpSampling2D", {"size": (3, 3), "interpolation": "bilinear"}),
         ("nails 2x3", "BedOfNails2D", {"size": (2, 3)}),
+        ("pixelshuffle 2x1", "PixelShuffle2D", {"size": (2, 1)}),
+        ("subpixel 2", "PixelShuffle2D", {"size": (2, 2)}),
         ("reshape 4x144", "Reshape", {"target_shape": (4, 144)}),
         ("dropout 0.25", "Dropout", {"rate": 0.25}),
         ("activation leaky_relu", "Activation", {"activation": "leaky_relu"}),

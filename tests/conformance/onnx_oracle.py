@@ -175,6 +175,17 @@ def bed_of_nails2d(layer, x):
     return last(run("ConvTranspose", first(x), one, strides=layer.size, group=x.shape[3], output_padding=added))
 
 
+@spells("PixelShuffle2D")
+def pixel_shuffle2d(layer, x):
+    """With two factors Col2Im puts the blocks side by side: its channels have the same order."""
+    r, s = layer.size
+    if r == s:
+        return last(run("DepthToSpace", first(x), blocksize=r, mode="CRD"))
+    plane = np.array([x.shape[1] * r, x.shape[2] * s], np.int64)
+    rows = first(x).reshape(x.shape[0], x.shape[3], -1)
+    return last(run("Col2Im", rows, plane, np.array([r, s], np.int64), strides=(r, s)))
+
+
 @spells("MaxUnpooling2D")
 def max_unpooling2d(layer, x, switches):
     """Switches that count over the whole tensor, in the shape that is asked for."""

@@ -261,6 +261,30 @@ def test_order_of_flatten(torch):
     assert theirs.tolist() == [[0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11]]
 
 
+def test_order_of_depth_to_space(torch, keras, onnx):
+    """Which channels are neighbours in the enlarged image: those that follow each other, or those C apart."""
+    tensorflow = pytest.importorskip("tensorflow")
+    x = np.random.default_rng(6).normal(size=(2, 3, 2, 12)).astype(np.float32)
+    image = np.moveaxis(x, -1, 1)
+    mine = define(ls.PixelShuffle2D(2), [x], {})[0]
+
+    def onnx_says(**mode):
+        return np.moveaxis(onnx_oracle.run("DepthToSpace", image, blocksize=2, **mode), 1, -1)
+
+    assert np.array_equal(mine, np.moveaxis(torch.nn.PixelShuffle(2)(torch.tensor(image)).numpy(), 1, -1))
+    assert np.array_equal(mine, onnx_says(mode="CRD"))
+    other = tensorflow.nn.depth_to_space(x, 2).numpy()
+    assert np.array_equal(other, onnx_says(mode="DCR"))
+    assert np.array_equal(other, onnx_says())
+    assert np.array_equal(other, keras.ops.depth_to_space(x, 2, data_format="channels_last"))
+    assert other.shape == mine.shape
+    assert not np.array_equal(other, mine)
+    turned = x.reshape(2, 3, 2, 3, 4).swapaxes(-1, -2).reshape(x.shape)  # block first → place first
+    assert np.array_equal(tensorflow.nn.depth_to_space(turned, 2).numpy(), mine)
+    channels_first = np.moveaxis(np.asarray(keras.ops.depth_to_space(image, 2, data_format="channels_first")), 1, -1)
+    assert np.array_equal(channels_first, mine), "on JAX; on TensorFlow it is the other order here, too"
+
+
 def test_every_row_of_the_document_is_held_by_a_test():
     text = (Path(__file__).parents[2] / "docs" / "disagreements.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", text))

@@ -155,6 +155,17 @@ def bed_of_nails2d(layer, x):
     return last(functional.conv_transpose2d(first(x), one, None, layer.size, 0, added, x.shape[3]))
 
 
+@spells("PixelShuffle2D")
+def pixel_shuffle2d(layer, x):
+    """With two factors `fold` puts the blocks side by side: its channels have the same order."""
+    torch, functional = modules()
+    r, s = layer.size
+    if r == s:
+        return last(torch.nn.PixelShuffle(r)(first(x)))
+    plane = (x.shape[1] * r, x.shape[2] * s)
+    return last(functional.fold(first(x).flatten(2), plane, (r, s), stride=(r, s)))
+
+
 @spells("MaxUnpooling2D")
 def max_unpooling2d(layer, x, switches):
     """The operator itself: the function around it refuses some planes that 'same' pooling makes."""

@@ -108,6 +108,9 @@ def places(c: Seeded, rank: int) -> Iterator[Linear]:
     pads = tuple((c.whole(-1, 2), c.whole(-1, 2)) for _ in range(rank))
     z = c.rng.normal(size=(batch, *(n + 2 for n in sizes), count))
     yield Linear(place.Pad(pads), [z])
+    deep = c.rng.normal(size=(batch, *sizes, count * int(np.prod(factors))))
+    yield Linear(place.PixelShuffle(factors), [deep])
+    yield Linear(place.PixelUnshuffle(factors), [y])
 
 
 def rearrangements(c: Seeded, rank: int) -> Iterator[Linear]:

@@ -154,6 +154,13 @@ def flatten(c: Choices) -> Example:
     return _case(ls.Flatten(), tuple(c.whole(1, 4) for _ in range(c.whole(2, 4))))
 
 
+def pixel_shuffle2d(c: Choices) -> Example:
+    """As often as not one factor for both axes, which every framework can say in one operator."""
+    factor = c.whole(1, 3)
+    size = c.one([(factor, factor), _pair(c, 1, 3)])
+    return _case(ls.PixelShuffle2D(size), (c.whole(1, 2), *_pair(c, 1, 4), c.whole(1, 2) * size[0] * size[1]))
+
+
 NAMES = ("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "softplus")
 
 RANDOM: dict[str, Callable[[Choices], Example]] = {
@@ -168,6 +175,7 @@ RANDOM: dict[str, Callable[[Choices], Example]] = {
         ls.UpSampling2D(_pair(c, 1, 5), interpolation=c.one(["nearest", "bilinear"])), _image(c, 5)
     ),
     "BedOfNails2D": lambda c: _case(ls.BedOfNails2D(_pair(c, 1, 4)), _image(c, 5)),
+    "PixelShuffle2D": pixel_shuffle2d,
     "MaxUnpooling2D": max_unpooling2d,
     "ZeroPadding2D": lambda c: framing(c, ls.ZeroPadding2D, 0),
     "Cropping2D": lambda c: framing(c, ls.Cropping2D, 1),

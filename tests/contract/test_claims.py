@@ -165,9 +165,9 @@ def test_flags_of_each_layer():
             seen.add(value)
     assert {kind for kind, (linear, _, _) in claims.items() if linear == {True}} >= {
         *("Add", "AveragePooling2D", "BedOfNails2D", "Concatenate", "Cropping2D", "Dropout", "Flatten"),
-        *("GlobalAveragePooling2D", "Reshape", "UpSampling2D", "ZeroPadding2D"),
+        *("GlobalAveragePooling2D", "PixelShuffle2D", "Reshape", "UpSampling2D", "ZeroPadding2D"),
     }
     assert {kind for kind, (_, _, injective) in claims.items() if injective == {True}} >= {
-        *("BedOfNails2D", "Concatenate", "Flatten", "Reshape", "UpSampling2D", "ZeroPadding2D"),
+        *("BedOfNails2D", "Concatenate", "Flatten", "PixelShuffle2D", "Reshape", "UpSampling2D", "ZeroPadding2D"),
     }
     assert claims["MaxPooling2D"] == claims["GlobalMaxPooling2D"] == [{False}, {False}, {False}]

@@ -21,6 +21,8 @@ DOCUMENT = {
     *("InputLayer", "MaxPooling2D", "MaxUnpooling2D", "Opaque", "Reshape", "UpSampling2D", "ZeroPadding2D"),
 }
 
+LATER = {"PixelShuffle2D"}
+
 
 def test_every_file_of_the_folder_is_one_kind():
     folder = os.path.dirname(layerscope.layers.__file__)
@@ -29,7 +31,7 @@ def test_every_file_of_the_folder_is_one_kind():
 
 
 def test_no_layer_has_been_lost():
-    assert set(KINDS) >= DOCUMENT
+    assert set(KINDS) >= DOCUMENT | LATER
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -236,6 +236,23 @@ def test_nearest_upsampling_is_a_transposed_convolution_of_ones(factor):
     assert np.array_equal(only(nearest, x), only(layer, x, kernel=np.ones((*nearest.size, 1, 3))))
 
 
+@pytest.mark.parametrize("size", [1, 2, (3, 2), (1, 4)], ids=str)
+def test_a_pixel_shuffle_is_a_transposed_convolution_that_picks(size):
+    """Channel t of each block stands at place t of its window."""
+    shuffle = ls.PixelShuffle2D(size)
+    (r, s), block = shuffle.size, shuffle.block
+    layer = ls.Conv2DTranspose(3, (r, s), strides=(r, s), use_bias=False, groups=3)
+    kernel = np.tile(np.eye(block).reshape(r, s, 1, block), 3)
+    x = distinct((2, 3, 4, 3 * block))
+    assert np.array_equal(only(shuffle, x), only(layer, x, kernel=kernel))
+
+
+def test_a_pixel_shuffle_of_copies_is_nearest_upsampling():
+    x = distinct((2, 3, 4, 2))
+    shuffled = only(ls.PixelShuffle2D((2, 3)), np.repeat(x, 6, axis=-1))
+    assert np.array_equal(shuffled, only(ls.UpSampling2D((2, 3)), x))
+
+
 # --- the rest ---
 
 

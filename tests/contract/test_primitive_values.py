@@ -10,7 +10,18 @@ import pytest
 
 from layerscope.engine.primitives.base import Frame
 from layerscope.engine.primitives.conv import Conv
-from layerscope.engine.primitives.place import Gather, GatherLast, Nails, Nth, Pad, Repeat, ResizeLinear, Unpool
+from layerscope.engine.primitives.place import (
+    Gather,
+    GatherLast,
+    Nails,
+    Nth,
+    Pad,
+    PixelShuffle,
+    PixelUnshuffle,
+    Repeat,
+    ResizeLinear,
+    Unpool,
+)
 from layerscope.engine.primitives.pool import PoolMax, PoolMean
 from layerscope.engine.primitives.reduce import Expand, Reduce
 from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape, Slice
@@ -100,6 +111,23 @@ def test_enlarging(rank, seed):
                 if isinstance(case.primitive, Nails) and any(o % f for o, f in zip(place, factors, strict=True)):
                     wanted = np.zeros_like(wanted)
             np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-13)
+
+
+@RANKS
+@SEEDS
+def test_shuffling(rank, seed):
+    """Each cell from its channel, whose number counts row-major: the block, then the place in it; and back."""
+    (case,) = cases(places, rank, seed, PixelShuffle)
+    (x,), factors, out = case.arrays, case.primitive.factors, ran(case)
+    sizes, area = x.shape[1:-1], math.prod(factors)
+    assert out.shape == (len(x), *(n * f for n, f in zip(sizes, factors, strict=True)), x.shape[-1] // area)
+    for place in np.ndindex(*sizes):
+        for channel in range(x.shape[-1]):
+            block, step = divmod(channel, area)
+            offsets = np.unravel_index(step, factors)
+            there = (p * f + int(o) for p, f, o in zip(place, factors, offsets, strict=True))
+            assert np.array_equal(out[(slice(None), *there, block)], x[(slice(None), *place, channel)])
+    assert np.array_equal(PixelUnshuffle(factors).run(FRAME, out)[0], x)
 
 
 def interpolated(x, place, factors):

@@ -113,8 +113,8 @@ def claimed(case: Example, number: int) -> np.ndarray:
 
 
 def exact(case: Example, number: int) -> bool:
-    """Whether a product of axes can say it: not for an image in another order, nor for groups of channels."""
-    if getattr(case.layer, "groups", 1) > 1:
+    """Whether a product of axes can say it: not for an image in another order, nor for a choice of channels."""
+    if getattr(case.layer, "groups", 1) > 1 or isinstance(case.layer, ls.PixelShuffle2D):
         return False
     reads = case.layer.reach(0, *case.inputs)[number]
     sizes = case.inputs[number].shape
@@ -131,6 +131,13 @@ def steered_union(case: Example, number: int, found: np.ndarray) -> np.ndarray:
     return np.broadcast_to(wide.any(axis=free, keepdims=True), wide.shape).reshape(found.shape)
 
 
+def block_union(case: Example, found: np.ndarray) -> np.ndarray:
+    """The union over the positions of each block: which channel of its block one of them reads, no axis can say."""
+    (rows, columns), (batch, height, width, channels) = case.layer.size, case.outputs[0].shape
+    wide = found.reshape(batch, height // rows, rows, width // columns, columns, channels, -1)
+    return np.broadcast_to(wide.any(axis=(2, 4), keepdims=True), wide.shape).reshape(found.shape)
+
+
 def check(case: Example) -> None:
     case = plain(case)
     assert elements(*case.inputs) < 2000, "too large to be poked"
@@ -139,7 +146,8 @@ def check(case: Example) -> None:
         found, said = found_by_poking(case, number), claimed(case, number)
         if not exact(case, number):
             assert not (found & ~said).any(), "an element changes an output that does not read it"
-            found = steered_union(case, number, found)
+            shuffled = isinstance(case.layer, ls.PixelShuffle2D)
+            found = block_union(case, found) if shuffled else steered_union(case, number, found)
         assert np.array_equal(found, said), f"input {number} of {title(case)}"
 
 
@@ -173,6 +181,18 @@ def test_groups_read_their_own_channels_only(cls):
     case = Example(layer, (x,), layer.out(x))
     found = found_by_poking(case, 0).reshape(-1, 6, 9, 6).any(axis=(0, 2))
     assert np.array_equal(found, np.kron(np.eye(3), np.ones((2, 2))).astype(bool))
+
+
+@pytest.mark.parametrize("size", [1, 2, (3, 1), (2, 3)], ids=str)
+def test_a_shuffled_position_reads_one_position_and_one_channel(size):
+    """`reach` speaks of the block of channels; each position of its block reads another one of it."""
+    layer = ls.PixelShuffle2D(size)
+    x = TensorType((1, 2, 3, 2 * layer.block))
+    case = Example(layer, (x,), layer.out(x))
+    found = found_by_poking(case, 0)
+    assert (found.sum(axis=0) == 1).all()
+    assert (found.sum(axis=1) == 1).all()
+    assert (claimed(case, 0).sum(axis=1) == layer.block).all()
 
 
 def test_reach_of_second_outputs():

@@ -5,7 +5,15 @@ import pytest
 
 from layerscope import Input, Model, load_model
 from layerscope.core.errors import DataError, ShapeError
-from layerscope.layers import Add, AveragePooling2D, Conv2D, Conv2DTranspose, MaxPooling2D, UpSampling2D
+from layerscope.layers import (
+    Add,
+    AveragePooling2D,
+    Conv2D,
+    Conv2DTranspose,
+    MaxPooling2D,
+    PixelShuffle2D,
+    UpSampling2D,
+)
 
 from .helpers import equal, numbers, refuses
 
@@ -16,7 +24,9 @@ def network(image):
         MaxPooling2D(3, strides=2, padding="same"),
         Conv2DTranspose(2, 3, strides=2, padding="same", activation="relu"),
         AveragePooling2D(2, strides=1, padding="same"),
-        UpSampling2D(2),
+        UpSampling2D((2, 1)),
+        Conv2D(4, 1),
+        PixelShuffle2D((1, 2)),
         Conv2D(1, 3, padding="same", activation="sigmoid"),
     )
     tensor = image

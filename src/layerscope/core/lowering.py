@@ -75,6 +75,10 @@ class Builder(Protocol):
         """Each spatial position at the top-left of a window of zeros."""
         ...
 
+    def pixel_shuffle(self, x: Value, factors: Sequence[int]) -> Value:
+        """Each position's channels, in blocks of as many as the factors' product, as a block of positions."""
+        ...
+
     def resize_linear(self, x: Value, factors: Sequence[int]) -> Value:
         """Linear interpolation with half-pixel centres, edges repeated."""
         ...

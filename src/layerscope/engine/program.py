@@ -137,6 +137,9 @@ class Program:
     def nails(self, x: lowering.Value, factors: Sequence[int]) -> Value:
         return self.add(place.Nails(tuple(factors)), x)[0]
 
+    def pixel_shuffle(self, x: lowering.Value, factors: Sequence[int]) -> Value:
+        return self.add(place.PixelShuffle(tuple(factors)), x)[0]
+
     def resize_linear(self, x: lowering.Value, factors: Sequence[int]) -> Value:
         return self.add(place.ResizeLinear(tuple(factors)), x)[0]
 

@@ -8,6 +8,7 @@ from dataclasses import MISSING, fields
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, describe_settings
+from layerscope.core.errors import ShapeError
 from layerscope.report.document import count, shape
 
 SOURCES = {"keras": "Keras 3", "torch": "PyTorch", "onnx": "ONNX"}
@@ -60,13 +61,16 @@ def _example(example: Example) -> list[str]:
 
 
 def _numbers(layer: Layer, inputs: int) -> list[str]:
-    """A small example with numbers, for layers on one image that have no weights and keep four axes."""
+    """A small example with numbers, for layers on one grey image that have no weights and keep four axes."""
     if not layer.executable or inputs != 1 or layer.kind in ("Dropout", "Activation", "Flatten", "Reshape"):
         return []
     from layerscope.core.types import TensorType
 
     image = TensorType((1, 4, 4, 1))
-    outs = layer.out(image)
+    try:
+        outs = layer.out(image)
+    except ShapeError:  # it takes no grey image
+        return []
     if layer.weight_types(image) or outs[0].rank != 4 or not all(isinstance(s, int) for s in outs[0].shape):
         return []
     import numpy as np

@@ -1,8 +1,9 @@
-"""Putting values somewhere else: by switches, by repetition, on a bed of nails, interpolated, padded."""
+"""Putting values somewhere else: by switches, by repetition, on a bed of nails, shuffled, interpolated, padded."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -175,6 +176,55 @@ class Nth(Primitive):
         self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients
     ) -> Gradients:
         return [program.add(Nails(self.factors), only(gradients))[0]]
+
+
+@dataclass(frozen=True)
+class PixelShuffle(Primitive):
+    """Each position's channels as blocks of positions: channel c·∏factors + t is place t, row-major, of block c."""
+
+    factors: tuple[int, ...]
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        large = _enlarged(types[0], self.factors).shape
+        return (types[0].with_shape((*large[:-1], floor_div(large[-1], math.prod(self.factors)))),)
+
+    def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
+        (x,) = arrays
+        rank = len(self.factors)
+        split = x.reshape(*x.shape[:-1], x.shape[-1] // math.prod(self.factors), *self.factors)
+        pairs = (axis for place in range(1, rank + 1) for axis in (place, rank + 1 + place))
+        sizes = (n * f for n, f in zip(x.shape[1:-1], self.factors, strict=True))
+        return (split.transpose(0, *pairs, rank + 1).reshape(x.shape[0], *sizes, split.shape[rank + 1]),)
+
+    def adjoint(
+        self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients
+    ) -> Gradients:
+        return [program.add(PixelUnshuffle(self.factors), only(gradients))[0]]
+
+
+@dataclass(frozen=True)
+class PixelUnshuffle(Primitive):
+    """Each block of positions as channels of one: the adjoint of `PixelShuffle`, and its inverse."""
+
+    factors: tuple[int, ...]
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        small = _reduced(types[0], self.factors).shape
+        return (types[0].with_shape((*small[:-1], small[-1] * math.prod(self.factors))),)
+
+    def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
+        (g,) = arrays
+        rank = len(self.factors)
+        sizes = [n // f for n, f in zip(g.shape[1:-1], self.factors, strict=True)]
+        pairs = (part for both in zip(sizes, self.factors, strict=True) for part in both)
+        split = g.reshape(g.shape[0], *pairs, g.shape[-1])
+        order = (0, *range(1, 2 * rank, 2), 2 * rank + 1, *range(2, 2 * rank + 1, 2))
+        return (split.transpose(order).reshape(g.shape[0], *sizes, g.shape[-1] * math.prod(self.factors)),)
+
+    def adjoint(
+        self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients
+    ) -> Gradients:
+        return [program.add(PixelShuffle(self.factors), only(gradients))[0]]
 
 
 @functools.lru_cache(maxsize=256)
