@@ -228,7 +228,7 @@ class PixelUnshuffle(Primitive):
 
 
 @functools.lru_cache(maxsize=256)
-def _weights(n: int, factor: int) -> Array:
+def interpolation(n: int, factor: int) -> Array:
     """The matrix (n·factor, n) of linear interpolation with half-pixel centres, edges repeated."""
     matrix = np.zeros((n * factor, n))
     place = (np.arange(n * factor) + 0.5) / factor - 0.5
@@ -255,7 +255,7 @@ class ResizeLinear(Primitive):
 
     def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
         (x,) = arrays
-        return (_along_axes(x, [_weights(n, f) for n, f in zip(x.shape[1:-1], self.factors, strict=True)]),)
+        return (_along_axes(x, [interpolation(n, f) for n, f in zip(x.shape[1:-1], self.factors, strict=True)]),)
 
     def adjoint(
         self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients
@@ -275,7 +275,7 @@ class ResizeLinearAdjoint(Primitive):
     def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
         (g,) = arrays
         pairs = zip(g.shape[1:-1], self.factors, strict=True)
-        return (_along_axes(g, [_weights(n // f, f).T for n, f in pairs]),)
+        return (_along_axes(g, [interpolation(n // f, f).T for n, f in pairs]),)
 
     def adjoint(
         self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients

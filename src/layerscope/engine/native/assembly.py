@@ -1,0 +1,329 @@
+"""From a program to a module: its kernels, and which of them run when.
+
+`Recipe` is everything that the driver needs; `assembled` makes it. The order within a batch is: flat values that
+depend on no example; packing of weights; for each block of examples gathering, the stages, and scattering of
+results; each thread's sums; then, of all threads' sums together, losses, metrics and updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from layerscope.core.errors import TrainingError
+from layerscope.core.sizes import numbers
+from layerscope.engine.native import correlate, flat, pairs, roots, rows
+from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared, rest
+from layerscope.engine.native.flat import Group, Parts
+from layerscope.engine.native.ir import Array, Module, Value
+from layerscope.engine.native.kernel import Kernel, Memory
+from layerscope.engine.native.layout import Buffer, Layout, arranged, strided
+from layerscope.engine.native.stages import Schedule, Stage, scheduled
+from layerscope.engine.program import Key, Program
+from layerscope.engine.program import Value as Node
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a program is compiled for, beside its own text.
+
+    `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
+    holds the same numbers (or -1). `sums` is how many accumulators a tile keeps.
+    """
+
+    lanes: int
+    sums: int
+    real: str
+    groups: int
+    dtypes: tuple[str, ...]
+    same: tuple[int, ...] = ()
+    checked: bool = False
+    guard: int = 0
+    attributes: str = ""
+    fused: bool = True
+    pause: str = ""
+
+
+@dataclass(eq=False)
+class Step:
+    """A kernel with its place in the order; `group` tells how much there is to share among threads."""
+
+    kernel: Kernel
+    name: str
+    group: Group | None = None
+
+
+@dataclass(eq=False)
+class Recipe:
+    """All kernels of a program, and where its outside arrays come in."""
+
+    program: Program
+    options: Options
+    module: Module
+    memory: Memory
+    schedule: Schedule
+    tables: list[Key] = field(default_factory=list[Key])
+    scalars: list[str] = field(default_factory=list[str])
+    results: list[Key] = field(default_factory=list[Key])
+    outputs: list[Key] = field(default_factory=list[Key])
+    data: list[tuple[Key, int]] = field(default_factory=list[tuple[Key, int]])
+    before: list[Step] = field(default_factory=list[Step])
+    packs: list[Step] = field(default_factory=list[Step])
+    alive: Step | None = None
+    gathers: list[Step] = field(default_factory=list[Step])
+    stages: list[Step] = field(default_factory=list[Step])
+    scatters: list[Step] = field(default_factory=list[Step])
+    finish: list[Step] = field(default_factory=list[Step])
+    reports: list[Step] = field(default_factory=list[Step])
+    updates: list[Step] = field(default_factory=list[Step])
+
+    @property
+    def trains(self) -> bool:
+        return bool(self.updates)
+
+
+def assembled(program: Program, options: Options) -> Recipe:
+    """The kernels of a program."""
+    draft = prepared(program)
+    _shared_targets(draft, options)
+    schedule = scheduled(draft)
+    module = Module(options.lanes, options.real, options.checked, attributes=options.attributes, fused=options.fused)
+    layout = arranged(module, schedule, options.groups, options.guard)
+    recipe = Recipe(program, options, module, Memory(layout), schedule)
+    builder = _Builder(recipe, draft)
+    builder.run()
+    return recipe
+
+
+def _shared_targets(draft: Draft, options: Options) -> None:
+    """Targets that are an input's numbers are read once."""
+    for number, twin in enumerate(options.same):
+        target, data = draft.inputs.get(("target", number)), draft.inputs.get(("data", twin))
+        if target is not None and data is not None and target.type == data.type:
+            draft.replace(target, data)
+            draft.inputs = {key: value for key, value in draft.inputs.items() if value is not target}
+
+
+class _Builder:
+    def __init__(self, recipe: Recipe, draft: Draft) -> None:
+        self.recipe, self.draft, self.memory = recipe, draft, recipe.memory
+        self.schedule, self.module = recipe.schedule, recipe.module
+        self.partial: dict[Node, Buffer] = {}
+
+    def run(self) -> None:
+        self._inputs()
+        self._before()
+        for number, stage in enumerate(self.schedule.stages):
+            self._stage(number, stage)
+        self._packs()
+        self._alive()
+        self._after()
+        self._outputs()
+
+    def step(self, kernel: Kernel, group: Group | None = None) -> Step:
+        return Step(kernel, self.module.add(kernel), group)
+
+    # --- inputs ---
+
+    def _inputs(self) -> None:
+        real, used = (
+            self.module.real,
+            {v for op in self.draft.ops for v in op.inputs} | set(self.draft.outputs.values()),
+        )
+        arrays = [key for key in self.recipe.program.inputs if key[0] in ("data", "target")]
+        order = sorted(arrays, key=lambda key: (key[0] != "data", key[1]))  # pyright: ignore[reportArgumentType]
+        for key, value in self.draft.inputs.items():
+            if key[0] in ("data", "target"):
+                if value in used:
+                    number = order.index(key)
+                    self.recipe.data.append((key, number))
+                    buffer = self.memory.buffer(value)
+                    self.recipe.gathers.append(
+                        self.step(rows.gather(self.memory, buffer, self.recipe.options.dtypes[number]))
+                    )
+            elif key[0] == "scalar":
+                self.recipe.scalars.append(str(key[1]))
+                buffer = strided("scalars", real, ())
+                buffer.offset = 64 * (len(self.recipe.scalars) - 1)
+                self.memory.flat[value] = buffer
+            else:
+                self._table(key, value)
+
+    def _table(self, key: Key, value: Node) -> None:
+        buffer = strided(f"table{len(self.recipe.tables)}", self.module.real, numbers(value.type.shape))
+        self.recipe.tables.append(key)
+        self.memory.flat[value] = buffer
+
+    # --- the block ---
+
+    def _stage(self, number: int, stage: Stage) -> None:
+        sums, found = self.recipe.options.sums, self.recipe.stages
+        if stage.root is None:
+            found.append(self.step(roots.pointwise(self.memory, stage)))
+        elif isinstance(stage.root.do, Correlate):
+            found += [self.step(kernel) for kernel in correlate.write(self.memory, stage, sums)]
+        elif isinstance(stage.root.do, Pair | PairPooled):
+            self._pair(stage, sums)
+        else:
+            found.append(self.step(roots.rooted(self.memory, stage)))
+        for op in stage.sums:
+            self._sum(op)
+
+    def _natural(self, value: Node) -> Buffer:
+        """A thread's part of a sum over the batch, in the value's own order."""
+        buffer = strided("parts", self.module.real, (max(1, elements(numbers(value.type.shape))),))
+        self.partial[value] = self.memory.layout.reserve(buffer)
+        return buffer
+
+    def _pair(self, stage: Stage, sums: int) -> None:
+        assert stage.root is not None
+        partial = pairs.plan(self.memory, stage, sums)
+        self.recipe.stages.append(self.step(pairs.write(self.memory, partial)))
+        natural = self._natural(stage.root.outputs[0])
+        self.recipe.finish.append(self.step(pairs.unpack(self.memory, partial, natural)))
+
+    def _sum(self, op: Op) -> None:
+        """Add up the lanes; a mean divides by the examples of the batch and the other elements."""
+        k = Kernel(self.memory)
+        value = op.outputs[0]
+        natural, source = k.array(self._natural(value)), k.array(self.memory.sums[value])
+        count = max(1, elements(numbers(value.type.shape)))
+        with k.loop(count) as (i, _):
+            total = k.lane(rows.lane_sums(k, [k.load(source, i)]), 0)
+            if op.do.how == "mean":
+                shape = op.inputs[0].type.shape
+                others = elements(n for axis, n in enumerate(shape) if axis in op.do.axes and isinstance(n, int))
+                examples = k.load(k.array(self.memory.examples), 0)
+                total = k.fdiv(total, k.fmul(examples, k.constant(others, self.module.real)))
+            k.store(total, natural, i)
+        k.ret()
+        self.recipe.finish.append(self.step(k))
+
+    def _packs(self) -> None:
+        for kernel, do, packing, buffer in self.memory.layout.packings:
+            self.recipe.packs.append(self.step(_pack(self.memory, kernel, do, packing, buffer)))
+
+    def _alive(self) -> None:
+        k = Kernel(self.memory)
+        k.parameters = [("count", "i64")]
+        lanes = self.module.lanes
+        array = k.array(self.memory.alive)
+        with k.loop(self.memory.groups) as (group, _):
+            value = Value("zeroinitializer", self.module.vector)
+            for lane in range(lanes):
+                real = k.icmp("slt", k.add(k.mul(group, lanes), lane), Value("%count", "i64"))
+                one = k.select(real, k.constant(1, self.module.real), k.constant(0, self.module.real))
+                value = one if lanes == 1 else k.put(value.type, f"insertelement {value}, {one}, i64 {lane}")
+            k.store(value, array, group)
+        k.ret()
+        self.recipe.alive = self.step(k)
+
+    # --- before and after the blocks ---
+
+    def _before(self) -> None:
+        groups = flat.grouped(self.schedule.before)
+        self._groups(groups, self.recipe.before, {})
+
+    def _groups(self, groups: Sequence[Group], into: list[Step], stores: Mapping[Node, Buffer]) -> None:
+        read = {v for g in groups for op in g.ops for v in op.inputs if v not in g.made()}
+        block = {v for stage in self.schedule.stages for op in stage.all() for v in op.inputs}
+        uniform = {v for op in self.schedule.uniform.values() for v in op.inputs}
+        for group in sorted(groups, key=lambda g: g.level):
+            own = dict(stores)
+            for value in group.made():
+                if value in read | block | uniform and value not in own:
+                    buffer = strided("flat", self.module.real, (group.size,))
+                    self.memory.flat[value] = own[value] = self.memory.layout.reserve(buffer)
+            into.append(self.step(flat.write(self.memory, group, Parts(self.partial), own), group))
+
+    def _after(self) -> None:
+        outputs: dict[Node, Buffer] = {}
+        ops = list(self.schedule.after)
+        made = {v for op in ops for v in op.outputs}
+        reports: set[Node] = set()
+        for key, value in self.draft.outputs.items():
+            if of_batch(value):
+                continue
+            if value not in made or value in outputs:
+                ops.append(flat.copied(value))
+                value = ops[-1].outputs[0]
+            outputs[value] = self._destination(key, value)
+            if key[0] in ("loss", "metric"):
+                reports.add(value)
+        groups = flat.grouped(ops)
+        early = _needed(ops, reports)
+        first = [g for g in groups if g.made() & early]
+        self._groups(first, self.recipe.reports, outputs)
+        self._groups([g for g in groups if g not in first], self.recipe.updates, outputs)
+        self._no_hazard()
+
+    def _destination(self, key: Key, value: Node) -> Buffer:
+        if key[0] in ("loss", "metric"):
+            buffer = strided("results", self.module.real, (1,))
+            buffer.offset = 8 * len(self.recipe.results)
+            self.recipe.results.append(key)
+            return buffer
+        return self.memory.flat[self.recipe.program.inputs[key]]
+
+    def _no_hazard(self) -> None:
+        """An update writes a weight in place, so nobody else may read it in the same phase."""
+        written: dict[int, Step] = {}
+        for step in self.recipe.updates:
+            for buffer, _ in step.kernel.uses:
+                if buffer.region.startswith("table"):
+                    if written.setdefault(id(buffer), step) is not step:
+                        raise TrainingError(
+                            "the native engine cannot update weights that depend on each other's old values; "
+                            "compile with engine='reference'"
+                        )
+
+    def _outputs(self) -> None:
+        for key, value in self.draft.outputs.items():
+            if key[0] == "output" and of_batch(value):
+                self.recipe.outputs.append(key)
+                self.recipe.scatters.append(self.step(rows.scatter(self.memory, self.memory.buffer(value))))
+
+
+def _needed(ops: Sequence[Op], wanted: set[Node]) -> set[Node]:
+    """All values that some values are made from."""
+    found = set(wanted)
+    for op in reversed(ops):
+        if set(op.outputs) & found:
+            found.update(op.inputs)
+    return found
+
+
+def _pack(memory: Memory, kernel: Node, do: Correlate, packing: correlate.Packing, buffer: Buffer) -> Kernel:
+    """Weights in the order in which tiles read them: group, tile, tap, input channel, channel of the tile."""
+    k = Kernel(memory)
+    real = memory.module.real
+    source, target = k.array(memory.flat[kernel]), k.array(buffer)
+    sources = [s for _, s in packing.taps]
+    starts = [sum(len(s) for s in sources[:n]) for n in range(len(sources) + 1)]
+    bounds = Array(k.module.table(starts, "i64"), "i64", len(starts))
+    table = Array(k.module.table([tap for s in sources for tap in s] or [0], "i64"), "i64", max(1, starts[-1]))
+    taps = len(sources)
+    source = Array(source.pointer, real, elements(rest(kernel)) or 1)
+    for begin, end, tile in correlate.segments(do.outputs, packing.channels):
+        with (
+            k.loop(do.groups) as (g, _),
+            k.loop(end, tile, begin) as (c, _),
+            k.nest((taps, do.inputs, tile)) as (
+                (t, ci, j),
+                _,
+            ),
+        ):
+            start = k.dot([ci, k.add(c, j), g], do.strides[1:])
+            with k.loop(k.load(bounds, k.add(t, 1)), start=k.load(bounds, t), carry=[k.constant(0, real)]) as (
+                e,
+                carry,
+            ):
+                at = k.add(start, k.mul(k.load(table, e), do.strides[0]))
+                carry.values = [k.fadd(carry.values[0], k.load(source, at))]
+            place = k.dot([g, c, t, ci], [taps * do.inputs * do.outputs, taps * do.inputs, do.inputs * tile, tile], j)
+            k.store(carry.values[0], target, place)
+    k.ret()
+    return k
+
+
+__all__ = ["Layout", "Options", "Pair", "Recipe", "Step", "assembled"]

@@ -1,0 +1,202 @@
+"""Programs as machine code: written, compiled, kept on disk, loaded, and run by threads."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layerscope.engine.native import assembly, driver, objects
+from layerscope.engine.native.assembly import Options
+from layerscope.engine.native.cache import Cache
+from layerscope.engine.native.ir import REAL_BYTES
+from layerscope.engine.native.targets import Target
+from layerscope.engine.program import Key, Program
+
+Array = np.ndarray[Any, Any]
+GUARD = 0xA5
+"""What bytes between buffers hold when a test asks for guards."""
+
+PAGE = 2 << 20
+
+
+@dataclass(eq=False)
+class Code:
+    """Machine code of one program with what must be known to call it."""
+
+    loaded: objects.Loaded
+    options: Options
+    tables: list[Key]
+    scalars: list[str]
+    results: list[Key]
+    outputs: list[Key]
+    sizes: Mapping[str, int]
+    trains: bool
+    batches: bool
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+        self.work = kind(self.loaded.address("work"))
+        self.memory: dict[int, Memory] = {}
+
+    def violations(self) -> int:
+        """How often checked code touched what is not its own."""
+        return ctypes.c_int64.from_address(self.loaded.address("violations")).value if self.options.checked else 0
+
+
+class Memory:
+    """Zeroed memory for some threads, on large pages where the system has them."""
+
+    def __init__(self, size: int) -> None:
+        self.map = mmap.mmap(-1, size + PAGE)
+        if hasattr(mmap, "MADV_HUGEPAGE") and size > PAGE // 4:
+            try:
+                self.map.madvise(mmap.MADV_HUGEPAGE)
+            except OSError:  # a kernel without them
+                pass
+        self.view = (ctypes.c_char * (size + PAGE)).from_buffer(self.map)
+        start = ctypes.addressof(self.view)
+        self.address = -(-start // PAGE) * PAGE
+        self.bytes = np.frombuffer(self.map, np.uint8)[self.address - start :][:size]
+
+
+def compiled(program: Program, options: Options, target: Target, cache: Cache, told: Callable[[], None]) -> Code:
+    """The code of a program: from the cache, or written and compiled now (`told` is called before that)."""
+    key = cache.key(_text(program), repr(options), target.name)
+    stored = cache.get(key)
+    if stored is not None:
+        size = struct.unpack("<Q", stored[:8])[0]
+        return _loaded(json.loads(stored[8 : 8 + size]), stored[8 + size :], options)
+    told()
+    recipe = assembly.assembled(program, options)
+    text = driver.write(recipe)
+    if folder := os.environ.get("LAYERSCOPE_DUMP"):
+        with open(os.path.join(folder, f"{key[:12]}.ll"), "w", encoding="utf-8") as file:
+            file.write(text)
+    data = objects.compile(text, objects.host())
+    facts = {
+        "tables": recipe.tables,
+        "scalars": recipe.scalars,
+        "results": recipe.results,
+        "outputs": recipe.outputs,
+        "sizes": {
+            **driver.regions(recipe),
+            **{n: recipe.memory.layout.regions.get(n, 0) for n in ("packed", "flat")},
+        },
+        "trains": recipe.trains,
+        "batches": bool(recipe.reports),
+    }
+    head = json.dumps(facts).encode()
+    cache.put(key, struct.pack("<Q", len(head)) + head + data)
+    return _loaded(json.loads(head), data, options)
+
+
+def _loaded(facts: dict[str, Any], data: bytes, options: Options) -> Code:
+    keys = {name: [tuple(key) for key in facts.pop(name)] for name in ("tables", "results", "outputs")}
+    return Code(objects.load(data), options, **keys, **facts)
+
+
+def _text(program: Program) -> str:
+    """All that a program is, as text."""
+    lines = [
+        f"{step.primitive!r} {[v.index for v in step.inputs]} {[(v.index, str(v.type)) for v in step.outputs]}"
+        for step in program.instructions
+    ]
+    lines += [f"{key} {value.index} {value.type} {value.type.dtype}" for key, value in program.inputs.items()]
+    return "\n".join([*lines, *(f"{key} {value.index}" for key, value in program.outputs.items())])
+
+
+def thread_count(asked: int | None) -> int:
+    """How many threads work: as asked, by LAYERSCOPE_THREADS, or as many as cores that this process may use."""
+    if asked:
+        return asked
+    given = os.environ.get("LAYERSCOPE_THREADS", "")
+    if given.isdigit() and int(given):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass
+class Call:
+    """One entry of all threads: settings of the job, and the arrays."""
+
+    count: int
+    batch: int
+    first: int
+    end: int
+    order: Array
+    arrays: Sequence[Array]
+    outputs: Sequence[Array]
+    tables: Sequence[Array]
+    scalars: Array
+    results: Array
+    seed: int
+    step: int
+
+
+def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int, int]:
+    """Run a call; `watch(done)` is asked now and then and stops it by False. (done, status, bad batch)."""
+    blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes))
+    threads = max(1, min(threads, blocks))
+    if threads not in code.memory:
+        code.memory[threads] = Memory(code.sizes["all"] * threads + code.sizes["packed"] + code.sizes["flat"] + 8192)
+    memory = code.memory[threads]
+    job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
+    shared = memory.address + code.sizes["all"] * threads
+    packed = -(-shared // 4096) * 4096
+    settings = {
+        driver.COUNT: call.count,
+        driver.BATCH: call.batch,
+        driver.ORDER: call.order.ctypes.data,
+        driver.FIRST: call.first,
+        driver.END: call.end,
+        driver.SCALARS: call.scalars.ctypes.data,
+        driver.RESULTS: call.results.ctypes.data,
+        driver.PACKED: packed,
+        driver.FLAT: packed + -(-code.sizes["packed"] // 64) * 64,
+        driver.MEMORY: memory.address,
+        driver.STRIDE: code.sizes["all"],
+        driver.SEED: call.seed,
+        driver.AT: call.step,
+        driver.THREADS: threads,
+    }
+    for word, value in settings.items():
+        job[word] = value
+    pointers = [array.ctypes.data for array in (*call.tables, *call.arrays, *call.outputs)]
+    job[driver.POINTERS : driver.POINTERS + len(pointers)] = pointers
+    _enter(code, job, threads, watch)
+    return int(job[driver.DONE]), int(job[driver.STATUS]), int(job[driver.BAD])
+
+
+WATCH_SECONDS = 0.05
+
+
+def _enter(code: Code, job: Array, threads: int, watch: Callable[[int], bool]) -> None:
+    """Let the threads work; look after them until all are done, whatever happens here meanwhile."""
+    address = job.ctypes.data
+    workers = [threading.Thread(target=code.work, args=(address, t), daemon=True) for t in range(threads)]
+    for worker in workers:
+        worker.start()
+    try:
+        for worker in workers:
+            while worker.is_alive():
+                worker.join(WATCH_SECONDS)
+                if not watch(int(job[driver.DONE])):
+                    job[driver.STOP] = 1
+    except BaseException:
+        job[driver.STOP] = 1
+        for worker in workers:
+            worker.join()
+        raise
+
+
+__all__ = ["REAL_BYTES", "Call", "Code", "Memory", "compiled", "run", "thread_count"]

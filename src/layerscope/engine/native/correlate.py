@@ -1,0 +1,315 @@
+"""Convolutions and products: a tile of results stays in registers while its sums grow.
+
+A tile is some positions × some output channels. For each tap and input channel it loads one register a
+position and one broadcast weight a channel, and does positions × channels multiply–adds. Weights come packed
+in the order in which tiles read them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from layerscope.engine.native import poolings
+from layerscope.engine.native.draft import Correlate, rest
+from layerscope.engine.native.ir import Array, Index, Value
+from layerscope.engine.native.kernel import Kernel, Memory, Scope
+from layerscope.engine.native.layout import Buffer, pooled_counts, strided
+from layerscope.engine.native.stages import Stage
+from layerscope.engine.native.taps import Phase, Tap, product
+from layerscope.engine.program import Value as Node
+
+LATENCY = 8
+"""Multiply–adds that must be under way at once to keep the units busy."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Positions along each axis (the group axis first), and output channels."""
+
+    positions: tuple[int, ...]
+    channels: int
+
+    @property
+    def sums(self) -> int:
+        return math.prod(self.positions) * self.channels
+
+
+def _cost(extents: Sequence[int], outputs: int, tile: Tile) -> float:
+    """Estimated time for all results: per tap and channel the larger of arithmetic, loads and latency."""
+    total = 0.0
+    for parts in itertools.product(*(list(segments(n, t)) for n, t in zip(extents, tile.positions, strict=True))):
+        for begin, end, channels in segments(outputs, tile.channels):
+            turns = math.prod((e - b) // t for b, e, t in parts) * (end - begin) // channels
+            positions = math.prod(t for *_, t in parts)
+            loads = positions + channels
+            total += turns * (max(positions * channels, LATENCY, loads) + 0.3 * loads + 1.0)
+    return total
+
+
+def choose(extents: Sequence[int], outputs: int, sums: int, multiples: Sequence[int]) -> Tile:
+    """The tile of least estimated cost with at most `sums` results; positions are multiples (windows of a pool)."""
+    best: tuple[float, Tile] | None = None
+    active = [axis for axis, n in enumerate(extents) if n > 1][-2:]
+    options: list[list[int]] = []
+    for axis, (n, m) in enumerate(zip(extents, multiples, strict=True)):
+        top = min(n, 16) if axis in active else 1
+        options.append([m * t for t in range(1, max(1, top // m) + 1)])
+    for positions in itertools.product(*options):
+        for channels in range(1, min(outputs, sums) + 1):
+            tile = Tile(positions, channels)
+            if tile.sums <= sums or (positions == tuple(multiples) and channels == 1):
+                cost = _cost(extents, outputs, tile)
+                if best is None or cost < best[0]:
+                    best = cost, tile
+    assert best is not None
+    return best[1]
+
+
+def segments(size: int, tile: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, tile): the part in whole tiles, and what is left as a smaller one."""
+    whole = size // tile * tile
+    if whole:
+        yield 0, whole, tile
+    if size > whole:
+        yield whole, size, size - whole
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a kernel's array is reordered for one phase: its taps, and tiles of output channels."""
+
+    taps: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+    channels: int
+
+    def place(self, do: Correlate, group: int) -> int:
+        """Where a group's weights start."""
+        return group * len(self.taps) * do.inputs * do.outputs
+
+
+@dataclass(eq=False)
+class Plan:
+    """One phase of a convolution as it will be computed."""
+
+    phases: tuple[Phase, ...]
+    extents: tuple[int, ...]
+    tile: Tile
+    packing: Packing
+    weights: Buffer
+
+
+def plans(memory: Memory, stage: Stage, sums: int) -> list[Plan]:
+    """The phases of a convolution, with tiles and packed weights."""
+    assert stage.root is not None
+    do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
+    found: list[Plan] = []
+    for phases in itertools.product(*(axis.phases for axis in do.axes)):
+        counts = [phase.count for phase in phases]
+        multiples = [1] * len(counts)
+        if stage.pool:
+            windows = stage.pool.do.windows
+            multiples = list(windows.window)
+            counts = [n * m for n, m in zip(pooled_counts(windows, counts), multiples, strict=True)]
+        extents = (memory.groups, *counts)
+        if 0 in extents:
+            continue
+        tile = choose(extents, do.outputs, sums, [1, *multiples])
+        packing = Packing(tuple(product([phase.taps for phase in phases], do.window)), tile.channels)
+        found.append(Plan(phases, extents, tile, packing, _packed(memory, kernel, do, packing)))
+    return found
+
+
+def _packed(memory: Memory, kernel: Node, do: Correlate, packing: Packing) -> Buffer:
+    key = (kernel, do.strides, do.groups, packing)
+    if key not in memory.packed:
+        size = max(1, len(packing.taps) * do.inputs * do.outputs * do.groups)
+        memory.packed[key] = memory.layout.reserve(strided("packed", memory.module.real, (size,)))
+        memory.layout.packings.append((kernel, do, packing, memory.packed[key]))
+    return memory.packed[key]
+
+
+def write(memory: Memory, stage: Stage, sums: int) -> list[Kernel]:
+    """The kernels of a stage whose root is a convolution: one for each phase."""
+    return [_Writer(memory, stage, plan).kernel for plan in plans(memory, stage, sums)]
+
+
+class _Writer:
+    """Writes the kernel of one phase."""
+
+    def __init__(self, memory: Memory, stage: Stage, plan: Plan) -> None:
+        assert stage.root is not None
+        self.memory, self.stage, self.plan = memory, stage, plan
+        self.do = cast(Correlate, stage.root.do)
+        self.kernel = Kernel(memory)
+        starts = [0, *(phase.start for phase in plan.phases), 0]
+        steps = [1, *(axis.step for axis in self.do.axes), 1]
+        self.scope = Scope(self.kernel, stage, starts, steps)
+        self.strides = memory.buffer(stage.root.inputs[0]).strides
+        # Offsets are counted from the first tap, so that phases of one pattern are one function.
+        self.first = [min((t.offset for t in phase.taps), default=0) for phase in plan.phases]
+        shift = sum(o * s for o, s in zip(self.first, self.strides[1:], strict=False))
+        self.x = self.kernel.array(memory.buffer(stage.root.inputs[0]), shift)
+        self.w = self.kernel.array(plan.weights)
+        self._loops()
+        self.kernel.ret()
+
+    def _loops(self) -> None:
+        parts = [list(segments(n, t)) for n, t in zip(self.plan.extents, self.plan.tile.positions, strict=True)]
+        with self.kernel.loop(self.do.groups) as (group, _):
+            for part in itertools.product(*parts):
+                self._positions(part, group, [])
+
+    def _positions(self, part: Sequence[tuple[int, int, int]], group: Index, index: list[Index]) -> None:
+        if len(index) < len(part):
+            begin, end, tile = part[len(index)]
+            with self.kernel.loop(end, tile, begin) as (i, _):
+                self._positions(part, group, [*index, i])
+            return
+        tiles = [t for *_, t in part]
+        for begin, end, channels in segments(self.do.outputs, self.plan.tile.channels):
+            with self.kernel.loop(end, channels, begin) as (c, _):
+                sums = self._sums(tiles, index, group, c, channels)
+                self._finish(
+                    tiles, index, self.kernel.add(self.kernel.mul(group, self.do.outputs), c), channels, sums
+                )
+
+    # --- the sums of a tile ---
+
+    def _sums(
+        self, tiles: Sequence[int], index: Sequence[Index], group: Index, c: Index, channels: int
+    ) -> list[Value]:
+        k, do = self.kernel, self.do
+        steps = [1, *(axis.stride for axis in do.axes)]
+        place = k.dot(index, [s * n for s, n in zip(self.strides, steps, strict=False)])
+        place = k.add(place, k.mul(k.mul(group, do.inputs), self.strides[-1]))
+        weight = k.add(
+            k.mul(group, self.plan.packing.place(do, 1)), k.mul(c, len(self.plan.packing.taps) * do.inputs)
+        )
+        offsets = [
+            sum(p * s * n for p, s, n in zip(position, self.strides, steps, strict=False))
+            for position in itertools.product(*(range(t) for t in tiles))
+        ]
+        sums = [k.constant(0)] * (len(offsets) * channels)
+        return self._taps(sums, place, weight, offsets, channels)
+
+    def _taps(
+        self, sums: list[Value], place: Index, weight: Index, offsets: Sequence[int], channels: int
+    ) -> list[Value]:
+        """Over the taps: as loops where their offsets are regular, one after the other where they are few."""
+        k, do = self.kernel, self.do
+        lists = [
+            [tap.offset - first for tap in phase.taps]
+            for phase, first in zip(self.plan.phases, self.first, strict=True)
+        ]
+        count = math.prod(len(found) for found in lists)
+        steps = [_step(found) for found in lists]
+        body = len(sums) * do.inputs
+        if count * body <= 320 or None in steps:
+            for number, taps in enumerate(itertools.product(*lists)):
+                offset = sum(t * s for t, s in zip(taps, self.strides[1:], strict=False))
+                at = k.add(weight, number * do.inputs * channels)
+                sums = self._channels(sums, k.add(place, offset), at, offsets, channels, unroll=body <= 96)
+            return sums
+        with k.nest([len(found) for found in lists], sums) as (taps, carry):
+            moves = [cast(int, step) * s for step, s in zip(steps, self.strides[1:], strict=False)]
+            each = [math.prod(len(found) for found in lists[n + 1 :]) for n in range(len(lists))]
+            at = k.add(weight, k.dot(taps, [n * do.inputs * channels for n in each]))
+            here = k.add(place, k.dot(taps, moves))
+            carry.values = self._channels(carry.values, here, at, offsets, channels, unroll=body <= 96)
+        return carry.values
+
+    def _channels(
+        self, sums: list[Value], place: Index, weight: Index, offsets: Sequence[int], channels: int, unroll: bool
+    ) -> list[Value]:
+        k, count = self.kernel, self.do.inputs
+        if unroll:
+            for ci in range(count):
+                sums = self._step(
+                    sums, k.add(place, ci * self.strides[-1]), k.add(weight, ci * channels), offsets, channels
+                )
+            return sums
+        with k.loop(count, carry=sums) as (ci, carry):
+            here = k.add(place, k.mul(ci, self.strides[-1]))
+            at = k.add(weight, k.mul(ci, channels))
+            carry.values = self._step(carry.values, here, at, offsets, channels)
+        return carry.values
+
+    def _step(
+        self, sums: Sequence[Value], place: Index, weight: Index, offsets: Sequence[int], channels: int
+    ) -> list[Value]:
+        """One input channel of one tap: positions × channels multiply–adds."""
+        k, made = self.kernel, list(sums)
+        loaded = [k.load(self.x, k.add(place, offset)) for offset in offsets]
+        for j in range(channels):
+            w = k.broadcast(self.w, k.add(weight, j))
+            for p, x in enumerate(loaded):
+                made[p * channels + j] = k.fma(x, w, made[p * channels + j])
+        return made
+
+    # --- what follows in registers ---
+
+    def _finish(
+        self, tiles: Sequence[int], index: Sequence[Index], c: Index, channels: int, sums: Sequence[Value]
+    ) -> None:
+        k, scope, root = self.kernel, self.scope, self.stage.root
+        assert root is not None
+        positions = list(itertools.product(*(range(t) for t in tiles)))
+        for j in range(channels):
+            totals: dict[Node, Value] = {}
+            cells: dict[tuple[int, ...], Value] = {}
+            for number, position in enumerate(positions):
+                scope.at([*(k.add(i, p) for i, p in zip(index, position, strict=True)), k.add(c, j)])
+                scope.values[root.outputs[0]] = sums[number * channels + j]
+                scope.compute()
+                scope.store()
+                for op in self.stage.sums:
+                    value = scope.summand(op)
+                    total = totals.get(op.outputs[0])
+                    if total is not None and not self._kept_positions(op):
+                        value = k.fadd(total, value)
+                    totals[op.outputs[0]] = value
+                    if self._kept_positions(op):
+                        scope.accumulate(op, value)
+                for op in self.stage.spreads:
+                    poolings.spread(scope, op)
+                if self.stage.pool:
+                    cells[position] = scope.get(self.stage.pool.inputs[0])
+            for op in self.stage.sums:
+                if not self._kept_positions(op):
+                    scope.accumulate(op, totals[op.outputs[0]])
+            if self.stage.pool:
+                self._pool(tiles, index, k.add(c, j), cells)
+
+    def _kept_positions(self, op: object) -> bool:
+        return any(axis < len(self.stage.shape) for axis in self.scope.kept(op))  # pyright: ignore[reportArgumentType]
+
+    def _pool(
+        self, tiles: Sequence[int], index: Sequence[Index], c: Index, cells: dict[tuple[int, ...], Value]
+    ) -> None:
+        k = self.kernel
+        assert self.stage.pool is not None
+        window = self.stage.pool.do.windows.window
+        for start in itertools.product(
+            range(tiles[0]), *(range(0, t, w) for t, w in zip(tiles[1:], window, strict=True))
+        ):
+            own = [
+                cells[(start[0], *(s + o for s, o in zip(start[1:], offset, strict=True)))]
+                for offset in itertools.product(*(range(w) for w in window))
+            ]
+            group = k.add(index[0], start[0])
+            at = [k.add(k.div(i, w), s // w) for i, s, w in zip(index[1:], start[1:], window, strict=True)]
+            poolings.winners(self.kernel, self.memory, self.stage.pool, group, at, c, own)
+
+
+def _step(offsets: Sequence[int]) -> int | None:
+    """The distance of evenly spaced offsets; None where they are uneven."""
+    if len(offsets) < 2:
+        return 0
+    steps = {b - a for a, b in zip(offsets, offsets[1:], strict=False)}
+    return steps.pop() if len(steps) == 1 else None
+
+
+__all__ = ["Array", "Packing", "Plan", "Tap", "Tile", "choose", "plans", "rest", "segments", "write"]

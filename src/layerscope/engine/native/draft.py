@@ -1,0 +1,351 @@
+"""A program in the native engine's own operations, while it is being rewritten.
+
+Every convolution, transposed convolution and product with a matrix becomes a `Correlate`, every gradient of
+a kernel a `Pair`. The rewrites are equalities: nearest upsampling is folded into the convolution behind it,
+what is masked behind a pool is masked before it is spread, and what is only summed up is not spread at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from layerscope.core.errors import TrainingError
+from layerscope.core.sizes import numbers
+from layerscope.core.types import BATCH, TensorType
+from layerscope.engine.native import taps
+from layerscope.engine.native.taps import Axis, PairAxis
+from layerscope.engine.primitives import conv, matmul, place, pool, reduce
+from layerscope.engine.primitives.map import Map
+from layerscope.engine.program import Program, Value
+
+
+@dataclass(frozen=True)
+class Correlate:
+    """out[q·step + start, co] = Σ x[q·stride + offset, ci] · kernel[taps, ci, co], per group.
+
+    `kernel` strides say where the element (tap, ci, co, group) of the kernel's array lies.
+    """
+
+    axes: tuple[Axis, ...]
+    window: tuple[int, ...]
+    groups: int
+    inputs: int
+    outputs: int
+    strides: tuple[int, int, int, int]
+    title: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """G[tap, m, s] = Σ_q moving[q·stride + offset, m] · still[q, s], over the batch: the gradient of a kernel.
+
+    Inputs are (moving, still). `strides` say where (tap, m, s, group) lies in the kernel's array.
+    """
+
+    axes: tuple[PairAxis, ...]
+    window: tuple[int, ...]
+    groups: int
+    moving: int
+    still: int
+    strides: tuple[int, int, int, int]
+    title: str
+
+
+@dataclass(frozen=True)
+class PairPooled:
+    """A `Pair` of stride 1 whose still side is a pool's gradient: (moving, pooled gradient, winners)."""
+
+    pair: Pair
+    windows: pool.Windows
+
+
+@dataclass(frozen=True)
+class Places:
+    """Switches as flat places of the plane, from the winners of a pool."""
+
+    windows: pool.Windows
+    plane: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class AtWinner:
+    """What stands at each window's winner: (plane, winners)."""
+
+    windows: pool.Windows
+
+
+@dataclass(eq=False)
+class Op:
+    """An operation put to values."""
+
+    do: Any
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
+def of_batch(value: Value) -> bool:
+    """Whether the first axis is the batch."""
+    shape = value.type.shape
+    return bool(shape) and not isinstance(shape[0], int)
+
+
+def rest(value: Value) -> tuple[int, ...]:
+    """The shape without the batch."""
+    return numbers(value.type.shape[1:] if of_batch(value) else value.type.shape)
+
+
+class Draft:
+    """Operations in order; values are compared by identity."""
+
+    def __init__(self, program: Program) -> None:
+        self.inputs, self.outputs = program.inputs, dict(program.outputs)
+        self.ops = [Op(step.primitive, step.inputs, step.outputs) for step in program.instructions]
+        self._check(program)
+
+    def _check(self, program: Program) -> None:
+        for op in self.ops:
+            for value in (*op.inputs, *op.outputs):
+                shape = value.type.shape
+                if any(not isinstance(n, int) and (a or str(n) != BATCH) for a, n in enumerate(shape)):
+                    raise TrainingError(
+                        f"the native engine needs the batch as first axis and known sizes else, but a value is "
+                        f"{value.type}; compile with engine='reference'"
+                    )
+
+    def maker(self) -> dict[Value, Op]:
+        """Who makes a value."""
+        return {value: op for op in self.ops for value in op.outputs}
+
+    def users(self) -> dict[Value, list[Op]]:
+        """Who reads a value; None stands for an output of the program."""
+        found: dict[Value, list[Op]] = {}
+        for op in self.ops:
+            for value in op.inputs:
+                found.setdefault(value, []).append(op)
+        for value in self.outputs.values():
+            found.setdefault(value, []).append(Op(None, (value,), ()))
+        return found
+
+    def replace(self, old: Value, new: Value) -> None:
+        """Let everybody read `new` in place of `old`."""
+        for op in self.ops:
+            op.inputs = tuple(new if value is old else value for value in op.inputs)
+        self.outputs = {key: new if value is old else value for key, value in self.outputs.items()}
+
+    def prune(self) -> None:
+        """Drop what no output needs."""
+        needed = set(self.outputs.values())
+        kept: list[Op] = []
+        for op in reversed(self.ops):
+            if any(value in needed for value in op.outputs):
+                kept.append(op)
+                needed.update(op.inputs)
+        self.ops = kept[::-1]
+
+
+def fresh(type: TensorType) -> Value:
+    """A new value."""
+    return Value(-1, type)
+
+
+def prepared(program: Program) -> Draft:
+    """The program, rewritten."""
+    draft = Draft(program)
+    _switches(draft)
+    _masks_before_spreading(draft)
+    _sums_before_spreading(draft)
+    _folded(draft)
+    draft.prune()
+    for op in draft.ops:
+        _canonical(op)
+    draft.prune()
+    return draft
+
+
+def disjoint(windows: pool.Windows) -> bool:
+    """Whether every cell lies in one window at most, and windows start at the first cell."""
+    return windows.window == windows.strides and all(begin == 0 for begin, _ in windows.pads)
+
+
+def _switches(draft: Draft) -> None:
+    """A pool keeps the number of the winner in its window; who goes back the same way needs no more, all others
+    read places.
+    """
+    for maker in [op for op in draft.ops if isinstance(op.do, pool.PoolMax)]:
+        switches, windows, plane = maker.outputs[1], maker.do.windows, rest(maker.inputs[0])[:-1]
+        places = fresh(switches.type)
+        used = False
+        for op in draft.ops:
+            if switches not in op.inputs or isinstance(op.do, pool.PoolMaxAdjoint):
+                continue
+            if disjoint(windows) and isinstance(op.do, place.Unpool) and numbers(op.do.plane) == plane:
+                op.do = pool.PoolMaxAdjoint(windows, plane)
+            elif disjoint(windows) and isinstance(op.do, place.Gather) and rest(op.inputs[0])[:-1] == plane:
+                op.do = AtWinner(windows)
+            else:
+                used = True
+                op.inputs = tuple(places if value is switches else value for value in op.inputs)
+        if switches in draft.outputs.values():
+            used = True
+            draft.outputs = {key: places if v is switches else v for key, v in draft.outputs.items()}
+        if used:
+            draft.ops.insert(draft.ops.index(maker) + 1, Op(Places(windows, plane), (switches,), (places,)))
+
+
+BY_RESULT = ("relu_grad", "sigmoid_grad", "tanh_grad")
+"""Gradients g·f(r): they may be taken before or after g is spread to the winners of a pool."""
+
+
+def _masks_before_spreading(draft: Draft) -> None:
+    """relu_grad(spread(g), r) = spread(relu_grad(g, pooled r)): r at a winner is the pooled value."""
+    for index, op in enumerate(draft.ops):
+        maker = draft.maker()
+        spread = maker.get(op.inputs[0]) if isinstance(op.do, Map) and op.do.function in BY_RESULT else None
+        if spread is None or not isinstance(spread.do, pool.PoolMaxAdjoint):
+            continue
+        pooled = maker.get(spread.inputs[1])
+        if pooled is None or not isinstance(pooled.do, pool.PoolMax) or pooled.inputs[0] is not op.inputs[1]:
+            continue
+        if spread.do.windows != pooled.do.windows:
+            continue
+        masked = fresh(spread.inputs[0].type)
+        draft.ops[index] = Op(spread.do, (masked, spread.inputs[1]), op.outputs)
+        draft.ops.insert(index, Op(op.do, (spread.inputs[0], pooled.outputs[0]), (masked,)))
+
+
+def _sums_before_spreading(draft: Draft) -> None:
+    """The sum of what was spread over planes is the sum of what was not yet."""
+    maker = draft.maker()
+    for op in draft.ops:
+        if isinstance(op.do, reduce.Reduce) and op.do.how == "sum" and not op.do.keep:
+            spread = maker.get(op.inputs[0])
+            planes = range(1, op.inputs[0].type.rank - 1)
+            if spread and isinstance(spread.do, pool.PoolMaxAdjoint) and set(planes) <= set(op.do.axes):
+                op.inputs = (spread.inputs[0],)
+
+
+def _unit(geometry: conv.Geometry) -> bool:
+    return all(s == 1 for s in geometry.strides)
+
+
+def _folded(draft: Draft) -> None:
+    """Nearest upsampling goes into the convolution behind it, forward and backward."""
+    maker, users = draft.maker(), draft.users()
+    for op in draft.ops:
+        if isinstance(op.do, conv.Conv | conv.ConvKernel) and _unit(op.do.geometry):
+            repeat = maker.get(op.inputs[0])
+            if repeat and isinstance(repeat.do, place.Repeat):
+                make = _folded_conv if isinstance(op.do, conv.Conv) else _folded_pair
+                make(op, repeat)
+        elif isinstance(op.do, place.RepeatAdjoint):
+            back = maker.get(op.inputs[0])
+            if back and isinstance(back.do, conv.ConvTranspose) and _unit(back.do.geometry):
+                if len(users[op.inputs[0]]) == 1:
+                    _folded_transpose(op, back)
+
+
+def _folded_conv(op: Op, repeat: Op) -> None:
+    correlate = _of_conv(op, repeat.do.factors)
+    op.do, op.inputs = (
+        replace(correlate, title="convolution with nearest upsampling folded in"),
+        (
+            repeat.inputs[0],
+            op.inputs[1],
+        ),
+    )
+
+
+def _folded_transpose(op: Op, back: Op) -> None:
+    sizes = rest(op.outputs[0])[:-1]
+    op.do = replace(
+        _of_transpose(back, sizes, op.do.factors, op.outputs[0]),
+        title="its adjoint with nearest upsampling folded in",
+    )
+    op.inputs = back.inputs
+
+
+def _folded_pair(op: Op, repeat: Op) -> None:
+    g = op.do.geometry
+    small, gradient = repeat.inputs[0], op.inputs[1]
+    axes = tuple(
+        taps.folded_kernel_gradient(n, k, begin, d, f)
+        for n, k, (begin, _), d, f in zip(
+            rest(small)[:-1], op.do.window, g.pads, g.dilation, repeat.do.factors, strict=True
+        )
+    )
+    each, filters = _channels(small, gradient, g.groups)
+    total = filters * g.groups
+    # The gradient moves here, so its channels (the kernel's last axis) come first.
+    strides = (each * total, 1, total, filters)
+    title = "kernel gradient on the small image"
+    op.do = Pair(axes, op.do.window, g.groups, filters, each, strides, title)
+    op.inputs = (gradient, small)
+
+
+def _channels(x: Value, y: Value, groups: int) -> tuple[int, int]:
+    return rest(x)[-1] // groups, rest(y)[-1] // groups
+
+
+def _canonical(op: Op) -> None:
+    """Bring convolutions and products into their general form."""
+    if isinstance(op.do, conv.Conv):
+        op.do = _of_conv(op, (1,) * len(op.do.geometry.strides))
+    elif isinstance(op.do, conv.ConvTranspose):
+        ones = (1,) * len(op.do.geometry.strides)
+        op.do = _of_transpose(op, rest(op.outputs[0])[:-1], ones, op.outputs[0])
+    elif isinstance(op.do, conv.ConvKernel):
+        _pair(op)
+    elif isinstance(op.do, matmul.MatMul) and of_batch(op.inputs[0]) and not of_batch(op.inputs[1]):
+        count, units = rest(op.inputs[0])[-1], rest(op.outputs[0])[-1]
+        strides = (0, 1, count, 0) if op.do.transposed else (0, units, 1, 0)
+        middle = rest(op.inputs[0])[:-1]
+        axes = tuple(taps.forward(n, 1, 1, 0, 1) for n in middle)
+        op.do = Correlate(axes, (1,) * len(middle), 1, count, units, strides, "product")
+    elif isinstance(op.do, matmul.RowProduct) and of_batch(op.inputs[0]) and of_batch(op.inputs[1]):
+        first, second = (rest(value)[-1] for value in op.inputs)
+        middle = rest(op.inputs[0])[:-1]
+        axes = tuple(taps.kernel_gradient(n, 1, 1, 0, 1) for n in middle)
+        op.do = Pair(axes, (1,) * len(middle), 1, first, second, (0, second, 1, 0), "product's gradient")
+
+
+def _of_conv(op: Op, factors: Sequence[int]) -> Correlate:
+    g, window = op.do.geometry, numbers(op.inputs[1].type.shape[:-2])
+    axes = tuple(
+        taps.forward(out, k, s, begin, d, f)
+        for out, k, s, (begin, _), d, f in zip(
+            rest(op.outputs[0])[:-1], window, g.strides, g.pads, g.dilation, factors, strict=True
+        )
+    )
+    each, filters = numbers(op.inputs[1].type.shape[-2:])
+    strides = (each * filters, filters, 1, filters // g.groups)
+    return Correlate(axes, window, g.groups, each, filters // g.groups, strides, "convolution")
+
+
+def _of_transpose(op: Op, sizes: Sequence[int], factors: Sequence[int], out: Value) -> Correlate:
+    g, window = op.do.geometry, numbers(op.inputs[1].type.shape[:-2])
+    axes = tuple(
+        taps.backward(n, k, s, begin, d, f)
+        for n, k, s, (begin, _), d, f in zip(sizes, window, g.strides, g.pads, g.dilation, factors, strict=True)
+    )
+    each, filters = numbers(op.inputs[1].type.shape[-2:])
+    strides = (each * filters, 1, filters, filters // g.groups)
+    return Correlate(axes, window, g.groups, filters // g.groups, each, strides, "transposed convolution")
+
+
+def _pair(op: Op) -> None:
+    g = op.do.geometry
+    x, y = op.inputs
+    axes = tuple(
+        taps.kernel_gradient(out, k, s, begin, d)
+        for out, k, s, (begin, _), d in zip(rest(y)[:-1], op.do.window, g.strides, g.pads, g.dilation, strict=True)
+    )
+    each, filters = _channels(x, y, g.groups)
+    strides = (each * filters * g.groups, filters * g.groups, 1, filters)
+    op.do = Pair(axes, op.do.window, g.groups, each, filters, strides, "kernel gradient")
+
+
+def elements(shape: Iterable[int]) -> int:
+    return math.prod(shape)

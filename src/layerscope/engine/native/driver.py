@@ -1,0 +1,335 @@
+"""The function that threads enter once an epoch: batches, blocks, barriers, and the words it shares with Python.
+
+A job is an array of 64-bit words: what Python fills in before, and what both look at while it runs (`stop`,
+`done`). Every thread gets the blocks number thread, thread + threads, ... of each batch, so that the same
+thread adds the same numbers in the same order every time.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from layerscope.engine.native.assembly import Recipe, Step
+from layerscope.engine.native.flat import Group
+from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, bytes_of, scalar
+from layerscope.engine.native.layout import ALIGN, Buffer
+
+STOP, DONE, STATUS, BAD, DECISION = 0, 1, 2, 3, 4
+ARRIVED, TURN = 8, 16
+COUNT, BATCH, ORDER, FIRST, END, SCALARS, RESULTS, PACKED, FLAT, MEMORY, STRIDE, SEED, AT, THREADS = range(24, 38)
+POINTERS = 40
+"""Words of a job: flags, the barrier (on cache lines of its own), settings, then pointers to arrays."""
+
+FINE, NOT_FINITE, BAD_SWITCH = 0, 1, 2
+"""What `STATUS` says."""
+
+THREAD_REGIONS = ("scratch", "sums", "partial", "parts")
+"""Regions of which each thread has its own."""
+
+
+def regions(recipe: Recipe) -> dict[str, int]:
+    """Where each region of a thread's memory starts, and its whole size as "all"."""
+    found: dict[str, int] = {}
+    place = 0
+    for name in THREAD_REGIONS:
+        found[name] = place
+        place += -(-recipe.memory.layout.regions.get(name, 0) // 4096) * 4096
+    found["all"] = place + 4096 + 256  # neighbours' hot lines do not fall onto the same sets
+    return found
+
+
+def write(recipe: Recipe) -> str:
+    """Add the function `work(job, thread)` to the recipe's module; the module as text."""
+    _barrier(recipe)
+    _Work(recipe).write()
+    return recipe.module.text()
+
+
+def _barrier(recipe: Recipe) -> None:
+    """Wait until all threads are here: the last one opens the turn for the others."""
+    k = Code(recipe.module, [("job", "ptr"), ("threads", "i64")])
+    job, threads = k.arguments
+    ready, wait, spin, rest, done, alone = (k.label() for _ in range(6))
+    k.branch_if(k.icmp("eq", threads, 1), alone, ready)
+    k.start(alone)
+    k.ret()
+    k.start(ready)
+    arrived, turn = (k.put("ptr", f"getelementptr i64, {job}, i64 {word}") for word in (ARRIVED, TURN))
+    now = k.put("i64", f"load atomic i64, {turn} acquire, align 8")
+    before = k.put("i64", f"atomicrmw add {arrived}, i64 1 acq_rel")
+    last = k.icmp("eq", k.add(before, 1), threads)
+    following = k.add(now, 1)
+    opens = k.label()
+    k.branch_if(last, opens, wait)
+    k.start(opens)
+    k.line(f"store atomic i64 0, {arrived} monotonic, align 8")
+    k.line(f"store atomic {following}, {turn} release, align 8")
+    k.branch(done)
+    k.start(wait)
+    k.branch(spin)
+    k.start(spin)
+    count = k.put("i64", f"phi i64 [ 0, %{wait} ], [ %next, %{rest} ]")
+    if recipe.options.pause:
+        k.line(recipe.options.pause)
+    here = k.put("i64", f"load atomic i64, {turn} acquire, align 8")
+    k.line(f"%next = add i64 {count.name}, 1")
+    passed = k.icmp("ne", here, now)
+    tired = k.label()
+    k.branch_if(passed, done, tired)
+    k.start(tired)
+    if sys.platform != "win32":
+        recipe.module.declare("i32", "sched_yield")
+        with k.when(k.icmp("ugt", count, 4000)):
+            k.call("i32", "sched_yield")
+    k.branch(rest)
+    k.start(rest)
+    k.branch(spin)
+    k.start(done)
+    k.ret()
+    recipe.module.add(k, "barrier")
+
+
+class _Work:
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.memory = recipe, recipe.memory
+        self.k = Code(recipe.module, [("job", "ptr"), ("thread", "i64")])
+        self.job, self.thread = self.k.arguments
+        self.words = Array(self.job, "i64", POINTERS + 2**20)
+        self.bases: dict[str, Value] = {}
+        if recipe.options.pause.startswith("call void @llvm.x86"):
+            recipe.module.declare("void", "llvm.x86.sse2.pause")
+        elif recipe.options.pause:
+            recipe.module.declare("void", "llvm.aarch64.hint", "i32")
+
+    # --- small things ---
+
+    def word(self, place: int) -> Value:
+        return self.k.put("i64", f"load i64, {self._word(place)}, align 8")
+
+    def pointer(self, place: int) -> Value:
+        return self.k.put("ptr", f"load ptr, {self._word(place)}, align 8")
+
+    def _word(self, place: int) -> Value:
+        return self.k.put("ptr", f"getelementptr i64, {self.job}, i64 {place}")
+
+    def shared(self, place: int) -> Value:
+        """A word that others change meanwhile."""
+        return self.k.put("i64", f"load atomic i64, {self._word(place)} acquire, align 8")
+
+    def tell(self, place: int, value: Index) -> None:
+        self.k.line(f"store atomic {self.k.i64(value)}, {self._word(place)} release, align 8")
+
+    def wait(self) -> None:
+        self.k.call("void", "barrier", self.job, self.threads)
+
+    def base(self, buffer: Buffer) -> Value:
+        return self.bases[buffer.region]
+
+    def at(self, buffer: Buffer, shift: int = 0) -> Value:
+        """The pointer to a buffer's first element, moved by some items."""
+        offset = buffer.offset + (buffer.origin + shift) * bytes_of(buffer.item)
+        return self.k.put("ptr", f"getelementptr i8, {self.base(buffer)}, i64 {offset}")
+
+    def run(self, step: Step, *more: Value) -> None:
+        """Call a kernel: its own parameters, then its buffers."""
+        self.k.call("void", step.name, *more, *(self.at(buffer, shift) for buffer, shift in step.kernel.uses))
+
+    def first_only(self, steps: Sequence[Step], body: str = "") -> None:
+        """What one thread does for all."""
+        if steps:
+            with self.k.when(self.k.icmp("eq", self.thread, 0)):
+                for step in steps:
+                    self.run(step, *self._share(step.group, whole=True))
+
+    def _share(self, group: Group | None, whole: bool = False) -> tuple[Value, ...]:
+        """The part of a group's elements that is this thread's: whole cache lines."""
+        assert group is not None
+        k, line = self.k, ALIGN // ITEM_BYTES[self.memory.module.real]
+        if whole or group.size < 4 * line:
+            low: Index = 0
+            high: Index = group.size
+            if not whole:  # small ones belong to the first thread
+                mine = k.icmp("eq", self.thread, 0)
+                high = k.put("i64", f"select {mine}, i64 {group.size}, i64 0")
+        else:
+            each = k.div(k.add(self.threads, -(-group.size // line) - 1), 1)
+            lines = k.put("i64", f"udiv {k.i64(each)}, {self.threads.name}")
+            size = k.mul(lines, line)
+            low = k.intrinsic("smin", "i64", k.i64(k.mul(self.thread, size)), k.i64(group.size))
+            high = k.intrinsic("smin", "i64", k.i64(k.add(low, size)), k.i64(group.size))
+        return k.i64(low), k.i64(high), self.threads, self.stride
+
+    # --- the whole ---
+
+    def write(self) -> None:
+        k = self.k
+        self.threads, self.stride = self.word(THREADS), self.word(STRIDE)
+        places = regions(self.recipe)
+        memory = self.pointer(MEMORY)
+        mine = k.put("ptr", f"getelementptr i8, {memory}, {k.i64(k.mul(self.thread, self.stride))}")
+        for name in THREAD_REGIONS:
+            self.bases[name] = k.put("ptr", f"getelementptr i8, {mine}, i64 {places[name]}")
+        # Sums of all threads are read from the first thread on.
+        self.parts = k.put("ptr", f"getelementptr i8, {memory}, i64 {places['parts']}")
+        self.bases["packed"], self.bases["flat"] = self.pointer(PACKED), self.pointer(FLAT)
+        for number in range(len(self.recipe.tables)):
+            self.bases[f"table{number}"] = self.pointer(POINTERS + number)
+        start = POINTERS + len(self.recipe.tables)
+        self.rows = [self.pointer(start + number) for _, number in self.recipe.data]
+        inputs = len(self.recipe.options.dtypes)
+        self.out = [self.pointer(start + inputs + number) for number in range(len(self.recipe.outputs))]
+        counters = self.memory.counters
+        for word, place in ((SEED, 1),):
+            self._count(counters, place, self.word(word))
+        if not self.recipe.trains:
+            self._scalars(self.pointer(SCALARS))
+            self._weights()
+        with k.loop(self.word(END), start=self.word(FIRST)) as (batch, _):
+            self._batch(k.i64(batch))
+        k.ret()
+        self.recipe.module.add(k, "work")
+
+    def _count(self, counters: Buffer, place: int, value: Index) -> None:
+        array = Array(self.at(counters), "i64", 4)
+        self.k.store(self.k.i64(value), array, place)
+
+    def _scalars(self, pointer: Value) -> None:
+        self.bases["scalars"] = pointer
+
+    def _weights(self) -> None:
+        """Flat values and packed weights, shared among the threads."""
+        k = self.k
+        self.first_only(self.recipe.before)
+        if self.recipe.before:
+            self.wait()
+        for number, step in enumerate(self.recipe.packs):
+            turn = k.put("i64", f"urem i64 {number}, {self.threads.name}")
+            with k.when(k.icmp("eq", turn, self.thread)):
+                self.run(step)
+        self.wait()
+
+    def _batch(self, batch: Value) -> None:
+        k, recipe = self.k, self.recipe
+        size, total = self.word(BATCH), self.word(COUNT)
+        begin = k.i64(k.mul(batch, size))
+        count = k.intrinsic("smin", "i64", size, k.i64(k.sub(total, begin)))
+        if recipe.trains:
+            each = 64 * max(1, len(recipe.scalars))
+            self._scalars(k.put("ptr", f"getelementptr i8, {self.pointer(SCALARS)}, {k.i64(k.mul(batch, each))}"))
+            self._weights()
+        results = 8 * max(1, len(recipe.results))
+        self.bases["results"] = k.put(
+            "ptr", f"getelementptr i8, {self.pointer(RESULTS)}, {k.i64(k.mul(batch, results))}"
+        )
+        self._count(self.memory.counters, 2, k.add(self.word(AT), batch))
+        real = k.module.real
+        number = k.put(real, f"sitofp {count} to {real}")
+        k.store(number, Array(self.at(self.memory.examples), real, 1), 0)
+        for region in ("sums", "partial"):
+            self._clear(region)
+        self._blocks(begin, count)
+        for step in recipe.finish:
+            self.run(step)
+        if recipe.reports or recipe.updates:
+            self._together(batch)
+
+    def _clear(self, region: str) -> None:
+        k, size = self.k, self.memory.layout.regions.get(region, 0)
+        if size:
+            type = k.module.vector
+            array = Array(self.bases[region], type, size // bytes_of(type))
+            with k.loop(array.extent) as (i, _):
+                k.store(Value("zeroinitializer", type), array, i)
+
+    def _blocks(self, begin: Value, count: Value) -> None:
+        k, recipe = self.k, self.recipe
+        block = recipe.options.groups * recipe.options.lanes
+        step = k.i64(k.mul(self.threads, block))
+        start = k.i64(k.mul(self.thread, block))
+        head, body, done = k.label(), k.label(), k.label()
+        before = k.block
+        k.branch(head)
+        k.start(head)
+        here = Value(f"%here{k.label()}", "i64")
+        following = Value(f"{here.name}n", "i64")
+        last = "%PLACEHOLDER"
+        place = len(k._lines)  # pyright: ignore[reportPrivateUsage]
+        k.line("")
+        inside = k.icmp("slt", here, count)
+        stopped = k.icmp("ne", self.shared(STOP), 0)
+        going = k.put("i1", f"and i1 {inside.name}, {k.negate(stopped).name}")
+        k.branch_if(going, body, done)
+        k.start(body)
+        self._block(begin, here, k.i64(k.sub(count, here)))
+        k.line(f"{following.name} = add i64 {here.name}, {step.name}")
+        last = k.block
+        k.branch(head)
+        k._lines[place] = (  # pyright: ignore[reportPrivateUsage]
+            f"  {here.name} = phi i64 [ {start.name}, %{before} ], [ {following.name}, %{last} ]"
+        )
+        k.start(done)
+
+    def _block(self, begin: Value, here: Value, left: Value) -> None:
+        k, recipe = self.k, self.recipe
+        self._count(self.memory.counters, 0, here)
+        assert recipe.alive is not None
+        self.run(recipe.alive, left)
+        first = k.i64(k.add(begin, here))
+        order = self.pointer(ORDER)
+        for step, data in zip(recipe.gathers, self.rows, strict=True):
+            self.run(step, data, order, first, left)
+        for step in recipe.stages:
+            self.run(step)
+        for step, out in zip(recipe.scatters, self.out, strict=True):
+            self.run(step, out, first, left)
+        if not recipe.reports:
+            k.put("i64", f"atomicrmw add {self._word(DONE)}, i64 1 monotonic")
+
+    def _together(self, batch: Value) -> None:
+        """Losses by one thread, which also decides whether to go on; then updates by all."""
+        k, recipe = self.k, self.recipe
+        own = self.bases["parts"]
+        self.bases["parts"] = self.parts
+        self.wait()
+        with k.when(k.icmp("eq", self.thread, 0)):
+            for step in recipe.reports:
+                self.run(step, *self._share(step.group, whole=True))
+            self._decide(batch)
+        self.wait()
+        going, done = k.label(), k.label()
+        k.branch_if(k.icmp("eq", self.shared(DECISION), 0), going, done)
+        # The function ends for all threads alike.
+        k.start(done)
+        k.ret()
+        k.start(going)
+        level = 0
+        for step in recipe.updates:
+            assert step.group is not None
+            if step.group.level != level:
+                level = step.group.level
+                self.wait()
+            self.run(step, *self._share(step.group))
+        if recipe.updates:
+            self.wait()
+        with k.when(k.icmp("eq", self.thread, 0)):
+            self.tell(DONE, k.add(batch, 1))
+        self.bases["parts"] = own
+
+    def _decide(self, batch: Value) -> None:
+        k, recipe = self.k, self.recipe
+        decision = self.shared(STOP)
+        if recipe.trains:
+            real = k.module.real
+            loss = k.put(real, f"load {real}, {self.bases['results']}, align 4")
+            wrong = k.compare("uno", loss, loss)
+            size = k.fabs(loss)
+            wrong = k.either(wrong, k.compare("oeq", size, Value("0x7FF0000000000000", real)))
+            with k.when(wrong):
+                self.tell(STATUS, NOT_FINITE)
+                self.tell(BAD, batch)
+            decision = k.put("i64", f"or {decision}, {k.put('i64', f'zext {wrong} to i64').name}")
+        self.tell(DECISION, decision)
+
+
+__all__ = ["regions", "scalar", "write"]

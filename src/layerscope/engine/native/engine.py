@@ -1,0 +1,251 @@
+"""The native engine: the reference engine's three verbs, run by machine code made for the network."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from layerscope.core.errors import DataError
+from layerscope.core.sizes import numbers
+from layerscope.engine.native import compiled, driver, objects
+from layerscope.engine.native.assembly import Options
+from layerscope.engine.native.cache import Cache
+from layerscope.engine.native.compiled import Call, Code
+from layerscope.engine.plan import Job
+from layerscope.engine.primitives.base import Array
+from layerscope.engine.program import Key, Program
+from layerscope.engine.reference import Means, NotFinite, OnBatch, State
+
+REAL = {"float32": "float", "float64": "double"}
+
+
+class NativeEngine:
+    """Runs a job as machine code on several threads.
+
+    Weights and slots change in place, after each batch. With one seed and one number of threads results
+    repeat to the bit. `told` is called when a program has to be compiled, which takes a second or so.
+    """
+
+    name = "native"
+
+    def __init__(
+        self,
+        job: Job,
+        state: State,
+        dtype: str = "float32",
+        seed: int = 0,
+        threads: int | None = None,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.job, self.state, self.seed = job, state, seed
+        self.dtype = np.dtype(dtype)
+        self.threads = compiled.thread_count(threads)
+        self.told = told
+
+    # --- the verbs ---
+
+    def predict(self, inputs: Sequence[Array], batch_size: int, on_batch: OnBatch) -> list[Array]:
+        """All outputs for all inputs, in order."""
+        program, count = self.job.inference, len(inputs[0])
+        code = self._code(program, inputs, (), count)
+        results = [
+            np.empty((count, *numbers(program.outputs[key].type.shape[1:])), self._output_dtype(program, key))
+            for key in code.outputs
+        ]
+        call = self._call(code, program, inputs, np.arange(count), count, (0, 1), results)
+        compiled.run(code, call, self.threads, lambda done: on_batch(done, {}))
+        order = sorted(range(len(results)), key=lambda n: code.outputs[n][1])  # pyright: ignore[reportArgumentType]
+        found = [results[n] for n in order]
+        for key, value in program.outputs.items():  # an output that no example reaches is the same for all
+            if key not in code.outputs:
+                raise DataError(f"output {key[1]} does not depend on the input: {value.type}")
+        return found
+
+    def _output_dtype(self, program: Program, key: Key) -> np.dtype[Any]:
+        return np.dtype(np.int32) if program.outputs[key].type.dtype == "int32" else self.dtype
+
+    def evaluate(
+        self, inputs: Sequence[Array], targets: Sequence[Array], batch_size: int, on_batch: OnBatch
+    ) -> dict[str, float]:
+        """Loss and metrics: means over examples."""
+        return self._batches(
+            self.job.evaluation, inputs, targets, np.arange(len(inputs[0])), batch_size, on_batch, False
+        )
+
+    def train_epoch(
+        self,
+        inputs: Sequence[Array],
+        targets: Sequence[Array],
+        order: Array,
+        batch_size: int,
+        on_batch: OnBatch,
+        exact: bool = False,
+    ) -> dict[str, float]:
+        """One pass over the examples in the given order; weights and slots change in place.
+
+        `on_batch` hears of each batch soon after it; with `exact`, before the next one starts.
+        """
+        return self._batches(self.job.training, inputs, targets, order, batch_size, on_batch, exact)
+
+    # --- how ---
+
+    def _batches(
+        self,
+        program: Program,
+        inputs: Sequence[Array],
+        targets: Sequence[Array],
+        order: Array,
+        batch: int,
+        on_batch: OnBatch,
+        exact: bool,
+    ) -> dict[str, float]:
+        arrays, count = [*inputs, *targets], len(order)
+        code = self._code(program, inputs, targets, min(batch, count))
+        total, means = -(-count // batch), Means()
+        call = self._call(code, program, arrays, order, batch, (0, total), ())
+        heard = 0
+        going = True
+
+        def watch(done: int) -> bool:
+            nonlocal heard, going
+            while heard < done:
+                made = {key: call.results[heard, n] for n, key in enumerate(code.results)}
+                means.add(made, min(batch, count - heard * batch))
+                heard += 1
+                going = on_batch(heard - 1, means.values()) and going
+            return going
+
+        parts = [(n, n + 1) for n in range(total)] if exact else [(0, total)]
+        for call.first, call.end in parts:
+            before = heard
+            done, status, bad = 0, driver.FINE, 0
+            try:
+                done, status, bad = compiled.run(code, call, self.threads, watch)
+            finally:
+                if code.trains:
+                    self.state.step += max(0, max(done, heard) - before)
+                    self._put_back(code, call)
+            watch(done)
+            if status == driver.NOT_FINITE:
+                raise NotFinite(bad, float(call.results[bad, code.results.index(("loss",))]))
+            if not going:
+                break
+        return means.values()
+
+    def _code(self, program: Program, inputs: Sequence[Array], targets: Sequence[Array], batch: int) -> Code:
+        host = objects.host()
+        target = objects.chosen(host)
+        real = REAL[self.dtype.name]
+        same = tuple(next((n for n, x in enumerate(inputs) if _twins(x, y)), -1) for y in targets)
+        options = Options(
+            lanes=target.lanes(real),
+            sums=target.sums,
+            real=real,
+            groups=1,
+            dtypes=tuple(_readable(array).name for array in (*inputs, *targets)),
+            same=same,
+            attributes=objects.attributes(target),
+            fused="fma" in target.features or target.name == "neon",
+            pause=_pause(host.architecture),
+            **SETTINGS,
+        )
+        known = self.job.__dict__.setdefault("_native", {})
+        key = (id(program), options, target.name)
+        if key not in known:
+            known[key] = compiled.compiled(program, options, target, Cache(), self.told)
+        return known[key]
+
+    def _call(
+        self,
+        code: Code,
+        program: Program,
+        arrays: Sequence[Array],
+        order: Array,
+        batch: int,
+        span: tuple[int, int],
+        outputs: Sequence[Array],
+    ) -> Call:
+        batches = span[1]
+        ready = [np.ascontiguousarray(array, _readable(array)) for array in arrays]
+        return Call(
+            len(order),
+            batch,
+            *span,
+            np.ascontiguousarray(order, np.int64),
+            ready,
+            outputs,
+            [self._table(program, key) for key in code.tables],
+            self._scalars(code, batches),
+            np.zeros((batches, max(1, len(code.results))), np.float64).view(self.dtype)[
+                :, :: 8 // self.dtype.itemsize
+            ],
+            self.seed,
+            self.state.step,
+        )
+
+    def _table(self, program: Program, key: Key) -> Array:
+        """The array behind a weight or slot, as the code reads it."""
+        if key[0] == "slot":
+            slot = (str(key[1]), str(key[2]))
+            shape = numbers(program.inputs[key].type.shape)
+            array = self.state.slots.setdefault(slot, np.zeros(shape, self.dtype))
+        else:
+            array = self.state.weights[str(key[1])]
+        return np.require(array, self.dtype, ["C", "W", "A"])
+
+    def _put_back(self, code: Code, call: Call) -> None:
+        """Where the state's array was not as the code reads it, its copy goes back."""
+        for key, array in zip(code.tables, call.tables, strict=True):
+            own = (
+                self.state.weights[str(key[1])] if key[0] == "weight" else self.state.slots[str(key[1]), str(key[2])]
+            )
+            if own is not array:
+                own[...] = array
+
+    def _scalars(self, code: Code, batches: int) -> Array:
+        """The optimizer's numbers for each batch; each on a cache line of its own."""
+        width = 64 // self.dtype.itemsize
+        found = np.zeros((max(1, batches), max(1, len(code.scalars)), width), self.dtype)
+        for batch in range(batches if code.scalars else 0):
+            given: Mapping[str, float] = {"one": 1.0}
+            if self.job.update is not None and code.trains:
+                given = {"one": 1.0, **self.job.update.scalars(self.state.step + batch + 1)}
+            for number, name in enumerate(code.scalars):
+                found[batch, number, :] = given[name]
+        return found
+
+
+SETTINGS: dict[str, Any] = {}
+"""Options that tests change: checked, guard, ..."""
+
+
+def _twins(x: Array, y: Array) -> bool:
+    """Whether two arrays are the same memory in the same order."""
+    return (
+        x.__array_interface__["data"] == y.__array_interface__["data"]
+        and x.dtype == y.dtype
+        and x.size == y.size
+        and x.flags.c_contiguous
+        and y.flags.c_contiguous
+    )
+
+
+def _readable(array: Array) -> np.dtype[Any]:
+    """The type in which the code reads an array: its own, where it can."""
+    from layerscope.engine.native.rows import CODES
+
+    native = array.dtype.newbyteorder("=")
+    return native if native.name in CODES else np.dtype(np.float64)
+
+
+def _pause(architecture: str) -> str:
+    if architecture == "x86_64":
+        return "call void @llvm.x86.sse2.pause()"
+    return "call void @llvm.aarch64.hint(i32 1)" if architecture == "aarch64" else ""
+
+
+__all__ = ["NativeEngine", "sys", "time"]

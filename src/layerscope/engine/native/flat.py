@@ -1,0 +1,165 @@
+"""Values without a batch axis: what becomes of sums over the batch; losses, metrics, and the optimizer's update.
+
+Pointwise operations of one shape that feed each other form a group, which is one loop over elements that the
+threads share. Sums over the batch are read as the sum of every thread's part, in the order of the threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from layerscope.core.errors import TrainingError
+from layerscope.core.sizes import numbers
+from layerscope.core.types import TensorType
+from layerscope.engine.native import pointwise
+from layerscope.engine.native.draft import Op, elements, fresh
+from layerscope.engine.native.ir import Array, Index, Value, vector
+from layerscope.engine.native.kernel import Kernel, Memory
+from layerscope.engine.native.layout import Buffer
+from layerscope.engine.primitives.map import Map
+from layerscope.engine.primitives.shape import Reshape
+from layerscope.engine.program import Value as Node
+
+
+@dataclass(eq=False)
+class Group:
+    """One loop over the elements of a shape. `level`: how many groups must have run before."""
+
+    size: int
+    level: int
+    ops: list[Op] = field(default_factory=list[Op])
+
+    def made(self) -> set[Node]:
+        return {value for op in self.ops for value in op.outputs}
+
+
+def size(value: Node) -> int:
+    return elements(numbers(value.type.shape))
+
+
+def grouped(ops: Sequence[Op]) -> list[Group]:
+    """Pointwise operations in groups; an operation joins the group of one of its inputs where sizes agree."""
+    groups: list[Group] = []
+    home: dict[Node, Group] = {}
+    for op in ops:
+        if not isinstance(op.do, Map | Reshape) or (isinstance(op.do, Map) and op.do.function == "one_hot"):
+            raise TrainingError(
+                f"the native engine has no {type(op.do).__name__} of values without a batch; "
+                "compile with engine='reference'"
+            )
+        count = size(op.outputs[0])
+        if any(size(value) not in (1, count) for value in op.inputs):
+            raise TrainingError(
+                "the native engine has no broadcasting between values without a batch; compile with engine='reference'"
+            )
+        near = [home[value] for value in op.inputs if value in home]
+        level = max((g.level for g in near), default=0)
+        fitting = [g for g in dict.fromkeys(near) if g.size == count and g.level == level]
+        if fitting:
+            group = fitting[0]
+            for other in fitting[1:]:  # groups of one level do not depend on each other
+                group.ops += other.ops
+                home.update((value, group) for value in other.made())
+                groups.remove(other)
+        else:
+            group = Group(count, level + 1 if near else 0)
+            groups.append(group)
+        group.ops.append(op)
+        home[op.outputs[0]] = group
+    return groups
+
+
+def copied(value: Node) -> Op:
+    """An operation that only hands a value on."""
+    return Op(Map("constant"), (value,), (fresh(TensorType(value.type.shape)),))
+
+
+@dataclass(eq=False)
+class Parts:
+    """What every thread has of a sum over the batch; `stride` is the distance of two threads in bytes."""
+
+    buffers: Mapping[Node, Buffer]
+
+
+def write(memory: Memory, group: Group, parts: Parts, stores: Mapping[Node, Buffer]) -> Kernel:
+    """The kernel of a group: parameters low, high (elements), threads, stride (bytes between threads)."""
+    k = Kernel(memory)
+    k.parameters = [("low", "i64"), ("high", "i64"), ("threads", "i64"), ("stride", "i64")]
+    k.noalias = False
+    low, high = Value("%low", "i64"), Value("%high", "i64")
+    writer = _Elements(k, group, parts, stores)
+    if group.size == 1:
+        writer.at(0, 1)
+    else:
+        count = k.module.lanes
+        span = k.sub(high, low)
+        whole = k.add(low, k.mul(k.div(span, count), count))
+        with k.loop(whole, count, low) as (i, _):
+            writer.at(i, count)
+        if count > 1:
+            with k.loop(high, 1, whole) as (i, _):
+                writer.at(i, 1)
+    k.ret()
+    return k
+
+
+class _Elements:
+    def __init__(self, k: Kernel, group: Group, parts: Parts, stores: Mapping[Node, Buffer]) -> None:
+        self.k, self.group, self.parts, self.stores = k, group, parts, stores
+
+    def at(self, index: Index, count: int) -> None:
+        """Compute `count` elements from an index on."""
+        values: dict[Node, Value] = {}
+
+        def get(value: Node) -> Value:
+            if value not in values:
+                values[value] = self._load(value, index, count)
+            return values[value]
+
+        for op in self.group.ops:
+            inputs = [get(value) for value in op.inputs]
+            if isinstance(op.do, Map):
+                values[op.outputs[0]] = pointwise.emit(self.k, op.do.function, dict(op.do.constants), *inputs)
+            else:
+                values[op.outputs[0]] = inputs[0]
+        for value, buffer in self.stores.items():
+            if value in values and value in self.group.made():
+                self._store(values[value], buffer, index)
+
+    def _load(self, value: Node, index: Index, count: int) -> Value:
+        k, alone = self.k, size(value) == 1
+        width = 1 if alone else count
+        type = vector(k.module.real, width)
+        if value in self.parts.buffers:
+            found = self._summed(self.parts.buffers[value], 0 if alone else index, type)
+        else:
+            array = k.array(k.memory.flat[value])
+            found = self._loaded(array, 0 if alone else index, type)
+        return k.splat(found, count) if alone and count > 1 else found
+
+    def _loaded(self, array: Array, index: Index, type: str) -> Value:
+        k = self.k
+        self._check(array, index, type)
+        return k.put(type, f"load {type}, {k.address(array, index)}, align {4 if k.module.real == 'float' else 8}")
+
+    def _store(self, value: Value, buffer: Buffer, index: Index) -> None:
+        k = self.k
+        array = k.array(buffer)
+        self._check(array, index, value.type)
+        k.line(f"store {value}, {k.address(array, index)}, align {4 if k.module.real == 'float' else 8}")
+
+    def _check(self, array: Array, index: Index, type: str) -> None:
+        if self.k.module.checked and type.startswith("<"):
+            self.k.load(array, self.k.add(index, int(type[1:].split(" ")[0]) - 1))
+
+    def _summed(self, buffer: Buffer, index: Index, type: str) -> Value:
+        """The sum of all threads' parts, in the order of the threads."""
+        k = self.k
+        array = k.array(buffer)
+        first = self._loaded(array, index, type)
+        with k.loop(Value("%threads", "i64"), 1, k.i64(1), carry=[first]) as (t, carry):
+            far = k.put("ptr", f"getelementptr i8, {array.pointer}, {k.i64(k.mul(t, Value('%stride', 'i64')))}")
+            other = self._loaded(Array(far, array.item, array.extent, array.first), index, type)
+            carry.values = [k.fadd(carry.values[0], other)]
+        return carry.values[0]

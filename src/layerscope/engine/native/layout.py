@@ -1,0 +1,228 @@
+"""Where values lie: strides, margins of zeros around images, and which memory is used again.
+
+A value of the batch is kept for one block of examples: (groups, *shape), each item one register of lanes, one
+lane an example. What a convolution reads beyond the edge of an image is a margin of its buffer, zero from the
+start and never written. Buffers that are written whole share memory when their lifetimes are apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, fresh, of_batch, rest
+from layerscope.engine.native.ir import Module, bytes_of, vector
+from layerscope.engine.native.stages import Copy, Schedule, Stage
+from layerscope.engine.primitives import pool
+from layerscope.engine.program import Value
+
+ALIGN = 64
+"""Bytes: a cache line, and the widest register."""
+
+Margin = tuple[tuple[int, int], ...]
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory of one value in a region; `origin` is the item of the element at index 0, after the margin."""
+
+    region: str
+    item: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    origin: int
+    extent: int
+    offset: int = 0
+
+    @property
+    def bytes(self) -> int:
+        return self.extent * bytes_of(self.item)
+
+
+def strided(region: str, item: str, shape: Sequence[int], margin: Margin = ()) -> Buffer:
+    """A row-major buffer with a margin on the axes behind the first and before the last."""
+    around = [(0, 0)] * len(shape)
+    for axis, pair in enumerate(margin, 1):
+        around[axis] = pair
+    padded = [n + a + b for n, (a, b) in zip(shape, around, strict=True)]
+    strides = [math.prod(padded[axis + 1 :]) for axis in range(len(shape))]
+    origin = sum(stride * before for stride, (before, _) in zip(strides, around, strict=True))
+    return Buffer(region, item, tuple(shape), tuple(strides), origin, math.prod(padded))
+
+
+def _union(a: Margin, b: Margin) -> Margin:
+    return tuple((max(p[0], q[0]), max(p[1], q[1])) for p, q in itertools.zip_longest(a, b, fillvalue=(0, 0)))
+
+
+def pooled_counts(windows: pool.Windows, sizes: Sequence[int]) -> tuple[int, ...]:
+    """Windows along each axis."""
+    return tuple(
+        (n + sum(pad) - k) // s + 1
+        for n, pad, k, s in zip(sizes, windows.pads, windows.window, windows.strides, strict=True)
+    )
+
+
+def reads(op: Op, position: int, stage: Stage | None = None) -> Margin:
+    """How far an operation reads beyond the edges of its input."""
+    sizes = rest(op.inputs[position])[:-1]
+    ranges: list[tuple[int, int]] = []
+    if isinstance(op.do, Correlate) and position == 0 and op.do.axes:
+        ranges = [axis.reads() for axis in op.do.axes]
+        if stage and stage.pool:  # windows cut by the edge are computed whole
+            windows = stage.pool.do.windows
+            counts = pooled_counts(windows, rest(stage.pool.inputs[0])[:-1])
+            for number, axis in enumerate(op.do.axes):
+                last = counts[number] * windows.window[number] - 1
+                found = [tap.offset for tap in axis.phases[0].taps]
+                ranges[number] = (min(found), max(ranges[number][1], last * axis.stride + max(found)))
+    elif isinstance(op.do, Pair) and position == 0 and op.do.axes:
+        ranges = [axis.reads() for axis in op.do.axes]
+    elif isinstance(op.do, PairPooled) and position == 0:
+        windows, counts = op.do.windows, rest(op.inputs[1])[:-1]
+        for axis, k, n in zip(op.do.pair.axes, windows.window, counts, strict=True):
+            offsets = [tap.offset for tap in axis.taps]
+            ranges.append((min(offsets), n * k - 1 + max(offsets)))
+    return tuple((max(0, -low), max(0, high - (n - 1))) for (low, high), n in zip(ranges, sizes, strict=False))
+
+
+@dataclass(eq=False)
+class Layout:
+    """The buffers of a schedule and the bytes of each region of a thread's memory."""
+
+    module: Module
+    groups: int
+    schedule: Schedule
+    guard: int = 0
+    buffers: dict[Value, Buffer] = field(default_factory=dict[Value, Buffer])
+    regions: dict[str, int] = field(default_factory=dict[str, int])
+    winners: dict[Value, pool.Windows] = field(default_factory=dict[Value, pool.Windows])
+    packings: list[tuple[Value, Correlate, Any, Buffer]] = field(
+        default_factory=list[tuple[Value, Correlate, Any, Buffer]]
+    )
+
+    def reserve(self, buffer: Buffer) -> Buffer:
+        """Memory of its own at the end of a region."""
+        start = self.regions.get(buffer.region, 0) + self.guard
+        buffer.offset = start
+        self.regions[buffer.region] = start + -(-buffer.bytes // ALIGN) * ALIGN + self.guard
+        return buffer
+
+    def of(self, value: Value) -> Buffer:
+        """The buffer of a value, or of the value whose memory it is under another shape."""
+        if value not in self.buffers:
+            origin = self.buffers[self.schedule.origin(value)]
+            alias = strided(origin.region, origin.item, (*origin.shape[:1], *rest(value)))
+            alias.offset = origin.offset
+            self.buffers[value] = alias
+        return self.buffers[value]
+
+    def item(self, value: Value) -> str:
+        """What a value of the batch is made of: numbers, winners of a pool, or places."""
+        lanes = self.module.lanes
+        if value in self.winners:
+            cells = math.prod(self.winners[value].window)
+            return vector("i8" if cells < 128 else "i32", lanes)
+        return vector("i32", lanes) if value.type.dtype == "int32" else self.module.vector
+
+
+def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) -> Layout:
+    """Buffers for all values of the batch that stages hand to each other."""
+    _copies(schedule)
+    layout = Layout(module, groups, schedule, guard)
+    for stage in schedule.stages:
+        for op in stage.all():
+            if isinstance(op.do, pool.PoolMax):
+                layout.winners[op.outputs[1]] = op.do.windows
+    made = _lifetimes(schedule)
+    margins = _margins(schedule)
+    free: list[tuple[int, Buffer]] = []
+    for value, (first, last, whole) in sorted(made.items(), key=lambda pair: pair[1][:2]):
+        margin = margins.get(value, ())
+        buffer = strided("scratch", layout.item(value), (groups, *rest(value)), margin)
+        layout.buffers[value] = buffer
+        if any(pair != (0, 0) for pair in margin) or not whole or guard:
+            layout.reserve(buffer)
+        else:
+            _shared(layout, buffer, free, first, last)
+    return layout
+
+
+def _shared(layout: Layout, buffer: Buffer, free: list[tuple[int, Buffer]], first: int, last: int) -> None:
+    """Memory of a buffer that is dead by now and large enough, the smallest such; or new memory."""
+    fitting = [pair for pair in free if pair[0] < first and pair[1].bytes >= buffer.bytes]
+    if fitting:
+        best = min(fitting, key=lambda pair: pair[1].bytes)
+        free.remove(best)
+        buffer.offset = best[1].offset
+        free.append((last, Buffer("scratch", best[1].item, (), (), 0, best[1].extent, best[1].offset)))
+    else:
+        layout.reserve(buffer)
+        free.append((last, buffer))
+
+
+def _aliased(schedule: Schedule) -> set[Value]:
+    return {schedule.origin(value) for value in schedule.aliases}
+
+
+def _margins(schedule: Schedule) -> dict[Value, Margin]:
+    found: dict[Value, Margin] = {}
+    for stage in schedule.stages:
+        for op in stage.all():
+            for position, value in enumerate(op.inputs):
+                if of_batch(value):
+                    origin = schedule.origin(value)
+                    found[origin] = _union(found.get(origin, ()), reads(op, position, stage))
+    return found
+
+
+def _copies(schedule: Schedule) -> None:
+    """Values that are also seen under another shape lie dense; who wants a margin around them reads a copy."""
+    dense = _aliased(schedule)
+    copies: dict[Value, Value] = {}
+    for stage in list(schedule.stages):
+        for op in stage.all():
+            for position, value in enumerate(op.inputs):
+                if not of_batch(value) or schedule.origin(value) not in dense:
+                    continue
+                if all(pair == (0, 0) for pair in reads(op, position, stage)):
+                    continue
+                if value not in copies:
+                    copies[value] = fresh(value.type)
+                    copy = Stage(None, rest(value), [Op(Copy(), (value,), (copies[value],))])
+                    copy.stored = [copies[value]]
+                    schedule.stages.insert(schedule.stages.index(stage), copy)
+                op.inputs = tuple(copies[v] if v is value else v for v in op.inputs)
+
+
+def _lifetimes(schedule: Schedule) -> dict[Value, tuple[int, int, bool]]:
+    """First and last stage of each value that lies in memory, and whether its maker writes all of it."""
+    found: dict[Value, tuple[int, int, bool]] = {}
+    end = len(schedule.stages)
+    draft: Draft = schedule.draft
+    for value in draft.inputs.values():
+        if of_batch(value):
+            found[schedule.origin(value)] = (-1, -1, True)
+    for number, stage in enumerate(schedule.stages):
+        made = [(value, True) for value in stage.stored]
+        made += [(value, True) for value in (stage.pool.outputs if stage.pool else ())]
+        made += [(value, False) for op in stage.spreads for value in op.outputs]
+        if stage.root and not isinstance(stage.root.do, Correlate | Pair | PairPooled):
+            made += [(value, True) for value in stage.root.outputs]
+        for value, whole in made:
+            if value not in schedule.needed and value not in stage.stored:
+                continue
+            found[value] = (number, number, whole)
+        for op in stage.all():
+            for value in op.inputs:
+                origin = schedule.origin(value)
+                if origin in found:
+                    first, _, whole = found[origin]
+                    found[origin] = (first, number, whole)
+    for value in draft.outputs.values():
+        if of_batch(value):
+            first, _, whole = found[schedule.origin(value)]
+            found[schedule.origin(value)] = (first, end, whole)
+    return found

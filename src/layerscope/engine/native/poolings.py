@@ -1,0 +1,126 @@
+"""Max pooling in registers: the largest of a window's cells with its number, and the way back."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from layerscope.engine.native.draft import Op, rest
+from layerscope.engine.native.ir import Index, Value
+from layerscope.engine.native.kernel import Kernel, Memory, Scope
+from layerscope.engine.native.pulls import all_of, cells, inside, is_cell, number
+
+
+def winners(
+    k: Kernel, memory: Memory, op: Op, group: Index, at: Sequence[Index], channel: Index, own: Sequence[Value]
+) -> None:
+    """Store the largest of a window's cells, given row-major, and which it is; the first of equals wins."""
+    windows, sizes = op.do.windows, rest(op.inputs[0])[:-1]
+    kept = op.outputs[1] in memory.layout.buffers
+    type = memory.layout.item(op.outputs[1])
+    best, winner = own[0], number(k, 0, type)
+    for cell, position in enumerate(itertools.product(*(range(n) for n in windows.window))):
+        if not cell:
+            continue
+        value = own[cell]
+        real = all_of(
+            k,
+            [
+                inside(k, k.add(k.mul(i, s), c), n) if pad[1] > 0 else None
+                for i, s, c, n, pad in zip(at, windows.strides, position, sizes, windows.pads, strict=True)
+            ],
+        )
+        if real is not None:
+            value = k.select(real, value, k.constant(-math.inf))
+        better = k.compare("ogt", value, best)
+        best = k.select(better, value, best)
+        if kept:
+            winner = k.select(better, number(k, cell, type), winner)
+    index = [group, *at, channel]
+    _put(k, memory, op, index, best, winner if kept else None)
+
+
+def _put(k: Kernel, memory: Memory, op: Op, index: Sequence[Index], best: Value, winner: Value | None) -> None:
+    for value, result in zip(op.outputs, (best, winner), strict=True):
+        if result is not None and value in memory.layout.buffers:
+            buffer = memory.buffer(value)
+            k.store(result, k.array(buffer), k.dot(index, buffer.strides))
+
+
+def pool_max(scope: Scope, op: Op) -> None:
+    """The largest of a window's cells at the scope's index, of any windows; NaN wins, so that it is found."""
+    k, memory = scope.kernel, scope.memory
+    type = memory.layout.item(op.outputs[1])
+    best: Value | None = None
+    winner = number(k, 0, type)
+    for cell, real, index in cells(k, op.do.windows, rest(op.inputs[0])[:-1], scope.index[1:-1]):
+        value = scope.read(op.inputs[0], [scope.index[0], *index, scope.index[-1]])
+        if real is not None:
+            value = k.select(real, value, k.constant(-math.inf))
+        if best is None:
+            best, winner = value, number(k, cell, type)
+            continue
+        lost = k.both(k.compare("uno", value, value), k.compare("ord", best, best))
+        better = k.either(k.compare("ogt", value, best), lost)
+        best = k.select(better, value, best)
+        winner = k.select(better, number(k, cell, type), winner)
+    assert best is not None
+    _put(k, memory, op, scope.index, best, winner)
+
+
+def spread(scope: Scope, op: Op) -> None:
+    """Write a gradient to its window's winner and zeros to the window's other cells; windows do not overlap."""
+    k, memory = scope.kernel, scope.memory
+    gradient, winner = scope.get(op.inputs[0]), scope.load(op.inputs[1])
+    buffer, sizes = memory.buffer(op.outputs[0]), rest(op.outputs[0])[:-1]
+    array = k.array(buffer)
+    for cell, position in enumerate(itertools.product(*(range(n) for n in op.do.windows.window))):
+        at = [
+            k.add(k.mul(i, s), c) for i, s, c in zip(scope.index[1:-1], op.do.windows.strides, position, strict=True)
+        ]
+        real = all_of(
+            k,
+            [
+                inside(k, i, n) if pad[1] > 0 else None
+                for i, n, pad in zip(at, sizes, op.do.windows.pads, strict=True)
+            ],
+        )
+        value = k.select(is_cell(k, winner, cell), gradient, k.constant(0))
+        place = k.dot([scope.index[0], *at, scope.index[-1]], buffer.strides)
+        if real is None:
+            k.store(value, array, place)
+        else:
+            with k.when(real):
+                k.store(value, array, place)
+
+
+def add_to_winner(scope: Scope, op: Op) -> None:
+    """Add a gradient to its window's winner in a plane that was zero before; windows may overlap."""
+    k, memory = scope.kernel, scope.memory
+    gradient, winner = scope.load(op.inputs[0]), scope.read(op.inputs[1], scope.index)
+    buffer = memory.buffer(op.outputs[0])
+    array = k.array(buffer)
+    for cell, real, index in cells(k, op.do.windows, rest(op.outputs[0])[:-1], scope.index[1:-1]):
+        value = k.select(is_cell(k, winner, cell), gradient, k.constant(0))
+        if real is not None:
+            value = k.select(real, value, k.constant(0))
+        place = k.dot([scope.index[0], *index, scope.index[-1]], buffer.strides)
+        k.store(k.fadd(k.load(array, place), value), array, place)
+
+
+def add_shares(scope: Scope, op: Op) -> None:
+    """Add a gradient, divided by the window's real cells, to each of them; the plane was zero before."""
+    k, memory = scope.kernel, scope.memory
+    buffer = memory.buffer(op.outputs[0])
+    array = k.array(buffer)
+    found = list(cells(k, op.do.windows, rest(op.outputs[0])[:-1], scope.index[1:-1]))
+    count = k.constant(0)
+    for _, real, _ in found:
+        one = k.constant(1)
+        count = k.fadd(count, one if real is None else k.select(real, one, k.constant(0)))
+    share = k.fdiv(scope.load(op.inputs[0]), count)
+    for _, real, index in found:
+        value = share if real is None else k.select(real, share, k.constant(0))
+        place = k.dot([scope.index[0], *index, scope.index[-1]], buffer.strides)
+        k.store(k.fadd(k.load(array, place), value), array, place)

@@ -1,0 +1,312 @@
+"""Operations whose result at an index is read from a few places: padding, upsampling, slices, means of windows."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from layerscope.core.sizes import numbers
+from layerscope.engine.native.draft import AtWinner, Op, Places, rest
+from layerscope.engine.native.ir import Array, Index, Value, like, vector
+from layerscope.engine.native.stages import Copy
+from layerscope.engine.primitives import place, pool
+from layerscope.engine.primitives.random import GOLDEN, Random
+from layerscope.engine.primitives.reduce import Expand
+from layerscope.engine.primitives.shape import Permute, Slice
+
+if TYPE_CHECKING:
+    from layerscope.engine.native.kernel import Kernel, Scope
+
+SEED, STEP = 1, 2
+"""Places in a thread's counters (0 is the number of the block's first example in its batch)."""
+
+
+def inside(k: Kernel, index: Index, size: int) -> Value | None:
+    """Whether 0 <= index < size; None when it surely is."""
+    if isinstance(index, int):
+        return None if 0 <= index < size else k.icmp("ult", k.i64(index), size)
+    return k.icmp("ult", index, size)
+
+
+def all_of(k: Kernel, conditions: Sequence[Value | None]) -> Value | None:
+    """The conjunction; None when all surely hold."""
+    found: Value | None = None
+    for condition in conditions:
+        if condition is not None:
+            found = condition if found is None else k.both(found, condition)
+    return found
+
+
+def clamped(k: Kernel, index: Index, size: int) -> Index:
+    """The nearest index within 0 ... size - 1."""
+    if isinstance(index, int):
+        return min(max(index, 0), size - 1)
+    low = k.intrinsic("smax", "i64", index, k.i64(0))
+    return k.intrinsic("smin", "i64", low, k.i64(size - 1))
+
+
+def cells(
+    k: Kernel, windows: pool.Windows, sizes: Sequence[int], at: Sequence[Index]
+) -> Iterator[tuple[int, Value | None, list[Index]]]:
+    """The cells of the window at an index, row-major: number, whether it is real, and its (clamped) index."""
+    for number, cell in enumerate(itertools.product(*(range(n) for n in windows.window))):
+        conditions: list[Value | None] = []
+        index: list[Index] = []
+        for axis, (i, c) in enumerate(zip(at, cell, strict=True)):
+            begin, end = windows.pads[axis]
+            where = k.add(k.mul(i, windows.strides[axis]), c - begin)
+            if begin > c or end > 0:
+                conditions.append(inside(k, where, sizes[axis]))
+                where = clamped(k, where, sizes[axis])
+            index.append(where)
+        yield number, all_of(k, conditions), index
+
+
+def number(k: Kernel, cell: int, type: str) -> Value:
+    """The number of a cell in all lanes."""
+    return Value(f"splat ({type.split(' x ')[1][:-1]} {cell})" if type.startswith("<") else str(cell), type)
+
+
+def is_cell(k: Kernel, winner: Value, cell: int) -> Value:
+    """The lanes whose winner is this cell."""
+    return k.put(like("i1", winner.type), f"icmp eq {winner}, {number(k, cell, winner.type).name}")
+
+
+def _copy(s: Scope, op: Op) -> Value:
+    return s.read(op.inputs[0], s.index)
+
+
+def _repeat(s: Scope, op: Op) -> Value:
+    middle = [s.kernel.div(i, f) for i, f in zip(s.index[1:-1], op.do.factors, strict=True)]
+    return s.read(op.inputs[0], [s.index[0], *middle, s.index[-1]])
+
+
+def _repeat_adjoint(s: Scope, op: Op) -> Value:
+    k, total = s.kernel, None
+    for offsets in itertools.product(*(range(f) for f in op.do.factors)):
+        middle = [k.add(k.mul(i, f), o) for i, f, o in zip(s.index[1:-1], op.do.factors, offsets, strict=True)]
+        value = s.read(op.inputs[0], [s.index[0], *middle, s.index[-1]])
+        total = value if total is None else k.fadd(total, value)
+    assert total is not None
+    return total
+
+
+def _nails(s: Scope, op: Op) -> Value:
+    k = s.kernel
+    middle = [k.div(i, f) for i, f in zip(s.index[1:-1], op.do.factors, strict=True)]
+    hits = [
+        k.icmp("eq", k.rem(i, f), 0) if f > 1 else None for i, f in zip(s.index[1:-1], op.do.factors, strict=True)
+    ]
+    value = s.read(op.inputs[0], [s.index[0], *middle, s.index[-1]])
+    hit = all_of(k, hits)
+    return value if hit is None else k.select(hit, value, k.constant(0))
+
+
+def _nth(s: Scope, op: Op) -> Value:
+    middle = [s.kernel.mul(i, f) for i, f in zip(s.index[1:-1], op.do.factors, strict=True)]
+    return s.read(op.inputs[0], [s.index[0], *middle, s.index[-1]])
+
+
+def _pad(s: Scope, op: Op) -> Value:
+    k, sizes = s.kernel, rest(op.inputs[0])
+    conditions: list[Value | None] = []
+    middle: list[Index] = []
+    for i, (before, after), n in zip(s.index[1:-1], op.do.pads, sizes, strict=False):
+        where = k.add(i, -before)
+        if before > 0 or after > 0:
+            conditions.append(inside(k, where, n))
+            where = clamped(k, where, n)
+        middle.append(where)
+    value = s.read(op.inputs[0], [s.index[0], *middle, s.index[-1]])
+    real = all_of(k, conditions)
+    return value if real is None else k.select(real, value, k.constant(0))
+
+
+def _slice(s: Scope, op: Op) -> Value:
+    index = list(s.index)
+    (start,) = numbers((op.do.start,))
+    index[op.do.axis] = s.kernel.add(index[op.do.axis], start)
+    return s.read(op.inputs[0], index)
+
+
+def _permute(s: Scope, op: Op) -> Value:
+    index: list[Index] = [0] * len(s.index)
+    for here, there in enumerate(op.do.order):
+        index[there] = s.index[here]
+    return s.read(op.inputs[0], index)
+
+
+def _expand(s: Scope, op: Op) -> Value:
+    (x,), k = op.inputs, s.kernel
+    kept = len(x.type.shape) == len(op.do.shape)
+    index = [0 if axis in op.do.axes else i for axis, i in enumerate(s.index) if kept or axis not in op.do.axes]
+    value = s.read(x, index)
+    if not op.do.mean:
+        return value
+    return k.fdiv(value, k.constant(math.prod(numbers(op.do.shape[axis] for axis in op.do.axes))))
+
+
+def _pool_mean(s: Scope, op: Op) -> Value:
+    k, windows, sizes = s.kernel, op.do.windows, rest(op.inputs[0])[:-1]
+    total = count = k.constant(0)
+    padded = False
+    for _, real, index in cells(k, windows, sizes, s.index[1:-1]):
+        value = s.read(op.inputs[0], [s.index[0], *index, s.index[-1]])
+        if real is not None:
+            padded = True
+            value = k.select(real, value, k.constant(0))
+            count = k.fadd(count, k.select(real, k.constant(1), k.constant(0)))
+        else:
+            count = k.fadd(count, k.constant(1))
+        total = k.fadd(total, value)
+    return k.fdiv(total, count if padded else k.constant(math.prod(windows.window)))
+
+
+def _places(s: Scope, op: Op) -> Value:
+    """The winner's number in its window as its flat place in the plane."""
+    k, windows, plane = s.kernel, op.do.windows, op.do.plane
+    winner = k.convert("sext", s.read(op.inputs[0], s.index), "i32")
+    start: Index = 0
+    for i, stride, (begin, _), n in zip(s.index[1:-1], windows.strides, windows.pads, plane, strict=True):
+        start = k.add(k.mul(start, n), k.mul(i, stride), -begin)
+    flat = k.splat(k.put("i32", f"trunc i64 {k.i64(start).name} to i32"))
+    for number, cell in enumerate(itertools.product(*(range(n) for n in windows.window))):
+        offset = 0
+        for c, n in zip(cell, plane, strict=True):
+            offset = offset * n + c
+        hit = k.put(like("i1", winner.type), f"icmp eq {winner}, splat (i32 {number})")
+        step = Value(f"splat (i32 {offset})", winner.type)
+        flat = k.put(flat.type, f"add {flat}, {k.select(hit, step, Value('zeroinitializer', winner.type)).name}")
+    return flat
+
+
+def _mixed(k: Kernel, z: Value) -> Value:
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 0)):
+        z = k.put(z.type, f"xor {z}, {k.put(z.type, f'lshr {z}, {_whole(shift, z.type)}').name}")
+        if factor:
+            z = k.put(z.type, f"mul {z}, {_whole(factor, z.type)}")
+    return z
+
+
+def _whole(number: int, type: str) -> str:
+    signed = number - 2**64 if number >= 2**63 else number
+    return str(signed) if type == "i64" else f"splat (i64 {signed})"
+
+
+def _random(s: Scope, op: Op) -> Value:
+    """As `primitives.random.uniform`: a hash of seed, step, stream and the element's place in the batch."""
+    k, random = s.kernel, op.do
+    assert isinstance(random, Random)
+    counters = k.array(s.memory.counters)
+    own = k.put("i64", f"add i64 {k.load(counters, SEED).name}, {_whole((random.seed << 32) % 2**64, 'i64')}")
+    key = Value("0", "i64")
+    for part in (own, k.load(counters, STEP), Value(str(random.stream), "i64")):
+        word = k.put("i64", f"mul i64 {k.put('i64', f'add i64 {part.name}, 1').name}, {_whole(GOLDEN, 'i64')}")
+        key = _mixed(k, k.put("i64", f"add i64 {word.name}, {key.name}"))
+    lanes = k.module.lanes
+    wide = vector("i64", lanes)
+    first = k.add(k.load(counters, 0), k.mul(s.index[0], lanes))
+    picks = ", ".join(f"i64 {n}" for n in range(lanes))
+    rows = k.put(wide, f"add {k.splat(k.i64(first))}, <{picks}>")
+    shape = rest(op.outputs[0])
+    strides = [math.prod(shape[n + 1 :]) for n in range(len(shape))]
+    flat = k.add(k.dot(s.index[1:], strides), 1)
+    place = k.put(wide, f"mul {rows}, {_whole(math.prod(shape), wide)}")
+    place = k.put(wide, f"add {place}, {k.splat(k.i64(flat)).name}")
+    hashed = k.put(wide, f"mul {place}, {_whole(GOLDEN, wide)}")
+    bits = _mixed(k, k.put(wide, f"add {hashed}, {k.splat(key).name}"))
+    top = k.convert("trunc", k.put(wide, f"lshr {bits}, {_whole(40, wide)}"), "i32")
+    return k.fmul(k.convert("sitofp", top, k.module.real), k.constant(2.0**-24))
+
+
+def _shuffle(s: Scope, op: Op) -> Value:
+    """(…, h, w, c) from channel (c·r + h % r)·s + w % s at (h // r, w // s)."""
+    k, channel = s.kernel, s.index[-1]
+    middle: list[Index] = []
+    for i, f in zip(s.index[1:-1], op.do.factors, strict=True):
+        middle.append(k.div(i, f))
+        channel = k.add(k.mul(channel, f), k.rem(i, f))
+    return s.read(op.inputs[0], [s.index[0], *middle, channel])
+
+
+def _unshuffle(s: Scope, op: Op) -> Value:
+    k, channel = s.kernel, s.index[-1]
+    middle: list[Index] = []
+    for i, f in reversed(list(zip(s.index[1:-1], op.do.factors, strict=True))):
+        middle.append(k.add(k.mul(i, f), k.rem(channel, f)))
+        channel = k.div(channel, f)
+    return s.read(op.inputs[0], [s.index[0], *middle[::-1], channel])
+
+
+def _at_winner(scope: Scope, op: Op) -> Value:
+    k, found = scope.kernel, scope.kernel.constant(0)
+    winner = scope.read(op.inputs[1], scope.index)
+    for cell, _, index in cells(k, op.do.windows, rest(op.inputs[0])[:-1], scope.index[1:-1]):
+        value = scope.read(op.inputs[0], [scope.index[0], *index, scope.index[-1]])
+        found = k.select(is_cell(k, winner, cell), value, found)
+    return found
+
+
+def _resize(s: Scope, op: Op) -> Value:
+    """Between the two nearest positions of each axis, by tables of positions and weights."""
+    return _interpolated(
+        s, op, [place.interpolation(n, f) for n, f in zip(rest(op.inputs[0]), op.do.factors, strict=False)]
+    )
+
+
+def _resize_adjoint(s: Scope, op: Op) -> Value:
+    sizes = zip(rest(op.outputs[0]), op.do.factors, strict=False)
+    return _interpolated(s, op, [place.interpolation(n, f).T for n, f in sizes])
+
+
+def _interpolated(s: Scope, op: Op, matrices: Sequence[Any]) -> Value:
+    """Σ of products of matrix entries along each axis; the entries that are not zero lie in tables, row by row."""
+    k = s.kernel
+
+    def along(axis: int, index: list[Index], weight: Value | None, total: Value) -> Value:
+        if axis == len(matrices):
+            value = s.read(op.inputs[0], [s.index[0], *index, s.index[-1]])
+            return k.fma(value, k.splat(weight), total) if weight else k.fadd(total, value)
+        rows = [[(int(c), float(row[c])) for c in row.nonzero()[0]] for row in matrices[axis]]
+        starts = [sum(len(row) for row in rows[:n]) for n in range(len(rows) + 1)]
+        entries = [entry for row in rows for entry in row]
+        bounds = Array(k.module.table(starts, "i64"), "i64", len(starts))
+        places = Array(k.module.table([c for c, _ in entries], "i64"), "i64", len(entries))
+        weights = Array(k.module.table([w for _, w in entries], k.module.real), k.module.real, len(entries))
+        row = s.index[1 + axis]
+        begin, end = k.load(bounds, row), k.load(bounds, k.add(row, 1))
+        with k.loop(end, start=begin, carry=[total]) as (entry, carry):
+            factor = k.load(weights, entry)
+            factor = k.fmul(weight, factor) if weight else factor
+            carry.values = [along(axis + 1, [*index, k.load(places, entry)], factor, carry.values[0])]
+        return carry.values[0]
+
+    return along(0, [], None, k.constant(0))
+
+
+EMIT: dict[type, Callable[[Any, Op], Value]] = {
+    Copy: _copy,
+    place.Repeat: _repeat,
+    place.RepeatAdjoint: _repeat_adjoint,
+    place.Nails: _nails,
+    place.Nth: _nth,
+    place.Pad: _pad,
+    place.PixelShuffle: _shuffle,
+    place.PixelUnshuffle: _unshuffle,
+    pool.PoolMean: _pool_mean,
+    Slice: _slice,
+    Permute: _permute,
+    place.ResizeLinear: _resize,
+    place.ResizeLinearAdjoint: _resize_adjoint,
+    Places: _places,
+    AtWinner: _at_winner,
+    Random: _random,
+    Expand: _expand,
+}
+
+
+def emit(scope: Scope, op: Op) -> Value:
+    """The result of an operation at the scope's index."""
+    return EMIT[type(op.do)](scope, op)

@@ -1,0 +1,213 @@
+"""Between rows of examples in memory and lanes: transposes, sums over lanes, gathering and scattering."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, lanes, like, scalar, vector
+from layerscope.engine.native.kernel import Kernel, Memory
+from layerscope.engine.native.layout import Buffer
+
+
+def flip(k: Code, values: Sequence[Value]) -> list[Value]:
+    """The transpose of a square of registers: exchange halves, quarters, ... of pairs of them."""
+    rows, count = list(values), len(values)
+    distance = 1
+    while distance < count:
+        for i in range(count):
+            if i & distance:
+                continue
+            a, b = rows[i], rows[i + distance]
+            low = [n if not n & distance else count + n - distance for n in range(count)]
+            high = [n + distance if not n & distance else count + n for n in range(count)]
+            rows[i], rows[i + distance] = k.shuffle(a, b, low), k.shuffle(a, b, high)
+        distance *= 2
+    return rows
+
+
+def lane_sums(k: Code, values: Sequence[Value]) -> Value:
+    """One register whose lane n is the sum over the lanes of value n: pairs are halved and put side by side."""
+    count = k.module.lanes
+    if count == 1:
+        return values[0]
+    found: list[Value | None] = [*values, *[None] * (count - len(values))]
+    width = count // 2
+    zero = k.constant(0)
+    while width >= 1:
+        merged: list[Value | None] = []
+        for a, b in zip(found[::2], found[1::2], strict=True):
+            if a is None:
+                merged.append(None)
+                continue
+            low = [
+                base + group * 2 * width + n
+                for base in (0, count)
+                for group in range(count // (2 * width))
+                for n in range(width)
+            ]
+            high = [n + width for n in low]
+            merged.append(k.fadd(k.shuffle(a, b or zero, low), k.shuffle(a, b or zero, high)))
+        found = merged
+        width //= 2
+    assert found[0] is not None
+    return found[0]
+
+
+def transposed(k: Kernel, source: Buffer, target: Buffer, channels: int) -> None:
+    """(groups, channels) registers as (groups × lanes, channels) numbers, the last register filled with zeros."""
+    count = k.module.lanes
+    x, t = k.array(source), k.array(target)
+    width = target.shape[1]
+    with k.loop(source.shape[0]) as (group, _):
+        for begin, end, step in _parts(channels, count):
+            with k.loop(end, step, begin) as (c, _):
+                place = k.dot([group, c], [source.strides[0], 1])
+                found = [k.load(x, k.add(place, n)) for n in range(step)]
+                found += [k.constant(0)] * (count - step)
+                for row, value in enumerate(flip(k, found)):
+                    at = k.dot([group, k.div(c, count)], [count * width, 1], row * width)
+                    k.store(value, t, at)
+
+
+def _parts(size: int, tile: int) -> list[tuple[int, int, int]]:
+    whole = size // tile * tile
+    found = [(0, whole, tile)] if whole else []
+    return found + ([(whole, size, size - whole)] if size > whole else [])
+
+
+SIGNED = {"i8": True, "i16": True, "i32": True, "i64": True}
+CODES = {
+    "float32": ("float", ""),
+    "float64": ("double", ""),
+    "float16": ("half", ""),
+    "uint8": ("i8", "uitofp"),
+    "bool": ("i8", "uitofp"),
+    "int8": ("i8", "sitofp"),
+    "uint16": ("i16", "uitofp"),
+    "int16": ("i16", "sitofp"),
+    "uint32": ("i32", "uitofp"),
+    "int32": ("i32", "sitofp"),
+    "uint64": ("i64", "uitofp"),
+    "int64": ("i64", "sitofp"),
+}
+"""How numbers of a NumPy type are read: LLVM's type, and how they become floating."""
+
+
+def _converted(k: Code, value: Value, dtype: str, to: str) -> Value:
+    """What was read, as the engine's numbers (or as i32 for places)."""
+    item, operation = CODES[dtype]
+    if to == "i32":
+        return value
+    if operation:
+        return k.convert(operation, value, to)
+    if ITEM_BYTES[item] == ITEM_BYTES[to]:
+        return value
+    return k.convert("fpext" if ITEM_BYTES[item] < ITEM_BYTES[to] else "fptrunc", value, to)
+
+
+def gather(memory: Memory, buffer: Buffer, dtype: str) -> Kernel:
+    """The kernel that reads a block's examples into lanes: parameters rows, order, first, count, then buffers.
+
+    Lanes behind `count` repeat the first example.
+    """
+    k = Kernel(memory)
+    k.parameters = [("rows", "ptr"), ("order", "ptr"), ("first", "i64"), ("count", "i64")]
+    shape, count = buffer.shape[1:], k.module.lanes
+    size, item = math.prod(shape), CODES[dtype][0]
+    order = Array(Value("%order", "ptr"), "i64", 2**62)
+    data = Array(Value("%rows", "ptr"), item, 2**62)
+    to = scalar(buffer.item)
+    target = k.array(buffer)
+    inner, steps = _runs(buffer)
+    with k.loop(buffer.shape[0]) as (group, _):
+        starts: list[Index] = []
+        for lane in range(count):
+            at = k.add(k.mul(group, count), lane)
+            real = k.icmp("slt", at, Value("%count", "i64"))
+            at = k.put("i64", f"select {real}, {k.i64(at)}, i64 0")
+            starts.append(k.mul(k.load(order, k.add(Value("%first", "i64"), at)), size))
+        with k.nest(shape[:-inner] if inner < len(shape) else []) as (outer, _):
+            length = math.prod(shape[len(shape) - inner :])
+            base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
+            place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
+            for begin, end, step in _parts(length, count):
+                with k.loop(end, step, begin) as (i, _):
+                    found = _rows(k, data, [k.add(s, base, i) for s in starts], step, dtype, to)
+                    for n, value in enumerate(found):
+                        k.store(value, target, k.add(place, k.mul(k.add(i, n), steps)))
+    k.ret()
+    return k
+
+
+def _rows(k: Code, data: Array, places: Sequence[Index], step: int, dtype: str, to: str) -> list[Value]:
+    """`step` numbers of each lane's row, as that many registers."""
+    count = len(places)
+    if count > 1 and step == count and data.item != "half":
+        type = vector(data.item, count)
+        rows = []
+        for place in places:
+            pointer = k.address(data, place)
+            rows.append(
+                _converted(k, k.put(type, f"load {type}, {pointer}, align {ITEM_BYTES[data.item]}"), dtype, to)
+            )
+        return flip(k, rows)
+    found: list[Value] = []
+    for n in range(step):
+        value = Value("poison", vector(to, count))
+        for lane, place in enumerate(places):
+            one = _converted(k, k.load(data, k.add(place, n)), dtype, to)
+            value = one if count == 1 else k.put(value.type, f"insertelement {value}, {one}, i64 {lane}")
+        found.append(value)
+    return found
+
+
+def _flat(k: Code, index: Sequence[Index], shape: Sequence[int]) -> Index:
+    place: Index = 0
+    for i, n in zip(index, shape, strict=True):
+        place = k.add(k.mul(place, n), i)
+    return place
+
+
+def _runs(buffer: Buffer) -> tuple[int, int]:
+    """How many inner axes lie evenly in memory, and the distance of two neighbours."""
+    shape, strides = buffer.shape[1:], buffer.strides[1:]
+    if not shape:
+        return 0, 1
+    inner = 1
+    while inner < len(shape) and strides[-inner - 1] == strides[-inner] * shape[-inner]:
+        inner += 1
+    return inner, strides[-1]
+
+
+def scatter(memory: Memory, buffer: Buffer) -> Kernel:
+    """The kernel that writes a block's results as rows: parameters rows, first, count, then buffers."""
+    k = Kernel(memory)
+    k.parameters = [("rows", "ptr"), ("first", "i64"), ("count", "i64")]
+    shape, count = buffer.shape[1:], k.module.lanes
+    size, item = math.prod(shape), scalar(buffer.item)
+    data = Array(Value("%rows", "ptr"), item, 2**62)
+    source = k.array(buffer)
+    inner, steps = _runs(buffer)
+    with k.loop(buffer.shape[0]) as (group, _), k.nest(shape[:-inner] if inner < len(shape) else []) as (outer, _):
+        length = math.prod(shape[len(shape) - inner :])
+        base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
+        place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
+        for begin, end, step in _parts(length, count):
+            with k.loop(end, step, begin) as (i, _):
+                found = [k.load(source, k.add(place, k.mul(k.add(i, n), steps))) for n in range(step)]
+                rows = flip(k, found) if step == count and count > 1 else None
+                for lane in range(count):
+                    row = k.add(k.mul(group, count), lane)
+                    with k.when(k.icmp("slt", row, Value("%count", "i64"))):
+                        at = k.add(k.mul(k.add(Value("%first", "i64"), row), size), base, i)
+                        if rows:
+                            k.line(f"store {rows[lane]}, {k.address(data, at)}, align {ITEM_BYTES[item]}")
+                        else:
+                            for n, value in enumerate(found):
+                                k.store(k.lane(value, lane), data, k.add(at, n))
+    k.ret()
+    return k
+
+
+__all__ = ["flip", "gather", "lane_sums", "lanes", "like", "scatter", "transposed"]

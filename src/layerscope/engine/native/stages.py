@@ -1,0 +1,398 @@
+"""From operations to stages: what runs as one loop nest.
+
+A stage has a root (a convolution, a pool, ...) or none, and pointwise operations on the same indices that
+are computed in registers while the root's result is there. An operation joins the latest stage that makes or
+reads one of its inputs, if everything else that it reads exists by then; so the sum of a loss, its gradient
+and a bias gradient become part of the loop that has the numbers in hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from layerscope.core.errors import TrainingError
+from layerscope.core.types import TensorType
+from layerscope.engine.native import pointwise
+from layerscope.engine.native.draft import (
+    AtWinner,
+    Correlate,
+    Draft,
+    Op,
+    Pair,
+    PairPooled,
+    Places,
+    disjoint,
+    fresh,
+    of_batch,
+    rest,
+)
+from layerscope.engine.primitives import place, pool, reduce
+from layerscope.engine.primitives.base import Primitive
+from layerscope.engine.primitives.map import Map
+from layerscope.engine.primitives.random import Random
+from layerscope.engine.primitives.shape import Permute, Reshape, Slice
+from layerscope.engine.program import Value
+
+PULLS: tuple[type, ...] = (
+    place.Repeat,
+    place.RepeatAdjoint,
+    place.Nails,
+    place.Nth,
+    place.Pad,
+    place.PixelShuffle,
+    place.PixelUnshuffle,
+    pool.PoolMean,
+    Slice,
+    Permute,
+    place.ResizeLinear,
+    place.ResizeLinearAdjoint,
+    Places,
+    AtWinner,
+    Random,
+    reduce.Expand,
+)
+"""Operations whose result at an index is read from few known indices of inputs that lie in memory."""
+
+
+@dataclass(frozen=True)
+class Alive:
+    """The value, with zeros for lanes that hold no example."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The same numbers in other memory."""
+
+
+@dataclass(eq=False)
+class Stage:
+    """One loop nest over `shape` (without the batch)."""
+
+    root: Op | None
+    shape: tuple[int, ...]
+    ops: list[Op] = field(default_factory=list[Op])
+    pool: Op | None = None
+    spreads: list[Op] = field(default_factory=list[Op])
+    sums: list[Op] = field(default_factory=list[Op])
+    stored: list[Value] = field(default_factory=list[Value])
+
+    def all(self) -> list[Op]:
+        """Every operation of the stage."""
+        first = [self.root] if self.root else []
+        return [*first, *self.ops, *([self.pool] if self.pool else []), *self.spreads, *self.sums]
+
+    def makes(self) -> set[Value]:
+        return {value for op in self.all() for value in op.outputs}
+
+    def indexed(self) -> set[Value]:
+        """Values that are in registers at the stage's index."""
+        found = {value for op in self.ops for value in op.outputs}
+        return found | (set(self.root.outputs) if self.root and isinstance(self.root.do, Correlate) else set())
+
+
+@dataclass(eq=False)
+class Schedule:
+    """Everything in order. Flat operations are those without a batch axis: before and after the blocks."""
+
+    draft: Draft
+    before: list[Op] = field(default_factory=list[Op])
+    stages: list[Stage] = field(default_factory=list[Stage])
+    after: list[Op] = field(default_factory=list[Op])
+    aliases: dict[Value, Value] = field(default_factory=dict[Value, Value])
+    uniform: dict[Value, Op] = field(default_factory=dict[Value, Op])
+    needed: set[Value] = field(default_factory=set[Value])
+    silent: set[Value] = field(default_factory=set[Value])
+
+    def origin(self, value: Value) -> Value:
+        """The value whose memory this one is."""
+        while value in self.aliases:
+            value = self.aliases[value]
+        return value
+
+
+class Scheduler:
+    """Puts the operations of a draft into stages."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.plan = Schedule(draft)
+        self.users = draft.users()
+        self.made: dict[Value, int] = dict.fromkeys(draft.inputs.values(), -1)
+        self.tail: set[Value] = set()
+        self.silent = self.plan.silent
+
+    def run(self) -> Schedule:
+        for op in self.plan.draft.ops:
+            self._place(op)
+        self._decide_stores()
+        self._move_early()
+        return self.plan
+
+    def _move_early(self) -> None:
+        """Flat operations that blocks read run before them, all others after."""
+        plan = self.plan
+        read = {v for stage in plan.stages for op in stage.all() for v in op.inputs}
+        read |= {v for op in plan.uniform.values() for v in op.inputs}
+        for op in reversed(plan.after):
+            if set(op.outputs) & read:
+                plan.before.insert(0, op)
+                read.update(op.inputs)
+        plan.after = [op for op in plan.after if op not in plan.before]
+
+    # --- where each operation goes ---
+
+    def _place(self, op: Op) -> None:
+        if not any(of_batch(value) for value in (*op.inputs, *op.outputs)):
+            self._flat(op)
+            return
+        for value in op.inputs:
+            if value in self.tail:
+                raise TrainingError(
+                    "the native engine cannot feed a sum over the batch back into single examples yet; "
+                    "compile with engine='reference'"
+                )
+        if not isinstance(op.do, Map) and not self._is_uniform(op):
+            op.inputs = tuple(self._in_memory(value) for value in op.inputs)
+        if isinstance(op.do, Reshape) and op.inputs[0] not in self.plan.uniform:
+            self.plan.aliases[op.outputs[0]] = op.inputs[0]
+            self._note(op, self.made[op.inputs[0]])
+        elif self._is_uniform(op):
+            self.plan.uniform[op.outputs[0]] = op
+            self._note(op, -1)
+        elif isinstance(op.do, reduce.Reduce) and 0 in op.do.axes:
+            self._sum(op)
+        elif isinstance(op.do, (Map, Alive, *PULLS)):
+            self._pointwise(op)
+        elif isinstance(op.do, Pair):
+            self._pair(op)
+        elif (isinstance(op.do, pool.PoolMax) and self._joins_pool(op)) or (isinstance(op.do, pool.PoolMaxAdjoint) and self._joins_spread(op)):
+            pass
+        else:
+            self._own(op, rest(op.outputs[0]))
+
+    def _in_memory(self, value: Value) -> Value:
+        """A value that lies in memory, for who reads at other indices than it writes."""
+        if value not in self.plan.uniform:
+            return value
+        written = Op(Alive(), (value,), (fresh(value.type),))
+        self._pointwise(written)
+        return written.outputs[0]
+
+    def _flat(self, op: Op) -> None:
+        late = any(value in self.tail for value in op.inputs)
+        self.plan.after.append(op)
+        for value in op.outputs:
+            self.made[value] = -1
+            if late:
+                self.tail.add(value)
+
+    def _is_uniform(self, op: Op) -> bool:
+        """Whether all elements of an example are one number."""
+        if isinstance(op.do, reduce.Expand | Reshape):
+            return not op.inputs[0].type.rank or op.inputs[0] in self.plan.uniform
+        return (
+            isinstance(op.do, Map)
+            and op.do.function != "one_hot"
+            and all(value in self.plan.uniform or not value.type.rank for value in op.inputs)
+        )
+
+    def _note(self, op: Op, stage: int) -> None:
+        for value in op.outputs:
+            self.made[value] = stage
+        if self._silences(op):
+            self.silent.update(op.outputs)
+
+    def _silences(self, op: Op) -> bool:
+        """Whether lanes without an example hold zero in the result."""
+        quiet = [value in self.silent for value in op.inputs]
+        if (isinstance(op.do, reduce.Expand) and 0 in op.do.axes) or isinstance(op.do, Alive):
+            return True
+        if isinstance(op.do, Map):
+            name = op.do.function
+            if name == "mul":
+                return any(quiet)
+            if name in ("add", "sub"):
+                return all(quiet)
+            return (
+                bool(quiet)
+                and quiet[0]
+                and (name.endswith("_grad") or name in ("neg", "scale", "double", "half", "div"))
+            )
+        linear = (Correlate, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.Gather, Reshape, *PULLS)
+        return bool(quiet) and quiet[0] and isinstance(op.do, linear)
+
+    def _own(self, op: Op, shape: tuple[int, ...]) -> Stage:
+        stage = Stage(op, shape)
+        self.plan.stages.append(stage)
+        self._note(op, len(self.plan.stages) - 1)
+        return stage
+
+    def _ready(self, op: Op, number: int) -> bool:
+        """Whether all inputs exist when stage `number` runs: before it, or in its registers."""
+        stage = self.plan.stages[number]
+        held = stage.indexed()
+        for value in op.inputs:
+            if value in held and not isinstance(op.do, PULLS):
+                continue
+            if self.made[value] >= number:
+                return False
+        return True
+
+    def _candidates(self, op: Op) -> list[int]:
+        wanted = set(op.inputs) - set(self.plan.uniform)
+        found = [
+            number
+            for number, stage in enumerate(self.plan.stages)
+            if wanted & stage.makes() or any(wanted & set(o.inputs) for o in stage.ops)
+        ]
+        return found[::-1]
+
+    def _pointwise(self, op: Op) -> None:
+        shape = rest(op.outputs[0])
+        for number in self._candidates(op):
+            stage = self.plan.stages[number]
+            if stage.shape != shape or not self._may_join(stage, op) or not self._ready(op, number):
+                continue
+            stage.ops.append(op)
+            self._note(op, number)
+            return
+        stage = Stage(None, shape, [op])
+        self.plan.stages.append(stage)
+        self._note(op, len(self.plan.stages) - 1)
+
+    def _may_join(self, stage: Stage, op: Op) -> bool:
+        if stage.root is None:
+            return not stage.spreads or not isinstance(op.do, PULLS)
+        if not isinstance(stage.root.do, Correlate) or stage.pool or stage.spreads:
+            return False
+        simple = isinstance(op.do, Alive) or (isinstance(op.do, Map) and pointwise.cheap(op.do.function))
+        return simple and set(op.inputs) & stage.indexed() != set()
+
+    def _sum(self, op: Op) -> None:
+        if op.do.how not in ("sum", "mean"):
+            raise TrainingError(
+                f"the native engine has no {op.do.how} over the batch; compile with engine='reference'"
+            )
+        (value,) = op.inputs
+        number = self.made[value]
+        joins = number >= 0 and value in self.plan.stages[number].indexed()
+        if not joins:
+            self.plan.stages.append(Stage(None, rest(value)))
+            number = len(self.plan.stages) - 1
+        self.plan.stages[number].sums.append(op)
+        self.tail.update(op.outputs)
+        self._note(op, number)
+
+    def _pair(self, op: Op) -> None:
+        if not any(value in self.silent for value in op.inputs):
+            quiet = Op(Alive(), (op.inputs[1],), (fresh(op.inputs[1].type),))
+            self._pointwise(quiet)
+            op.inputs = (op.inputs[0], quiet.outputs[0])
+        spread = next((s for stage in self.plan.stages for s in stage.all() if op.inputs[1] in s.outputs), None)
+        if spread and isinstance(spread.do, pool.PoolMaxAdjoint) and self._takes_pooled(op, spread):
+            op.do = PairPooled(op.do, spread.do.windows)
+            op.inputs = (op.inputs[0], *spread.inputs)
+        self._own(op, ())
+        self.tail.update(op.outputs)
+
+    def _takes_pooled(self, op: Op, spread: Op) -> bool:
+        """Whether reading a pool's gradient where it was before it is spread pays: nobody else needs it spread."""
+        pair, windows = op.do, spread.do.windows
+        return (
+            disjoint(windows)
+            and windows.window == (2, 2)
+            and pair.groups == 1
+            and all(axis.stride == 1 for axis in pair.axes)
+            and all(_steady(axis.taps) and len(axis.taps) <= 4 for axis in pair.axes)
+            and len(self.users[spread.outputs[0]]) == 1
+        )
+
+    def _joins_pool(self, op: Op) -> bool:
+        number = self.made[op.inputs[0]]
+        if number < 0 or not disjoint(op.do.windows) or len(op.do.windows.window) > 2:
+            return False
+        stage = self.plan.stages[number]
+        fits = (
+            stage.root is not None
+            and isinstance(stage.root.do, Correlate)
+            and op.inputs[0] in stage.indexed()
+            and stage.pool is None
+            and len(stage.root.do.axes) == len(op.do.windows.window)
+            and all(len(axis.phases) == 1 for axis in stage.root.do.axes)
+            and _area(op.do.windows.window) <= 16
+        )
+        if fits and self._whole(stage, op):
+            stage.pool = op
+            self._note(op, number)
+            return True
+        return False
+
+    def _whole(self, stage: Stage, op: Op) -> bool:
+        """Whether windows cover the image exactly; or nobody notices that results at the edge are not computed, or
+        are computed beyond it.
+        """
+        sizes, counts = rest(op.inputs[0])[:-1], rest(op.outputs[0])[:-1]
+        if all(n == m * k for n, m, k in zip(sizes, counts, op.do.windows.window, strict=True)):
+            return True
+        held, inside = stage.indexed(), [*stage.ops, op]
+        alone = all(user in inside for value in held for user in self.users.get(value, ()))
+        simple = all(
+            value in held or (not of_batch(value) and value.type.rank < 2) for o in stage.ops for value in o.inputs
+        )
+        return alone and simple and not stage.sums
+
+    def _joins_spread(self, op: Op) -> bool:
+        number = self.made[op.inputs[0]]
+        if number < 0 or not disjoint(op.do.windows) or self.made[op.inputs[1]] >= number:
+            return False
+        stage = self.plan.stages[number]
+        if op.inputs[0] not in stage.indexed() or stage.shape != rest(op.inputs[0]):
+            return False
+        if stage.root is not None and any(len(axis.phases) > 1 for axis in stage.root.do.axes):
+            return False
+        stage.spreads.append(op)
+        self._note(op, number)
+        return True
+
+    # --- what must lie in memory ---
+
+    def _decide_stores(self) -> None:
+        plan = self.plan
+        needed = {plan.origin(value) for value in plan.draft.outputs.values()}
+        for stage in plan.stages:
+            held = stage.indexed()
+            for op in stage.all():
+                own = op is stage.root or isinstance(op.do, PULLS)
+                for value in op.inputs:
+                    if own or value not in held:
+                        needed.add(plan.origin(value))
+        for stage in plan.stages:
+            inside = [v for op in (*([stage.root] if stage.root else []), *stage.ops) for v in op.outputs]
+            stage.stored = [value for value in inside if value in needed and of_batch(value)]
+            stage.spreads = [op for op in stage.spreads if op.outputs[0] in needed]
+        plan.needed = needed
+        self.plan.stages = [s for s in plan.stages if s.stored or s.pool or s.spreads or s.sums or _ends(s)]
+
+
+def _ends(stage: Stage) -> bool:
+    return stage.root is not None and isinstance(stage.root.do, Pair | PairPooled)
+
+
+def _steady(taps: Sequence[object]) -> bool:
+    offsets = [tap.offset for tap in taps]  # pyright: ignore[reportAttributeAccessIssue]
+    return all(b == a + 1 for a, b in zip(offsets, offsets[1:], strict=False))
+
+
+def _area(window: Sequence[int]) -> int:
+    total = 1
+    for n in window:
+        total *= n
+    return total
+
+
+def scheduled(draft: Draft) -> Schedule:
+    """The operations of a draft in stages."""
+    return Scheduler(draft).run()
+
+
+__all__ = ["Alive", "Copy", "Primitive", "Schedule", "Stage", "TensorType", "disjoint", "scheduled"]
