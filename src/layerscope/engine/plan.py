@@ -9,7 +9,8 @@ outputs ("output", i), ("loss",), ("metric", name), and the new ("weight", id) a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -20,6 +21,10 @@ from layerscope.core.graph import Graph, Node
 from layerscope.core.lowering import Builder
 from layerscope.core.types import TensorType
 from layerscope.engine.program import Program, Value
+
+
+Compiling = Callable[[], AbstractContextManager[object]]
+"""What to show while an engine compiles: entered before, left after."""
 
 
 class Objective(Protocol):
@@ -86,9 +91,11 @@ class Job:
                 )
                 for role, id in node.weights.items()
             }
+            program.label = node.label
             return node.layer.lower(program, *values, training=training, **weights)
 
         found = propagate.forward(self.graph, seeds, lower)
+        program.label = ""
         return program, [found[node][number] for node, number in self.graph.outputs]
 
     @cached_property

@@ -36,6 +36,7 @@ class Instruction:
     primitive: Primitive
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    label: str = ""
 
 
 class Program:
@@ -49,6 +50,8 @@ class Program:
         self._varying: set[int] = set()
         self._logits: dict[tuple[int, str], lowering.Value] = {}
         self._streams = 0
+        self.label = ""
+        """What is being lowered: the layer's name, which its instructions and their adjoints carry."""
 
     # --- building ---
 
@@ -78,7 +81,7 @@ class Program:
         """Append a primitive; its results."""
         read = tuple(self._mine(value) for value in inputs)
         made = tuple(self._value(type) for type in primitive.out(*(value.type for value in read)))
-        self.instructions.append(Instruction(primitive, read, made))
+        self.instructions.append(Instruction(primitive, read, made, self.label))
         if any(value.index in self._varying for value in read):
             self._varying.update(value.index for value in made)
         return made
@@ -192,11 +195,13 @@ class Program:
             found = [gradients.get(value.index) for value in instruction.outputs]
             if not any(found) or not any(self.differentiable(value) for value in instruction.inputs):
                 continue
+            self.label = instruction.label
             parts = instruction.primitive.adjoint(self, instruction.inputs, instruction.outputs, found)
             for value, part in zip(instruction.inputs, parts, strict=True):
                 if part is not None and self.differentiable(value):
                     earlier = gradients.get(value.index)
                     gradients[value.index] = self.map("add", earlier, part) if earlier else part
+        self.label = ""
         return [gradients.get(value.index) for value in wanted]
 
     def pruned(self) -> Program:

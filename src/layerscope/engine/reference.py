@@ -117,8 +117,12 @@ class ReferenceEngine:
         order: Array,
         batch_size: int,
         on_batch: OnBatch,
+        exact: bool = True,
     ) -> dict[str, float]:
-        """One pass over the examples in the given order; weights and slots change in place."""
+        """One pass over the examples in the given order; weights and slots change in place.
+
+        `on_batch` hears of each batch before the next one starts, as `exact` asks of other engines.
+        """
         means = Means()
         for number, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]

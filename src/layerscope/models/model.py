@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerscope import losses as loss_module
 from layerscope import metrics as metric_module
@@ -17,7 +18,7 @@ from layerscope.core.errors import DataError, GraphError, SettingError, ShapeErr
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.sizes import checked
 from layerscope.core.types import TensorType, show
-from layerscope.engine.plan import Job
+from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.reference import ReferenceEngine, State
 from layerscope.models import data, eager, training
 from layerscope.models import variables as store
@@ -27,7 +28,11 @@ from layerscope.report.summary import summary
 from layerscope.sources import json as graph_json
 from layerscope.utils import set_random_seed
 
-ENGINES = ("auto", "reference")
+if TYPE_CHECKING:
+    from layerscope.engine.native.engine import NativeEngine
+    from layerscope.engine.native.report import EngineReport
+
+ENGINES = ("auto", "native", "reference")
 KEPT = 16
 """Programs kept for different sizes of inputs that leave their sizes open."""
 
@@ -77,7 +82,7 @@ class Model:
         self.losses: list[loss_module.Loss] = []
         self.metrics: dict[str, tuple[int, metric_module.Metric | loss_module.Loss]] = {}
         self._optimizer: optimizers.Optimizer | None = None
-        self._engine, self._precision = "auto", "float32"
+        self._engine, self._precision, self._threads = "auto", "float32", None
         self.stop_training = False
         self.history: History | None = None
         self._state = State({id: variable.array for id, variable in self._variables.items()})
@@ -176,9 +181,17 @@ class Model:
             return self._inline(flat)
         given = inputs[0] if len(inputs) == 1 else flat
         if not training:
-            return self.predict(given)
+            return self._reference(given)
         outputs = eager.through(self.graph, data.inputs(given, self.graph, self.input_types))
         return outputs[0] if self._single else outputs
+
+    def _reference(self, given: Any) -> Any:
+        """The outputs for a few arrays, without compiling anything."""
+        arrays = data.inputs(given, self.graph, self.input_types)
+        self._state.weights = {id: variable.array for id, variable in self._variables.items()}
+        engine = ReferenceEngine(self._job_for(arrays), self._state, self._precision)
+        found = engine.predict(arrays, 256, lambda *_: True)
+        return found[0] if self._single else found
 
     def _inline(self, given: Sequence[Symbolic]) -> Any:
         title = f"{self.name} (Model)"
@@ -212,14 +225,19 @@ class Model:
         *,
         engine: str = "auto",
         precision: str = "float32",
+        threads: int | None = None,
     ) -> None:
         """Choose optimizer, loss and metrics.
 
-        `engine` is "auto" or "reference"; `precision` "float32" or "float64".
+        `engine` is "native" (machine code made for this network, which "auto" means) or "reference" (NumPy);
+        `precision` "float32" or "float64"; `threads` how many cores work, by default those that this process
+        may use (or what the environment variable LAYERSCOPE_THREADS says).
         Errors: UnknownNameError, SettingError; ShapeError when a loss does not fit its output.
         """
         if engine not in ENGINES:
             raise SettingError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+        if threads is not None:
+            checked(threads, "threads")
         if precision not in ("float32", "float64"):
             raise SettingError(f"precision must be 'float32' or 'float64', not {precision!r}")
         if loss_weights is not None:
@@ -246,7 +264,7 @@ class Model:
                 )
         self.losses, self._optimizer = found, chosen
         self.metrics = {name: (0, metric) for name, metric in measured}
-        self._engine, self._precision = engine, precision
+        self._engine, self._precision, self._threads = engine, precision, threads
         self._cast(precision)
         self._job, self._specific = self._new_job(self.graph), {}
         self._state = State({id: variable.array for id, variable in self._variables.items()})
@@ -277,11 +295,27 @@ class Model:
         if self._optimizer is None:
             raise TrainingError("compile the model first: model.compile(optimizer='adadelta', loss=...)")
 
-    def engine(self, arrays: Sequence[Array] | None = None, seed: int = 0) -> ReferenceEngine:
+    def engine(
+        self, arrays: Sequence[Array] | None = None, seed: int = 0, compiling: Compiling = contextlib.nullcontext
+    ) -> ReferenceEngine | NativeEngine:
         """The engine for this model as compiled, and for inputs of these arrays' sizes where it leaves them open."""
         self._state.weights = {id: variable.array for id, variable in self._variables.items()}
         job = self._job if arrays is None else self._job_for(arrays)
-        return ReferenceEngine(job, self._state, self._precision, seed)
+        if self._engine == "reference":
+            return ReferenceEngine(job, self._state, self._precision, seed)
+        from layerscope.engine.native.engine import NativeEngine
+
+        return NativeEngine(job, self._state, self._precision, seed, self._threads, compiling)
+
+    def engine_report(self) -> EngineReport:
+        """Which engine computes this model, and how each layer runs in it: print it, or look at its `rows`."""
+        from layerscope.engine.native.report import reference_report, report
+
+        if self._engine == "reference":
+            return reference_report(self._job, self._precision)
+        from layerscope.engine.native.engine import options_for
+
+        return report(self._job, options_for(self._precision), self._threads, self._precision)
 
     def _job_for(self, arrays: Sequence[Array]) -> Job:
         graph = data.specific(self.graph, arrays)

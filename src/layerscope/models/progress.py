@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Logs = Mapping[str, float]
@@ -58,6 +60,20 @@ class Progress:
     def __exit__(self, *error: Any) -> None:
         if self._rich is not None:
             self._rich.__exit__(*error)
+
+    @contextlib.contextmanager
+    def compiling(self) -> Iterator[None]:
+        """While an engine compiles: a word in the bar at once, or a line when it takes more than a second."""
+        if self._rich is not None:
+            self._rich.update(self._task, text="compiling for this processor")
+        late = threading.Timer(1.0, self.say, ["Compiling the network for this processor; kept for the next time."])
+        late.daemon = True
+        if self._rich is None:
+            late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
 
     def epoch_begins(self, epoch: int) -> None:
         self._epoch_started = time.monotonic()

@@ -115,6 +115,12 @@ def listed(callbacks: Any) -> list[Callback]:
     return found
 
 
+def _hears_batches(callback: Callback) -> bool:
+    """Whether a callback does something at each batch, which then has to wait for it."""
+    hooks = ("on_train_batch_begin", "on_train_batch_end")
+    return any(getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook) for hook in hooks)
+
+
 class Loop:
     """One run of fit."""
 
@@ -123,7 +129,9 @@ class Loop:
         self.history = History()
         self.callbacks = [self.history, *callbacks]
         self.random = generator()
-        self.engine = model.engine(parts.x, int(self.random.integers(2**31)))
+        self.progress = Progress(asked.verbose, asked.epochs, -(-len(parts.x[0]) // asked.batch_size), asked.initial_epoch)
+        self.engine = model.engine(parts.x, int(self.random.integers(2**31)), self.progress.compiling)
+        self.exact = any(_hears_batches(callback) for callback in self.callbacks)
         self.batches = -(-len(parts.x[0]) // asked.batch_size)
 
     def tell(self, hook: str, *values: Any) -> None:
@@ -137,7 +145,7 @@ class Loop:
             callback.set_model(model)
             callback.set_params({"epochs": asked.epochs, "steps": self.batches, "verbose": asked.verbose})
         logs: Mapping[str, float] = {}
-        progress = Progress(asked.verbose, asked.epochs, self.batches, asked.initial_epoch)
+        progress = self.progress
         with Interrupt() as interrupt, progress:
             self.tell("on_train_begin", {})
             try:
@@ -170,7 +178,9 @@ class Loop:
             return going
 
         try:
-            logs = self.engine.train_epoch(self.parts.x, self.parts.y, order, asked.batch_size, on_batch)
+            logs = self.engine.train_epoch(
+                self.parts.x, self.parts.y, order, asked.batch_size, on_batch, self.exact
+            )
         except NotFinite as error:
             raise self._not_finite(error, epoch) from None
         if interrupt.asked and seen < self.batches:
@@ -181,7 +191,7 @@ class Loop:
             return logs
         if self.parts.validation and (epoch + 1) % asked.validation_freq == 0:
             self.tell("on_test_begin", {})
-            tester = model.engine(self.parts.validation[0])
+            tester = model.engine(self.parts.validation[0], compiling=progress.compiling)
             found = tester.evaluate(*self.parts.validation, asked.validation_batch_size, lambda *_: True)
             logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
             self.tell("on_test_end", dict(found))

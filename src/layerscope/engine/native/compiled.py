@@ -19,6 +19,7 @@ from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.ir import REAL_BYTES
 from layerscope.engine.native.targets import Target
+from layerscope.engine.plan import Compiling
 from layerscope.engine.program import Key, Program
 
 Array = np.ndarray[Any, Any]
@@ -69,35 +70,37 @@ class Memory:
         self.bytes = np.frombuffer(self.map, np.uint8)[self.address - start :][:size]
 
 
-def compiled(program: Program, options: Options, target: Target, cache: Cache, told: Callable[[], None]) -> Code:
-    """The code of a program: from the cache, or written and compiled now (`told` is called before that)."""
+def compiled(program: Program, options: Options, target: Target, cache: Cache, compiling: Compiling) -> Code:
+    """The code of a program: from the cache, or written and compiled now (within `compiling`)."""
     key = cache.key(_text(program), repr(options), target.name)
     stored = cache.get(key)
     if stored is not None:
         size = struct.unpack("<Q", stored[:8])[0]
         return _loaded(json.loads(stored[8 : 8 + size]), stored[8 + size :], options)
-    told()
+    with compiling():
+        head, data = _made(program, options, key)
+    cache.put(key, struct.pack("<Q", len(head)) + head + data)
+    return _loaded(json.loads(head), data, options)
+
+
+def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
+    """What must be known to call the code, as JSON, and the object file."""
     recipe = assembly.assembled(program, options)
     text = driver.write(recipe)
     if folder := os.environ.get("LAYERSCOPE_DUMP"):
         with open(os.path.join(folder, f"{key[:12]}.ll"), "w", encoding="utf-8") as file:
             file.write(text)
-    data = objects.compile(text, objects.host())
+    reserved = recipe.memory.layout.regions
     facts = {
         "tables": recipe.tables,
         "scalars": recipe.scalars,
         "results": recipe.results,
         "outputs": recipe.outputs,
-        "sizes": {
-            **driver.regions(recipe),
-            **{n: recipe.memory.layout.regions.get(n, 0) for n in ("packed", "flat")},
-        },
+        "sizes": {**driver.regions(recipe), **{n: reserved.get(n, 0) for n in ("packed", "flat")}},
         "trains": recipe.trains,
         "batches": bool(recipe.reports),
     }
-    head = json.dumps(facts).encode()
-    cache.put(key, struct.pack("<Q", len(head)) + head + data)
-    return _loaded(json.loads(head), data, options)
+    return json.dumps(facts).encode(), objects.compile(text, objects.host())
 
 
 def _loaded(facts: dict[str, Any], data: bytes, options: Options) -> Code:

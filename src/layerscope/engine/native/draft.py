@@ -84,6 +84,7 @@ class Op:
     do: Any
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    label: str = ""
 
 
 def of_batch(value: Value) -> bool:
@@ -102,7 +103,7 @@ class Draft:
 
     def __init__(self, program: Program) -> None:
         self.inputs, self.outputs = program.inputs, dict(program.outputs)
-        self.ops = [Op(step.primitive, step.inputs, step.outputs) for step in program.instructions]
+        self.ops = [Op(step.primitive, step.inputs, step.outputs, step.label) for step in program.instructions]
         self._check(program)
 
     def _check(self, program: Program) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from layerscope.engine.native import compiled, driver, objects
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
-from layerscope.engine.plan import Job
+from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.primitives.base import Array
 from layerscope.engine.program import Key, Program
 from layerscope.engine.reference import Means, NotFinite, OnBatch, State
@@ -27,7 +26,7 @@ class NativeEngine:
     """Runs a job as machine code on several threads.
 
     Weights and slots change in place, after each batch. With one seed and one number of threads results
-    repeat to the bit. `told` is called when a program has to be compiled, which takes a second or so.
+    repeat to the bit. `compiling` is entered while a program is compiled, which takes a second or so.
     """
 
     name = "native"
@@ -39,12 +38,12 @@ class NativeEngine:
         dtype: str = "float32",
         seed: int = 0,
         threads: int | None = None,
-        told: Callable[[], None] = lambda: None,
+        compiling: Compiling = contextlib.nullcontext,
     ) -> None:
         self.job, self.state, self.seed = job, state, seed
         self.dtype = np.dtype(dtype)
         self.threads = compiled.thread_count(threads)
-        self.told = told
+        self.compiling = compiling
 
     # --- the verbs ---
 
@@ -137,26 +136,14 @@ class NativeEngine:
         return means.values()
 
     def _code(self, program: Program, inputs: Sequence[Array], targets: Sequence[Array], batch: int) -> Code:
-        host = objects.host()
-        target = objects.chosen(host)
-        real = REAL[self.dtype.name]
+        dtypes = tuple(_readable(array).name for array in (*inputs, *targets))
         same = tuple(next((n for n, x in enumerate(inputs) if _twins(x, y)), -1) for y in targets)
-        options = Options(
-            lanes=target.lanes(real),
-            sums=target.sums,
-            real=real,
-            groups=1,
-            dtypes=tuple(_readable(array).name for array in (*inputs, *targets)),
-            same=same,
-            attributes=objects.attributes(target),
-            fused="fma" in target.features or target.name == "neon",
-            pause=_pause(host.architecture),
-            **SETTINGS,
-        )
+        options = options_for(self.dtype.name, dtypes, same)
+        target = objects.chosen(objects.host())
         known = self.job.__dict__.setdefault("_native", {})
         key = (id(program), options, target.name)
         if key not in known:
-            known[key] = compiled.compiled(program, options, target, Cache(), self.told)
+            known[key] = compiled.compiled(program, options, target, Cache(), self.compiling)
         return known[key]
 
     def _call(
@@ -219,6 +206,25 @@ class NativeEngine:
         return found
 
 
+def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, ...] = ()) -> Options:
+    """What programs are compiled for on this processor."""
+    host = objects.host()
+    target = objects.chosen(host)
+    real = REAL[precision]
+    return Options(
+        lanes=target.lanes(real),
+        sums=target.sums,
+        real=real,
+        groups=1,
+        dtypes=dtypes,
+        same=same,
+        attributes=objects.attributes(target),
+        fused="fma" in target.features or target.name == "neon",
+        pause=_pause(host.architecture),
+        **SETTINGS,
+    )
+
+
 SETTINGS: dict[str, Any] = {}
 """Options that tests change: checked, guard, ..."""
 
@@ -247,5 +253,3 @@ def _pause(architecture: str) -> str:
         return "call void @llvm.x86.sse2.pause()"
     return "call void @llvm.aarch64.hint(i32 1)" if architecture == "aarch64" else ""
 
-
-__all__ = ["NativeEngine", "sys", "time"]

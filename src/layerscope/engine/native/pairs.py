@@ -27,6 +27,20 @@ WIDE = 2048
 """Products with a matrix of at least so many weights take the form `outer`."""
 
 
+FORMS = {
+    "lanes": "tile of taps × channels × channels, one sum a lane",
+    "pooled": "one pair of channels, each lane's patch under its winner",
+    "outer": "rows of numbers times registers of channels",
+}
+
+
+def form(lanes: int, do: Pair | PairPooled) -> str:
+    """Which of the forms suits."""
+    if isinstance(do, PairPooled):
+        return "pooled"
+    return "outer" if not do.axes and do.moving * do.still >= WIDE else "lanes"
+
+
 @dataclass(eq=False)
 class Partial:
     """Where the sums of a thread lie, and how they become the gradient of the kernel's array."""
@@ -44,15 +58,13 @@ def plan(memory: Memory, stage: Stage, sums: int) -> Partial:
     real = memory.module.real
     pair = op.do.pair if isinstance(op.do, PairPooled) else cast(Pair, op.do)
     count = math.prod(len(axis.taps) for axis in pair.axes) * pair.groups * pair.moving * pair.still
-    if isinstance(op.do, PairPooled):
-        form, tile = "pooled", (0, 1, 1)
-    elif not pair.axes and pair.moving * pair.still >= WIDE:
-        form, tile = "outer", (0, 0, 0)
+    chosen, tile = form(memory.module.lanes, op.do), (0, 1, 1)
+    if chosen == "outer":
         count = pair.moving * _padded(pair.still, memory.module.lanes)
-    else:
-        form, tile = "lanes", _choose(pair, sums)
+    elif chosen == "lanes":
+        tile = _choose(pair, sums)
     buffer = memory.layout.reserve(strided("partial", real, (count,)))
-    return Partial(op, form, buffer, tile)
+    return Partial(op, chosen, buffer, tile)
 
 
 def _padded(n: int, lanes: int) -> int:
