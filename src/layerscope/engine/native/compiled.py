@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.engine.native import assembly, driver, objects
+from layerscope.engine.native import assembly, driver, guards, objects
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.ir import REAL_BYTES
@@ -23,9 +23,6 @@ from layerscope.engine.plan import Compiling
 from layerscope.engine.program import Key, Program
 
 Array = np.ndarray[Any, Any]
-GUARD = 0xA5
-"""What bytes between buffers hold when a test asks for guards."""
-
 PAGE = 2 << 20
 
 
@@ -42,6 +39,8 @@ class Code:
     sizes: Mapping[str, int]
     trains: bool
     batches: bool
+    guards: list[list[Any]]
+    planes: list[list[int]]
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -99,6 +98,8 @@ def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
         "sizes": {**driver.regions(recipe), **{n: reserved.get(n, 0) for n in ("packed", "flat")}},
         "trains": recipe.trains,
         "batches": bool(recipe.reports),
+        "guards": guards.spots(recipe.memory.layout),
+        "planes": recipe.memory.planes,
     }
     return json.dumps(facts).encode(), objects.compile(text, objects.host())
 
@@ -176,7 +177,14 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         job[word] = value
     pointers = [array.ctypes.data for array in (*call.tables, *call.arrays, *call.outputs)]
     job[driver.POINTERS : driver.POINTERS + len(pointers)] = pointers
+    own = [{n: code.sizes["all"] * t + code.sizes[n] for n in driver.THREAD_REGIONS} for t in range(threads)]
+    own.append({n: int(job[word]) - memory.address for n, word in (("packed", driver.PACKED), ("flat", driver.FLAT))})
+    violations = code.violations()
+    guards.fill(memory.bytes, own, code.guards)
     _enter(code, job, threads, watch)
+    guards.check(memory.bytes, own, code.guards)
+    if code.violations() != violations:
+        raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
     return int(job[driver.DONE]), int(job[driver.STATUS]), int(job[driver.BAD])
 
 

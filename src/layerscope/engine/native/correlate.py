@@ -205,6 +205,8 @@ class _Writer:
             for phase, first in zip(self.plan.phases, self.first, strict=True)
         ]
         count = math.prod(len(found) for found in lists)
+        if not count:  # a phase that no tap reaches, where the stride is larger than the kernel
+            return sums
         steps = [_step(found) for found in lists]
         body = len(sums) * do.inputs
         if count * body <= 320 or None in steps:

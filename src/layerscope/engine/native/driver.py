@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from layerscope.engine.native import kernel
 from layerscope.engine.native.assembly import Recipe, Step
 from layerscope.engine.native.flat import Group
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, bytes_of, scalar
@@ -180,8 +181,8 @@ class _Work:
         inputs = len(self.recipe.options.dtypes)
         self.out = [self.pointer(start + inputs + number) for number in range(len(self.recipe.outputs))]
         counters = self.memory.counters
-        for word, place in ((SEED, 1),):
-            self._count(counters, place, self.word(word))
+        self._count(counters, kernel.SEED, self.word(SEED))
+        self._count(counters, kernel.ERROR, 0)
         if not self.recipe.trains:
             self._scalars(self.pointer(SCALARS))
             self._weights()
@@ -222,25 +223,40 @@ class _Work:
         self.bases["results"] = k.put(
             "ptr", f"getelementptr i8, {self.pointer(RESULTS)}, {k.i64(k.mul(batch, results))}"
         )
-        self._count(self.memory.counters, 2, k.add(self.word(AT), batch))
+        self._count(self.memory.counters, kernel.STEP, k.add(self.word(AT), batch))
         real = k.module.real
         number = k.put(real, f"sitofp {count} to {real}")
         k.store(number, Array(self.at(self.memory.examples), real, 1), 0)
         for region in ("sums", "partial"):
             self._clear(region)
         self._blocks(begin, count)
+        self._switches()
         for step in recipe.finish:
             self.run(step)
         if recipe.reports or recipe.updates:
             self._together(batch)
 
+    def _switches(self) -> None:
+        """A switch that points outside of its plane ends the work before anything is updated."""
+        k = self.k
+        if not self.memory.planes:
+            return
+        plane = k.load(Array(self.at(self.memory.counters), "i64", 4), kernel.ERROR)
+        with k.when(k.icmp("ne", plane, 0)):
+            self.tell(BAD, k.sub(plane, 1))
+            self.tell(STATUS, BAD_SWITCH)
+            self.tell(STOP, 1)
+
     def _clear(self, region: str) -> None:
-        k, size = self.k, self.memory.layout.regions.get(region, 0)
-        if size:
-            type = k.module.vector
-            array = Array(self.bases[region], type, size // bytes_of(type))
-            with k.loop(array.extent) as (i, _):
-                k.store(Value("zeroinitializer", type), array, i)
+        k, layout = self.k, self.memory.layout
+        parts = [(self.bases[region], layout.regions.get(region, 0), k.module.vector)]
+        if layout.guard:  # what stands around the buffers is left alone
+            parts = [(self.at(b), b.bytes, scalar(b.item)) for b in layout.own if b.region == region]
+        for pointer, size, type in parts:
+            if size:
+                array = Array(pointer, type, size // bytes_of(type))
+                with k.loop(array.extent) as (i, _):
+                    k.store(Value("zeroinitializer", type), array, i)
 
     def _blocks(self, begin: Value, count: Value) -> None:
         k, recipe = self.k, self.recipe
@@ -272,7 +288,7 @@ class _Work:
 
     def _block(self, begin: Value, here: Value, left: Value) -> None:
         k, recipe = self.k, self.recipe
-        self._count(self.memory.counters, 0, here)
+        self._count(self.memory.counters, kernel.FIRST, here)
         assert recipe.alive is not None
         self.run(recipe.alive, left)
         first = k.i64(k.add(begin, here))
@@ -325,7 +341,8 @@ class _Work:
             wrong = k.compare("uno", loss, loss)
             size = k.fabs(loss)
             wrong = k.either(wrong, k.compare("oeq", size, Value("0x7FF0000000000000", real)))
-            with k.when(wrong):
+            first = k.icmp("eq", self.shared(STATUS), FINE)
+            with k.when(k.both(wrong, first)):
                 self.tell(STATUS, NOT_FINITE)
                 self.tell(BAD, batch)
             decision = k.put("i64", f"or {decision}, {k.put('i64', f'zext {wrong} to i64').name}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +58,8 @@ class NativeEngine:
             for key in code.outputs
         ]
         call = self._call(code, program, inputs, np.arange(count), count, (0, 1), results)
-        compiled.run(code, call, self.threads, lambda done: on_batch(done, {}))
+        _, status, bad = compiled.run(code, call, self.threads, lambda done: on_batch(done, {}))
+        _switches_fit(code, status, bad)
         order = sorted(range(len(results)), key=lambda n: code.outputs[n][1])  # pyright: ignore[reportArgumentType]
         found = [results[n] for n in order]
         for key, value in program.outputs.items():  # an output that no example reaches is the same for all
@@ -129,6 +132,7 @@ class NativeEngine:
                     self.state.step += max(0, max(done, heard) - before)
                     self._put_back(code, call)
             watch(done)
+            _switches_fit(code, status, bad)
             if status == driver.NOT_FINITE:
                 raise NotFinite(bad, float(call.results[bad, code.results.index(("loss",))]))
             if not going:
@@ -211,22 +215,33 @@ def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, .
     host = objects.host()
     target = objects.chosen(host)
     real = REAL[precision]
-    return Options(
+    found = Options(
         lanes=target.lanes(real),
         sums=target.sums,
         real=real,
         groups=1,
         dtypes=dtypes,
         same=same,
+        checked=os.environ.get(CHECKED, "") not in ("", "0"),
         attributes=objects.attributes(target),
         fused="fma" in target.features or target.name == "neon",
         pause=_pause(host.architecture),
-        **SETTINGS,
     )
+    return replace(found, **SETTINGS)
+
+
+CHECKED = "LAYERSCOPE_CHECKED"
+"""The environment variable that has each index compared with the size of its array."""
 
 
 SETTINGS: dict[str, Any] = {}
-"""Options that tests change: checked, guard, ..."""
+"""Options that tests set to something else: checked, guard, lanes, ..."""
+
+
+def _switches_fit(code: Code, status: int, plane: int) -> None:
+    if status == driver.BAD_SWITCH:
+        sizes = "×".join(map(str, code.planes[plane]))
+        raise DataError(f"max unpooling: a switch points outside the plane of {sizes}")
 
 
 def _twins(x: Array, y: Array) -> bool:

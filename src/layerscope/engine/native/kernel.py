@@ -16,8 +16,10 @@ from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.reduce import Expand
 from layerscope.engine.program import Value as Node
 
-FIRST, KEY = 0, 1
-"""Places in the counters: number of the block's first example in its batch; key of the step's random numbers."""
+FIRST, SEED, STEP, ERROR = range(4)
+"""Places in a thread's counters: number of the block's first example in its batch; seed and step of random numbers;
+1 + number of the plane that a switch missed, or 0.
+"""
 
 
 @dataclass(eq=False)
@@ -28,6 +30,8 @@ class Memory:
     flat: dict[Node, Buffer] = field(default_factory=dict[Node, Buffer])
     sums: dict[Node, Buffer] = field(default_factory=dict[Node, Buffer])
     packed: dict[tuple[object, ...], Buffer] = field(default_factory=dict[tuple[object, ...], Buffer])
+    planes: list[list[int]] = field(default_factory=list[list[int]])
+    """Sizes of all planes into which switches point that come from outside."""
 
     def __post_init__(self) -> None:
         module = self.layout.module
@@ -196,7 +200,7 @@ class Scope:
     def _result(self, op: Op) -> Value:
         k = self.kernel
         if isinstance(op.do, Alive):
-            return k.fmul(self.get(op.inputs[0]), self.alive())
+            return self.silenced(self.get(op.inputs[0]))
         if not isinstance(op.do, Map):
             return pulls.emit(self, op)
         constants: dict[str, object] = dict(op.do.constants)
@@ -209,9 +213,7 @@ class Scope:
         result = pointwise.emit(k, op.do.function, constants, *values)
         # What is the same for all lanes becomes silent in those without an example where it first meets others.
         meets = any(value in self.uniforms for value in op.inputs)
-        return (
-            k.fmul(result, self.alive()) if meets and op.outputs[0] in self.memory.layout.schedule.silent else result
-        )
+        return self.silenced(result) if meets and op.outputs[0] in self.memory.layout.schedule.silent else result
 
     def _shared(self, op: Op) -> Value | None:
         """Sigmoid and softplus of one value share their exponential."""
@@ -230,9 +232,11 @@ class Scope:
             self.values[twin.outputs[0]] = pair[cast(Map, twin.do).function == "softplus"]
         return self.values[op.outputs[0]]
 
-    def alive(self) -> Value:
-        """1 in lanes with an example, 0 in the others."""
-        return self.kernel.load(self.kernel.array(self.memory.alive), self.index[0] if self.memory.groups > 1 else 0)
+    def silenced(self, value: Value) -> Value:
+        """The value in lanes with an example, 0 in the others."""
+        k = self.kernel
+        alive = k.load(k.array(self.memory.alive), self.index[0] if self.memory.groups > 1 else 0)
+        return k.select(k.compare("ogt", alive, k.constant(0)), value, k.constant(0))
 
     def store(self) -> None:
         """Write what others need."""
@@ -246,7 +250,7 @@ class Scope:
         """What this index adds to a sum; lanes without an example add nothing."""
         value = self.get(op.inputs[0])
         silent = op.inputs[0] in self.memory.layout.schedule.silent
-        return value if silent else self.kernel.fmul(value, self.alive())
+        return value if silent else self.silenced(value)
 
     def kept(self, op: Op) -> list[int]:
         """The axes of the stage that a sum over the batch keeps."""

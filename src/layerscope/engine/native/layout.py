@@ -103,11 +103,15 @@ class Layout:
         default_factory=list[tuple[Value, Correlate, Any, Buffer]]
     )
 
+    own: list[Buffer] = field(default_factory=list[Buffer])
+
     def reserve(self, buffer: Buffer) -> Buffer:
         """Memory of its own at the end of a region."""
-        start = self.regions.get(buffer.region, 0) + self.guard
-        buffer.offset = start
-        self.regions[buffer.region] = start + -(-buffer.bytes // ALIGN) * ALIGN + self.guard
+        align = max(ALIGN, bytes_of(self.module.vector))
+        guard = -(-self.guard // align) * align
+        buffer.offset = self.regions.get(buffer.region, 0) + guard
+        self.regions[buffer.region] = buffer.offset + -(-buffer.bytes // align) * align + guard
+        self.own.append(buffer)
         return buffer
 
     def of(self, value: Value) -> Buffer:

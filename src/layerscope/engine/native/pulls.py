@@ -19,8 +19,8 @@ from layerscope.engine.primitives.shape import Permute, Slice
 if TYPE_CHECKING:
     from layerscope.engine.native.kernel import Kernel, Scope
 
-SEED, STEP = 1, 2
-"""Places in a thread's counters (0 is the number of the block's first example in its batch)."""
+FIRST, SEED, STEP = range(3)
+"""Places in a thread's counters: see `kernel`."""
 
 
 def inside(k: Kernel, index: Index, size: int) -> Value | None:
@@ -207,7 +207,7 @@ def _random(s: Scope, op: Op) -> Value:
         key = _mixed(k, k.put("i64", f"add i64 {word.name}, {key.name}"))
     lanes = k.module.lanes
     wide = vector("i64", lanes)
-    first = k.add(k.load(counters, 0), k.mul(s.index[0], lanes))
+    first = k.add(k.load(counters, FIRST), k.mul(s.index[0], lanes))
     picks = ", ".join(f"i64 {n}" for n in range(lanes))
     rows = k.put(wide, f"add {k.splat(k.i64(first))}, <{picks}>")
     shape = rest(op.outputs[0])

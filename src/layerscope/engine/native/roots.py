@@ -11,15 +11,11 @@ from layerscope.core.errors import TrainingError
 from layerscope.engine.native import poolings
 from layerscope.engine.native.draft import Op, rest
 from layerscope.engine.native.ir import Array, Index, Value
-from layerscope.engine.native.kernel import Kernel, Memory, Scope
+from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.shape import Concatenate
-
-ERROR = 3
-"""Place in a thread's counters that tells of a switch outside of its plane."""
-
 
 def pointwise(memory: Memory, stage: Stage) -> Kernel:
     """A stage without a root: its operations at each index; sums that keep no axis stay in registers."""
@@ -173,15 +169,17 @@ def _concatenate(scope: Scope, op: Op) -> None:
 
 def _targets(scope: Scope, switches: object, plane: Sequence[int], buffer: Buffer) -> list[Index]:
     """For each lane the place in a plane (in registers) where its switch points; outside ones are noted."""
-    k = scope.kernel
+    k, planes = scope.kernel, scope.memory.planes
     flat = scope.read(switches, scope.index)  # pyright: ignore[reportArgumentType]
+    if list(plane) not in planes:
+        planes.append(list(plane))
     found: list[Index] = []
     for lane in range(k.module.lanes):
         place = k.put("i64", f"sext {k.lane(flat, lane)} to i64")
         wrong = k.icmp("uge", place, math.prod(plane))
         counters = k.array(scope.memory.counters)
         with k.when(wrong):
-            k.store(Value("1", "i64"), counters, ERROR)
+            k.store(k.i64(1 + planes.index(list(plane))), counters, ERROR)
         place = k.put("i64", f"select {wrong}, i64 0, {place}")
         at: Index = k.add(k.mul(scope.index[0], buffer.strides[0]), k.mul(scope.index[-1], buffer.strides[-1]))
         for axis in range(len(plane) - 1, -1, -1):
