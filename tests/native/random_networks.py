@@ -15,7 +15,6 @@ from layerscope import losses, metrics, optimizers
 from layerscope.core import sizes
 from layerscope.core.types import BATCH, TensorType
 from layerscope.engine.plan import Job
-from layerscope.engine.primitives.shape import Slice
 from layerscope.engine.program import Program
 from layerscope.layers import _activation
 
@@ -191,29 +190,19 @@ class Builder:
         """Numbers put elsewhere."""
         plane, count = x.type.shape[1:-1], x.type.shape[-1]
         factors = tuple(self.below(4, 1) for _ in plane)
-        kind = self.below(6)
+        kind = self.below(5)
         if kind == 0:
             pads = tuple((self.below(4, -(n // 2)), self.below(4, 1 - n // 2 - n % 2)) for n in plane)
             if min(n + sum(p) for n, p in zip(plane, pads, strict=True)) >= 1:
                 return self.program.pad(x, pads)
-        if kind == 1:
-            axis = self.below(x.type.rank, 1)
-            return self.sliced(x, axis)
-        if prod(plane) * prod(factors) * count <= LARGEST and kind in (2, 3):
-            return self.program.nails(x, factors) if kind == 2 else self.program.resize_linear(x, factors)
-        if count % prod(factors) == 0 and kind == 4:
+        if prod(plane) * prod(factors) * count <= LARGEST and kind in (1, 2):
+            return self.program.nails(x, factors) if kind == 1 else self.program.resize_linear(x, factors)
+        if count % prod(factors) == 0 and kind == 3:
             return self.program.pixel_shuffle(x, factors)
-        if kind == 5:
+        if kind == 4:
             order = (0, *(1 + int(n) for n in self.random.permutation(x.type.rank - 1)))
             return self.program.permute(x, order)
         return None
-
-    def sliced(self, x, axis):
-        n = x.type.shape[axis]
-        start = self.below(n)
-        if n - start < 1:
-            return None
-        return self.program.add(Slice(axis, start, self.below(n - start + 1, 1)), x)[0]
 
     # --- operations on anything ---
 

@@ -145,10 +145,13 @@ class Call:
     results: Array
     seed: int
     step: int
+    done: int = 0
+    """How many batches are complete, counted from number 0 on; set by `run`, whatever happens."""
 
 
-def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int, int]:
-    """Run a call; `watch(done)` is asked now and then and stops it by False. (done, status, bad batch)."""
+def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int]:
+    """Run a call; `watch(done)` is asked now and then and stops it by False. (status, bad batch or plane)."""
+    call.done = call.first
     blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes))
     threads = max(1, min(threads, blocks))
     if threads not in code.memory:
@@ -181,11 +184,14 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     own.append({n: int(job[word]) - memory.address for n, word in (("packed", driver.PACKED), ("flat", driver.FLAT))})
     violations = code.violations()
     guards.fill(memory.bytes, own, code.guards)
-    _enter(code, job, threads, watch)
+    try:
+        _enter(code, job, threads, watch)
+    finally:
+        call.done = max(call.first, int(job[driver.DONE]))
     guards.check(memory.bytes, own, code.guards)
     if code.violations() != violations:
         raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
-    return int(job[driver.DONE]), int(job[driver.STATUS]), int(job[driver.BAD])
+    return int(job[driver.STATUS]), int(job[driver.BAD])
 
 
 WATCH_SECONDS = 0.05

@@ -58,7 +58,7 @@ class NativeEngine:
             for key in code.outputs
         ]
         call = self._call(code, program, inputs, np.arange(count), count, (0, 1), results)
-        _, status, bad = compiled.run(code, call, self.threads, lambda done: on_batch(done, {}))
+        status, bad = compiled.run(code, call, self.threads, lambda done: on_batch(done, {}))
         _switches_fit(code, status, bad)
         order = sorted(range(len(results)), key=lambda n: code.outputs[n][1])  # pyright: ignore[reportArgumentType]
         found = [results[n] for n in order]
@@ -110,12 +110,14 @@ class NativeEngine:
         total, means = -(-count // batch), Means()
         call = self._call(code, program, arrays, order, batch, (0, total), ())
         heard = 0
-        going = True
+        going, training = True, program is self.job.training
 
         def watch(done: int) -> bool:
             nonlocal heard, going
             while heard < done:
                 made = {key: call.results[heard, n] for n, key in enumerate(code.results)}
+                if training and not code.trains and not np.isfinite(made["loss",]):  # nobody else looks at it
+                    raise NotFinite(heard, float(made["loss",]))
                 means.add(made, min(batch, count - heard * batch))
                 heard += 1
                 going = on_batch(heard - 1, means.values()) and going
@@ -123,15 +125,16 @@ class NativeEngine:
 
         parts = [(n, n + 1) for n in range(total)] if exact else [(0, total)]
         for call.first, call.end in parts:
-            before = heard
-            done, status, bad = 0, driver.FINE, 0
+            if exact and call.first:  # a callback may have changed weights or learning rate
+                call.tables = [self._table(program, key) for key in code.tables]
+                self._put_scalars(code, call.scalars, call.first, self.state.step + 1)
             try:
-                done, status, bad = compiled.run(code, call, self.threads, watch)
+                status, bad = compiled.run(code, call, self.threads, watch if not exact else lambda done: True)
             finally:
-                if code.trains:
-                    self.state.step += max(0, max(done, heard) - before)
+                if training:
+                    self.state.step += max(0, call.done - call.first)
                     self._put_back(code, call)
-            watch(done)
+            watch(call.done)
             _switches_fit(code, status, bad)
             if status == driver.NOT_FINITE:
                 raise NotFinite(bad, float(call.results[bad, code.results.index(("loss",))]))
@@ -201,13 +204,16 @@ class NativeEngine:
         """The optimizer's numbers for each batch; each on a cache line of its own."""
         width = 64 // self.dtype.itemsize
         found = np.zeros((max(1, batches), max(1, len(code.scalars)), width), self.dtype)
-        for batch in range(batches if code.scalars else 0):
-            given: Mapping[str, float] = {"one": 1.0}
-            if self.job.update is not None and code.trains:
-                given = {"one": 1.0, **self.job.update.scalars(self.state.step + batch + 1)}
-            for number, name in enumerate(code.scalars):
-                found[batch, number, :] = given[name]
+        for batch in range(batches):
+            self._put_scalars(code, found, batch, self.state.step + batch + 1)
         return found
+
+    def _put_scalars(self, code: Code, into: Array, batch: int, step: int) -> None:
+        given: Mapping[str, float] = {"one": 1.0}
+        if self.job.update is not None and code.trains:
+            given = {"one": 1.0, **self.job.update.scalars(step)}
+        for number, name in enumerate(code.scalars):
+            into[batch, number, :] = given[name]
 
 
 def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, ...] = ()) -> Options:

@@ -90,7 +90,8 @@ def write(memory: Memory, group: Group, parts: Parts, stores: Mapping[Node, Buff
     low, high = Value("%low", "i64"), Value("%high", "i64")
     writer = _Elements(k, group, parts, stores)
     if group.size == 1:
-        writer.at(0, 1)
+        with k.when(k.icmp("slt", low, high)):  # only one of the threads is given it
+            writer.at(0, 1)
     else:
         count = k.module.lanes
         span = k.sub(high, low)

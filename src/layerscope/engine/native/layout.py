@@ -177,8 +177,9 @@ def _margins(schedule: Schedule) -> dict[Value, Margin]:
         for op in stage.all():
             for position, value in enumerate(op.inputs):
                 if of_batch(value):
-                    origin = schedule.origin(value)
-                    found[origin] = _union(found.get(origin, ()), reads(op, position, stage))
+                    origin, around = schedule.origin(value), reads(op, position, stage)
+                    if any(pair != (0, 0) for pair in around):
+                        found[origin] = _union(found.get(origin, ()), around)
     return found
 
 

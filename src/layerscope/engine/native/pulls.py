@@ -209,7 +209,9 @@ def _random(s: Scope, op: Op) -> Value:
     wide = vector("i64", lanes)
     first = k.add(k.load(counters, FIRST), k.mul(s.index[0], lanes))
     picks = ", ".join(f"i64 {n}" for n in range(lanes))
-    rows = k.put(wide, f"add {k.splat(k.i64(first))}, <{picks}>")
+    rows = k.splat(k.i64(first))
+    if lanes > 1:
+        rows = k.put(wide, f"add {rows}, <{picks}>")
     shape = rest(op.outputs[0])
     strides = [math.prod(shape[n + 1 :]) for n in range(len(shape))]
     flat = k.add(k.dot(s.index[1:], strides), 1)
