@@ -102,7 +102,7 @@ def test_checked_code_counts_violations():
     numbers, violations = stores(4, lambda code, out: (Array(out, "float", 4), 0))
     assert (numbers, violations) == ([0, 1, 2, 3, -9, -9, -9, -9], 0)
     numbers, violations = stores(7, lambda code, out: (Array(out, "float", 4), 0))
-    assert (numbers, violations) == ([6, 1, 2, 3, -9, -9, -9, -9], 3)  # instead at index 0
+    assert (numbers, violations) == ([6, 1, 2, 3, -9, -9, -9, -9], 3)  # instead at the first item
 
 
 def test_checked_code_with_a_margin():
@@ -112,7 +112,7 @@ def test_checked_code_with_a_margin():
     numbers, violations = stores(4, inside)
     assert (numbers, violations) == ([-2, -1, 0, 1, -9, -9, -9, -9], 0)
     numbers, violations = stores(6, inside)
-    assert (numbers, violations) == ([-2, -1, 3, 1, -9, -9, -9, -9], 2)
+    assert (numbers, violations) == ([3, -1, 0, 1, -9, -9, -9, -9], 2)  # instead at the first item
 
 
 def test_checked_loads_far_outside_do_not_crash():

@@ -263,28 +263,14 @@ class _Work:
         block = recipe.options.groups * recipe.options.lanes
         step = k.i64(k.mul(self.threads, block))
         start = k.i64(k.mul(self.thread, block))
-        head, body, done = k.label(), k.label(), k.label()
-        before = k.block
-        k.branch(head)
-        k.start(head)
-        here = Value(f"%here{k.label()}", "i64")
-        following = Value(f"{here.name}n", "i64")
-        last = "%PLACEHOLDER"
-        place = len(k._lines)  # pyright: ignore[reportPrivateUsage]
-        k.line("")
-        inside = k.icmp("slt", here, count)
-        stopped = k.icmp("ne", self.shared(STOP), 0)
-        going = k.put("i1", f"and i1 {inside.name}, {k.negate(stopped).name}")
-        k.branch_if(going, body, done)
-        k.start(body)
-        self._block(begin, here, k.i64(k.sub(count, here)))
-        k.line(f"{following.name} = add i64 {here.name}, {step.name}")
-        last = k.block
-        k.branch(head)
-        k._lines[place] = (  # pyright: ignore[reportPrivateUsage]
-            f"  {here.name} = phi i64 [ {start.name}, %{before} ], [ {following.name}, %{last} ]"
-        )
-        k.start(done)
+
+        def going(here: Value) -> Value:
+            inside = k.icmp("slt", here, count)
+            stopped = k.icmp("ne", self.shared(STOP), 0)
+            return k.both(inside, k.negate(stopped))
+
+        with k.loop_while(going, start, step) as here:
+            self._block(begin, here, k.i64(k.sub(count, here)))
 
     def _block(self, begin: Value, here: Value, left: Value) -> None:
         k, recipe = self.k, self.recipe

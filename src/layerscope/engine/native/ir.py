@@ -1,142 +1,31 @@
 """The vocabulary over LLVM IR: functions, loops, vectors, arrays with known extents.
 
-A `Module` collects functions as text; a `Code` is the body of one of them while it is written.
+A `Module` (module.py) collects functions as text; a `Code` is the body of one of them while it is written.
 Numbers that are known while generating are Python numbers, and arithmetic with them is done here,
 so that what reaches LLVM is short. With `checked`, each load and store is preceded by a comparison
-of its index with the extent of its array; a violation is counted and goes to index 0 instead.
+of its index with the extent of its array; a violation is counted and goes to the array's first item instead.
 """
 
 from __future__ import annotations
 
 import contextlib
-import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 
-REAL_BYTES = {"float": 4, "double": 8}
-ITEM_BYTES = {**REAL_BYTES, "half": 2, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "ptr": 8}
-
-
-class Value(NamedTuple):
-    """An LLVM value: its name (or constant) and its type."""
-
-    name: str
-    type: str
-
-    def __str__(self) -> str:
-        return f"{self.type} {self.name}"
-
-
-Index = int | Value
-"""An i64 that is known now, or when the code runs."""
-
-
-def scalar(type: str) -> str:
-    """The element type: "float" of "<16 x float>"."""
-    return type.split(" x ")[1][:-1] if type.startswith("<") else type
-
-
-def lanes(type: str) -> int:
-    """How many elements: 16 of "<16 x float>"; 1 of a scalar."""
-    return int(type[1:].split(" x ")[0]) if type.startswith("<") else 1
-
-
-def vector(item: str, count: int) -> str:
-    """The type of `count` items; the item itself for one."""
-    return item if count == 1 else f"<{count} x {item}>"
-
-
-def like(item: str, type: str) -> str:
-    """A type of other items with as many lanes."""
-    return vector(item, lanes(type))
-
-
-def bytes_of(type: str) -> int:
-    return lanes(type) * ITEM_BYTES[scalar(type)]
-
-
-def literal(number: float, item: str) -> str:
-    """A constant as LLVM writes it exactly."""
-    if item in REAL_BYTES or item == "half":
-        code = {"float": "f", "half": "e", "double": "d"}[item]
-        value = struct.unpack(code, struct.pack(code, number))[0]
-        return "0x" + struct.pack(">d", value).hex().upper()
-    return str(int(number))
-
-
-@dataclass(frozen=True)
-class Array:
-    """Memory that a function may touch: items of one type, counted from `pointer`.
-
-    Items from `first` on, `extent` of them, exist: a pointer may stand inside of a buffer with a margin.
-    """
-
-    pointer: Value
-    item: str
-    extent: int
-    first: int = 0
-
-    def of(self, item: str) -> Array:
-        """The same memory as smaller or larger items."""
-        old, new = bytes_of(self.item), bytes_of(item)
-        first, end = -(-self.first * old // new), (self.first + self.extent) * old // new
-        return replace(self, item=item, extent=end - first, first=first)
-
-
-@dataclass
-class Module:
-    """Functions and constants, as text; functions of the same text exist once."""
-
-    lanes: int
-    real: str = "float"
-    checked: bool = False
-    attributes: str = ""
-    fused: bool = True
-    _parts: list[str] = field(default_factory=list[str])
-    _names: dict[str, str] = field(default_factory=dict[str, str])
-    _declared: dict[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def vector(self) -> str:
-        """The type of one register of numbers."""
-        return vector(self.real, self.lanes)
-
-    def table(self, numbers: Sequence[float], item: str) -> Value:
-        """A constant array in memory."""
-        body = ", ".join(f"{item} {literal(n, item)}" for n in numbers)
-        text = f"internal unnamed_addr constant [{len(numbers)} x {item}] [{body}], align 64"
-        if text not in self._names:
-            self._names[text] = f"@table{len(self._names)}"
-            self._parts.append(f"{self._names[text]} = {text}")
-        return Value(self._names[text], "ptr")
-
-    def declare(self, result: str, name: str, *arguments: str) -> None:
-        """Mention an intrinsic or an outside function."""
-        self._declared[name] = f"declare {result} @{name}({', '.join(arguments)})"
-
-    def add(self, code: Code, export: str = "") -> str:
-        """Finish a function; its name, which is an earlier one's if that has the same text."""
-        parameters = ", ".join(
-            f"{type} {'noalias ' if type == 'ptr' and code.noalias else ''}%{parameter}"
-            for parameter, type in code.parameters
-        )
-        body = f"({parameters}) #0 {{\n{code.text()}}}"
-        key = f"{code.result} {body}"
-        if not export and key in self._names:
-            return self._names[key]
-        name = export or f"kernel{len(self._names)}"
-        self._names[key] = name
-        linkage = "" if export else "internal "
-        self._parts.append(f"define {linkage}{code.result} @{name}{body}")
-        return name
-
-    def text(self) -> str:
-        """The whole module."""
-        violation = ["@violations = global i64 0, align 8"] if self.checked else []
-        return "\n\n".join(
-            [*violation, *self._declared.values(), *self._parts, f"attributes #0 = {{ nounwind {self.attributes} }}"]
-        )
+from layerscope.engine.native.module import Module
+from layerscope.engine.native.types import (
+    ITEM_BYTES,
+    REAL_BYTES,
+    Array,
+    Index,
+    Value,
+    bytes_of,
+    lanes,
+    like,
+    literal,
+    scalar,
+    vector,
+)
 
 
 @dataclass
@@ -155,15 +44,27 @@ class Code:
         self.module, self.parameters, self.result, self.noalias = module, parameters, result, noalias
         self._lines: list[str] = ["entry:"]
         self._count = 0
+        self._misses, self._ends = False, list[int]()
         self.block = "entry"
         self.arguments = [Value(f"%{name}", type) for name, type in parameters]
 
     def text(self) -> str:
-        return "\n".join(self._lines) + "\n"
+        """The body as text."""
+        lines = list(self._lines)
+        if self._misses:
+            for place in reversed(self._ends):
+                total = f"%total{place}"
+                lines[place:place] = [
+                    f"  {total} = load i64, ptr %missed",
+                    f"  atomicrmw add ptr @violations, i64 {total} seq_cst",
+                ]
+            lines[1:1] = ["  %missed = alloca i64", "  store i64 0, ptr %missed"]
+        return "\n".join(lines) + "\n"
 
     # --- statements ---
 
     def line(self, text: str) -> None:
+        """One line as it stands."""
         self._lines.append("  " + text)
 
     def _fresh(self, type: str) -> Value:
@@ -177,6 +78,7 @@ class Code:
         return made
 
     def label(self) -> str:
+        """The name of a new basic block."""
         self._count += 1
         return f"b{self._count}"
 
@@ -186,15 +88,20 @@ class Code:
         self.block = label
 
     def branch(self, label: str) -> None:
+        """End the block by going to another."""
         self.line(f"br label %{label}")
 
     def branch_if(self, condition: Value, yes: str, no: str) -> None:
+        """End the block by going to one of two."""
         self.line(f"br i1 {condition.name}, label %{yes}, label %{no}")
 
     def ret(self, value: Value | None = None) -> None:
+        """End the function."""
+        self._ends.append(len(self._lines))
         self.line(f"ret {value}" if value else "ret void")
 
     def call(self, result: str, name: str, *arguments: Value) -> Value:
+        """A call of a function; its result has the type `result`."""
         text = f"call {result} @{name}({', '.join(map(str, arguments))})"
         if result == "void":
             self.line(text)
@@ -211,6 +118,7 @@ class Code:
     # --- whole numbers ---
 
     def i64(self, index: Index) -> Value:
+        """An index as a value."""
         return index if isinstance(index, Value) else Value(str(index), "i64")
 
     def _whole(self, operation: str, a: Index, b: Index) -> Value:
@@ -226,11 +134,13 @@ class Code:
         return known if total is None else self._whole("add nsw", total, known) if known else total
 
     def sub(self, a: Index, b: Index) -> Index:
+        """a - b."""
         if isinstance(b, int):
             return self.add(a, -b)
         return self._whole("sub nsw", a, b)
 
     def mul(self, a: Index, b: Index) -> Index:
+        """a·b; what is known is multiplied now."""
         if isinstance(a, int) and isinstance(b, int):
             return a * b
         if 0 in (a, b):
@@ -254,15 +164,19 @@ class Code:
         return self.add(start, *(self.mul(i, s) for i, s in zip(indices, strides, strict=True)))
 
     def icmp(self, how: str, a: Index, b: Index) -> Value:
+        """A comparison of indices: eq, ne, slt, ult, uge, ... (LLVM's names)."""
         return self.put("i1", f"icmp {how} i64 {self.i64(a).name}, {self.i64(b).name}")
 
     def both(self, a: Value, b: Value) -> Value:
+        """Where both masks are set."""
         return self.put(a.type, f"and {a.type} {a.name}, {b.name}")
 
     def either(self, a: Value, b: Value) -> Value:
+        """Where one of the masks is set."""
         return self.put(a.type, f"or {a.type} {a.name}, {b.name}")
 
     def negate(self, mask: Value) -> Value:
+        """Where the mask is not set."""
         ones = "true" if mask.type == "i1" else "splat (i1 true)"
         return self.put(mask.type, f"xor {mask.type} {mask.name}, {ones}")
 
@@ -271,7 +185,7 @@ class Code:
     @contextlib.contextmanager
     def loop(
         self, end: Index, step: int = 1, start: Index = 0, carry: Sequence[Value] = ()
-    ) -> Iterator[tuple[Index, Carry]]:
+    ) -> Generator[tuple[Index, Carry]]:
         """Turns for start, start + step, ... below `end`; at least one when all are known, else maybe none.
 
         After the loop the carry holds the values of the last turn.
@@ -312,7 +226,26 @@ class Code:
             ]
 
     @contextlib.contextmanager
-    def when(self, condition: Value) -> Iterator[None]:
+    def loop_while(self, going: Callable[[Value], Value], start: Value, step: Value) -> Generator[Value]:
+        """Turns for start, start + step, ...; before each, `going` writes the condition (an i1) that lets it run."""
+        before, head, body, done = self.block, self.label(), self.label(), self.label()
+        self.branch(head)
+        self.start(head)
+        index, following = self._fresh("i64"), self._fresh("i64")
+        place = len(self._lines)
+        self._lines.append("")
+        self.branch_if(going(index), body, done)
+        self.start(body)
+        yield index
+        self.line(f"{following.name} = add i64 {index.name}, {step.name}")
+        self._lines[place] = (
+            f"  {index.name} = phi i64 [ {start.name}, %{before} ], [ {following.name}, %{self.block} ]"
+        )
+        self.branch(head)
+        self.start(done)
+
+    @contextlib.contextmanager
+    def when(self, condition: Value) -> Generator[None]:
         """Statements for the case that a condition holds."""
         inside, after = self.label(), self.label()
         self.branch_if(condition, inside, after)
@@ -332,15 +265,15 @@ class Code:
         return self.put("ptr", f"getelementptr {array.item}, {array.pointer}, {self.i64(index)}")
 
     def _checked(self, array: Array, index: Index) -> Index:
+        """The index, or that of the first item where there is no such item, which is counted."""
+        if isinstance(index, int) and array.first <= index < array.first + array.extent:
+            return index
         place = self.sub(index, array.first)
         wrong = self.put("i1", f"icmp uge i64 {self.i64(place).name}, {array.extent}")
-        bad, good, before = self.label(), self.label(), self.block
-        self.branch_if(wrong, bad, good)
-        self.start(bad)
-        self.put("i64", "atomicrmw add ptr @violations, i64 1 seq_cst")
-        self.branch(good)
-        self.start(good)
-        return self.put("i64", f"phi i64 [ {self.i64(index).name}, %{before} ], [ {array.first}, %{bad} ]")
+        missed = self.put("i64", "load i64, ptr %missed")
+        self.line(f"store {self.add(missed, self.put('i64', f'zext {wrong} to i64'))}, ptr %missed")
+        self._misses = True
+        return self.put("i64", f"select {wrong}, i64 {array.first}, {self.i64(index)}")
 
     def load(self, array: Array, index: Index, aligned: bool = True) -> Value:
         """One item."""
@@ -348,6 +281,7 @@ class Code:
         return self.put(array.item, f"load {array.item}, {self.address(array, index)}, align {align}")
 
     def store(self, value: Value, array: Array, index: Index, aligned: bool = True) -> None:
+        """Write one item."""
         align = bytes_of(array.item) if aligned else ITEM_BYTES[scalar(array.item)]
         self.line(f"store {value}, {self.address(array, index)}, align {align}")
 
@@ -386,18 +320,23 @@ class Code:
         return self.put(a.type, f"{operation} {a}, {b.name}")
 
     def fadd(self, a: Value, b: Value) -> Value:
+        """a + b."""
         return self._binary("fadd", a, b)
 
     def fsub(self, a: Value, b: Value) -> Value:
+        """a - b."""
         return self._binary("fsub", a, b)
 
     def fmul(self, a: Value, b: Value) -> Value:
+        """a·b."""
         return self._binary("fmul", a, b)
 
     def fdiv(self, a: Value, b: Value) -> Value:
+        """a / b."""
         return self._binary("fdiv", a, b)
 
     def fneg(self, a: Value) -> Value:
+        """-a."""
         return self.put(a.type, f"fneg {a}")
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
@@ -407,9 +346,11 @@ class Code:
         return self.intrinsic("fma", a.type, a, b, c)
 
     def fabs(self, a: Value) -> Value:
+        """|a|."""
         return self.intrinsic("fabs", a.type, a)
 
     def sqrt(self, a: Value) -> Value:
+        """The square root."""
         return self.intrinsic("sqrt", a.type, a)
 
     def compare(self, how: str, a: Value, b: Value) -> Value:
@@ -437,3 +378,21 @@ class Code:
         """A cast of each lane: sitofp, fptosi, trunc, zext, sext, bitcast, fpext, fptrunc."""
         to = like(item, a.type)
         return a if to == a.type else self.put(to, f"{operation} {a} to {to}")
+
+
+__all__ = [
+    "ITEM_BYTES",
+    "REAL_BYTES",
+    "Array",
+    "Carry",
+    "Code",
+    "Index",
+    "Module",
+    "Value",
+    "bytes_of",
+    "lanes",
+    "like",
+    "literal",
+    "scalar",
+    "vector",
+]
