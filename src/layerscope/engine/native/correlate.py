@@ -244,6 +244,13 @@ class _Writer:
     ) -> list[Value]:
         """One input channel of one tap: positions × channels multiply–adds."""
         k, made = self.kernel, list(sums)
+        if channels < len(offsets):  # what there is less of stays in registers, the other side passes by
+            weights = [k.broadcast(self.w, k.add(weight, j)) for j in range(channels)]
+            for p, offset in enumerate(offsets):
+                x = k.load(self.x, k.add(place, offset))
+                for j, w in enumerate(weights):
+                    made[p * channels + j] = k.fma(x, w, made[p * channels + j])
+            return made
         loaded = [k.load(self.x, k.add(place, offset)) for offset in offsets]
         for j in range(channels):
             w = k.broadcast(self.w, k.add(weight, j))
@@ -265,6 +272,9 @@ class _Writer:
             for number, position in enumerate(positions):
                 scope.at([*(k.add(i, p) for i, p in zip(index, position, strict=True)), k.add(c, j)])
                 scope.values[root.outputs[0]] = sums[number * channels + j]
+                if self.stage.pools_first:
+                    cells[position] = sums[number * channels + j]
+                    continue
                 scope.compute()
                 scope.store()
                 for op in self.stage.sums:
@@ -303,7 +313,7 @@ class _Writer:
             ]
             group = k.add(index[0], start[0])
             at = [k.add(k.div(i, w), s // w) for i, s, w in zip(index[1:], start[1:], window, strict=True)]
-            poolings.winners(self.kernel, self.memory, self.stage.pool, group, at, c, own)
+            poolings.winners(self.scope, self.stage.pool, group, at, c, own)
 
 
 def _step(offsets: Sequence[int]) -> int | None:

@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from layerscope.engine.native import outer
 from layerscope.engine.native.correlate import LATENCY, segments
 from layerscope.engine.native.draft import Op, Pair, PairPooled
-from layerscope.engine.native.ir import Array, Index, Value, like, vector
+from layerscope.engine.native.ir import Array, Index, Value, like
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
-from layerscope.engine.native.rows import lane_sums, transposed
+from layerscope.engine.native.rows import lane_sums
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.taps import product
 
@@ -38,7 +39,10 @@ def form(lanes: int, do: Pair | PairPooled) -> str:
     """Which of the forms suits."""
     if isinstance(do, PairPooled):
         return "pooled"
-    return "outer" if not do.axes and do.moving * do.still >= WIDE else "lanes"
+    if do.groups > 1 or (do.axes and lanes < 2):
+        return "lanes"
+    wide = do.still >= 2 * lanes if do.axes else do.moving * do.still >= WIDE
+    return "outer" if wide else "lanes"
 
 
 @dataclass(eq=False)
@@ -49,6 +53,7 @@ class Partial:
     form: str
     buffer: Buffer
     tile: tuple[int, int, int]
+    sums: int
 
 
 def plan(memory: Memory, stage: Stage, sums: int) -> Partial:
@@ -60,15 +65,11 @@ def plan(memory: Memory, stage: Stage, sums: int) -> Partial:
     count = math.prod(len(axis.taps) for axis in pair.axes) * pair.groups * pair.moving * pair.still
     chosen, tile = form(memory.module.lanes, op.do), (0, 1, 1)
     if chosen == "outer":
-        count = pair.moving * _padded(pair.still, memory.module.lanes)
+        count = outer.size(pair, memory.module.lanes)
     elif chosen == "lanes":
         tile = _choose(pair, sums)
     buffer = memory.layout.reserve(strided("partial", real, (count,)))
-    return Partial(op, chosen, buffer, tile)
-
-
-def _padded(n: int, lanes: int) -> int:
-    return -(-n // lanes) * lanes
+    return Partial(op, chosen, buffer, tile, sums)
 
 
 def _choose(pair: Pair, sums: int) -> tuple[int, int, int]:
@@ -251,35 +252,8 @@ def _patch(
 
 
 def _outer(k: Kernel, partial: Partial) -> None:
-    memory, pair = k.memory, cast(Pair, partial.op.do)
-    left, right = (memory.buffer(value) for value in partial.op.inputs)
-    lanes = k.module.lanes
-    width = _padded(pair.still, lanes)
-    rows = memory.groups * lanes
-    flipped = memory.layout.reserve(strided("scratch", memory.module.vector, (rows, width // lanes)))
-    transposed(k, right, flipped, pair.still)
-    x = k.array(left).of(memory.module.real)
-    t, sums = k.array(flipped), k.array(partial.buffer).of(memory.module.vector)
-    across = min(width // lanes, 4)
-    down = min(pair.moving, 24 // across if lanes > 4 else 2)
-    for (mb, me, mk), (sb, se, sk) in itertools.product(
-        segments(pair.moving, down), segments(width // lanes, across)
-    ):
-        with k.loop(me, mk, mb) as (m, _), k.loop(se, sk, sb) as (s, _):
-            start = [k.constant(0)] * (mk * sk)
-            with k.nest((memory.groups, lanes), start) as (q, carry):
-                row = k.add(k.mul(q[0], lanes), q[1])
-                loaded = [k.load(t, k.dot([row, s], [width // lanes, 1], j)) for j in range(sk)]
-                made = list(carry.values)
-                for i in range(mk):
-                    place = k.dot([q[0], k.add(m, i)], [left.strides[0] * lanes, lanes], q[1])
-                    value = k.splat(k.load(x, place))
-                    for j in range(sk):
-                        made[i * sk + j] = k.fma(value, loaded[j], made[i * sk + j])
-                carry.values = made
-            for i, j in itertools.product(range(mk), range(sk)):
-                place = k.dot([k.add(m, i), s], [width // lanes, 1], j)
-                k.store(k.fadd(k.load(sums, place), carry.values[i * sk + j]), sums, place)
+    left, right = (k.memory.buffer(value) for value in partial.op.inputs)
+    outer.write(k, cast(Pair, partial.op.do), left, right, partial.buffer, partial.sums)
 
 
 # --- from a thread's sums to the gradient ---
@@ -290,14 +264,12 @@ def unpack(memory: Memory, partial: Partial, into: Buffer) -> Kernel:
     k = Kernel(memory)
     source, target = k.array(partial.buffer), k.array(into)
     pair = partial.op.do.pair if isinstance(partial.op.do, PairPooled) else cast(Pair, partial.op.do)
-    if partial.form == "outer":
-        _unpack_outer(k, pair, source, target)
-        k.ret()
-        return k
     with k.loop(into.extent) as (i, _):
         k.store(k.constant(0, k.module.real), target, i)
     taps = product([axis.taps for axis in pair.axes], pair.window)
-    if partial.form == "pooled":
+    if partial.form == "outer":
+        outer.unpack(k, pair, source, target)
+    elif partial.form == "pooled":
         with k.loop(pair.moving) as (m, _), k.loop(pair.still) as (s, _):
             base = k.mul(k.add(k.mul(m, pair.still), s), len(taps))
             to = k.dot([m, s], pair.strides[1:3])
@@ -346,12 +318,3 @@ def _unpack_lanes(
             with k.loop(end, start=begin) as (entry, _):
                 at = k.add(to, k.mul(k.load(table, entry), pair.strides[0]))
                 k.store(k.fadd(k.load(target, at), value), target, at)
-
-
-def _unpack_outer(k: Kernel, pair: Pair, source: Array, target: Array) -> None:
-    width = _padded(pair.still, k.module.lanes)
-    with k.nest((pair.moving, pair.still)) as ((m, s), _):
-        k.store(k.load(source, k.dot([m, s], [width, 1])), target, k.dot([m, s], pair.strides[1:3]))
-
-
-__all__ = ["Partial", "plan", "unpack", "vector", "write"]

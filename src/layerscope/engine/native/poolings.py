@@ -12,10 +12,12 @@ from layerscope.engine.native.kernel import Kernel, Memory, Scope
 from layerscope.engine.native.pulls import all_of, cells, inside, is_cell, number
 
 
-def winners(
-    k: Kernel, memory: Memory, op: Op, group: Index, at: Sequence[Index], channel: Index, own: Sequence[Value]
-) -> None:
-    """Store the largest of a window's cells, given row-major, and which it is; the first of equals wins."""
+def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: Index, own: Sequence[Value]) -> None:
+    """Store the largest of a window's cells, given row-major, and which it is; the first of equals wins.
+
+    Where the stage pools first, its pointwise operations are done to the largest alone.
+    """
+    k, memory = scope.kernel, scope.memory
     windows, sizes = op.do.windows, rest(op.inputs[0])[:-1]
     kept = op.outputs[1] in memory.layout.buffers
     type = memory.layout.item(op.outputs[1])
@@ -38,6 +40,12 @@ def winners(
         if kept:
             winner = k.select(better, number(k, cell, type), winner)
     index = [group, *at, channel]
+    if scope.stage.pools_first:
+        assert scope.stage.root is not None
+        scope.at(index)
+        scope.values[scope.stage.root.outputs[0]] = best
+        scope.compute()
+        best = scope.get(op.inputs[0])
     _put(k, memory, op, index, best, winner if kept else None)
 
 

@@ -73,6 +73,7 @@ class Stage:
     shape: tuple[int, ...]
     ops: list[Op] = field(default_factory=list[Op])
     pool: Op | None = None
+    pools_first: bool = False
     spreads: list[Op] = field(default_factory=list[Op])
     sums: list[Op] = field(default_factory=list[Op])
     stored: list[Value] = field(default_factory=list[Value])
@@ -165,7 +166,9 @@ class Scheduler:
             self._pointwise(op)
         elif isinstance(op.do, Pair):
             self._pair(op)
-        elif (isinstance(op.do, pool.PoolMax) and self._joins_pool(op)) or (isinstance(op.do, pool.PoolMaxAdjoint) and self._joins_spread(op)):
+        elif (isinstance(op.do, pool.PoolMax) and self._joins_pool(op)) or (
+            isinstance(op.do, pool.PoolMaxAdjoint) and self._joins_spread(op)
+        ):
             pass
         else:
             self._own(op, rest(op.outputs[0]))
@@ -218,6 +221,8 @@ class Scheduler:
                 and quiet[0]
                 and (name.endswith("_grad") or name in ("neg", "scale", "double", "half", "div"))
             )
+        if isinstance(op.do, reduce.Reduce):
+            return op.do.how in ("sum", "mean") and quiet[0]
         linear = (Correlate, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.Gather, Reshape, *PULLS)
         return bool(quiet) and quiet[0] and isinstance(op.do, linear)
 
@@ -323,6 +328,7 @@ class Scheduler:
         )
         if fits and self._whole(stage, op):
             stage.pool = op
+            stage.pools_first = self._may_pool_first(stage, op)
             self._note(op, number)
             return True
         return False
@@ -340,6 +346,33 @@ class Scheduler:
             value in held or (not of_batch(value) and value.type.rank < 2) for o in stage.ops for value in o.inputs
         )
         return alone and simple and not stage.sums
+
+    def _may_pool_first(self, stage: Stage, op: Op) -> bool:
+        """Whether a bias and a relu may follow the pool: nobody else sees them, and where they make equal what was
+        not, no gradient passes.
+        """
+        held, inside = stage.indexed(), [*stage.ops, op]
+        assert stage.root is not None
+        names = [o.do.function if isinstance(o.do, Map) else "" for o in stage.ops]
+        last = [stage.root.outputs[0], *(o.outputs[0] for o in stage.ops)]
+        chain = all(o.inputs[0] is value for o, value in zip(stage.ops, last, strict=False))
+        simple = names in (["add"], ["relu"], ["add", "relu"]) and op.inputs[0] is last[-1]
+        bias = all(not of_batch(v) and v.type.rank < 2 for o in stage.ops for v in o.inputs[1:])
+        alone = all(user in inside for value in held for user in self.users.get(value, ()))
+        return chain and simple and bias and alone and self._masked(op, "relu" in names) and not stage.sums
+
+    def _masked(self, op: Op, relu: bool) -> bool:
+        """Whether switches only lead gradients back, which are zero where the pooled value is."""
+        for user in self.users.get(op.outputs[1], ()):
+            if not isinstance(user.do, pool.PoolMaxAdjoint):
+                return False
+            masks = [o for o in self.plan.draft.ops if user.inputs[0] in o.outputs]
+            mask = masks[0].do if masks else None
+            if relu and not (
+                isinstance(mask, Map) and mask.function == "relu_grad" and masks[0].inputs[1] is op.outputs[0]
+            ):
+                return False
+        return True
 
     def _joins_spread(self, op: Op) -> bool:
         number = self.made[op.inputs[0]]
