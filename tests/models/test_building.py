@@ -58,8 +58,9 @@ def test_several_inputs_and_outputs(given):
     assert isinstance(found, list)
     np.testing.assert_allclose(found[0], a @ one.get_weights()[0] + one.get_weights()[1] + b, rtol=1e-6)
     np.testing.assert_allclose(found[1], b @ two.get_weights()[0] + two.get_weights()[1], rtol=1e-6)
-    assert equal(model([a, b]), found)
-    assert equal(model(a, b), found)
+    for called in (model([a, b]), model(a, b)):  # by the reference engine: nothing is compiled for a call
+        for one, other in zip(called, found, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
 def test_a_dictionary_of_inputs_builds_too():
@@ -166,7 +167,7 @@ def test_a_model_in_a_model_keeps_its_scope_and_shares_its_weights():
     after = inner.predict(x)
     assert not np.allclose(before, after)
     kernel, bias = outer.get_layer("out").get_weights()
-    np.testing.assert_allclose(outer.predict(x), after @ kernel + bias, rtol=1e-6)
+    np.testing.assert_allclose(outer.predict(x), after @ kernel + bias, rtol=1e-6, atol=1e-7)
     inner.set_weights([np.zeros((3, 2)), np.zeros(2)])
     np.testing.assert_array_equal(outer.predict(x), np.broadcast_to(bias, (6, 1)))
 

@@ -179,7 +179,7 @@ MISTAKES = {
     "setting of compile": (
         lambda: Sequential([Input((3,)), Dense(2)]).compile("sgd", "mse", engine="gpu"),
         SettingError,
-        "engine must be one of auto, reference, not 'gpu'",
+        "engine must be one of auto, native, reference, not 'gpu'",
     ),
 }
 

@@ -79,6 +79,7 @@ class Recipe:
 
     @property
     def trains(self) -> bool:
+        """Whether weights change."""
         return bool(self.updates)
 
 
@@ -126,10 +127,8 @@ class _Builder:
     # --- inputs ---
 
     def _inputs(self) -> None:
-        real, used = (
-            self.module.real,
-            {v for op in self.draft.ops for v in op.inputs} | set(self.draft.outputs.values()),
-        )
+        real = self.module.real
+        used = {v for op in self.draft.ops for v in op.inputs} | set(self.draft.outputs.values())
         arrays = [key for key in self.recipe.program.inputs if key[0] in ("data", "target")]
         order = sorted(arrays, key=lambda key: (key[0] != "data", key[1]))  # pyright: ignore[reportArgumentType]
         for key, value in self.draft.inputs.items():
@@ -270,12 +269,12 @@ class _Builder:
         written: dict[int, Step] = {}
         for step in self.recipe.updates:
             for buffer, _ in step.kernel.uses:
-                if buffer.region.startswith("table"):
-                    if written.setdefault(id(buffer), step) is not step:
-                        raise TrainingError(
-                            "the native engine cannot update weights that depend on each other's old values; "
-                            "compile with engine='reference'"
-                        )
+                table = buffer.region.startswith("table")
+                if table and written.setdefault(id(buffer), step) is not step:
+                    raise TrainingError(
+                        "the native engine cannot update weights that depend on each other's old values; "
+                        "compile with engine='reference'"
+                    )
 
     def _outputs(self) -> None:
         for key, value in self.draft.outputs.items():
@@ -304,7 +303,7 @@ def _pack(memory: Memory, kernel: Node, do: Correlate, packing: correlate.Packin
     table = Array(k.module.table([tap for s in sources for tap in s] or [0], "i64"), "i64", max(1, starts[-1]))
     taps = len(sources)
     source = Array(source.pointer, real, elements(rest(kernel)) or 1)
-    for begin, end, tile in correlate.segments(do.outputs, packing.channels):
+    for begin, end, tile in correlate.segments(do.outputs, packing.channels) if taps else ():
         with (
             k.loop(do.groups) as (g, _),
             k.loop(end, tile, begin) as (c, _),
