@@ -22,7 +22,6 @@ from layerscope.core.lowering import Builder
 from layerscope.core.types import TensorType
 from layerscope.engine.program import Program, Value
 
-
 Compiling = Callable[[], AbstractContextManager[object]]
 """What to show while an engine compiles: entered before, left after."""
 

@@ -130,7 +130,7 @@ class _Builder:
         real = self.module.real
         used = {v for op in self.draft.ops for v in op.inputs} | set(self.draft.outputs.values())
         arrays = [key for key in self.recipe.program.inputs if key[0] in ("data", "target")]
-        order = sorted(arrays, key=lambda key: (key[0] != "data", key[1]))  # pyright: ignore[reportArgumentType]
+        order = sorted(arrays, key=lambda key: (key[0] != "data", key[1]))
         for key, value in self.draft.inputs.items():
             if key[0] in ("data", "target"):
                 if value in used:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import mmap
@@ -59,10 +60,8 @@ class Memory:
     def __init__(self, size: int) -> None:
         self.map = mmap.mmap(-1, size + PAGE)
         if hasattr(mmap, "MADV_HUGEPAGE") and size > PAGE // 4:
-            try:
+            with contextlib.suppress(OSError):  # a kernel without them
                 self.map.madvise(mmap.MADV_HUGEPAGE)
-            except OSError:  # a kernel without them
-                pass
         self.view = (ctypes.c_char * (size + PAGE)).from_buffer(self.map)
         start = ctypes.addressof(self.view)
         self.address = -(-start // PAGE) * PAGE

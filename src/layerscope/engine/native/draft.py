@@ -243,20 +243,14 @@ def _folded(draft: Draft) -> None:
                 make(op, repeat)
         elif isinstance(op.do, place.RepeatAdjoint):
             back = maker.get(op.inputs[0])
-            if back and isinstance(back.do, conv.ConvTranspose) and _unit(back.do.geometry):
-                if len(users[op.inputs[0]]) == 1:
-                    _folded_transpose(op, back)
+            known = back and isinstance(back.do, conv.ConvTranspose) and _unit(back.do.geometry)
+            if back and known and len(users[op.inputs[0]]) == 1:
+                _folded_transpose(op, back)
 
 
 def _folded_conv(op: Op, repeat: Op) -> None:
-    correlate = _of_conv(op, repeat.do.factors)
-    op.do, op.inputs = (
-        replace(correlate, title="convolution with nearest upsampling folded in"),
-        (
-            repeat.inputs[0],
-            op.inputs[1],
-        ),
-    )
+    op.do = replace(_of_conv(op, repeat.do.factors), title="convolution with nearest upsampling folded in")
+    op.inputs = (repeat.inputs[0], op.inputs[1])
 
 
 def _folded_transpose(op: Op, back: Op) -> None:
@@ -349,4 +343,5 @@ def _pair(op: Op) -> None:
 
 
 def elements(shape: Iterable[int]) -> int:
+    """How many elements a shape has."""
     return math.prod(shape)

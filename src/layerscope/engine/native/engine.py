@@ -60,8 +60,8 @@ class NativeEngine:
         call = self._call(code, program, inputs, np.arange(count), count, (0, 1), results)
         status, bad = compiled.run(code, call, self.threads, lambda done: on_batch(done, {}))
         _switches_fit(code, status, bad)
-        order = sorted(range(len(results)), key=lambda n: code.outputs[n][1])  # pyright: ignore[reportArgumentType]
-        found = [results[n] for n in order]
+        named = dict(zip(code.outputs, results, strict=True))
+        found = [named[key] for key in program.outputs if key in named]
         for key, value in program.outputs.items():  # an output that no example reaches is the same for all
             if key not in code.outputs:
                 raise DataError(f"output {key[1]} does not depend on the input: {value.type}")
@@ -273,4 +273,3 @@ def _pause(architecture: str) -> str:
     if architecture == "x86_64":
         return "call void @llvm.x86.sse2.pause()"
     return "call void @llvm.aarch64.hint(i32 1)" if architecture == "aarch64" else ""
-

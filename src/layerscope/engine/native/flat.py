@@ -31,10 +31,12 @@ class Group:
     ops: list[Op] = field(default_factory=list[Op])
 
     def made(self) -> set[Node]:
+        """What the group's operations make."""
         return {value for op in self.ops for value in op.outputs}
 
 
 def size(value: Node) -> int:
+    """How many elements a value without a batch has."""
     return elements(numbers(value.type.shape))
 
 
@@ -51,7 +53,8 @@ def grouped(ops: Sequence[Op]) -> list[Group]:
         count = size(op.outputs[0])
         if any(size(value) not in (1, count) for value in op.inputs):
             raise TrainingError(
-                "the native engine has no broadcasting between values without a batch; compile with engine='reference'"
+                "the native engine has no broadcasting between values without a batch; "
+                "compile with engine='reference'"
             )
         near = [home[value] for value in op.inputs if value in home]
         level = max((g.level for g in near), default=0)

@@ -39,6 +39,7 @@ class Buffer:
 
     @property
     def bytes(self) -> int:
+        """Its size."""
         return self.extent * bytes_of(self.item)
 
 

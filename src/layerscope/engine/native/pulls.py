@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from layerscope.core.sizes import numbers
 from layerscope.engine.native.draft import AtWinner, Op, Places, rest
@@ -125,9 +125,9 @@ def _pad(s: Scope, op: Op) -> Value:
 
 
 def _slice(s: Scope, op: Op) -> Value:
-    index = list(s.index)
-    (start,) = numbers((op.do.start,))
-    index[op.do.axis] = s.kernel.add(index[op.do.axis], start)
+    do, index = cast(Slice, op.do), list(s.index)
+    (start,) = numbers([do.start])
+    index[do.axis] = s.kernel.add(index[do.axis], start)
     return s.read(op.inputs[0], index)
 
 

@@ -35,11 +35,14 @@ class EngineReport:
     rows: tuple[Row, ...]
 
     def __str__(self) -> str:
-        title = f"{self.engine} engine, {self.precision}, {self.target}, {self.threads} thread{'s' * (self.threads != 1)}"
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        title = f"{self.engine} engine, {self.precision}, {self.target}, {threads}"
         cells = [(row.program, ", ".join(row.layers), row.work, row.way) for row in self.rows]
         head = ("program", "layers", "work", "how")
         widths = [max(len(row[n]) for row in [head, *cells]) for n in range(3)]
-        lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in [head, *cells]]
+        lines = [
+            "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in [head, *cells]
+        ]
         return "\n".join([title, "", *(line.rstrip() for line in lines)])
 
 
@@ -103,5 +106,3 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
 def _name(op: Op) -> str:
     function = getattr(op.do, "function", None)
     return function or type(op.do).__name__
-
-

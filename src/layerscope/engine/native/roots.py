@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -16,6 +15,8 @@ from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.shape import Concatenate
+from layerscope.engine.program import Value as Node
+
 
 def pointwise(memory: Memory, stage: Stage) -> Kernel:
     """A stage without a root: its operations at each index; sums that keep no axis stay in registers."""
@@ -45,11 +46,10 @@ def rooted(memory: Memory, stage: Stage) -> Kernel:
     """A stage with a root that has a loop nest of its own."""
     assert stage.root is not None
     kernel = Kernel(memory)
-    write = ROOTS.get(type(stage.root.do))
+    do: object = stage.root.do
+    write = ROOTS.get(type(do))
     if write is None:
-        raise TrainingError(
-            f"the native engine has no form of {type(stage.root.do).__name__}; compile with engine='reference'"
-        )
+        raise TrainingError(f"the native engine has no form of {type(do).__name__}; compile with engine='reference'")
     write(Scope(kernel, stage), stage.root)
     kernel.ret()
     return kernel
@@ -89,8 +89,8 @@ def _pool_mean_adjoint(scope: Scope, op: Op) -> None:
     _over(scope, rest(op.inputs[0]), lambda: poolings.add_shares(scope, op))
 
 
-def _write(scope: Scope, value: object, index: Sequence[Index], number: Value) -> None:
-    buffer = scope.memory.buffer(value)  # pyright: ignore[reportArgumentType]
+def _write(scope: Scope, value: Node, index: Sequence[Index], number: Value) -> None:
+    buffer = scope.memory.buffer(value)
     scope.kernel.store(number, scope.kernel.array(buffer), scope.kernel.dot(index, buffer.strides))
 
 
@@ -98,7 +98,7 @@ def _reduce(scope: Scope, op: Op) -> None:
     """Over axes of one example."""
     k, do = scope.kernel, cast(reduce.Reduce, op.do)
     shape = rest(op.inputs[0])
-    inner = [axis for axis in do.axes]
+    inner = list(do.axes)
     outer = [axis for axis in range(1, len(shape) + 1) if axis not in inner]
     how = do.how
     start = -math.inf if how in ("max", "argmax") else 0.0
@@ -137,7 +137,7 @@ def _merged(kept: Sequence[Index], outer: Sequence[int], over: Sequence[Index], 
 def _reduce_max_adjoint(scope: Scope, op: Op) -> None:
     """Two passes: which is the first of the largest, then its gradient there and zeros elsewhere."""
     k, (g, x) = scope.kernel, op.inputs
-    shape, inner = rest(x), list(op.do.axes)
+    shape, inner = rest(x), list(cast(reduce.ReduceMaxAdjoint, op.do).axes)
     outer = [axis for axis in range(1, len(shape) + 1) if axis not in inner]
     sizes = [shape[axis - 1] for axis in inner]
     with k.nest((scope.memory.groups, *(shape[axis - 1] for axis in outer))) as (kept, _):
@@ -155,7 +155,7 @@ def _reduce_max_adjoint(scope: Scope, op: Op) -> None:
 
 
 def _concatenate(scope: Scope, op: Op) -> None:
-    start, axis = 0, op.do.axis % op.outputs[0].type.rank
+    start, axis = 0, cast(Concatenate, op.do).axis % op.outputs[0].type.rank
     for value in op.inputs:
         with scope.kernel.nest((scope.memory.groups, *rest(value))) as (index, _):
             moved = list(index)
@@ -167,10 +167,10 @@ def _concatenate(scope: Scope, op: Op) -> None:
 # --- switches that point anywhere: lane by lane ---
 
 
-def _targets(scope: Scope, switches: object, plane: Sequence[int], buffer: Buffer) -> list[Index]:
+def _targets(scope: Scope, switches: Node, plane: Sequence[int], buffer: Buffer) -> list[Index]:
     """For each lane the place in a plane (in registers) where its switch points; outside ones are noted."""
     k, planes = scope.kernel, scope.memory.planes
-    flat = scope.read(switches, scope.index)  # pyright: ignore[reportArgumentType]
+    flat = scope.read(switches, scope.index)
     if list(plane) not in planes:
         planes.append(list(plane))
     found: list[Index] = []
@@ -269,5 +269,3 @@ ROOTS: dict[type, Callable[[Scope, Op], None]] = {
     reduce.ReduceMaxAdjoint: _reduce_max_adjoint,
     Concatenate: _concatenate,
 }
-
-__all__ = ["clear", "itertools", "pointwise", "rooted"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, lanes, like, scalar, vector
+from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, scalar, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
 
@@ -145,7 +145,7 @@ def _rows(k: Code, data: Array, places: Sequence[Index], step: int, dtype: str, 
     count = len(places)
     if count > 1 and step == count and data.item != "half":
         type = vector(data.item, count)
-        rows = []
+        rows: list[Value] = []
         for place in places:
             pointer = k.address(data, place)
             rows.append(
@@ -208,6 +208,3 @@ def scatter(memory: Memory, buffer: Buffer) -> Kernel:
                                 k.store(k.lane(value, lane), data, k.add(at, n))
     k.ret()
     return k
-
-
-__all__ = ["flip", "gather", "lane_sums", "lanes", "like", "scatter", "transposed"]

@@ -63,7 +63,10 @@ def _count(size: int, start: int, step: int) -> int:
 
 
 def forward(out: int, window: int, stride: int, begin: int, dilation: int, factor: int = 1) -> Axis:
-    """A convolution (on an input enlarged by `factor`): out[o] = Σ_t x[(o·stride + dilation·t - begin) // factor]·w[t]."""
+    """A convolution, on an input enlarged by `factor`:
+
+    out[o] = Σ_t x[(o·stride + dilation·t - begin) // factor] · w[t].
+    """
     step = factor // math.gcd(factor, stride)
     phases = [
         Phase(
