@@ -46,11 +46,15 @@ class Options:
 
 @dataclass(eq=False)
 class Step:
-    """A kernel with its place in the order; `group` tells how much there is to share among threads."""
+    """A kernel with its place in the order; `group` tells how much there is to share among threads.
+
+    `stage` is what it computes, where that is a stage of the block.
+    """
 
     kernel: Kernel
     name: str
     group: Group | None = None
+    stage: Stage | None = None
 
 
 @dataclass(eq=False)
@@ -157,6 +161,7 @@ class _Builder:
 
     def _stage(self, number: int, stage: Stage) -> None:
         sums, found = self.recipe.options.sums, self.recipe.stages
+        earlier = len(found)
         if stage.root is None:
             found.append(self.step(roots.pointwise(self.memory, stage)))
         elif isinstance(stage.root.do, Correlate):
@@ -165,6 +170,8 @@ class _Builder:
             self._pair(stage, sums)
         else:
             found.append(self.step(roots.rooted(self.memory, stage)))
+        for step in found[earlier:]:
+            step.stage = stage
         for op in stage.sums:
             self._sum(op)
 

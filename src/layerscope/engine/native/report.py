@@ -77,11 +77,15 @@ def report(job: Job, options: Options, threads: int | None, precision: str) -> E
 
 def _rows(name: str, recipe: assembly.Recipe) -> Iterator[Row]:
     for stage in recipe.schedule.stages:
-        labels = tuple(dict.fromkeys(op.label for op in stage.all() if op.label))
-        work, way = _described(recipe, stage)
-        yield Row(name, labels, work, way)
+        yield described(name, recipe, stage)
     if recipe.updates:
         yield Row(name, (), f"update of {len(recipe.updates)} weights", "one loop a weight, shared among the threads")
+
+
+def described(program: str, recipe: assembly.Recipe, stage: Stage) -> Row:
+    """The row of a stage."""
+    labels = tuple(dict.fromkeys(op.label for op in stage.all() if op.label))
+    return Row(program, labels, *_described(recipe, stage))
 
 
 def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
