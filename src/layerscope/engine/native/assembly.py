@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, flat, pairs, roots, rows
+from layerscope.engine.native import correlate, flat, pairs, roots, rows, winograd
 from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared, rest
 from layerscope.engine.native.flat import Group, Parts
 from layerscope.engine.native.ir import Array, Module, Value
@@ -165,7 +165,7 @@ class _Builder:
         if stage.root is None:
             found.append(self.step(roots.pointwise(self.memory, stage)))
         elif isinstance(stage.root.do, Correlate):
-            found += [self.step(kernel) for kernel in correlate.write(self.memory, stage, sums)]
+            found += [self.step(kernel) for kernel in self._convolution(stage, sums)]
         elif isinstance(stage.root.do, Pair | PairPooled):
             self._pair(stage, sums)
         else:
@@ -174,6 +174,12 @@ class _Builder:
             step.stage = stage
         for op in stage.sums:
             self._sum(op)
+
+    def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
+        plans = correlate.plans(self.memory, stage, sums)
+        if len(plans) == 1 and winograd.suits(stage, plans[0], sums):
+            return [winograd.write(self.memory, stage, plans[0], sums)]
+        return correlate.write(self.memory, stage, plans)
 
     def _natural(self, value: Node) -> Buffer:
         """A thread's part of a sum over the batch, in the value's own order."""
@@ -207,7 +213,8 @@ class _Builder:
 
     def _packs(self) -> None:
         for kernel, do, packing, buffer in self.memory.layout.packings:
-            self.recipe.packs.append(self.step(_pack(self.memory, kernel, do, packing, buffer)))
+            pack = winograd.pack if isinstance(packing, winograd.Packing) else _pack
+            self.recipe.packs.append(self.step(pack(self.memory, kernel, do, packing, buffer)))
 
     def _alive(self) -> None:
         k = Kernel(self.memory)

@@ -38,7 +38,7 @@ class Tile:
         return math.prod(self.positions) * self.channels
 
 
-def _cost(extents: Sequence[int], outputs: int, tile: Tile) -> float:
+def cost(extents: Sequence[int], outputs: int, tile: Tile) -> float:
     """Estimated time for all results: per tap and channel the larger of arithmetic, loads and latency."""
     total = 0.0
     for parts in itertools.product(*(list(segments(n, t)) for n, t in zip(extents, tile.positions, strict=True))):
@@ -62,9 +62,9 @@ def choose(extents: Sequence[int], outputs: int, sums: int, multiples: Sequence[
         for channels in range(1, min(outputs, sums) + 1):
             tile = Tile(positions, channels)
             if tile.sums <= sums or (positions == tuple(multiples) and channels == 1):
-                cost = _cost(extents, outputs, tile)
-                if best is None or cost < best[0]:
-                    best = cost, tile
+                price = cost(extents, outputs, tile)
+                if best is None or price < best[0]:
+                    best = price, tile
     assert best is not None
     return best[1]
 
@@ -98,13 +98,16 @@ class Plan:
     extents: tuple[int, ...]
     tile: Tile
     packing: Packing
-    weights: Buffer
+
+    def weights(self, memory: Memory, do: Correlate, kernel: Node) -> Buffer:
+        """The memory of the packed kernel."""
+        return _packed(memory, kernel, do, self.packing)
 
 
 def plans(memory: Memory, stage: Stage, sums: int) -> list[Plan]:
     """The phases of a convolution, with tiles and packed weights."""
     assert stage.root is not None
-    do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
+    do = cast(Correlate, stage.root.do)
     found: list[Plan] = []
     for phases in itertools.product(*(axis.phases for axis in do.axes)):
         counts = [phase.count for phase in phases]
@@ -118,7 +121,7 @@ def plans(memory: Memory, stage: Stage, sums: int) -> list[Plan]:
             continue
         tile = choose(extents, do.outputs, sums, [1, *multiples])
         packing = Packing(tuple(product([phase.taps for phase in phases], do.window)), tile.channels)
-        found.append(Plan(phases, extents, tile, packing, _packed(memory, kernel, do, packing)))
+        found.append(Plan(phases, extents, tile, packing))
     return found
 
 
@@ -131,15 +134,17 @@ def _packed(memory: Memory, kernel: Node, do: Correlate, packing: Packing) -> Bu
     return memory.packed[key]
 
 
-def write(memory: Memory, stage: Stage, sums: int) -> list[Kernel]:
+def write(memory: Memory, stage: Stage, found: Sequence[Plan]) -> list[Kernel]:
     """The kernels of a stage whose root is a convolution: one for each phase."""
-    return [_Writer(memory, stage, plan).kernel for plan in plans(memory, stage, sums)]
+    assert stage.root is not None
+    do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
+    return [Writer(memory, stage, plan, plan.weights(memory, do, kernel)).kernel for plan in found]
 
 
-class _Writer:
+class Writer:
     """Writes the kernel of one phase."""
 
-    def __init__(self, memory: Memory, stage: Stage, plan: Plan) -> None:
+    def __init__(self, memory: Memory, stage: Stage, plan: Plan, weights: Buffer) -> None:
         assert stage.root is not None
         self.memory, self.stage, self.plan = memory, stage, plan
         self.do = cast(Correlate, stage.root.do)
@@ -152,11 +157,11 @@ class _Writer:
         self.first = [min((t.offset for t in phase.taps), default=0) for phase in plan.phases]
         shift = sum(o * s for o, s in zip(self.first, self.strides[1:], strict=False))
         self.x = self.kernel.array(memory.buffer(stage.root.inputs[0]), shift)
-        self.w = self.kernel.array(plan.weights)
-        self._loops()
+        self.w = self.kernel.array(weights)
+        self.loops()
         self.kernel.ret()
 
-    def _loops(self) -> None:
+    def loops(self) -> None:
         parts = [list(segments(n, t)) for n, t in zip(self.plan.extents, self.plan.tile.positions, strict=True)]
         with self.kernel.loop(self.do.groups) as (group, _):
             for part in itertools.product(*parts):
@@ -172,9 +177,7 @@ class _Writer:
         for begin, end, channels in segments(self.do.outputs, self.plan.tile.channels):
             with self.kernel.loop(end, channels, begin) as (c, _):
                 sums = self._sums(tiles, index, group, c, channels)
-                self._finish(
-                    tiles, index, self.kernel.add(self.kernel.mul(group, self.do.outputs), c), channels, sums
-                )
+                self.finish(tiles, index, self.kernel.add(self.kernel.mul(group, self.do.outputs), c), channels, sums)
 
     # --- the sums of a tile ---
 
@@ -260,7 +263,7 @@ class _Writer:
 
     # --- what follows in registers ---
 
-    def _finish(
+    def finish(
         self, tiles: Sequence[int], index: Sequence[Index], c: Index, channels: int, sums: Sequence[Value]
     ) -> None:
         k, scope, root = self.kernel, self.scope, self.stage.root
