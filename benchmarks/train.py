@@ -1,120 +1,309 @@
-"""Images a second while training the document's autoencoder: this project beside Keras and PyTorch.
+"""Images a second in training and predicting: this project beside PyTorch and Keras, on the same arrays.
 
-One run, one machine, float32, Adadelta at 1.0, binary cross-entropy, batch 256. Each contender that can
-be imported runs in a process of its own, in turn, several times; the table gives the median.
-Run: python benchmarks/train.py [images] [rounds]
+Whoever can be imported takes part, each in fresh processes, in turn, several times; the tables give medians.
+docs/benchmarks.md says what is measured, and holds the tables of one machine (--write puts them there).
+Run: python benchmarks/train.py [--quick] [--networks autoencoder ...] [--contenders ours torch ...]
 """
 
+import argparse
+import contextlib
+import dataclasses
+import datetime
 import importlib.util
+import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
-import time
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-BATCH = 256
+from contenders import CONTENDERS, NETWORKS, Task
 
+import layerscope as ls
 
-def images(count: int):
-    """Pictures of noise: the arithmetic does not depend on what they show."""
-    import numpy as np
-
-    return np.random.default_rng(0).random((count, 28, 28, 1), np.float32)
-
-
-def layerscope(count: int) -> float:
-    import layerscope as ls
-    from layerscope.models import Model
-
-    x = images(count)
-    model = Model.from_graph(ls.trace("example:autoencoder").graph)
-    model.compile("adadelta", "binary_crossentropy")
-    model.fit(x[:BATCH], x[:BATCH], BATCH, verbose=0)
-    start = time.perf_counter()
-    model.fit(x, x, BATCH, verbose=0)
-    return count / (time.perf_counter() - start)
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- results: written by benchmarks/train.py --write -->", "<!-- end of results -->"
+LIMIT = 1800  # seconds for one process
+TRAINING, PREDICTING = 6, 2  # FLOPs for each MAC of the forward pass
+SELDOM = {"ours-reference": 512}  # contenders that get few images
 
 
-def keras(count: int) -> float:
-    import keras
-    from keras import layers
+@dataclass
+class Findings:
+    """All that was measured, by network, threads and contender."""
 
-    def conv(filters, padding="same", activation="relu"):
-        return layers.Conv2D(filters, 3, activation=activation, padding=padding)
+    runs: dict[tuple[str, int, str], list[dict[str, Any]]] = field(default_factory=dict)
+    failed: dict[tuple[str, int, str], str] = field(default_factory=dict)
+    peaks: list[float] = field(default_factory=list)
+    starts: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
-    def pool():
-        return layers.MaxPooling2D(2, padding="same")
-
-    up = layers.UpSampling2D
-    chain = [conv(16), pool(), conv(8), pool(), conv(4), pool()]
-    chain += [conv(4), up(), conv(8), up(), conv(16, "valid"), up(), conv(1, activation="sigmoid")]
-    x = images(count)
-    model = keras.Sequential([layers.Input((28, 28, 1)), *chain])
-    model.compile(keras.optimizers.Adadelta(1.0), "binary_crossentropy")
-    model.fit(x[:BATCH], x[:BATCH], BATCH, verbose=0)
-    start = time.perf_counter()
-    model.fit(x, x, BATCH, verbose=0)
-    return count / (time.perf_counter() - start)
+    @property
+    def peak(self) -> float:
+        """GFLOP/s of one thread."""
+        return max(self.peaks, default=float("nan"))
 
 
-def torch(count: int) -> float:
-    import torch
-    from torch import nn
-
-    def conv(a, b, pad=1):
-        return [nn.Conv2d(a, b, 3, padding=pad), nn.ReLU()]
-
-    pool, up = (lambda: nn.MaxPool2d(2, ceil_mode=True)), (lambda: nn.Upsample(scale_factor=2))
-    parts = [*conv(1, 16), pool(), *conv(16, 8), pool(), *conv(8, 4), pool(), *conv(4, 4), up(), *conv(4, 8), up()]
-    net = nn.Sequential(*parts, *conv(8, 16, 0), up(), nn.Conv2d(16, 1, 3, padding=1))
-    net = net.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adadelta(net.parameters(), lr=1.0, rho=0.95, eps=1e-7)
-    x = torch.from_numpy(images(count)).permute(0, 3, 1, 2)
-
-    def epoch(part):
-        for rows in torch.randperm(len(part)).split(BATCH):
-            batch = part[rows]
-            loss = nn.functional.binary_cross_entropy_with_logits(net(batch), batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-    epoch(x[:BATCH])
-    start = time.perf_counter()
-    epoch(x)
-    return count / (time.perf_counter() - start)
+class Failed(Exception):
+    """A process that ended badly; the text is the last line that it printed."""
 
 
-CONTENDERS = {
-    "layerscope, reference engine": (layerscope, "numpy", {}),
-    "Keras on TensorFlow": (keras, "tensorflow", {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}),
-    "Keras on JAX": (keras, "jax", {"KERAS_BACKEND": "jax"}),
-    "PyTorch, eager, channels last": (torch, "torch", {}),
-}
+def process(arguments: list[str], cores: list[int], environment: dict[str, str]) -> str:
+    """The last line that a script of this folder prints, run on these cores."""
+    bound = {"preexec_fn": lambda: os.sched_setaffinity(0, cores)} if hasattr(os, "sched_setaffinity") else {}
+    command = [sys.executable, *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | environment, timeout=LIMIT, **bound
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"no result within {LIMIT} s") from None
+    if done.returncode:
+        raise Failed((done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1])
+    return done.stdout.splitlines()[-1]
+
+
+def cores_for(threads: int) -> list[int]:
+    """The last so many of the cores that this process may use: the first ones serve interrupts."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return list(allowed)[-threads:]
+
+
+def contend(task: Task, **environment: str) -> dict[str, Any]:
+    """What one contender finds in a fresh process."""
+    line = json.dumps(dataclasses.asdict(task))
+    given = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if task.threads == 1 else {}
+    given |= {name: str(task.threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    given |= CONTENDERS[task.contender].environment | environment
+    return json.loads(process([str(HERE / "contenders.py"), line], cores_for(task.threads), given))
+
+
+def start(task: Task) -> tuple[float, float]:
+    """Seconds until the first batch is finished: with an empty cache of kernels, then with a filled one."""
+    task = dataclasses.replace(task, start_only=True)
+    with tempfile.TemporaryDirectory() as folder:
+        cold, warm = (contend(task, XDG_CACHE_HOME=folder)["first"] for _ in range(2))
+    return cold, warm
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure(asked: argparse.Namespace, found: Findings) -> None:
+    """All rounds; contenders take turns, so that a busy moment hits all alike."""
+    for number in range(asked.rounds):
+        say(f"round {number + 1} of {asked.rounds}")
+        with contextlib.suppress(Failed):
+            found.peaks.append(float(process([str(HERE / "peak.py"), "--bare"], cores_for(1), {})))
+        for network in asked.networks:
+            for threads in asked.threads:
+                for name in asked.contenders:
+                    turn(task_of(asked, network, threads, name), found)
+            if "ours" in asked.contenders:
+                with contextlib.suppress(Failed):  # the contender's own run says so
+                    pair = start(task_of(asked, network, max(asked.threads), "ours"))
+                    found.starts.setdefault(network, []).append(pair)
+
+
+def task_of(asked: argparse.Namespace, network: str, threads: int, name: str) -> Task:
+    pool = min(asked.images, SELDOM.get(name, asked.images))
+    parameters = totals(network)["parameters"]
+    return Task(name, network, threads, parameters, asked.seconds, pool, asked.data)
+
+
+def turn(task: Task, found: Findings) -> None:
+    """One run of one contender; one that fails is not tried again."""
+    key = task.network, task.threads, task.contender
+    if key in found.failed:
+        return
+    try:
+        result = contend(task)
+    except Failed as error:
+        found.failed[key] = str(error)
+        say(f"  {task.network}, {task.threads}, {CONTENDERS[task.contender].title}: failed: {error}")
+        return
+    found.versions |= result["versions"]
+    found.runs.setdefault(key, []).append(result)
+    told = f"{result['train']:,.0f} images/s in training, {result['predict']:,.0f} in predicting"
+    say(f"  {task.network}, {task.threads}, {CONTENDERS[task.contender].title}: {told}")
+
+
+# --- tables ---
+
+
+def totals(network: str) -> dict[str, Any]:
+    return ls.trace(NETWORKS[network].source).totals
+
+
+def medians(found: Findings, network: str, threads: int, what: str) -> dict[str, float]:
+    """The median of each contender that has results for a network and a number of threads."""
+    return {
+        name: statistics.median(run[what] for run in runs)
+        for (net, count, name), runs in found.runs.items()
+        if (net, count) == (network, threads)
+    }
+
+
+def speeds(found: Findings, network: str, threads: int, what: str, factor: int) -> dict[str, list[str]]:
+    """For each contender: images a second, spread, ratio to the best peer, share of the peak."""
+    values = medians(found, network, threads, what)
+    best = max((value for name, value in values.items() if not CONTENDERS[name].ours), default=None)
+    cells: dict[str, list[str]] = {}
+    for name, value in values.items():
+        each = [run[what] for run in found.runs[network, threads, name]]
+        spread = (max(each) - min(each)) / value
+        share = value * totals(network)["macs"] * factor / (found.peak * 1e9 * threads)
+        ratio = f"{value / best:.2f}" if best else "–"
+        cells[name] = [f"{value:,.0f}", f"{spread:.0%}", ratio, f"{share:.1%}"]
+    return cells
+
+
+def rendered(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown that can be read as text."""
+    widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [
+        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        for row in [head, *rows]
+    ]
+    lines.insert(1, rule)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def table(asked: argparse.Namespace, found: Findings, network: str, threads: int) -> str:
+    """One network on so many threads."""
+    train = speeds(found, network, threads, "train", TRAINING)
+    predict = speeds(found, network, threads, "predict", PREDICTING)
+    first = medians(found, network, threads, "first")
+    rows = []
+    for name in asked.contenders:
+        cells = [*train[name], *predict[name], f"{first[name]:.2f}"] if name in train else ["–"] * 9
+        rows.append([CONTENDERS[name].title, *cells])
+    columns = ["images/s", "spread", "× best peer", "of peak"]
+    head = [
+        "",
+        *(f"training: {columns[0]}", *columns[1:]),
+        *(f"predict: {columns[0]}", *columns[1:]),
+        "first batch, s",
+    ]
+    title = f"**{network}, {threads} thread{'s' * (threads != 1)}** "
+    title += f"({totals(network)['macs'] / 1e6:.2f} million MACs an image, batch {NETWORKS[network].batch})"
+    notes = [
+        f"{CONTENDERS[name].title} failed: `{found.failed[network, threads, name]}`"
+        for name in asked.contenders
+        if (network, threads, name) in found.failed
+    ]
+    return "\n\n".join([title, rendered(head, rows), *notes])
+
+
+def starts(found: Findings) -> str:
+    """Seconds to the first batch of ours."""
+    rows = [
+        [network, *(f"{statistics.median(each):.2f}" for each in zip(*pairs, strict=True))]
+        for network, pairs in found.starts.items()
+    ]
+    title = "**From calling `fit` to the first finished batch**, layerscope, fresh processes"
+    return f"{title}\n\n{rendered(['', 'empty cache, s', 'filled cache, s'], rows)}"
+
+
+def processor() -> str:
+    """The processor's name, as the system has it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {len(cores_for(0))} core{'s' * (len(cores_for(0)) != 1)}"
+
+
+def report(asked: argparse.Namespace, found: Findings, load: str) -> str:
+    """The whole result."""
+    from layerscope.engine.native import objects
+
+    host = objects.host()
+    command = " ".join(["python benchmarks/train.py", *sys.argv[1:]])
+    rounds = max(map(len, found.runs.values()), default=0)
+    versions = {"layerscope": ls.__version__, "Python": platform.python_version(), **found.versions}
+    facts = [
+        f"{datetime.date.today().isoformat()}, `{command}`",
+        f"{processor()} (to LLVM {host.cpu}; {objects.chosen(host).name}), {platform.system()}, load {load} before",
+        f"peak of one core: {found.peak:.1f} GFLOP/s of float32",
+        ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f"median of {rounds} round{'s' * (rounds != 1)}; data: {asked.data}",
+    ]
+    tables = [table(asked, found, network, threads) for network in asked.networks for threads in asked.threads]
+    return "\n\n".join(
+        ["\n".join(f"- {fact}" for fact in facts), *tables, *([starts(found)] if found.starts else [])]
+    )
+
+
+def write(text: str) -> None:
+    """Put the result between the markers of the page."""
+    page = PAGE.read_text("utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise SystemExit(f"{PAGE} lacks the markers {BEGIN} and {END}")
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
+
+
+# --- the command line ---
+
+
+def threads_of(word: str) -> int:
+    return len(cores_for(0)) if word == "all" else int(word)
+
+
+def available(name: str) -> bool:
+    """Whether a contender can take part here."""
+    if name == "ours-avx2":
+        from layerscope.engine.native import objects
+
+        return objects.chosen(objects.host()).name == "avx512"
+    return all(importlib.util.find_spec(module) for module in CONTENDERS[name].modules)
+
+
+def parsed() -> argparse.Namespace:
+    """The command line, with what it leaves out filled in."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="by default all that can be imported")
+    parser.add_argument("--threads", nargs="+", default=["1", "all"], help="numbers, or all (1 all)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.5, help="about how long a timed run takes (2.5)")
+    parser.add_argument("--images", type=int, default=60_000, help="how many images an epoch may have (60000)")
+    parser.add_argument("--data", choices=("noise", "mnist"), default="noise")
+    parser.add_argument("--quick", action="store_true", help="one round, 2048 images, short runs")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.rounds, asked.images, asked.seconds = 1, min(asked.images, 2048), 0.2
+    asked.threads = sorted({min(threads_of(word), threads_of("all")) for word in asked.threads})
+    absent = [name for name in CONTENDERS if not available(name)]
+    for name in absent:
+        say(f"{CONTENDERS[name].title}: not possible here")
+    asked.contenders = [name for name in asked.contenders or CONTENDERS if name not in absent]
+    return asked
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--one"]:
-        print(CONTENDERS[sys.argv[2]][0](int(sys.argv[3])))
-        return
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 4096
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    present = [name for name, (_, module, _) in CONTENDERS.items() if importlib.util.find_spec(module)]
-    rates: dict[str, list[float]] = {name: [] for name in present}
-    for _ in range(rounds):
-        for name in present:
-            command = [sys.executable, __file__, "--one", name, str(count)]
-            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | CONTENDERS[name][2])
-            if done.returncode:
-                raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
-            rates[name].append(float(done.stdout.split()[-1]))
-    first = statistics.median(rates[present[0]])
-    print(f"{'training the autoencoder':<34}{'images/s':>10}{'ratio':>8}")
-    for name, found in rates.items():
-        rate = statistics.median(found)
-        print(f"{name:<34}{rate:>10,.0f}{rate / first:>8.2f}")
-    for name in CONTENDERS.keys() - rates.keys():
-        print(f"{name:<34}{'not installed':>18}")
+    asked, found = parsed(), Findings()
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    try:
+        measure(asked, found)
+    except KeyboardInterrupt:
+        say("stopped; the tables hold what is there")
+        asked.write = False
+    text = report(asked, found, load)
+    print(text)
+    if asked.write:
+        write(text)
 
 
 if __name__ == "__main__":
