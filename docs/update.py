@@ -1,4 +1,4 @@
-"""Run the console blocks of the documentation again and write what they print.
+"""Run the documentation again and write what it prints: console blocks, and Python blocks with an output block.
 
 Run: python docs/update.py (the tests fail when a block prints something else than it shows)
 """
@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shlex
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from layerscope.cli import main
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FOLLOWED = re.compile(r"^```python\n((?:(?!```).*\n)*)```\n\n```output\n((?:(?!```).*\n)*)```$", re.MULTILINE)
+"""A Python block, and the block of what it prints behind it."""
 WIDTH = "120"
 
 
@@ -43,9 +46,29 @@ def renewed(block: str) -> str:
     return f"$ {command}\n{printed(command)}"
 
 
+def followed(page: Path) -> Iterator[tuple[str, str]]:
+    """The Python blocks of a page that an output block follows, with that."""
+    for found in FOLLOWED.finditer(page.read_text("utf-8")):
+        yield found[1], found[2]
+
+
+def ran(code: str) -> str:
+    """What a Python block prints, run in a folder of its own; the environment is put back afterwards."""
+    before, text = dict(os.environ), io.StringIO()
+    try:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(text):
+            exec(compile(code, "documentation", "exec"), {})
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return text.getvalue()
+
+
 if __name__ == "__main__":
     for page in PAGES:
         text = page.read_text("utf-8")
+        for code, old in followed(page):
+            text = text.replace(f"{code}```\n\n```output\n{old}```", f"{code}```\n\n```output\n{ran(code)}```")
         for old in blocks(page, "console"):
             text = text.replace(old, renewed(old))
         page.write_text(text, "utf-8")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "layerscope"
 FILES = sorted(SOURCE.rglob("*.py"))
 TEXT = "28x28x1 | conv 16 3 same relu | maxpool 2 same | flatten | dense 10"
-HEAVY = ("numpy", "scipy", "sklearn", "matplotlib", "rich", "keras", "tensorflow", "torch", "jax", "onnx")
+HEAVY = ("numpy", "scipy", "llvmlite", "sklearn", "matplotlib", "rich", "keras", "tensorflow", "torch", "jax", "onnx")
 MEGABYTES = 25
 
 PROBE = """
@@ -130,3 +130,5 @@ def test_the_map_names_every_folder_and_module():
     for path in SOURCE.iterdir():
         if path.name not in ("__pycache__", "py.typed"):
             assert path.stem in text, path
+    for path in (SOURCE / "engine" / "native").glob("*.py"):
+        assert path.stem == "__init__" or f"`{path.stem}`" in text, path

@@ -34,11 +34,26 @@ def test_console_blocks_print_what_they_show(block, monkeypatch):
     assert update.renewed(block) == block
 
 
+PRINTED = [
+    pytest.param(code, output, id=f"{page.name}-{number}")
+    for page in update.PAGES
+    for number, (code, output) in enumerate(update.followed(page))
+]
+
+
+@pytest.mark.parametrize(("code", "output"), PRINTED)
+def test_python_blocks_print_what_the_block_behind_shows(code, output):
+    assert update.ran(code) == output
+
+
+def test_every_output_block_stands_behind_a_python_block():
+    assert len(found("output")) == len(PRINTED) > 0
+
+
 @pytest.mark.parametrize("block", found("python"))
-def test_python_blocks_run(block, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    exec(compile(block, "documentation", "exec"), {})
-    assert capsys.readouterr().out
+def test_python_blocks_run(block):
+    if block not in [param.values[0] for param in PRINTED]:
+        assert update.ran(block)
 
 
 @pytest.mark.parametrize("block", found("sh"))
@@ -59,7 +74,7 @@ def test_shell_blocks(block, tmp_path, monkeypatch, capsys):
 
 def test_all_languages_of_blocks_are_run():
     languages = {match[1] for page in update.PAGES for match in update.BLOCK.finditer(page.read_text("utf-8"))}
-    assert languages <= {"console", "python", "sh"}
+    assert languages <= {"console", "output", "python", "sh"}
     for page in update.PAGES:
         plain = re.findall(r"^```$", page.read_text("utf-8"), re.MULTILINE)
         total = len(list(update.BLOCK.finditer(page.read_text("utf-8"))))
