@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
 from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.primitives.base import Array
+from layerscope.engine.primitives.matmul import MatMul
 from layerscope.engine.program import Key, Program
 from layerscope.engine.reference import Means, NotFinite, OnBatch, State
 
@@ -146,6 +148,8 @@ class NativeEngine:
         dtypes = tuple(_readable(array).name for array in (*inputs, *targets))
         same = tuple(next((n for n, x in enumerate(inputs) if _twins(x, y)), -1) for y in targets)
         options = options_for(self.dtype.name, dtypes, same)
+        if "groups" not in SETTINGS:
+            options = replace(options, groups=_groups(program, batch, options.lanes * self.threads))
         target = objects.chosen(objects.host())
         known = self.job.__dict__.setdefault("_native", {})
         key = (id(program), options, target.name)
@@ -235,6 +239,21 @@ def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, .
     )
     return replace(found, **SETTINGS)
 
+
+def _groups(program: Program, batch: int, together: int) -> int:
+    """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one pass
+    over it serves them all.
+    """
+    sizes = [
+        math.prod(numbers(step.inputs[1].type.shape))
+        for step in program.instructions
+        if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
+    ]
+    return min(4, max(1, batch // together)) if max(sizes, default=0) >= LARGE else 1
+
+
+LARGE = 1 << 16
+"""Numbers of a matrix above which blocks hold several registers of examples."""
 
 CHECKED = "LAYERSCOPE_CHECKED"
 """The environment variable that has each index compared with the size of its array."""
