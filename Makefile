@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check fuzz bench clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.user: pyproject.toml
@@ -30,6 +30,12 @@ check: $(VENV)/.dev   ## style, types, direction of imports
 	@$(BIN)/ruff check .
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
+
+SEED ?= 1000000
+COUNT ?= 2000
+
+fuzz: $(VENV)/.dev    ## the native engine on random networks: make fuzz SEED=7 COUNT=5000
+	@$(BIN)/python -m tests.native.fuzz $(SEED) $(COUNT)
 
 bench: $(VENV)/.dev   ## timings, side by side in one run
 	@$(BIN)/python benchmarks/startup.py

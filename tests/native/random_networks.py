@@ -269,7 +269,7 @@ class Builder:
         x = self.input(shape if rank > 1 else (self.below(40, 1),))
         if rank == 2 and self.chance(0.6):  # an image of two axes is the usual case
             x = self.program.reshape(x, (*x.type.shape, 1))
-        for _ in range(self.below(7, 2)):
+        for _ in range(self.below(5, 2)):
             names = self.IMAGE + self.ANY[:4] if x.type.rank > 2 and self.chance(0.85) else self.ANY
             made = getattr(self, self.pick(names))(x)
             if made is not None and prod(made.type.shape[1:]) <= 3 * LARGEST:
@@ -342,10 +342,10 @@ def case(seed: int) -> Case:
         measured["accuracy"] = (0, metrics.CategoricalAccuracy())
     job = RandomJob(seed, loss, UPDATES[random.integers(len(UPDATES))](), measured)
     batch = int(random.integers(1, 40))
-    options = {"lanes": int(random.choice([1, 2, 4, 8, 16])), "sums": int(random.choice([4, 8, 12, 24]))}
+    options = {"lanes": int(random.choice([1, 2, 4, 4, 8, 8, 8, 16])), "sums": int(random.choice([4, 8, 8, 12]))}
     if random.random() < 0.2:
         options["groups"] = 2
-    if random.random() < 0.5:
+    if random.random() < 0.3:
         options |= {"checked": True, "guard": 64}
     found = Case(seed, job, int(random.integers(1, 4)), batch, batch * 2 + int(random.integers(0, batch)) + 1, options)
     _fill(found, random)
