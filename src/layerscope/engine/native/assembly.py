@@ -213,8 +213,11 @@ class _Builder:
 
     def _packs(self) -> None:
         for kernel, do, packing, buffer in self.memory.layout.packings:
-            pack = winograd.pack if isinstance(packing, winograd.Packing) else _pack
-            self.recipe.packs.append(self.step(pack(self.memory, kernel, do, packing, buffer)))
+            if isinstance(packing, winograd.Packing):
+                packed = winograd.pack(self.memory, kernel, do, packing, buffer)
+            else:
+                packed = _pack(self.memory, kernel, do, packing, buffer)
+            self.recipe.packs.append(self.step(packed))
 
     def _alive(self) -> None:
         k = Kernel(self.memory)
