@@ -11,6 +11,8 @@ import traceback
 from tests.native.comparing import compare
 from tests.native.random_networks import case
 
+DEPTH = 6
+
 
 def main(first: int = 1_000_000, count: int = 2000, precision: str = "float64") -> int:
     """Compare `count` cases from a seed on; how many of them are wrong."""
@@ -18,7 +20,7 @@ def main(first: int = 1_000_000, count: int = 2000, precision: str = "float64") 
     start = time.monotonic()
     for seed in range(first, first + count):
         try:
-            wrong = compare(case(seed), precision)
+            wrong = compare(case(seed, DEPTH), precision)
         except Exception:  # whatever it is, the seed is what matters
             wrong = [traceback.format_exc(limit=-3)]
         if wrong != []:

@@ -256,12 +256,23 @@ class Builder:
 
     # --- the whole ---
 
-    IMAGE = ("conv", "conv", "conv", "transposed", "upsampled", "upsampled", "fused", "fused", "pool_max", "pool_mean")
+    IMAGE = (
+        "conv",
+        "conv",
+        "conv",
+        "transposed",
+        "upsampled",
+        "upsampled",
+        "fused",
+        "fused",
+        "pool_max",
+        "pool_mean",
+    )
     IMAGE += ("unpooled", "unpooled", "moved", "moved")
     ANY = ("dense", "activation", "branched", "dropped", "reshaped", "reduced", "softmax")
 
-    def grown(self):
-        """The output of some operations behind an image, a sequence, or a row of numbers."""
+    def grown(self, depth):
+        """The output of up to `depth` operations behind an image, a sequence, or a row of numbers."""
         rank = self.pick((1, 2, 2, 2, 3))
         edge = {1: 40, 2: 14, 3: 9}[rank]
         shape = tuple(self.below(edge, 1 if rank == 1 else 2) for _ in range(rank))
@@ -269,7 +280,7 @@ class Builder:
         x = self.input(shape if rank > 1 else (self.below(40, 1),))
         if rank == 2 and self.chance(0.6):  # an image of two axes is the usual case
             x = self.program.reshape(x, (*x.type.shape, 1))
-        for _ in range(self.below(5, 2)):
+        for _ in range(self.below(depth + 1, 2)):
             names = self.IMAGE + self.ANY[:4] if x.type.rank > 2 and self.chance(0.85) else self.ANY
             made = getattr(self, self.pick(names))(x)
             if made is not None and prod(made.type.shape[1:]) <= 3 * LARGEST:
@@ -280,15 +291,17 @@ class Builder:
 class RandomJob(Job):
     """What an engine needs to know of a random network."""
 
-    def __init__(self, seed: int, loss: object, update: object, measured: dict[str, tuple[int, object]]) -> None:
-        self.seed, self.losses, self.update, self.metrics = seed, [loss], update, measured
+    def __init__(
+        self, seed: int, depth: int, loss: object, update: object, measured: dict[str, tuple[int, object]]
+    ) -> None:
+        self.seed, self.depth, self.losses, self.update, self.metrics = seed, depth, [loss], update, measured
         found, (output,) = self._built(training=True)
         self.weights, self.data, self.result = found.weights, found.data, output.type
         self.targets = [loss.target_type(output.type)]
 
     def _built(self, training):
         found = Builder(self.seed, training)
-        output = found.grown()
+        output = found.grown(self.depth)
         if isinstance(self.losses[0], losses.SparseCategoricalCrossentropy | losses.CategoricalCrossentropy):
             output = found.softmax(output)
         elif isinstance(self.losses[0], losses.BinaryCrossentropy):
@@ -331,7 +344,7 @@ UPDATES = (
 DTYPES = ("float64", "float64", "float32", "uint8", "int64", "bool", "float16", ">f8", "int16")
 
 
-def case(seed: int) -> Case:
+def case(seed: int, depth: int = 3) -> Case:
     """The case of a number."""
     random = np.random.default_rng([seed, 1])
     loss = losses.CLASSES[random.integers(len(losses.CLASSES))]()
@@ -340,14 +353,16 @@ def case(seed: int) -> Case:
         measured = {"accuracy": (0, metrics.SparseCategoricalAccuracy())}
     elif isinstance(loss, losses.CategoricalCrossentropy):
         measured["accuracy"] = (0, metrics.CategoricalAccuracy())
-    job = RandomJob(seed, loss, UPDATES[random.integers(len(UPDATES))](), measured)
+    job = RandomJob(seed, depth, loss, UPDATES[random.integers(len(UPDATES))](), measured)
     batch = int(random.integers(1, 40))
     options = {"lanes": int(random.choice([1, 2, 4, 4, 8, 8, 8, 16])), "sums": int(random.choice([4, 8, 8, 12]))}
     if random.random() < 0.2:
         options["groups"] = 2
     if random.random() < 0.3:
         options |= {"checked": True, "guard": 64}
-    found = Case(seed, job, int(random.integers(1, 4)), batch, batch * 2 + int(random.integers(0, batch)) + 1, options)
+    found = Case(
+        seed, job, int(random.integers(1, 4)), batch, batch * 2 + int(random.integers(0, batch)) + 1, options
+    )
     _fill(found, random)
     return found
 
@@ -359,7 +374,9 @@ def _fill(case: Case, random: np.random.Generator) -> None:
         else:
             numbers = random.normal(size=(case.count, *data.shape))
             dtype = DTYPES[random.integers(len(DTYPES))]
-            case.inputs.append((numbers if np.dtype(dtype).kind == "f" else numbers * 3 + 3).clip(-6, 100).astype(dtype))
+            case.inputs.append(
+                (numbers if np.dtype(dtype).kind == "f" else numbers * 3 + 3).clip(-6, 100).astype(dtype)
+            )
     result, loss = case.job.result, case.job.losses[0]
     shape = (case.count, *result.shape[1:])
     targets = random.random(shape)

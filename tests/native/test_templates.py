@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.native.comparing import compare, engines, going, settings
+from tests.native.random_networks import Case, case
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import compiled, guards
 from layerscope.models import Sequential
-from tests.native.comparing import compare, engines, going, settings
-from tests.native.random_networks import Case, case
 
 EACH = 10
 
@@ -57,13 +57,17 @@ def test_guards_stay(monkeypatch):
 
 
 def test_guards_and_margins_are_looked_at():
-    one, code = compiled_small(guard=64)
+    code = compiled_small(guard=64)
     memory = code.memory[2].bytes
     bases = [{"scratch": code.sizes["scratch"]}]
     guards.fill(memory, bases, code.guards)
     guards.check(memory, bases, code.guards)
     spot = next(spot for spot in code.guards if spot[0] == "scratch" and spot[3] != spot[5])
-    for place, words in ((spot[1][0], "beyond a buffer"), (spot[1][3] - 1, "beyond a buffer"), (spot[1][1], "margin")):
+    for place, words in (
+        (spot[1][0], "beyond a buffer"),
+        (spot[1][3] - 1, "beyond a buffer"),
+        (spot[1][1], "margin"),
+    ):
         before = memory[place]
         memory[place] = 1
         with pytest.raises(RuntimeError, match=words):
@@ -73,14 +77,14 @@ def test_guards_and_margins_are_looked_at():
 
 
 def compiled_small(**options):
-    """A case after training, and its code."""
+    """The code of a case after training."""
     one = small(**options)
     native, _ = engines(one, "float64")
     with settings(**options):
         native.train_epoch(one.inputs, one.targets, np.arange(9), 4, going)
     (code,) = one.job.__dict__["_native"].values()
     assert isinstance(code, compiled.Code)
-    return one, code
+    return code
 
 
 def test_a_wrong_index_is_counted(monkeypatch):

@@ -35,7 +35,8 @@ def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: In
         )
         if real is not None:
             value = k.select(real, value, k.constant(-math.inf))
-        better = k.compare("ogt", value, best)
+        # NaN wins, so that it is found in the loss.
+        better = k.either(k.compare("ogt", value, best), k.compare("uno", value, value))
         best = k.select(better, value, best)
         if kept:
             winner = k.select(better, number(k, cell, type), winner)
