@@ -275,7 +275,7 @@ def test_switches_outside_of_their_plane():
                 lambda e=engine: e.train_epoch([values, places], [y], np.arange(9), 4, going),
             )
             for verb in verbs:
-                with pytest.raises(DataError, match="^max unpooling: a switch points outside the plane of 4×4$"):
+                with pytest.raises(DataError, match=r"^max unpooling: a switch points outside the plane of 4×4$"):
                     verb()
             assert engine.state.step == 1  # the batch before
             engine.predict([values[:7], places[:7]], 4, going)  # the next call forgets it

@@ -58,7 +58,7 @@ def test_guards_stay(monkeypatch):
 
 def test_guards_and_margins_are_looked_at():
     code = compiled_small(guard=64)
-    memory = code.memory[2].bytes
+    (memory,) = (held.bytes for held in code.memory.values())
     bases = [{"scratch": code.sizes["scratch"]}]
     guards.fill(memory, bases, code.guards)
     guards.check(memory, bases, code.guards)

@@ -172,13 +172,12 @@ def _places(s: Scope, op: Op) -> Value:
     for i, stride, (begin, _), n in zip(s.index[1:-1], windows.strides, windows.pads, plane, strict=True):
         start = k.add(k.mul(start, n), k.mul(i, stride), -begin)
     flat = k.splat(k.put("i32", f"trunc i64 {k.i64(start).name} to i32"))
-    for number, cell in enumerate(itertools.product(*(range(n) for n in windows.window))):
+    for place, cell in enumerate(itertools.product(*(range(n) for n in windows.window))):
         offset = 0
         for c, n in zip(cell, plane, strict=True):
             offset = offset * n + c
-        hit = k.put(like("i1", winner.type), f"icmp eq {winner}, splat (i32 {number})")
-        step = Value(f"splat (i32 {offset})", winner.type)
-        flat = k.put(flat.type, f"add {flat}, {k.select(hit, step, Value('zeroinitializer', winner.type)).name}")
+        hit, step = is_cell(k, winner, place), number(k, offset, winner.type)
+        flat = k.put(flat.type, f"add {flat}, {k.select(hit, step, number(k, 0, winner.type)).name}")
     return flat
 
 
