@@ -17,7 +17,7 @@ from layerscope.layers import (
     UpSampling2D,
 )
 
-from .helpers import dense_model, equal, numbers, refuses
+from .helpers import dense_model, numbers, refuses
 
 
 def kernel_and_bias(layer):

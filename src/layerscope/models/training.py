@@ -129,10 +129,10 @@ class Loop:
         self.history = History()
         self.callbacks = [self.history, *callbacks]
         self.random = generator()
-        self.progress = Progress(asked.verbose, asked.epochs, -(-len(parts.x[0]) // asked.batch_size), asked.initial_epoch)
+        self.batches = -(-len(parts.x[0]) // asked.batch_size)
+        self.progress = Progress(asked.verbose, asked.epochs, self.batches, asked.initial_epoch)
         self.engine = model.engine(parts.x, int(self.random.integers(2**31)), self.progress.compiling)
         self.exact = any(_hears_batches(callback) for callback in self.callbacks)
-        self.batches = -(-len(parts.x[0]) // asked.batch_size)
 
     def tell(self, hook: str, *values: Any) -> None:
         for callback in self.callbacks:
@@ -178,9 +178,7 @@ class Loop:
             return going
 
         try:
-            logs = self.engine.train_epoch(
-                self.parts.x, self.parts.y, order, asked.batch_size, on_batch, self.exact
-            )
+            logs = self.engine.train_epoch(self.parts.x, self.parts.y, order, asked.batch_size, on_batch, self.exact)
         except NotFinite as error:
             raise self._not_finite(error, epoch) from None
         if interrupt.asked and seen < self.batches:

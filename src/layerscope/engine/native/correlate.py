@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from layerscope.engine.native import poolings
-from layerscope.engine.native.draft import Correlate, rest
-from layerscope.engine.native.ir import Array, Index, Value
+from layerscope.engine.native.draft import Correlate
+from layerscope.engine.native.ir import Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, pooled_counts, strided
 from layerscope.engine.native.stages import Stage
-from layerscope.engine.native.taps import Phase, Tap, product
+from layerscope.engine.native.taps import Phase, product, spacing
 from layerscope.engine.program import Value as Node
 
 LATENCY = 8
@@ -210,7 +210,7 @@ class Writer:
         count = math.prod(len(found) for found in lists)
         if not count:  # a phase that no tap reaches, where the stride is larger than the kernel
             return sums
-        steps = [_step(found) for found in lists]
+        steps = [spacing(found) for found in lists]
         body = len(sums) * do.inputs
         if count * body <= 320 or None in steps:
             for number, taps in enumerate(itertools.product(*lists)):
@@ -317,14 +317,3 @@ class Writer:
             group = k.add(index[0], start[0])
             at = [k.add(k.div(i, w), s // w) for i, s, w in zip(index[1:], start[1:], window, strict=True)]
             poolings.winners(self.scope, self.stage.pool, group, at, c, own)
-
-
-def _step(offsets: Sequence[int]) -> int | None:
-    """The distance of evenly spaced offsets; None where they are uneven."""
-    if len(offsets) < 2:
-        return 0
-    steps = {b - a for a, b in zip(offsets, offsets[1:], strict=False)}
-    return steps.pop() if len(steps) == 1 else None
-
-
-__all__ = ["Array", "Packing", "Plan", "Tap", "Tile", "choose", "plans", "rest", "segments", "write"]

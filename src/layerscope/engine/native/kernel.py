@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -78,7 +78,7 @@ class Kernel(Code):
         return self._arrays[key]
 
     @contextlib.contextmanager
-    def nest(self, extents: Sequence[int], carry: Sequence[Value] = ()) -> Iterator[tuple[list[Index], Carry]]:
+    def nest(self, extents: Sequence[int], carry: Sequence[Value] = ()) -> Generator[tuple[list[Index], Carry]]:
         """Loops over all indices below the extents; the carry goes through all of them.
 
         After it, the carry that was handed out holds the last values.
@@ -203,7 +203,7 @@ class Scope:
             return self.silenced(self.get(op.inputs[0]))
         if not isinstance(op.do, Map):
             return pulls.emit(self, op)
-        constants: dict[str, object] = dict(op.do.constants)
+        constants: dict[str, float | Index] = {**dict(op.do.constants)}
         if op.do.function == "one_hot":
             constants["index"] = self.index[-1]
         shared = self._shared(op)

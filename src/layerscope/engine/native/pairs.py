@@ -22,7 +22,7 @@ from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.rows import lane_sums
 from layerscope.engine.native.stages import Stage
-from layerscope.engine.native.taps import product
+from layerscope.engine.native.taps import Tap, product, spacing
 
 WIDE = 2048
 """Products with a matrix of at least so many weights take the form `outer`."""
@@ -91,10 +91,8 @@ def _choose(pair: Pair, sums: int) -> tuple[int, int, int]:
     return best[1]
 
 
-def _regular(taps: Sequence[object]) -> int | None:
-    offsets = [tap.offset for tap in taps]  # pyright: ignore[reportAttributeAccessIssue]
-    steps = {b - a for a, b in zip(offsets, offsets[1:], strict=False)}
-    return 0 if not steps else steps.pop() if len(steps) == 1 else None
+def _regular(taps: Sequence[Tap]) -> int | None:
+    return spacing([tap.offset for tap in taps])
 
 
 def write(memory: Memory, partial: Partial) -> Kernel:

@@ -172,11 +172,11 @@ def _places(s: Scope, op: Op) -> Value:
     for i, stride, (begin, _), n in zip(s.index[1:-1], windows.strides, windows.pads, plane, strict=True):
         start = k.add(k.mul(start, n), k.mul(i, stride), -begin)
     flat = k.splat(k.put("i32", f"trunc i64 {k.i64(start).name} to i32"))
-    for place, cell in enumerate(itertools.product(*(range(n) for n in windows.window))):
+    for turn, cell in enumerate(itertools.product(*(range(n) for n in windows.window))):
         offset = 0
         for c, n in zip(cell, plane, strict=True):
             offset = offset * n + c
-        hit, step = is_cell(k, winner, place), number(k, offset, winner.type)
+        hit, step = is_cell(k, winner, turn), number(k, offset, winner.type)
         flat = k.put(flat.type, f"add {flat}, {k.select(hit, step, number(k, 0, winner.type)).name}")
     return flat
 

@@ -8,12 +8,11 @@ and a bias gradient become part of the loop that has the numbers in hand.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
-from layerscope.core.types import TensorType
-from layerscope.engine.native import pointwise
+from layerscope.engine.native import fusions, pointwise
 from layerscope.engine.native.draft import (
     AtWinner,
     Correlate,
@@ -27,8 +26,8 @@ from layerscope.engine.native.draft import (
     of_batch,
     rest,
 )
+from layerscope.engine.native.fusions import Stage
 from layerscope.engine.primitives import place, pool, reduce
-from layerscope.engine.primitives.base import Primitive
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.random import Random
 from layerscope.engine.primitives.shape import Permute, Reshape, Slice
@@ -63,33 +62,6 @@ class Alive:
 @dataclass(frozen=True)
 class Copy:
     """The same numbers in other memory."""
-
-
-@dataclass(eq=False)
-class Stage:
-    """One loop nest over `shape` (without the batch)."""
-
-    root: Op | None
-    shape: tuple[int, ...]
-    ops: list[Op] = field(default_factory=list[Op])
-    pool: Op | None = None
-    pools_first: bool = False
-    spreads: list[Op] = field(default_factory=list[Op])
-    sums: list[Op] = field(default_factory=list[Op])
-    stored: list[Value] = field(default_factory=list[Value])
-
-    def all(self) -> list[Op]:
-        """Every operation of the stage."""
-        first = [self.root] if self.root else []
-        return [*first, *self.ops, *([self.pool] if self.pool else []), *self.spreads, *self.sums]
-
-    def makes(self) -> set[Value]:
-        return {value for op in self.all() for value in op.outputs}
-
-    def indexed(self) -> set[Value]:
-        """Values that are in registers at the stage's index."""
-        found = {value for op in self.ops for value in op.outputs}
-        return found | (set(self.root.outputs) if self.root and isinstance(self.root.do, Correlate) else set())
 
 
 @dataclass(eq=False)
@@ -294,23 +266,11 @@ class Scheduler:
             self._pointwise(quiet)
             op.inputs = (op.inputs[0], quiet.outputs[0])
         spread = next((s for stage in self.plan.stages for s in stage.all() if op.inputs[1] in s.outputs), None)
-        if spread and isinstance(spread.do, pool.PoolMaxAdjoint) and self._takes_pooled(op, spread):
+        if spread and isinstance(spread.do, pool.PoolMaxAdjoint) and fusions.takes_pooled(op, spread, self.users):
             op.do = PairPooled(op.do, spread.do.windows)
             op.inputs = (op.inputs[0], *spread.inputs)
         self._own(op, ())
         self.tail.update(op.outputs)
-
-    def _takes_pooled(self, op: Op, spread: Op) -> bool:
-        """Whether reading a pool's gradient where it was before it is spread pays: nobody else needs it spread."""
-        pair, windows = op.do, spread.do.windows
-        return (
-            disjoint(windows)
-            and windows.window == (2, 2)
-            and pair.groups == 1
-            and all(axis.stride == 1 for axis in pair.axes)
-            and all(_steady(axis.taps) and len(axis.taps) <= 4 for axis in pair.axes)
-            and len(self.users[spread.outputs[0]]) == 1
-        )
 
     def _joins_pool(self, op: Op) -> bool:
         number = self.made[op.inputs[0]]
@@ -324,55 +284,14 @@ class Scheduler:
             and stage.pool is None
             and len(stage.root.do.axes) == len(op.do.windows.window)
             and all(len(axis.phases) == 1 for axis in stage.root.do.axes)
-            and _area(op.do.windows.window) <= 16
+            and math.prod(op.do.windows.window) <= 16
         )
-        if fits and self._whole(stage, op):
+        if fits and fusions.whole(stage, op, self.users):
             stage.pool = op
-            stage.pools_first = self._may_pool_first(stage, op)
+            stage.pools_first = fusions.may_pool_first(stage, op, self.users, self.plan.draft)
             self._note(op, number)
             return True
         return False
-
-    def _whole(self, stage: Stage, op: Op) -> bool:
-        """Whether windows cover the image exactly; or nobody notices that results at the edge are not computed, or
-        are computed beyond it.
-        """
-        sizes, counts = rest(op.inputs[0])[:-1], rest(op.outputs[0])[:-1]
-        if all(n == m * k for n, m, k in zip(sizes, counts, op.do.windows.window, strict=True)):
-            return True
-        held, inside = stage.indexed(), [*stage.ops, op]
-        alone = all(user in inside for value in held for user in self.users.get(value, ()))
-        simple = all(
-            value in held or (not of_batch(value) and value.type.rank < 2) for o in stage.ops for value in o.inputs
-        )
-        return alone and simple and not stage.sums
-
-    def _may_pool_first(self, stage: Stage, op: Op) -> bool:
-        """Whether a bias and a relu may follow the pool: nobody else sees them, and where they make equal what was
-        not, no gradient passes.
-        """
-        held, inside = stage.indexed(), [*stage.ops, op]
-        assert stage.root is not None
-        names = [o.do.function if isinstance(o.do, Map) else "" for o in stage.ops]
-        last = [stage.root.outputs[0], *(o.outputs[0] for o in stage.ops)]
-        chain = all(o.inputs[0] is value for o, value in zip(stage.ops, last, strict=False))
-        simple = names in (["add"], ["relu"], ["add", "relu"]) and op.inputs[0] is last[-1]
-        bias = all(not of_batch(v) and v.type.rank < 2 for o in stage.ops for v in o.inputs[1:])
-        alone = all(user in inside for value in held for user in self.users.get(value, ()))
-        return chain and simple and bias and alone and self._masked(op, "relu" in names) and not stage.sums
-
-    def _masked(self, op: Op, relu: bool) -> bool:
-        """Whether switches only lead gradients back, which are zero where the pooled value is."""
-        for user in self.users.get(op.outputs[1], ()):
-            if not isinstance(user.do, pool.PoolMaxAdjoint):
-                return False
-            masks = [o for o in self.plan.draft.ops if user.inputs[0] in o.outputs]
-            mask = masks[0].do if masks else None
-            if relu and not (
-                isinstance(mask, Map) and mask.function == "relu_grad" and masks[0].inputs[1] is op.outputs[0]
-            ):
-                return False
-        return True
 
     def _joins_spread(self, op: Op) -> bool:
         number = self.made[op.inputs[0]]
@@ -411,21 +330,6 @@ def _ends(stage: Stage) -> bool:
     return stage.root is not None and isinstance(stage.root.do, Pair | PairPooled)
 
 
-def _steady(taps: Sequence[object]) -> bool:
-    offsets = [tap.offset for tap in taps]  # pyright: ignore[reportAttributeAccessIssue]
-    return all(b == a + 1 for a, b in zip(offsets, offsets[1:], strict=False))
-
-
-def _area(window: Sequence[int]) -> int:
-    total = 1
-    for n in window:
-        total *= n
-    return total
-
-
 def scheduled(draft: Draft) -> Schedule:
     """The operations of a draft in stages."""
     return Scheduler(draft).run()
-
-
-__all__ = ["Alive", "Copy", "Primitive", "Schedule", "Stage", "TensorType", "disjoint", "scheduled"]

@@ -22,6 +22,12 @@ class Tap:
     sources: tuple[int, ...]
 
 
+def spacing(offsets: Sequence[int]) -> int | None:
+    """The distance of evenly spaced offsets (0 for a single one); None where they are uneven."""
+    steps = {b - a for a, b in itertools.pairwise(offsets)}
+    return 0 if not steps else steps.pop() if len(steps) == 1 else None
+
+
 @dataclass(frozen=True)
 class Phase:
     """The results start, start + step, ...: `count` of them."""

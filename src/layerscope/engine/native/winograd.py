@@ -202,12 +202,9 @@ class _Winograd(Writer):
 
 def _back_columns(k: Code, m: Sequence[Value], each: int) -> list[Value]:
     """Aᵀ along the columns, which are the outer index: two values from four."""
-    found: list[Value] = []
-    for n in range(each):
-        found.append(k.fadd(k.fadd(m[n], m[each + n]), m[2 * each + n]))
-    for n in range(each):
-        found.append(k.fsub(k.fsub(m[each + n], m[2 * each + n]), m[3 * each + n]))
-    return found
+    first = [k.fadd(k.fadd(m[n], m[each + n]), m[2 * each + n]) for n in range(each)]
+    second = [k.fsub(k.fsub(m[each + n], m[2 * each + n]), m[3 * each + n]) for n in range(each)]
+    return first + second
 
 
 def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: Buffer) -> Kernel:
