@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, flat, pairs, roots, rows, winograd
+from layerscope.engine.native import correlate, flat, pairs, products, roots, rows, winograd
 from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared, rest
 from layerscope.engine.native.flat import Group, Parts
 from layerscope.engine.native.ir import Array, Module, Value
@@ -179,6 +179,8 @@ class _Builder:
         plans = correlate.plans(self.memory, stage, sums)
         if len(plans) == 1 and winograd.suits(stage, plans[0], sums):
             return [winograd.write(self.memory, stage, plans[0], sums)]
+        if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
+            return [products.write(self.memory, stage, plans[0])]
         return correlate.write(self.memory, stage, plans)
 
     def _natural(self, value: Node) -> Buffer:

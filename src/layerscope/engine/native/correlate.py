@@ -236,6 +236,13 @@ class Writer:
                     sums, k.add(place, ci * self.strides[-1]), k.add(weight, ci * channels), offsets, channels
                 )
             return sums
+        return self.along(sums, place, weight, offsets, channels, count)
+
+    def along(
+        self, sums: list[Value], place: Index, weight: Index, offsets: Sequence[int], channels: int, count: int
+    ) -> list[Value]:
+        """`count` input channels of one tap."""
+        k = self.kernel
         with k.loop(count, carry=sums) as (ci, carry):
             here = k.add(place, k.mul(ci, self.strides[-1]))
             at = k.add(weight, k.mul(ci, channels))

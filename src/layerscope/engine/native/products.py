@@ -1,0 +1,78 @@
+"""Products with a tall matrix: blocks of inputs that stay in the nearest cache while all outputs pass by.
+
+Sums of all outputs wait in memory between blocks; without that, a long row of inputs would be read from a far
+cache once for each tile of outputs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import cast
+
+from layerscope.engine.native.correlate import Plan, Writer, segments
+from layerscope.engine.native.draft import Correlate
+from layerscope.engine.native.ir import Index, bytes_of
+from layerscope.engine.native.kernel import Kernel, Memory
+from layerscope.engine.native.layout import Buffer, strided
+from layerscope.engine.native.stages import Stage
+
+NEAR = 24 << 10
+"""Bytes of the nearest cache that a block of inputs may fill."""
+
+
+def suits(memory: Memory, stage: Stage, plan: Plan) -> bool:
+    """Whether this is a product of whole examples whose inputs are more than the nearest cache holds."""
+    assert stage.root is not None
+    do = cast(Correlate, stage.root.do)
+    size = memory.groups * do.inputs * bytes_of(memory.module.vector)
+    return not do.axes and size > 2 * NEAR and do.outputs > 2 * plan.tile.channels
+
+
+def write(memory: Memory, stage: Stage, plan: Plan) -> Kernel:
+    """The kernel of a stage whose root is such a product."""
+    assert stage.root is not None
+    do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
+    return _Blocked(memory, stage, plan, plan.weights(memory, do, kernel)).kernel
+
+
+class _Blocked(Writer):
+    def __init__(self, memory: Memory, stage: Stage, plan: Plan, weights: Buffer) -> None:
+        assert stage.root is not None
+        do, vector = cast(Correlate, stage.root.do), memory.module.vector
+        self.block = max(16, NEAR // (memory.groups * bytes_of(vector)) // 16 * 16)
+        self.waiting = memory.layout.reserve(strided("scratch", vector, (memory.groups, do.outputs)))
+        super().__init__(memory, stage, plan, weights)
+
+    def loops(self) -> None:
+        k, do = self.kernel, self.do
+        self.y = k.array(self.waiting)
+        with k.loop(self.waiting.extent) as (n, _):
+            k.store(k.constant(0), self.y, n)
+        for low, high, count in segments(do.inputs, self.block):
+            with k.loop(high, count, low) as (ci, _):
+                for group, c, groups, channels in self._tiles():
+                    offsets = [g * self.strides[0] for g in range(groups)]
+                    place = k.dot([group, ci], [self.strides[0], self.strides[-1]])
+                    weight = k.dot([c, ci], [do.inputs, channels])
+                    spots = self._spots(group, c, groups, channels)
+                    found = [k.load(self.y, spot) for spot in spots]
+                    found = self.along(found, place, weight, offsets, channels, count)
+                    for spot, value in zip(spots, found, strict=True):
+                        k.store(value, self.y, spot)
+        for group, c, groups, channels in self._tiles():
+            found = [k.load(self.y, spot) for spot in self._spots(group, c, groups, channels)]
+            self.finish([groups], [group], c, channels, found)
+
+    def _tiles(self) -> Iterator[tuple[Index, Index, int, int]]:
+        """Loops over tiles: first group, first channel, and how many of each."""
+        tile = self.plan.tile
+        parts = (segments(self.memory.groups, tile.positions[0]), segments(self.do.outputs, tile.channels))
+        for (gb, ge, gk), (cb, ce, ck) in itertools.product(*parts):
+            with self.kernel.loop(ge, gk, gb) as (group, _), self.kernel.loop(ce, ck, cb) as (c, _):
+                yield group, c, gk, ck
+
+    def _spots(self, group: Index, c: Index, groups: int, channels: int) -> list[Index]:
+        outputs = self.do.outputs
+        pairs = itertools.product(range(groups), range(channels))
+        return [self.kernel.dot([group, c], [outputs, 1], g * outputs + j) for g, j in pairs]
