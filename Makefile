@@ -39,7 +39,7 @@ fuzz: $(VENV)/.dev    ## the native engine on random networks: make fuzz SEED=7 
 
 bench: $(VENV)/.dev   ## timings, side by side in one run
 	@$(BIN)/python benchmarks/startup.py
-	@$(BIN)/python benchmarks/train.py
+	@$(BIN)/python benchmarks/train.py --quick
 
 clean:
 	rm -rf $(VENV)

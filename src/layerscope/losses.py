@@ -192,6 +192,19 @@ def get(identifier: object) -> Loss:
     return found[name]()
 
 
+def for_outputs(loss: Any, names: Sequence[str]) -> list[Any]:
+    """One loss for each output: the same for all, a list, or a dictionary by name."""
+    if isinstance(loss, dict):
+        if set(loss) != set(names):
+            raise SettingError(f"losses are given for {', '.join(loss)}, but the outputs are {', '.join(names)}")
+        loss = [loss[name] for name in names]
+    if not isinstance(loss, list | tuple):
+        return [loss] * len(names)
+    if len(loss) != len(names):
+        raise SettingError(f"{len(loss)} losses for {len(names)} outputs ({', '.join(names)})")
+    return list(loss)
+
+
 def fits(targets: Sequence[int], expected: TensorType) -> bool:
     """Whether targets of this shape (with the batch) fit, an axis of size 1 at the end being optional."""
     want = expected.shape[1:]

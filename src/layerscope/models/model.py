@@ -19,8 +19,8 @@ from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.sizes import checked
 from layerscope.core.types import TensorType, show
 from layerscope.engine.plan import Compiling, Job
-from layerscope.engine.reference import ReferenceEngine, State
-from layerscope.models import data, eager, training
+from layerscope.engine.reference import State
+from layerscope.models import data, eager, engines, training
 from layerscope.models import variables as store
 from layerscope.models.data import Array
 from layerscope.models.variables import Variable
@@ -29,10 +29,8 @@ from layerscope.sources import json as graph_json
 from layerscope.utils import set_random_seed
 
 if TYPE_CHECKING:
-    from layerscope.engine.native.engine import NativeEngine
-    from layerscope.engine.native.report import EngineReport
+    from layerscope.models.engines import Engine, EngineReport
 
-ENGINES = ("auto", "native", "reference")
 KEPT = 16
 """Programs kept for different sizes of inputs that leave their sizes open."""
 
@@ -189,7 +187,7 @@ class Model:
         """The outputs for a few arrays, without compiling anything."""
         arrays = data.inputs(given, self.graph, self.input_types)
         self._state.weights = {id: variable.array for id, variable in self._variables.items()}
-        engine = ReferenceEngine(self._job_for(arrays), self._state, self._precision)
+        engine = engines.make("reference", self._job_for(arrays), self._state, self._precision)
         found = engine.predict(arrays, 256, lambda *_: True)
         return found[0] if self._single else found
 
@@ -234,12 +232,7 @@ class Model:
         may use (or what the environment variable LAYERSCOPE_THREADS says).
         Errors: UnknownNameError, SettingError; ShapeError when a loss does not fit its output.
         """
-        if engine not in ENGINES:
-            raise SettingError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
-        if threads is not None:
-            checked(threads, "threads")
-        if precision not in ("float32", "float64"):
-            raise SettingError(f"precision must be 'float32' or 'float64', not {precision!r}")
+        engines.check(engine, precision, threads)
         if loss_weights is not None:
             raise SettingError("loss_weights are not supported yet: losses of several outputs are added up")
         if isinstance(metrics, str):
@@ -250,7 +243,7 @@ class Model:
             raise SettingError(f"metrics must be a list, for example metrics=['accuracy'], not {metrics!r}")
         outputs = self.output_types
         names = [self.graph.nodes[node].label for node, _ in self.graph.outputs]
-        given = _each(loss, names)
+        given = loss_module.for_outputs(loss, names)
         found = [loss_module.get(one) for one in given]
         self._check_losses(found, outputs)
         chosen = optimizers.get(optimizer)
@@ -297,25 +290,15 @@ class Model:
 
     def engine(
         self, arrays: Sequence[Array] | None = None, seed: int = 0, compiling: Compiling = contextlib.nullcontext
-    ) -> ReferenceEngine | NativeEngine:
+    ) -> Engine:
         """The engine for this model as compiled, and for inputs of these arrays' sizes where it leaves them open."""
         self._state.weights = {id: variable.array for id, variable in self._variables.items()}
         job = self._job if arrays is None else self._job_for(arrays)
-        if self._engine == "reference":
-            return ReferenceEngine(job, self._state, self._precision, seed)
-        from layerscope.engine.native.engine import NativeEngine
-
-        return NativeEngine(job, self._state, self._precision, seed, self._threads, compiling)
+        return engines.make(self._engine, job, self._state, self._precision, self._threads, seed, compiling)
 
     def engine_report(self) -> EngineReport:
         """Which engine computes this model, and how each layer runs in it: print it, or look at its `rows`."""
-        from layerscope.engine.native.report import reference_report, report
-
-        if self._engine == "reference":
-            return reference_report(self._job, self._precision)
-        from layerscope.engine.native.engine import options_for
-
-        return report(self._job, options_for(self._precision), self._threads, self._precision)
+        return engines.report(self._engine, self._job, self._precision, self._threads)
 
     def _job_for(self, arrays: Sequence[Array]) -> Job:
         graph = data.specific(self.graph, arrays)
@@ -406,19 +389,6 @@ class Model:
         from layerscope.models.saving import load
 
         return load(path)
-
-
-def _each(loss: Any, names: Sequence[str]) -> list[Any]:
-    """One loss for each output: the same for all, a list, or a dictionary by name."""
-    if isinstance(loss, dict):
-        if set(loss) != set(names):
-            raise SettingError(f"losses are given for {', '.join(loss)}, but the outputs are {', '.join(names)}")
-        loss = [loss[name] for name in names]
-    if not isinstance(loss, list | tuple):
-        return [loss] * len(names)
-    if len(loss) != len(names):
-        raise SettingError(f"{len(loss)} losses for {len(names)} outputs ({', '.join(names)})")
-    return list(loss)
 
 
 def _output_types(graph: Graph) -> list[TensorType]:
