@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,7 @@ def test_other_thread_counts_differ_by_rounding_only():
 
 TRAINER = """
 import sys
+import threading
 sys.path.insert(0, sys.argv[1])
 from tests.native.test_engine import trained
 print(sum(float(abs(a).sum()) for a in trained(1)).hex())
@@ -295,3 +297,30 @@ def test_a_loss_that_feeds_the_batch_back():
         model.fit(*data(), batch_size=8, verbose=0)
     model.compile("sgd", Centred(), engine="reference")
     model.fit(*data(), batch_size=8, verbose=0)
+
+
+def test_python_threads_predict_at_once():
+    model, x = made(), data(300)[0]
+    wanted, found = model.predict(x), []
+
+    def ask():
+        found.extend(np.array_equal(model.predict(x), wanted) for _ in range(5))
+
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert found == [True] * 20
+
+
+def test_a_callback_predicts_while_its_own_model_trains():
+    model, (x, y), seen = made(), data(), []
+
+    class Ask(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(self.model.evaluate(x, y))
+
+    model.fit(x, y, batch_size=25, epochs=2, verbose=0, callbacks=[Ask()])
+    assert len(seen) == 4
+    assert np.isfinite(seen).all()

@@ -153,9 +153,9 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     call.done = call.first
     blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes))
     threads = max(1, min(threads, blocks))
-    if threads not in code.memory:
-        code.memory[threads] = Memory(code.sizes["all"] * threads + code.sizes["packed"] + code.sizes["flat"] + 8192)
-    memory = code.memory[threads]
+    # Taken while in use: who calls the same code meanwhile, from another thread or a callback, gets memory of its own.
+    size = code.sizes["all"] * threads + code.sizes["packed"] + code.sizes["flat"] + 8192
+    memory = code.memory.pop(threads, None) or Memory(size)
     job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
     shared = memory.address + code.sizes["all"] * threads
     packed = -(-shared // 4096) * 4096
@@ -190,6 +190,7 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     guards.check(memory.bytes, own, code.guards)
     if code.violations() != violations:
         raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
+    code.memory[threads] = memory
     return int(job[driver.STATUS]), int(job[driver.BAD])
 
 

@@ -41,7 +41,7 @@ def form(lanes: int, do: Pair | PairPooled) -> str:
         return "pooled"
     if do.groups > 1 or (do.axes and lanes < 2):
         return "lanes"
-    wide = do.still >= 2 * lanes if do.axes else do.moving * do.still >= WIDE
+    wide = do.still >= 2 * lanes and do.moving >= 4 if do.axes else do.moving * do.still >= WIDE
     return "outer" if wide else "lanes"
 
 
