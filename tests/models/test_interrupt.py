@@ -142,6 +142,7 @@ import numpy as np
 from layerscope import Input, Model, callbacks
 from layerscope.layers import Dense
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 x = Input((3,))
 model = Model(x, Dense(2)(x))
 model.compile("sgd", "mse")
