@@ -19,6 +19,12 @@ NETWORKS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def unchecked(monkeypatch):
+    """The comparisons of checked code need registers of their own."""
+    monkeypatch.delenv("LAYERSCOPE_CHECKED", raising=False)
+
+
 def kernels(network, processor, precision, monkeypatch):
     """The assembly of a training program."""
     monkeypatch.setattr(objects, "host", lambda: processor)
