@@ -153,7 +153,7 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     call.done = call.first
     blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes))
     threads = max(1, min(threads, blocks))
-    # Taken while in use: who calls the same code meanwhile, from another thread or a callback, gets memory of its own.
+    # Taken while in use: who calls the same code meanwhile, from a thread or a callback, gets memory of its own.
     size = code.sizes["all"] * threads + code.sizes["packed"] + code.sizes["flat"] + 8192
     memory = code.memory.pop(threads, None) or Memory(size)
     job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
