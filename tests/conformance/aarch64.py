@@ -54,8 +54,9 @@ class Emulator:
 
     def enter(self, code, job, threads, watch):
         """What the engine's threads would do: all memory of the job goes to QEMU and comes back."""
-        memory, call = code.memory[threads], self.call
-        arrays = [memory.bytes, job, call.order, call.scalars, call.results]
+        call, size = self.call, compiled.memory_size(code, threads)
+        memory = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(int(job[driver.MEMORY])))
+        arrays = [memory, job, call.order, call.scalars, call.results]
         image = Image([*arrays, *call.tables, *call.arrays, *call.outputs])
         words = [*SETTINGS, *range(driver.POINTERS, len(job))]
         path = self.folder / "memory"

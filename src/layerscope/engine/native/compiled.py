@@ -148,14 +148,18 @@ class Call:
     """How many batches are complete, counted from number 0 on; set by `run`, whatever happens."""
 
 
+def memory_size(code: Code, threads: int) -> int:
+    """Bytes that some threads need for a call: each its own, and what they share."""
+    return code.sizes["all"] * threads + code.sizes["packed"] + code.sizes["flat"] + 8192
+
+
 def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int]:
     """Run a call; `watch(done)` is asked now and then and stops it by False. (status, bad batch or plane)."""
     call.done = call.first
     blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes))
     threads = max(1, min(threads, blocks))
     # Taken while in use: who calls the same code meanwhile, from a thread or a callback, gets memory of its own.
-    size = code.sizes["all"] * threads + code.sizes["packed"] + code.sizes["flat"] + 8192
-    memory = code.memory.pop(threads, None) or Memory(size)
+    memory = code.memory.pop(threads, None) or Memory(memory_size(code, threads))
     job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
     shared = memory.address + code.sizes["all"] * threads
     packed = -(-shared // 4096) * 4096
