@@ -63,7 +63,10 @@ def finite(array: Array, what: str) -> None:
     if array.dtype.kind != "f":
         return
     for start in range(0, len(array), ROWS):
-        good = np.isfinite(array[start : start + ROWS])
+        rows = array[start : start + ROWS]
+        if rows.flags.c_contiguous and np.isfinite(np.vdot(rows, rows)):
+            continue  # a finite sum of squares has finite parts, and takes half the time
+        good = np.isfinite(rows)
         if not good.all():
             bad = ~good.reshape(len(good), -1).all(axis=1)
             first = start + int(bad.argmax())
