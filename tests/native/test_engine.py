@@ -13,7 +13,7 @@ import pytest
 
 from layerscope import Input, Model, layers, losses, optimizers, utils
 from layerscope.callbacks import Callback
-from layerscope.core.errors import DataError, NotFiniteError, TrainingError
+from layerscope.core.errors import DataError, NotFiniteError, SettingError, TrainingError
 from layerscope.engine.native.engine import NativeEngine
 from layerscope.engine.reference import NotFinite, ReferenceEngine, State
 from layerscope.models import Sequential
@@ -324,3 +324,16 @@ def test_a_callback_predicts_while_its_own_model_trains():
     model.fit(x, y, batch_size=25, epochs=2, verbose=0, callbacks=[Ask()])
     assert len(seen) == 4
     assert np.isfinite(seen).all()
+
+
+@pytest.mark.parametrize("given", ["0", "two", "-1", "1.5"])
+def test_a_number_of_threads_that_is_none(given, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_THREADS", given)
+    wrong = f"^LAYERSCOPE_THREADS is '{given}'; it must be a whole number from 1 on, or unset for all cores.$"
+    with pytest.raises(SettingError, match=wrong):
+        made(threads=None).predict(data()[0])
+
+
+def test_the_variable_sets_the_threads_and_compile_overrules_it(monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_THREADS", "3")
+    assert (made(threads=None).engine().threads, made(threads=1).engine().threads) == (3, 1)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.engine.native import correlate, flat, pairs, products, roots, rows, winograd
-from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared, rest
+from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared
 from layerscope.engine.native.flat import Group, Parts
-from layerscope.engine.native.ir import Array, Module, Value
+from layerscope.engine.native.ir import Module, Value
 from layerscope.engine.native.kernel import Kernel, Memory
-from layerscope.engine.native.layout import Buffer, Layout, arranged, strided
+from layerscope.engine.native.layout import Buffer, arranged, strided
 from layerscope.engine.native.stages import Schedule, Stage, scheduled
 from layerscope.engine.program import Key, Program
 from layerscope.engine.program import Value as Node
@@ -218,7 +218,7 @@ class _Builder:
             if isinstance(packing, winograd.Packing):
                 packed = winograd.pack(self.memory, kernel, do, packing, buffer)
             else:
-                packed = _pack(self.memory, kernel, do, packing, buffer)
+                packed = correlate.pack(self.memory, kernel, do, packing, buffer)
             self.recipe.packs.append(self.step(packed))
 
     def _alive(self) -> None:
@@ -309,39 +309,3 @@ def _needed(ops: Sequence[Op], wanted: set[Node]) -> set[Node]:
         if set(op.outputs) & found:
             found.update(op.inputs)
     return found
-
-
-def _pack(memory: Memory, kernel: Node, do: Correlate, packing: correlate.Packing, buffer: Buffer) -> Kernel:
-    """Weights in the order in which tiles read them: group, tile, tap, input channel, channel of the tile."""
-    k = Kernel(memory)
-    real = memory.module.real
-    source, target = k.array(memory.flat[kernel]), k.array(buffer)
-    sources = [s for _, s in packing.taps]
-    starts = [sum(len(s) for s in sources[:n]) for n in range(len(sources) + 1)]
-    bounds = Array(k.module.table(starts, "i64"), "i64", len(starts))
-    table = Array(k.module.table([tap for s in sources for tap in s] or [0], "i64"), "i64", max(1, starts[-1]))
-    taps = len(sources)
-    source = Array(source.pointer, real, elements(rest(kernel)) or 1)
-    for begin, end, tile in correlate.segments(do.outputs, packing.channels) if taps else ():
-        with (
-            k.loop(do.groups) as (g, _),
-            k.loop(end, tile, begin) as (c, _),
-            k.nest((taps, do.inputs, tile)) as (
-                (t, ci, j),
-                _,
-            ),
-        ):
-            start = k.dot([ci, k.add(c, j), g], do.strides[1:])
-            with k.loop(k.load(bounds, k.add(t, 1)), start=k.load(bounds, t), carry=[k.constant(0, real)]) as (
-                e,
-                carry,
-            ):
-                at = k.add(start, k.mul(k.load(table, e), do.strides[0]))
-                carry.values = [k.fadd(carry.values[0], k.load(source, at))]
-            place = k.dot([g, c, t, ci], [taps * do.inputs * do.outputs, taps * do.inputs, do.inputs * tile, tile], j)
-            k.store(carry.values[0], target, place)
-    k.ret()
-    return k
-
-
-__all__ = ["Layout", "Options", "Pair", "Recipe", "Step", "assembled"]

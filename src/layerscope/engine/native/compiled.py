@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from layerscope.core.errors import SettingError
 from layerscope.engine.native import assembly, driver, guards, objects
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
-from layerscope.engine.native.ir import REAL_BYTES
 from layerscope.engine.native.targets import Target
 from layerscope.engine.plan import Compiling
 from layerscope.engine.program import Key, Program
@@ -39,10 +39,8 @@ class Code:
     outputs: list[Key]
     sizes: Mapping[str, int]
     trains: bool
-    batches: bool
     guards: list[list[Any]]
     planes: list[list[int]]
-    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
@@ -86,6 +84,7 @@ def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
     recipe = assembly.assembled(program, options)
     text = driver.write(recipe)
     if folder := os.environ.get("LAYERSCOPE_DUMP"):
+        os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, f"{key[:12]}.ll"), "w", encoding="utf-8") as file:
             file.write(text)
     reserved = recipe.memory.layout.regions
@@ -96,7 +95,6 @@ def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
         "outputs": recipe.outputs,
         "sizes": {**driver.regions(recipe), **{n: reserved.get(n, 0) for n in ("packed", "flat")}},
         "trains": recipe.trains,
-        "batches": bool(recipe.reports),
         "guards": guards.spots(recipe.memory.layout),
         "planes": recipe.memory.planes,
     }
@@ -118,12 +116,22 @@ def _text(program: Program) -> str:
     return "\n".join([*lines, *(f"{key} {value.index}" for key, value in program.outputs.items())])
 
 
+THREADS = "LAYERSCOPE_THREADS"
+
+
 def thread_count(asked: int | None) -> int:
-    """How many threads work: as asked, by LAYERSCOPE_THREADS, or as many as cores that this process may use."""
+    """How many threads work: as asked, by LAYERSCOPE_THREADS, or as many as cores that this process may use.
+
+    Raises SettingError for a variable that is no number of threads.
+    """
     if asked:
         return asked
-    given = os.environ.get("LAYERSCOPE_THREADS", "")
-    if given.isdigit() and int(given):
+    given = os.environ.get(THREADS, "")
+    if given:
+        if not given.isdecimal() or not int(given):
+            raise SettingError(
+                f"{THREADS} is {given!r}; it must be a whole number from 1 on, or unset for all cores."
+            )
         return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -218,6 +226,3 @@ def _enter(code: Code, job: Array, threads: int, watch: Callable[[int], bool]) -
         for worker in workers:
             worker.join()
         raise
-
-
-__all__ = ["REAL_BYTES", "Call", "Code", "Memory", "compiled", "run", "thread_count"]

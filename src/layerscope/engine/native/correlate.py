@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from typing import cast
 
 from layerscope.engine.native import poolings
-from layerscope.engine.native.draft import Correlate
-from layerscope.engine.native.ir import Index, Value
+from layerscope.engine.native.draft import Correlate, elements, rest
+from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, pooled_counts, strided
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.taps import Phase, product, spacing
 from layerscope.engine.program import Value as Node
+
+NEAR = 24 << 10
+"""Bytes of the nearest cache that what is read again and again may fill."""
 
 LATENCY = 8
 """Multiply–adds that must be under way at once to keep the units busy."""
@@ -324,3 +327,36 @@ class Writer:
             group = k.add(index[0], start[0])
             at = [k.add(k.div(i, w), s // w) for i, s, w in zip(index[1:], start[1:], window, strict=True)]
             poolings.winners(self.scope, self.stage.pool, group, at, c, own)
+
+
+def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: Buffer) -> Kernel:
+    """Weights in the order in which tiles read them: group, tile, tap, input channel, channel of the tile."""
+    k = Kernel(memory)
+    real = memory.module.real
+    source, target = k.array(memory.flat[kernel]), k.array(buffer)
+    sources = [s for _, s in packing.taps]
+    starts = [sum(len(s) for s in sources[:n]) for n in range(len(sources) + 1)]
+    bounds = Array(k.module.table(starts, "i64"), "i64", len(starts))
+    table = Array(k.module.table([tap for s in sources for tap in s] or [0], "i64"), "i64", max(1, starts[-1]))
+    taps = len(sources)
+    source = Array(source.pointer, real, elements(rest(kernel)) or 1)
+    for begin, end, tile in segments(do.outputs, packing.channels) if taps else ():
+        with (
+            k.loop(do.groups) as (g, _),
+            k.loop(end, tile, begin) as (c, _),
+            k.nest((taps, do.inputs, tile)) as (
+                (t, ci, j),
+                _,
+            ),
+        ):
+            start = k.dot([ci, k.add(c, j), g], do.strides[1:])
+            with k.loop(k.load(bounds, k.add(t, 1)), start=k.load(bounds, t), carry=[k.constant(0, real)]) as (
+                e,
+                carry,
+            ):
+                at = k.add(start, k.mul(k.load(table, e), do.strides[0]))
+                carry.values = [k.fadd(carry.values[0], k.load(source, at))]
+            place = k.dot([g, c, t, ci], [taps * do.inputs * do.outputs, taps * do.inputs, do.inputs * tile, tile], j)
+            k.store(carry.values[0], target, place)
+    k.ret()
+    return k

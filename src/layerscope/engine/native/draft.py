@@ -77,6 +77,16 @@ class AtWinner:
     windows: pool.Windows
 
 
+@dataclass(frozen=True)
+class Alive:
+    """The value, with zeros for lanes that hold no example."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The same numbers in other memory."""
+
+
 @dataclass(eq=False)
 class Op:
     """An operation put to values."""

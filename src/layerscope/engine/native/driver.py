@@ -333,6 +333,3 @@ class _Work:
                 self.tell(BAD, batch)
             decision = k.put("i64", f"or {decision}, {k.put('i64', f'zext {wrong} to i64').name}")
         self.tell(DECISION, decision)
-
-
-__all__ = ["regions", "scalar", "write"]

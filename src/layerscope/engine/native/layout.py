@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, fresh, of_batch, rest
+from layerscope.engine.native.draft import Copy, Correlate, Draft, Op, Pair, PairPooled, fresh, of_batch, rest
 from layerscope.engine.native.ir import Module, bytes_of, vector
-from layerscope.engine.native.stages import Copy, Schedule, Stage
+from layerscope.engine.native.stages import Schedule, Stage
 from layerscope.engine.primitives import pool
 from layerscope.engine.program import Value
 

@@ -10,15 +10,12 @@ import itertools
 from collections.abc import Iterator
 from typing import cast
 
-from layerscope.engine.native.correlate import Plan, Writer, segments
+from layerscope.engine.native.correlate import NEAR, Plan, Writer, segments
 from layerscope.engine.native.draft import Correlate
 from layerscope.engine.native.ir import Index, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.stages import Stage
-
-NEAR = 24 << 10
-"""Bytes of the nearest cache that a block of inputs may fill."""
 
 
 def suits(memory: Memory, stage: Stage, plan: Plan) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from layerscope.engine.native.correlate import segments
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, scalar, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
@@ -54,29 +55,6 @@ def lane_sums(k: Code, values: Sequence[Value]) -> Value:
     return found[0]
 
 
-def transposed(k: Kernel, source: Buffer, target: Buffer, channels: int) -> None:
-    """(groups, channels) registers as (groups × lanes, channels) numbers, the last register filled with zeros."""
-    count = k.module.lanes
-    x, t = k.array(source), k.array(target)
-    width = target.shape[1]
-    with k.loop(source.shape[0]) as (group, _):
-        for begin, end, step in _parts(channels, count):
-            with k.loop(end, step, begin) as (c, _):
-                place = k.dot([group, c], [source.strides[0], 1])
-                found = [k.load(x, k.add(place, n)) for n in range(step)]
-                found += [k.constant(0)] * (count - step)
-                for row, value in enumerate(flip(k, found)):
-                    at = k.dot([group, k.div(c, count)], [count * width, 1], row * width)
-                    k.store(value, t, at)
-
-
-def _parts(size: int, tile: int) -> list[tuple[int, int, int]]:
-    whole = size // tile * tile
-    found = [(0, whole, tile)] if whole else []
-    return found + ([(whole, size, size - whole)] if size > whole else [])
-
-
-SIGNED = {"i8": True, "i16": True, "i32": True, "i64": True}
 CODES = {
     "float32": ("float", ""),
     "float64": ("double", ""),
@@ -131,7 +109,7 @@ def gather(memory: Memory, buffer: Buffer, dtype: str) -> Kernel:
             length = math.prod(shape[len(shape) - inner :])
             base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
             place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
-            for begin, end, step in _parts(length, count):
+            for begin, end, step in segments(length, count):
                 with k.loop(end, step, begin) as (i, _):
                     found = _rows(k, data, [k.add(s, base, i) for s in starts], step, dtype, to)
                     for n, value in enumerate(found):
@@ -193,7 +171,7 @@ def scatter(memory: Memory, buffer: Buffer) -> Kernel:
         length = math.prod(shape[len(shape) - inner :])
         base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
         place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
-        for begin, end, step in _parts(length, count):
+        for begin, end, step in segments(length, count):
             with k.loop(end, step, begin) as (i, _):
                 found = [k.load(source, k.add(place, k.mul(k.add(i, n), steps))) for n in range(step)]
                 rows = flip(k, found) if step == count and count > 1 else None

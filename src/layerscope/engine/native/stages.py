@@ -12,15 +12,14 @@ import math
 from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
-from layerscope.engine.native import fusions, pointwise
+from layerscope.engine.native import fusions, pointwise, pulls
 from layerscope.engine.native.draft import (
-    AtWinner,
+    Alive,
     Correlate,
     Draft,
     Op,
     Pair,
     PairPooled,
-    Places,
     disjoint,
     fresh,
     of_batch,
@@ -29,39 +28,11 @@ from layerscope.engine.native.draft import (
 from layerscope.engine.native.fusions import Stage
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
-from layerscope.engine.primitives.random import Random
-from layerscope.engine.primitives.shape import Permute, Reshape, Slice
+from layerscope.engine.primitives.shape import Reshape
 from layerscope.engine.program import Value
 
-PULLS: tuple[type, ...] = (
-    place.Repeat,
-    place.RepeatAdjoint,
-    place.Nails,
-    place.Nth,
-    place.Pad,
-    place.PixelShuffle,
-    place.PixelUnshuffle,
-    pool.PoolMean,
-    Slice,
-    Permute,
-    place.ResizeLinear,
-    place.ResizeLinearAdjoint,
-    Places,
-    AtWinner,
-    Random,
-    reduce.Expand,
-)
+PULLS = tuple(pulls.EMIT)
 """Operations whose result at an index is read from few known indices of inputs that lie in memory."""
-
-
-@dataclass(frozen=True)
-class Alive:
-    """The value, with zeros for lanes that hold no example."""
-
-
-@dataclass(frozen=True)
-class Copy:
-    """The same numbers in other memory."""
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from layerscope.engine.native import correlate
-from layerscope.engine.native.correlate import LATENCY, Plan, Tile, Writer, segments
+from layerscope.engine.native.correlate import LATENCY, NEAR, Plan, Tile, Writer, segments
 from layerscope.engine.native.draft import Correlate
 from layerscope.engine.native.ir import Array, Code, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
@@ -30,10 +30,6 @@ class Packing:
 
     sources: tuple[int, ...]
     channels: int
-
-
-NEAR = 24 << 10
-"""Bytes of the nearest cache that patches may fill."""
 
 
 def _tiles(rows: int, columns: int, outputs: int, inputs: int, sums: int) -> tuple[float, int, int]:
