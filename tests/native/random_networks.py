@@ -137,7 +137,8 @@ class Builder:
         large = self.program.repeat(x, factors)
         if self.chance(0.15):
             return large
-        made = self.conv(large, strided=self.chance(0.2))
+        made = self.transposed(large) if self.chance(0.3) else None
+        made = made or self.conv(large, strided=self.chance(0.2))
         # A second reader of the large image: it is needed, and folded, at once.
         return self.merged(made, self.conv(large, strided=False)) if self.chance(0.15) else made
 

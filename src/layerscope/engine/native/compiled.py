@@ -56,7 +56,9 @@ class Memory:
     """Zeroed memory for some threads, on large pages where the system has them."""
 
     def __init__(self, size: int) -> None:
-        self.map = mmap.mmap(-1, size + PAGE)
+        # Shared mappings, which are Python's default, get no large pages on most systems.
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+        self.map = mmap.mmap(-1, size + PAGE, **private)
         if hasattr(mmap, "MADV_HUGEPAGE") and size > PAGE // 4:
             with contextlib.suppress(OSError):  # a kernel without them
                 self.map.madvise(mmap.MADV_HUGEPAGE)

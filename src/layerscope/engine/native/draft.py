@@ -8,7 +8,7 @@ what is masked behind a pool is masked before it is spread, and what is only sum
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -243,51 +243,94 @@ def _unit(geometry: conv.Geometry) -> bool:
 
 
 def _folded(draft: Draft) -> None:
-    """Nearest upsampling goes into the convolution behind it, forward and backward."""
+    """Nearest upsampling goes into the convolution behind it, transposed or not, forward and backward."""
     maker, users = draft.maker(), draft.users()
     for op in draft.ops:
-        if isinstance(op.do, conv.Conv | conv.ConvKernel) and _unit(op.do.geometry):
-            repeat = maker.get(op.inputs[0])
-            if repeat and isinstance(repeat.do, place.Repeat):
-                make = _folded_conv if isinstance(op.do, conv.Conv) else _folded_pair
-                make(op, repeat)
+        if isinstance(op.do, conv.Conv | conv.ConvTranspose) and _unit(op.do.geometry):
+            if repeat := _repeated(maker, op.inputs[0]):
+                _folded_forward(op, repeat)
+        elif isinstance(op.do, conv.ConvKernel) and _unit(op.do.geometry):
+            if repeat := _repeated(maker, op.inputs[0]):
+                _folded_pair(op, repeat)
+            elif repeat := _repeated(maker, op.inputs[1]):
+                _folded_pair_transposed(op, repeat)
         elif isinstance(op.do, place.RepeatAdjoint):
             back = maker.get(op.inputs[0])
-            known = back and isinstance(back.do, conv.ConvTranspose) and _unit(back.do.geometry)
+            known = back and isinstance(back.do, conv.Conv | conv.ConvTranspose) and _unit(back.do.geometry)
             if back and known and len(users[op.inputs[0]]) == 1:
-                _folded_transpose(op, back)
+                _folded_adjoint(op, back)
 
 
-def _folded_conv(op: Op, repeat: Op) -> None:
-    op.do = replace(_of_conv(op, repeat.do.factors), title="convolution with nearest upsampling folded in")
+def _repeated(maker: Mapping[Value, Op], value: Value) -> Op | None:
+    """The nearest upsampling that makes a value."""
+    found = maker.get(value)
+    return found if found and isinstance(found.do, place.Repeat) else None
+
+
+def _folded_forward(op: Op, repeat: Op) -> None:
+    factors = repeat.do.factors
+    if isinstance(op.do, conv.Conv):
+        made = _of_conv(op, factors)
+    else:  # with stride 1 a transposed convolution is a convolution that reads the other way round
+        made = _with_axes(_of_transpose(op, (1,) * len(factors)), op, factors, rest(op.outputs[0])[:-1], taps.forward)
+    op.do = replace(made, title=f"{made.title} with nearest upsampling folded in")
     op.inputs = (repeat.inputs[0], op.inputs[1])
 
 
-def _folded_transpose(op: Op, back: Op) -> None:
-    sizes = rest(op.outputs[0])[:-1]
-    op.do = replace(
-        _of_transpose(back, sizes, op.do.factors, op.outputs[0]),
-        title="its adjoint with nearest upsampling folded in",
-    )
+def _folded_adjoint(op: Op, back: Op) -> None:
+    factors, sizes = op.do.factors, rest(op.outputs[0])[:-1]
+    if isinstance(back.do, conv.ConvTranspose):
+        made = _of_transpose(back, factors, sizes)
+    else:
+        made = _with_axes(_of_conv(back, (1,) * len(factors)), back, factors, sizes, taps.backward)
+    op.do = replace(made, title="its adjoint with nearest upsampling folded in")
     op.inputs = back.inputs
 
 
-def _folded_pair(op: Op, repeat: Op) -> None:
+def _with_axes(
+    made: Correlate, op: Op, factors: Sequence[int], sizes: Sequence[int], move: Callable[..., Axis]
+) -> Correlate:
+    """The same on an image enlarged (`taps.forward`) or reduced (`taps.backward`) by factors, taps in reverse."""
     g = op.do.geometry
-    small, gradient = repeat.inputs[0], op.inputs[1]
     axes = tuple(
-        taps.folded_kernel_gradient(n, k, begin, d, f)
+        move(n, k, 1, -begin, -d, f)
+        for n, k, (begin, _), d, f in zip(sizes, made.window, g.pads, g.dilation, factors, strict=True)
+    )
+    return replace(made, axes=axes)
+
+
+def _folded_pair(op: Op, repeat: Op) -> None:
+    small, gradient = repeat.inputs[0], op.inputs[1]
+    each, filters = _channels(small, gradient, op.do.geometry.groups)
+    total = filters * op.do.geometry.groups
+    # The gradient moves here, so its channels (the kernel's last axis) come first.
+    _set_folded_pair(op, repeat, 1, (gradient, small), (filters, each), (each * total, 1, total, filters))
+
+
+def _folded_pair_transposed(op: Op, repeat: Op) -> None:
+    gradient, small = op.inputs[0], repeat.inputs[0]
+    each, filters = _channels(gradient, small, op.do.geometry.groups)
+    total = filters * op.do.geometry.groups
+    _set_folded_pair(op, repeat, -1, (gradient, small), (each, filters), (each * total, total, 1, filters))
+
+
+def _set_folded_pair(
+    op: Op,
+    repeat: Op,
+    sign: int,
+    inputs: tuple[Value, Value],
+    channels: tuple[int, int],
+    strides: tuple[int, int, int, int],
+) -> None:
+    g = op.do.geometry
+    axes = tuple(
+        taps.folded_kernel_gradient(n, k, sign * begin, sign * d, f)
         for n, k, (begin, _), d, f in zip(
-            rest(small)[:-1], op.do.window, g.pads, g.dilation, repeat.do.factors, strict=True
+            rest(inputs[1])[:-1], op.do.window, g.pads, g.dilation, repeat.do.factors, strict=True
         )
     )
-    each, filters = _channels(small, gradient, g.groups)
-    total = filters * g.groups
-    # The gradient moves here, so its channels (the kernel's last axis) come first.
-    strides = (each * total, 1, total, filters)
     title = "kernel gradient on the small image"
-    op.do = Pair(axes, op.do.window, g.groups, filters, each, strides, title)
-    op.inputs = (gradient, small)
+    op.do, op.inputs = Pair(axes, op.do.window, g.groups, *channels, strides, title), inputs
 
 
 def _channels(x: Value, y: Value, groups: int) -> tuple[int, int]:
@@ -299,8 +342,7 @@ def _canonical(op: Op) -> None:
     if isinstance(op.do, conv.Conv):
         op.do = _of_conv(op, (1,) * len(op.do.geometry.strides))
     elif isinstance(op.do, conv.ConvTranspose):
-        ones = (1,) * len(op.do.geometry.strides)
-        op.do = _of_transpose(op, rest(op.outputs[0])[:-1], ones, op.outputs[0])
+        op.do = _of_transpose(op, (1,) * len(op.do.geometry.strides))
     elif isinstance(op.do, conv.ConvKernel):
         _pair(op)
     elif isinstance(op.do, matmul.MatMul) and of_batch(op.inputs[0]) and not of_batch(op.inputs[1]):
@@ -329,11 +371,13 @@ def _of_conv(op: Op, factors: Sequence[int]) -> Correlate:
     return Correlate(axes, window, g.groups, each, filters // g.groups, strides, "convolution")
 
 
-def _of_transpose(op: Op, sizes: Sequence[int], factors: Sequence[int], out: Value) -> Correlate:
+def _of_transpose(op: Op, factors: Sequence[int], sizes: Sequence[int] = ()) -> Correlate:
     g, window = op.do.geometry, numbers(op.inputs[1].type.shape[:-2])
     axes = tuple(
         taps.backward(n, k, s, begin, d, f)
-        for n, k, s, (begin, _), d, f in zip(sizes, window, g.strides, g.pads, g.dilation, factors, strict=True)
+        for n, k, s, (begin, _), d, f in zip(
+            sizes or rest(op.outputs[0])[:-1], window, g.strides, g.pads, g.dilation, factors, strict=True
+        )
     )
     each, filters = numbers(op.inputs[1].type.shape[-2:])
     strides = (each * filters, 1, filters, filters // g.groups)

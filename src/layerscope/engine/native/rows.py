@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from layerscope.engine.native.correlate import segments
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, scalar, vector
@@ -109,7 +109,7 @@ def gather(memory: Memory, buffer: Buffer, dtype: str) -> Kernel:
             length = math.prod(shape[len(shape) - inner :])
             base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
             place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
-            for begin, end, step in segments(length, count):
+            for begin, end, step in _spans(length, count):
                 with k.loop(end, step, begin) as (i, _):
                     found = _rows(k, data, [k.add(s, base, i) for s in starts], step, dtype, to)
                     for n, value in enumerate(found):
@@ -147,6 +147,12 @@ def _flat(k: Code, index: Sequence[Index], shape: Sequence[int]) -> Index:
     return place
 
 
+def _spans(length: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, step): whole registers, of which the last may overlap another; or what is less than one."""
+    for begin, end, step in segments(length, count):
+        yield (length - count, end, count) if step < count < length else (begin, end, step)
+
+
 def _runs(buffer: Buffer) -> tuple[int, int]:
     """How many inner axes lie evenly in memory, and the distance of two neighbours."""
     shape, strides = buffer.shape[1:], buffer.strides[1:]
@@ -171,7 +177,7 @@ def scatter(memory: Memory, buffer: Buffer) -> Kernel:
         length = math.prod(shape[len(shape) - inner :])
         base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
         place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
-        for begin, end, step in segments(length, count):
+        for begin, end, step in _spans(length, count):
             with k.loop(end, step, begin) as (i, _):
                 found = [k.load(source, k.add(place, k.mul(k.add(i, n), steps))) for n in range(step)]
                 rows = flip(k, found) if step == count and count > 1 else None
