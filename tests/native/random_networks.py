@@ -88,9 +88,10 @@ class Builder:
     def geometry(self, plane, strided=True):
         """Window, strides, dilation and pads of a convolution that leaves something of a plane."""
         found = []
+        three = self.chance(0.35)  # what most networks have, and several algorithms compute
         for n in plane:
-            window, dilation = self.below(5, 1), self.pick((1, 1, 1, 2))
-            stride = self.pick((1, 1, 2, 3)) if strided else 1
+            window, dilation = (3, 1) if three else (self.below(5, 1), self.pick((1, 1, 1, 2)))
+            stride = self.pick((1, 1, 2, 3)) if strided and not three else 1
             span = dilation * (window - 1) + 1
             pads = (self.below(window), self.below(window))
             if self.chance(0.4):  # as "same"
@@ -131,7 +132,7 @@ class Builder:
 
     def upsampled(self, x):
         plane = x.type.shape[1:-1]
-        factors = tuple(self.below(5, 1) for _ in plane)
+        factors = (2,) * len(plane) if self.chance(0.4) else tuple(self.below(5, 1) for _ in plane)
         if prod(plane) * prod(factors) > LARGEST:
             return None
         large = self.program.repeat(x, factors)
@@ -361,6 +362,8 @@ def case(seed: int, depth: int = 3) -> Case:
         options["groups"] = 2
     if random.random() < 0.3:
         options |= {"checked": True, "guard": 64}
+    if random.random() < 0.6:
+        options["gain"] = 1e9  # other algorithms than the definition wherever there is one
     found = Case(
         seed, job, int(random.integers(1, 4)), batch, batch * 2 + int(random.integers(0, batch)) + 1, options
     )

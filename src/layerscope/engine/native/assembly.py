@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, flat, pairs, products, roots, rows, winograd
+from layerscope.engine.native import correlate, filtered, flat, pairs, products, roots, rows
 from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared
 from layerscope.engine.native.flat import Group, Parts
 from layerscope.engine.native.ir import Module, Value
@@ -28,7 +28,8 @@ class Options:
     """What a program is compiled for, beside its own text.
 
     `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
-    holds the same numbers (or -1). `sums` is how many accumulators a tile keeps.
+    holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
+    estimated time below which another algorithm is used.
     """
 
     lanes: int
@@ -42,6 +43,7 @@ class Options:
     attributes: str = ""
     fused: bool = True
     pause: str = ""
+    gain: float = 0.95
 
 
 @dataclass(eq=False)
@@ -177,8 +179,8 @@ class _Builder:
 
     def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
         plans = correlate.plans(self.memory, stage, sums)
-        if len(plans) == 1 and winograd.suits(stage, plans[0], sums):
-            return [winograd.write(self.memory, stage, plans[0], sums)]
+        if parts := filtered.parts(self.memory, stage, plans, sums, self.recipe.options.gain):
+            return filtered.write(self.memory, stage, parts, sums)
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
             return [products.write(self.memory, stage, plans[0])]
         return correlate.write(self.memory, stage, plans)
@@ -215,8 +217,8 @@ class _Builder:
 
     def _packs(self) -> None:
         for kernel, do, packing, buffer in self.memory.layout.packings:
-            if isinstance(packing, winograd.Packing):
-                packed = winograd.pack(self.memory, kernel, do, packing, buffer)
+            if isinstance(packing, filtered.Packing):
+                packed = filtered.pack(self.memory, kernel, do, packing, buffer)
             else:
                 packed = correlate.pack(self.memory, kernel, do, packing, buffer)
             self.recipe.packs.append(self.step(packed))

@@ -144,18 +144,80 @@ def write(memory: Memory, stage: Stage, found: Sequence[Plan]) -> list[Kernel]:
     return [Writer(memory, stage, plan, plan.weights(memory, do, kernel)).kernel for plan in found]
 
 
-class Writer:
+class Tiled:
+    """What every form of a convolution shares: its kernel, and what it does with a tile of results in registers."""
+
+    def __init__(self, memory: Memory, stage: Stage, starts: Sequence[int] = (), steps: Sequence[int] = ()) -> None:
+        assert stage.root is not None
+        self.memory, self.stage = memory, stage
+        self.do = cast(Correlate, stage.root.do)
+        self.kernel = Kernel(memory)
+        self.scope = Scope(self.kernel, stage, starts, steps)
+        self.strides = memory.buffer(stage.root.inputs[0]).strides
+
+    def finish(
+        self, tiles: Sequence[int], index: Sequence[Index], c: Index, channels: int, sums: Sequence[Value]
+    ) -> None:
+        k, scope, root = self.kernel, self.scope, self.stage.root
+        assert root is not None
+        positions = list(itertools.product(*(range(t) for t in tiles)))
+        for j in range(channels):
+            totals: dict[Node, Value] = {}
+            cells: dict[tuple[int, ...], Value] = {}
+            for number, position in enumerate(positions):
+                scope.at([*(k.add(i, p) for i, p in zip(index, position, strict=True)), k.add(c, j)])
+                scope.values[root.outputs[0]] = sums[number * channels + j]
+                if self.stage.pools_first:
+                    cells[position] = sums[number * channels + j]
+                    continue
+                scope.compute()
+                scope.store()
+                for op in self.stage.sums:
+                    value = scope.summand(op)
+                    total = totals.get(op.outputs[0])
+                    if total is not None and not self._kept_positions(op):
+                        value = k.fadd(total, value)
+                    totals[op.outputs[0]] = value
+                    if self._kept_positions(op):
+                        scope.accumulate(op, value)
+                for op in self.stage.spreads:
+                    poolings.spread(scope, op)
+                if self.stage.pool:
+                    cells[position] = scope.get(self.stage.pool.inputs[0])
+            for op in self.stage.sums:
+                if not self._kept_positions(op):
+                    scope.accumulate(op, totals[op.outputs[0]])
+            if self.stage.pool:
+                self._pool(tiles, index, k.add(c, j), cells)
+
+    def _kept_positions(self, op: object) -> bool:
+        return any(axis < len(self.stage.shape) for axis in self.scope.kept(op))  # pyright: ignore[reportArgumentType]
+
+    def _pool(
+        self, tiles: Sequence[int], index: Sequence[Index], c: Index, cells: dict[tuple[int, ...], Value]
+    ) -> None:
+        k = self.kernel
+        assert self.stage.pool is not None
+        window = self.stage.pool.do.windows.window
+        for start in itertools.product(
+            range(tiles[0]), *(range(0, t, w) for t, w in zip(tiles[1:], window, strict=True))
+        ):
+            own = [
+                cells[(start[0], *(s + o for s, o in zip(start[1:], offset, strict=True)))]
+                for offset in itertools.product(*(range(w) for w in window))
+            ]
+            group = k.add(index[0], start[0])
+            at = [k.add(k.div(i, w), s // w) for i, s, w in zip(index[1:], start[1:], window, strict=True)]
+            poolings.winners(self.scope, self.stage.pool, group, at, c, own)
+
+class Writer(Tiled):
     """Writes the kernel of one phase."""
 
     def __init__(self, memory: Memory, stage: Stage, plan: Plan, weights: Buffer) -> None:
         assert stage.root is not None
-        self.memory, self.stage, self.plan = memory, stage, plan
-        self.do = cast(Correlate, stage.root.do)
-        self.kernel = Kernel(memory)
-        starts = [0, *(phase.start for phase in plan.phases), 0]
-        steps = [1, *(axis.step for axis in self.do.axes), 1]
-        self.scope = Scope(self.kernel, stage, starts, steps)
-        self.strides = memory.buffer(stage.root.inputs[0]).strides
+        self.plan, do = plan, cast(Correlate, stage.root.do)
+        steps = [1, *(axis.step for axis in do.axes), 1]
+        super().__init__(memory, stage, [0, *(phase.start for phase in plan.phases), 0], steps)
         # Offsets are counted from the first tap, so that phases of one pattern are one function.
         self.first = [min((t.offset for t in phase.taps), default=0) for phase in plan.phases]
         shift = sum(o * s for o, s in zip(self.first, self.strides[1:], strict=False))
@@ -270,63 +332,6 @@ class Writer:
             for p, x in enumerate(loaded):
                 made[p * channels + j] = k.fma(x, w, made[p * channels + j])
         return made
-
-    # --- what follows in registers ---
-
-    def finish(
-        self, tiles: Sequence[int], index: Sequence[Index], c: Index, channels: int, sums: Sequence[Value]
-    ) -> None:
-        k, scope, root = self.kernel, self.scope, self.stage.root
-        assert root is not None
-        positions = list(itertools.product(*(range(t) for t in tiles)))
-        for j in range(channels):
-            totals: dict[Node, Value] = {}
-            cells: dict[tuple[int, ...], Value] = {}
-            for number, position in enumerate(positions):
-                scope.at([*(k.add(i, p) for i, p in zip(index, position, strict=True)), k.add(c, j)])
-                scope.values[root.outputs[0]] = sums[number * channels + j]
-                if self.stage.pools_first:
-                    cells[position] = sums[number * channels + j]
-                    continue
-                scope.compute()
-                scope.store()
-                for op in self.stage.sums:
-                    value = scope.summand(op)
-                    total = totals.get(op.outputs[0])
-                    if total is not None and not self._kept_positions(op):
-                        value = k.fadd(total, value)
-                    totals[op.outputs[0]] = value
-                    if self._kept_positions(op):
-                        scope.accumulate(op, value)
-                for op in self.stage.spreads:
-                    poolings.spread(scope, op)
-                if self.stage.pool:
-                    cells[position] = scope.get(self.stage.pool.inputs[0])
-            for op in self.stage.sums:
-                if not self._kept_positions(op):
-                    scope.accumulate(op, totals[op.outputs[0]])
-            if self.stage.pool:
-                self._pool(tiles, index, k.add(c, j), cells)
-
-    def _kept_positions(self, op: object) -> bool:
-        return any(axis < len(self.stage.shape) for axis in self.scope.kept(op))  # pyright: ignore[reportArgumentType]
-
-    def _pool(
-        self, tiles: Sequence[int], index: Sequence[Index], c: Index, cells: dict[tuple[int, ...], Value]
-    ) -> None:
-        k = self.kernel
-        assert self.stage.pool is not None
-        window = self.stage.pool.do.windows.window
-        for start in itertools.product(
-            range(tiles[0]), *(range(0, t, w) for t, w in zip(tiles[1:], window, strict=True))
-        ):
-            own = [
-                cells[(start[0], *(s + o for s, o in zip(start[1:], offset, strict=True)))]
-                for offset in itertools.product(*(range(w) for w in window))
-            ]
-            group = k.add(index[0], start[0])
-            at = [k.add(k.div(i, w), s // w) for i, s, w in zip(index[1:], start[1:], window, strict=True)]
-            poolings.winners(self.scope, self.stage.pool, group, at, c, own)
 
 
 def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: Buffer) -> Kernel:

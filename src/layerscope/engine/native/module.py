@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from layerscope.engine.native.ir import Code
 
 
+LONG = 200
+"""Instructions from which on a function may keep registers on its stack, which is aligned for them then."""
+
+
 @dataclass
 class Module:
     """Functions and constants, as text; functions of the same text exist once."""
@@ -49,7 +53,8 @@ class Module:
             f"{type} {'noalias ' if type == 'ptr' and code.noalias else ''}%{parameter}"
             for parameter, type in code.parameters
         )
-        body = f"({parameters}) #0 {{\n{code.text()}}}"
+        text = code.text()
+        body = f"({parameters}) #{int(text.count('  ') > LONG)} {{\n{text}}}"
         key = f"{code.result} {body}"
         if not export and key in self._names:
             return self._names[key]
@@ -59,9 +64,13 @@ class Module:
         self._parts.append(f"define {linkage}{code.result} @{name}{body}")
         return name
 
+    def _attributes(self) -> list[str]:
+        own = ("nounwind", 'nounwind "stackrealign"')
+        return [f"attributes #{number} = {{ {words} {self.attributes} }}" for number, words in enumerate(own)]
+
     def text(self) -> str:
         """The whole module."""
         violation = ["@violations = global i64 0, align 8"] if self.checked else []
         return "\n\n".join(
-            [*violation, *self._declared.values(), *self._parts, f"attributes #0 = {{ nounwind {self.attributes} }}"]
+            [*violation, *self._declared.values(), *self._parts, *self._attributes()]
         )

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layerscope.engine.native import assembly, compiled, correlate, objects, pairs, winograd
+from layerscope.engine.native import assembly, compiled, correlate, filtered, objects, pairs
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.draft import Correlate, Op, Pair, PairPooled
 from layerscope.engine.native.stages import Stage
@@ -97,8 +97,8 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
     do = stage.root.do
     if isinstance(do, Correlate):
         found = correlate.plans(recipe.memory, stage, recipe.options.sums)
-        if len(found) == 1 and winograd.suits(stage, found[0], recipe.options.sums):
-            return do.title, f"Winograd's F(2×2, 3×3){fused}"
+        if parts := filtered.parts(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
+            return do.title, f"{filtered.described(parts)}{fused}"
         tile = found[0].tile
         size = "×".join(map(str, tile.positions[1:])) or "1"
         phases = f", {len(found)} phases" if len(found) > 1 else ""

@@ -1,0 +1,423 @@
+"""Convolutions by the algorithms of filtering.py: fewer products, more additions.
+
+The image is cut into parts, each with an algorithm for its rows and one for its columns. The kernel's side is made
+once a batch. For a few patches side by side the image's side is made, either of all rows, or, where that is more
+than the nearest cache holds, of one row after the other, while what the rows make of results waits in memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from layerscope.engine.native import correlate, filtering
+from layerscope.engine.native.correlate import LATENCY, Plan, Tile, Tiled, segments
+from layerscope.engine.native.draft import Correlate
+from layerscope.engine.native.filtering import Algorithm, Placed, applied, operations
+from layerscope.engine.native.ir import Array, Index, Value, bytes_of
+from layerscope.engine.native.kernel import Kernel, Memory
+from layerscope.engine.native.layout import Buffer, strided
+from layerscope.engine.native.stages import Stage
+from layerscope.engine.program import Value as Node
+
+FAR = 256 << 10
+"""Bytes of a core's second cache that the image's side may take."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The kernel's side: (row sum, tile of channels, its rows, input channel, column, channel of the tile).
+
+    `sources` are the kernel's taps, row by row, as the algorithms take them.
+    """
+
+    rows: Algorithm
+    columns: Algorithm
+    sources: tuple[int, ...]
+    channels: int
+
+    @property
+    def products(self) -> int:
+        return self.rows.products * self.columns.products
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the image: algorithms, patches side by side, output channels of a tile."""
+
+    rows: Placed
+    columns: Placed
+    side: int
+    channels: int
+
+    def packing(self, window: Sequence[int]) -> Packing:
+        """How the kernel is prepared for it."""
+        sources = tuple(r * window[1] + c for r in self.rows.sources for c in self.columns.sources)
+        return Packing(self.rows.algorithm, self.columns.algorithm, sources, self.channels)
+
+
+def parts(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: float) -> list[Part]:
+    """The parts of a convolution; none where the estimated time is not below `gain` times the definition's."""
+    assert stage.root is not None
+    do = cast(Correlate, stage.root.do)
+    if do.groups > 1 or len(do.axes) != 2 or sums < 8 or memory.module.lanes < 2:
+        return []
+    if stage.pool and stage.pool.do.windows.window != (2, 2):
+        return []
+    sizes = found[0].extents[1:] if stage.pool else stage.shape[:-1]
+    ways = [list(filtering.on_axis(axis, n, bool(stage.pool))) for axis, n in zip(do.axes, sizes, strict=True)]
+    best: tuple[float, list[Part]] | None = None
+    for rows, columns in itertools.product(*ways):
+        cut = [_tiled(r, c, do, sums) for r, c in itertools.product(rows, columns)]
+        price = sum(each for each, _ in cut)
+        if best is None or price < best[0]:
+            best = price, [part for _, part in cut]
+    if best is None or best[0] > gain * _definition(do, found):
+        return []
+    return best[1]
+
+
+def _definition(do: Correlate, found: Sequence[Plan]) -> float:
+    """The estimated time of the plain tiles."""
+    return sum(
+        correlate.cost(plan.extents[1:], do.outputs, Tile(plan.tile.positions[1:], plan.tile.channels))
+        * len(plan.packing.taps)
+        * do.inputs
+        for plan in found
+    )
+
+
+def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[float, Part]:
+    """The estimated time of a part, with the tile for which it is least."""
+    best: tuple[float, Part] | None = None
+    for side, channels in itertools.product(range(1, min(columns.tiles, 4) + 1), range(1, min(do.outputs, 8) + 1)):
+        if side * channels * columns.algorithm.together > sums:
+            continue
+        price = 0.0
+        for begin, end, p in segments(columns.tiles, side):
+            price += (end - begin) // p * _price(rows.algorithm, columns.algorithm, do, p, channels, sums)
+        if best is None or price < best[0]:
+            best = price, Part(rows, columns, side, channels)
+    assert best is not None
+    return rows.tiles * best[0] + 500, best[1]  # each part is code to be compiled
+
+
+def passing(rows: Algorithm, columns: Algorithm, do: Correlate, tile: int, sums: int) -> bool:
+    """Whether all sums of all outputs fit into registers, so that the image's side need not lie in memory."""
+    return len(rows.sums) * len(columns.sums) * tile <= sums and do.outputs <= 2
+
+
+def _price(rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: int, sums: int) -> float:
+    """The estimated time of patches side by side."""
+    wide = (side - 1) * columns.step + columns.patch
+    image = sum(map(bool, itertools.chain(*rows.inputs))) * wide + len(rows.inputs) * operations(columns.inputs) * side
+    if passing(rows, columns, do, side * do.outputs, sums):
+        return do.inputs * (0.4 * image + max(rows.products * columns.products * side * do.outputs, LATENCY))
+    price = do.inputs * 1.2 * (image + len(rows.inputs) * len(columns.inputs) * side)
+    for first, last, channels in segments(do.outputs, tile):
+        each = side * channels
+        passes = -(-len(columns.sums) // max(1, sums // each))
+        loads = len(columns.inputs) * side + columns.products * channels
+        step = max(columns.products * each, LATENCY * passes, loads) + 0.2 * loads + passes
+        once = do.inputs * rows.products * step
+        once += each * len(rows.sums) * (0.7 * operations(columns.back) + (0 if rows.few else 3) * columns.results)
+        once += each * 0.7 * operations(rows.back) * columns.results
+        if rows.few:  # what does not stay in registers meanwhile
+            held = (len(rows.sums) - 1) * columns.results * each + min(sums, len(columns.sums) * each)
+            once += 6 * max(0, held - sums - 2)
+        price += (last - first) // channels * once
+    return price
+
+
+def described(found: Sequence[Part]) -> str:
+    """The parts in words: products for results."""
+    each = dict.fromkeys(
+        f"{part.rows.algorithm.products * part.columns.algorithm.products} products for "
+        f"{part.rows.algorithm.results}×{part.columns.algorithm.results} results, "
+        f"tile of {part.side} patches × {part.channels} channels"
+        for part in found
+    )
+    return "; ".join(each)
+
+
+def write(memory: Memory, stage: Stage, found: Sequence[Part], sums: int) -> list[Kernel]:
+    """A kernel for each part."""
+    assert stage.root is not None
+    do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
+    return [_Filtered(memory, stage, part, _packed(memory, kernel, do, part), sums).kernel for part in found]
+
+
+def _packed(memory: Memory, kernel: Node, do: Correlate, part: Part) -> Buffer:
+    packing = part.packing(do.window)
+    key = (kernel, do.strides, packing)
+    if key not in memory.packed:
+        buffer = strided("packed", memory.module.real, (packing.products * do.inputs * do.outputs,))
+        memory.packed[key] = memory.layout.reserve(buffer)
+        memory.layout.packings.append((kernel, do, packing, buffer))
+    return memory.packed[key]
+
+
+class _Filtered(Tiled):
+    """Writes the kernel of a part."""
+
+    def __init__(self, memory: Memory, stage: Stage, part: Part, weights: Buffer, sums: int) -> None:
+        super().__init__(memory, stage)
+        assert stage.root is not None
+        self.part, self.rows, self.columns = part, part.rows.algorithm, part.columns.algorithm
+        self.limit, self.wide = sums, len(self.columns.inputs)
+        row = len(self.rows.inputs) * self.wide * part.side * bytes_of(memory.module.vector)
+        self.block = min(self.do.inputs, max(8, FAR // row // 8 * 8))
+        self.waits = not self.rows.few or self.block < self.do.inputs
+        self.passing = passing(self.rows, self.columns, self.do, part.side * self.do.outputs, sums)
+        if self.passing:
+            self.block, self.waits = self.do.inputs, False
+        self.v = self._scratch(len(self.rows.inputs), self.block, self.wide, part.side)
+        self.y = self._scratch(len(self.rows.sums) * self.do.outputs * self.columns.results * part.side)
+        self.m = self._scratch(len(self.columns.sums) * part.side * part.channels)
+        buffer = memory.buffer(stage.root.inputs[0])
+        first = sum(s * placed.first for s, placed in zip(self.strides[1:3], (part.rows, part.columns), strict=True))
+        self.x, self.w = self.kernel.array(buffer, first), self.kernel.array(weights)
+        self._loops()
+        self.kernel.ret()
+
+    def _scratch(self, *shape: int) -> Array:
+        layout = self.memory.layout
+        return self.kernel.array(layout.reserve(strided("scratch", self.memory.module.vector, (math.prod(shape),))))
+
+    def _loops(self) -> None:
+        k, part = self.kernel, self.part
+        moves = [self.strides[1] * self.rows.step, self.strides[2] * self.columns.step]
+        with k.loop(self.memory.groups) as (group, _), k.loop(part.rows.tiles) as (i, _):
+            for begin, end, side in segments(part.columns.tiles, part.side):
+                with k.loop(end, side, begin) as (j, _):
+                    place = k.dot([group, i, j], [self.strides[0], *moves])
+                    row = k.add(k.mul(i, self.rows.results), part.rows.start)
+                    column = k.add(k.mul(j, self.columns.results), part.columns.start)
+                    self._patches([group, row, column], place, side)
+
+    def _patches(self, index: list[Index], place: Index, side: int) -> None:
+        k, inputs = self.kernel, self.do.inputs
+        if self.passing:
+            self._results(index, self._all_rows(place, side), 0, self.do.outputs, side)
+            return
+        if self.block < inputs:
+            with k.loop(len(self.rows.sums) * self.do.outputs * self.columns.results * side) as (n, _):
+                k.store(k.constant(0), self.y, n)
+        for low, high, count in segments(inputs, self.block):
+            with k.loop(high, count, low) as (ci, _):
+                self._image(k.add(place, k.mul(ci, self.strides[3])), count, side)
+                if not self.waits:
+                    for c, channels in self._tiles():
+                        made = [self._row(n, c, ci, count, channels, side) for n in range(len(self.rows.sums))]
+                        self._results(index, made, c, channels, side)
+                    continue
+                for number in self._row_sums():
+                    for c, channels in self._tiles():
+                        made = self._row(number, c, ci, count, channels, side)
+                        self._wait(made, self._spots(number, c, channels, side))
+        if self.waits:
+            for c, channels in self._tiles():
+                rows = range(len(self.rows.sums))
+                made = [[k.load(self.y, at) for at in self._spots(n, c, channels, side)] for n in rows]
+                self._results(index, made, c, channels, side)
+
+    def _row_sums(self) -> Iterator[Index]:
+        """The row sums: in a loop where they are all of one form."""
+        if self.rows.few:
+            yield from range(len(self.rows.sums))
+        else:
+            with self.kernel.loop(len(self.rows.sums)) as (number, _):
+                yield number
+
+    def _tiles(self) -> Iterator[tuple[Index, int]]:
+        """Loops over tiles of output channels."""
+        for first, last, channels in segments(self.do.outputs, self.part.channels):
+            with self.kernel.loop(last, channels, first) as (c, _):
+                yield c, channels
+
+    def _image(self, place: Index, count: int, side: int) -> None:
+        """Bᵀ d B as (row, input channel, column, patch) in memory."""
+        k, each = self.kernel, self.wide * side
+        with k.loop(count) as (ci, _):
+            to = k.mul(ci, each)
+            for r, values in enumerate(self._image_at(k.add(place, k.mul(ci, self.strides[3])), side)):
+                for number, value in enumerate(values):
+                    k.store(value, self.v, k.add(to, r * count * each + number))
+
+    def _image_at(self, at: Index, side: int) -> Iterator[list[Value]]:
+        """Rows of (column, patch) for one input channel, one after the other, so that few numbers wait in registers;
+        neighbouring patches share columns.
+        """
+        k, columns, rows = self.kernel, self.columns, self.rows
+        wide = (side - 1) * columns.step + columns.patch
+        for some in rows.alike:
+            used = [any(row[y] for row in some) for y in range(rows.patch)]
+            found: list[list[Value]] = []
+            for x in range(wide):
+                here = k.add(at, x * self.strides[2])
+                cells = [
+                    k.load(self.x, k.add(here, y * self.strides[1])) if read else k.constant(0)
+                    for y, read in enumerate(used)
+                ]
+                found.append(applied(k, some, cells))
+            for r in range(len(some)):
+                cells = [column[r] for column in found]
+                patches = [
+                    applied(k, columns.inputs, cells[start : start + columns.patch])
+                    for start in range(0, side * columns.step, columns.step)
+                ]
+                yield [patch[number] for number in range(self.wide) for patch in patches]
+
+    def _all_rows(self, place: Index, side: int) -> list[list[Value]]:
+        """Every row sum, back along the columns, where all sums of all outputs stay in registers."""
+        k, rows, columns, outputs = self.kernel, self.rows, self.columns, self.do.outputs
+        size, tile = len(columns.sums), side * outputs
+        each = columns.products * outputs
+        zero = [k.constant(0)] * (len(rows.sums) * size * tile)
+        with k.loop(self.do.inputs, carry=zero) as (ci, carry):
+            image = list(self._image_at(k.add(place, k.mul(ci, self.strides[3])), side))
+            made, before = list(carry.values), 0
+            for number, products in enumerate(rows.sums):
+                for r, product in enumerate(products):
+                    u = k.add(k.mul(ci, each), (before + r) * self.do.inputs * each)
+                    left = image[rows.input_of(product)]
+                    part = made[number * size * tile : (number + 1) * size * tile]
+                    made[number * size * tile : (number + 1) * size * tile] = self._products(
+                        part, columns.sums, left, u, outputs, side
+                    )
+                before += len(products)
+            carry.values = made
+        return [
+            self._back(carry.values[n * size * tile : (n + 1) * size * tile], tile) for n in range(len(rows.sums))
+        ]
+
+    def _back(self, sums: Sequence[Value], tile: int) -> list[Value]:
+        """A row sum's (sum, patch, channel) back along the columns: (column, patch, channel)."""
+        k, columns = self.kernel, self.columns
+        made = [applied(k, columns.back, [sums[s * tile + n] for s in range(len(columns.sums))]) for n in range(tile)]
+        return [made[n][x] for x in range(columns.results) for n in range(tile)]
+
+    def _row(self, number: Index, c: Index, ci: Index, count: int, channels: int, side: int) -> list[Value]:
+        """A row sum, back along the columns: (column, patch, channel)."""
+        k, columns, inputs = self.kernel, self.columns, self.do.inputs
+        known = number if isinstance(number, int) else 0
+        rows, each = len(self.rows.sums[known]), columns.products * channels
+        before = k.mul(number, rows)
+        if isinstance(number, int):
+            before = sum(len(products) for products in self.rows.sums[:number])
+        sizes = [columns.products * inputs * self.do.outputs, rows * inputs * columns.products, each]
+        weight = k.dot([before, c, ci], sizes)
+        first = self.rows.input_of(self.rows.sums[number][0]) if isinstance(number, int) else number
+        image = k.mul(first, count * self.wide * side)
+        tile, size = side * channels, len(columns.sums)
+        width = min(size, max(1, self.limit // tile))
+        runs = [(0, rows * count)] if count == inputs else [(r, count) for r in range(rows)]
+        if width == size:
+            sums = self._sums(columns.sums, 0, image, weight, runs, channels, side)
+        else:
+            for low, high, some in segments(size, width):
+                with k.loop(high, some, low) as (first, _):
+                    taken = columns.sums[:some]
+                    for n, value in enumerate(self._sums(taken, first, image, weight, runs, channels, side)):
+                        k.store(value, self.m, k.add(k.mul(first, tile), n))
+            sums = [k.load(self.m, n) for n in range(size * tile)]
+        return self._back(sums, tile)
+
+    def _sums(
+        self,
+        taken: Sequence[tuple[int, ...]],
+        first: Index,
+        image: Index,
+        weight: Index,
+        runs: Sequence[tuple[int, int]],
+        channels: int,
+        side: int,
+    ) -> list[Value]:
+        """Some sums of a row, from the sum `first` on: products over rows of the sum and input channels."""
+        k, each = self.kernel, self.columns.products * channels
+        sums = [k.constant(0)] * (len(taken) * side * channels)
+        image, weight = k.add(image, k.mul(first, side)), k.add(weight, k.mul(first, channels))
+        for r, turns in runs:
+            with k.loop(turns, carry=sums) as (n, carry):
+                v = k.add(image, k.mul(k.add(n, r * turns), self.wide * side))
+                u = k.add(weight, k.mul(k.add(n, r * self.do.inputs), each))
+                carry.values = self._products(carry.values, taken, v, u, channels, side)
+            sums = carry.values
+        return sums
+
+    def _products(
+        self,
+        sums: Sequence[Value],
+        taken: Sequence[tuple[int, ...]],
+        image: Sequence[Value] | Index,
+        u: Index,
+        channels: int,
+        side: int,
+    ) -> list[Value]:
+        """One input channel of one row; its image's side is (column, patch), as values or from an index on."""
+        k, made = self.kernel, list(sums)
+        for number, products in enumerate(taken):
+            for product in products:
+                start = self.columns.input_of(product) * side
+                if isinstance(image, int | Value):
+                    left = [k.load(self.v, k.add(image, start + p)) for p in range(side)]
+                else:
+                    left = image[start : start + side]
+                for j in range(channels):
+                    w = k.broadcast(self.w, k.add(u, product * channels + j))
+                    for p in range(side):
+                        n = (number * side + p) * channels + j
+                        made[n] = k.fma(left[p], w, made[n])
+        return made
+
+    def _spots(self, number: Index, c: Index, channels: int, side: int) -> list[Index]:
+        """Where a row waits: (column, patch, channel)."""
+        k, each = self.kernel, self.columns.results * side
+        start = k.dot([number, c], [self.do.outputs * each, each])
+        order = itertools.product(range(self.columns.results), range(side), range(channels))
+        return [k.add(start, j * each + x * side + p) for x, p, j in order]
+
+    def _wait(self, values: Sequence[Value], spots: Sequence[Index]) -> None:
+        for value, spot in zip(values, spots, strict=True):
+            if self.block < self.do.inputs:
+                value = self.kernel.fadd(self.kernel.load(self.y, spot), value)
+            self.kernel.store(value, self.y, spot)
+
+    def _results(
+        self, index: list[Index], rows: Sequence[Sequence[Value]], c: Index, channels: int, side: int
+    ) -> None:
+        """Back along the rows, and on to what follows, in the order of (row, column, channel)."""
+        k, columns = self.kernel, self.columns.results
+        made = [applied(k, self.rows.back, [row[n] for row in rows]) for n in range(len(rows[0]))]
+        order = [
+            (x * side + p) * channels + j for p in range(side) for x in range(columns) for j in range(channels)
+        ]
+        sums = [made[n][y] for y in range(self.rows.results) for n in order]
+        self.finish([1, self.rows.results, columns * side], index, c, channels, sums)
+
+
+def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: Buffer) -> Kernel:
+    """G g Gᵀ of every pair of channels."""
+    k = Kernel(memory)
+    source, target = k.array(memory.flat[kernel]), k.array(buffer)
+    rows, columns = packing.rows, packing.columns
+    for begin, end, tile in segments(do.outputs, packing.channels):
+        with k.loop(end, tile, begin) as (c, _), k.nest((do.inputs, tile)) as ((ci, j), _):
+            start = k.dot([ci, k.add(c, j)], do.strides[1:3])
+            taps = [k.load(source, k.add(start, s * do.strides[0])) for s in packing.sources]
+            across = [applied(k, columns.g, taps[3 * y : 3 * y + 3]) for y in range(3)]
+            made = [applied(k, rows.g, [across[y][x] for y in range(3)]) for x in range(columns.products)]
+            before = 0
+            for products in rows.sums:
+                each = len(products) * columns.products * do.inputs
+                base = k.dot([c, ci, j], [each, columns.products * tile, 1], before * do.outputs)
+                for number, row in enumerate(products):
+                    for x in range(columns.products):
+                        at = (number * do.inputs * columns.products + x) * tile
+                        k.store(made[x][row], target, k.add(base, at))
+                before += each
+    k.ret()
+    return k

@@ -1,0 +1,335 @@
+"""Convolutions with fewer products than taps times results: the algorithms, one axis at a time.
+
+Each is y = Aᵀ [(G g) ⊙ (Bᵀ d)]: `d` is a patch of the image, `g` the taps, `y` neighbouring results. What the
+kernel's side costs is paid once a batch, so products and the two other sides count. Two axes nest: the taps are a
+matrix and each factor is applied from both sides. The kernel's gradient is Gᵀ [(Bᵀ d) ⊙ (A y)], summed up before Gᵀ.
+Source: Winograd, "Arithmetic Complexity of Computations" (1980); Lavin & Gray, "Fast Algorithms for
+Convolutional Neural Networks" (2016). Those for nearest upsampling are this project's.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from layerscope.engine.native.ir import Code, Value
+from layerscope.engine.native.taps import Axis, PairAxis, Phase, Tap
+
+Row = tuple[float, ...]
+Matrix = tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """`a` (results × products), `b` (products × patch), `g` (products × taps); patches lie `step` inputs apart."""
+
+    name: str
+    step: int
+    a: Matrix
+    b: Matrix
+    g: Matrix
+
+    @property
+    def results(self) -> int:
+        return len(self.a)
+
+    @property
+    def products(self) -> int:
+        return len(self.b)
+
+    @property
+    def patch(self) -> int:
+        return len(self.b[0])
+
+    @functools.cached_property
+    def sums(self) -> tuple[tuple[int, ...], ...]:
+        """Products that all results take alike, together: one sum serves them."""
+        found: dict[Row, list[int]] = {}
+        for product in range(self.products):
+            found.setdefault(tuple(row[product] for row in self.a), []).append(product)
+        return tuple(map(tuple, found.values()))
+
+    @functools.cached_property
+    def back(self) -> Matrix:
+        """Aᵀ for sums in place of products: results × sums."""
+        return tuple(tuple(row[products[0]] for products in self.sums) for row in self.a)
+
+    @functools.cached_property
+    def inputs(self) -> Matrix:
+        """The rows of Bᵀ, each once."""
+        return tuple(dict.fromkeys(self.b))
+
+    @functools.cached_property
+    def alike(self) -> tuple[Matrix, ...]:
+        """`inputs` in parts: rows that share sums, which are neighbours, together."""
+        found: list[Matrix] = []
+        for row in self.inputs:
+            shares = bool(found) and len(found[-1]) == 1 and _opposite(found[-1][0], row)
+            found[-1:] = [(found[-1][0], row)] if shares else [*found[-1:], (row,)]
+        return tuple(found)
+
+    def input_of(self, product: int) -> int:
+        """Which row of `inputs` a product reads."""
+        return self.inputs.index(self.b[product])
+
+    @property
+    def few(self) -> bool:
+        """Whether there are so few sums that all of them may stay in registers; if not they are all of one form:
+        sum n has as many products as the others, and reads inputs from n on.
+        """
+        return len(self.sums) <= 3
+
+    @property
+    def together(self) -> int:
+        """How many sums must be made at once: one where each has a product and an input of its own, in order."""
+        own = [(n,) for n in range(self.products)]
+        return 1 if list(self.sums) == own and self.inputs == self.b else len(self.sums)
+
+    def of_results(self) -> Matrix:
+        """The rows of A, which bring a gradient of results into the form of the products."""
+        return tuple(zip(*self.a, strict=True))
+
+
+def direct(results: int, taps: int) -> Algorithm:
+    """The definition: a product for each result and tap."""
+    pairs = [(y, t) for y in range(results) for t in range(taps)]
+    unit = lambda n, at: tuple(float(i == at) for i in range(n))  # noqa: E731
+    return Algorithm(
+        f"{results}",
+        results,
+        tuple(tuple(float(y == row) for y, _ in pairs) for row in range(results)),
+        tuple(unit(results + taps - 1, y + t) for y, t in pairs),
+        tuple(unit(taps, t) for _, t in pairs),
+    )
+
+
+def winograd(squares: Sequence[float], taps: int = 3) -> Algorithm:
+    """F(m, taps) from the points 0, infinity and ±√s for each of `squares`: m + taps - 1 products for m results.
+
+    A row of Bᵀ holds the coefficients of the polynomial that is zero in all other points, a row of G the powers of
+    its point over that polynomial's value there, a column of Aᵀ the powers of its point.
+    """
+    points = [0.0] + [sign * math.sqrt(s) for s in squares for sign in (1, -1)]
+    size = len(points) + 1
+    results = size + 1 - taps
+    whole = _product([[-s, 0.0, 1.0] for s in squares])  # without the point 0
+    b: list[Row] = [_padded(whole, size)]
+    g: list[Row] = [tuple(float(t == 0) / whole[0] for t in range(taps))]
+    for number, s in enumerate(squares):
+        others = [r for place, r in enumerate(squares) if place != number]
+        value = 2 * s * math.prod(s - r for r in others)
+        for sign in (1, -1):
+            rest = [[-r, 0.0, 1.0] for r in others]
+            b.append(_padded([0.0, *_product([[sign * math.sqrt(s), 1.0], *rest])], size))
+            g.append(tuple(_power(s, sign, t) / value for t in range(taps)))
+    b.append(_padded([0.0, *whole], size))
+    g.append(tuple(float(t == taps - 1) for t in range(taps)))
+    powers = [
+        [float(y == 0), *(_power(s, sign, y) for s in squares for sign in (1, -1)), float(y == results - 1)]
+        for y in range(results)
+    ]
+    return Algorithm(f"{results}", results, tuple(map(tuple, powers)), tuple(b), tuple(g))
+
+
+def _power(square: float, sign: int, exponent: int) -> float:
+    root = sign * math.sqrt(square) if exponent % 2 else 1.0
+    return root * square ** (exponent // 2)
+
+
+def _product(polynomials: Sequence[Sequence[float]]) -> list[float]:
+    found = [1.0]
+    for one in polynomials:
+        made = [0.0] * (len(found) + len(one) - 1)
+        for i, x in enumerate(found):
+            for j, y in enumerate(one):
+                made[i + j] += x * y
+        found = made
+    return found
+
+
+def _padded(row: Sequence[float], size: int) -> Row:
+    return (*row, *[0.0] * (size - len(row)))
+
+
+F2, F4 = winograd((1.0,)), winograd((0.5, 2.0))
+"""Four products for two results of three taps; six for four."""
+
+CENTRE = Algorithm(
+    "2", 1, ((1, 1, 0), (1, 0, 1)), ((0, 1, 0), (1, -1, 0), (0, -1, 1)), ((1, 1, 1), (1, 0, 0), (0, 0, 1))
+)
+"""Three taps behind nearest upsampling by 2: with S = w0 + w1 + w2 the two results around one small pixel are
+S·x[q] + w0·(x[q-1] - x[q]) and S·x[q] + w2·(x[q+1] - x[q]).
+"""
+
+BETWEEN = Algorithm("2", 1, ((1, 1, 1), (1, 1, 0)), ((1, 0), (0, 1), (1, -1)), ((1, 0, 0), (0, 1, 1), (0, 1, 0)))
+"""The same between two small pixels: w0·x[q] + (w1 + w2)·x[q+1], and that + w1·(x[q] - x[q+1])."""
+
+ADJOINT = Algorithm(
+    "1", 2, ((1, 1, 1),), ((0, 1, 1, 0), (1, 0, -1, 0), (0, -1, 0, 1)), ((1, 1, 1), (0, 0, 1), (1, 0, 0))
+)
+"""The adjoint of both: S·(g[0] + g[1]) + w2·(g[-1] - g[1]) + w0·(g[2] - g[0])."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An algorithm on a part of an axis: `tiles` patches, the first of which begins at input `first` and makes the
+    results from `start` on. `sources` are the kernel's taps in the algorithm's order.
+    """
+
+    algorithm: Algorithm
+    first: int
+    start: int
+    tiles: int
+    sources: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many results."""
+        return self.tiles * self.algorithm.results
+
+
+def on_axis(axis: Axis, count: int, even: bool = False) -> Iterator[tuple[Placed, ...]]:
+    """The ways to compute `count` results along an axis, each in one or two parts.
+
+    With `even` each part makes an even number of results, as pooling by 2 in registers needs.
+    """
+    if len(axis.phases) == 2 and axis.stride == 1 and axis.step == 2:
+        yield from _upsampled(axis.phases, count)
+    elif len(axis.phases) == 1 and axis.step == 1:
+        yield from _on_phase(axis.phases[0].taps, axis.stride, count, even)
+
+
+def on_pair(axis: PairAxis) -> Iterator[tuple[Placed, ...]]:
+    """The ways to sum up a kernel's gradient along an axis."""
+    yield from _on_phase(axis.taps, axis.stride, axis.count, False)
+
+
+def _on_phase(taps: Sequence[Tap], stride: int, count: int, even: bool) -> Iterator[tuple[Placed, ...]]:
+    offsets = [tap.offset for tap in taps]
+    if offsets != list(range(offsets[0], offsets[0] + len(taps))) or not count:
+        return
+    groups = [frozenset(tap.sources) for tap in taps]
+    if stride == 2 and len(taps) == 4:
+        sources = _ends(groups[3], groups[2], groups[1], groups[0])
+        if sources and not even:
+            yield (Placed(ADJOINT, offsets[0], 0, count, sources),)
+    elif stride == 1 and len(taps) == 3 and all(len(group) == 1 for group in groups):
+        yield from _plain(offsets[0], tuple(next(iter(group)) for group in groups), count, even)
+
+
+def _plain(first: int, sources: tuple[int, ...], count: int, even: bool) -> Iterator[tuple[Placed, ...]]:
+    """Whole tiles, then what is left in tiles of two, or by the definition."""
+    smallest = 2 if even else 1
+    for whole in (F4, F2, direct(smallest, 3)):
+        tiles, left = divmod(count, whole.results)
+        if not tiles:
+            continue
+        parts = [Placed(whole, first, 0, tiles, sources)]
+        if left >= 2 and left % 2 == 0:
+            for small in (F2, direct(2, 3)):
+                yield (*parts, Placed(small, first + count - left, count - left, left // 2, sources))
+        elif left:
+            yield (*parts, Placed(direct(1, 3), first + count - left, count - left, left, sources))
+        else:
+            yield tuple(parts)
+
+
+def _ends(
+    x_first: frozenset[int], y_first: frozenset[int], x_second: frozenset[int], y_second: frozenset[int]
+) -> tuple[int, int, int] | None:
+    """w0, w1, w2 where the four are {w0}, {w0, w1}, {w1, w2}, {w2}."""
+    if [len(group) for group in (x_first, y_first, x_second, y_second)] != [1, 2, 2, 1]:
+        return None
+    (w0,), (w2,) = x_first, y_second
+    middle = y_first - x_first
+    if w0 == w2 or middle != x_second - y_second or x_first | middle != y_first or y_second | middle != x_second:
+        return None
+    return w0, next(iter(middle)), w2
+
+
+def _upsampled(phases: Sequence[Phase], count: int) -> Iterator[tuple[Placed, ...]]:
+    """Behind nearest upsampling by 2 results come in two phases of two taps."""
+    if any(len(phase.taps) != 2 or phase.count * 2 != count for phase in phases):
+        return
+    (a, b), (c, d) = (phase.taps for phase in phases)
+    at = a.offset
+    if (b.offset, d.offset) != (at + 1, c.offset + 1):
+        return
+    sets = [frozenset(tap.sources) for tap in (a, b, c, d)]
+    if len(sets[0]) == 1 and c.offset == at + 1:
+        sources = _ends(sets[0], sets[2], sets[1], sets[3])
+        algorithm = CENTRE
+    elif len(sets[0]) == 2 and c.offset == at:
+        sources = _ends(sets[2], sets[0], sets[3], sets[1])
+        algorithm = BETWEEN
+    else:
+        return
+    if sources:
+        yield (Placed(algorithm, at, 0, count // 2, sources),)
+
+
+# --- matrices as instructions ---
+
+
+def applied(k: Code, matrix: Matrix, values: Sequence[Value]) -> list[Value]:
+    """The matrix times the values, with sums that several rows need made once."""
+    matrix, values = _paired(k, matrix, values)
+    made: dict[Row, Value] = {}
+    found: list[Value] = []
+    for number, row in enumerate(matrix):
+        twin = next((other for n, other in enumerate(matrix) if n != number and _opposite(row, other)), None)
+        if twin is None:
+            found.append(_sum(k, row, values, made))
+            continue
+        alike = tuple(x if x == y else 0.0 for x, y in zip(row, twin, strict=True))
+        apart = tuple(x if x != y else 0.0 for x, y in zip(row, twin, strict=True))
+        lead = next(x for x in apart if x)
+        one = _sum(k, alike, values, made)
+        other = _sum(k, apart if lead > 0 else tuple(-x for x in apart), values, made)
+        found.append(k.fadd(one, other) if lead > 0 else k.fsub(one, other))
+    return found
+
+
+def operations(matrix: Matrix) -> int:
+    """About how many instructions `applied` takes."""
+    return sum(max(0, sum(map(bool, row)) - 1) for row in matrix)
+
+
+def _opposite(row: Row, other: Row) -> bool:
+    """Whether two rows differ in some signs only, and share several numbers otherwise."""
+    same = sum(x == y != 0 for x, y in zip(row, other, strict=True))
+    apart = sum(x == -y != 0 for x, y in zip(row, other, strict=True))
+    return all(abs(x) == abs(y) for x, y in zip(row, other, strict=True)) and min(same, apart) > 0
+
+
+def _paired(k: Code, matrix: Matrix, values: Sequence[Value]) -> tuple[Matrix, list[Value]]:
+    """Two values that rows take with the same or with opposite signs become their sum and their difference."""
+    columns, found = [list(column) for column in zip(*matrix, strict=True)], list(values)
+    for i in range(len(columns)):
+        for j in range(i + 1, len(columns)):
+            a, b = columns[i], columns[j]
+            same = [x if x == y else 0.0 for x, y in zip(a, b, strict=True)]
+            apart = [x if x != y else 0.0 for x, y in zip(a, b, strict=True)]
+            if all(abs(x) == abs(y) for x, y in zip(a, b, strict=True)) and any(same) and any(apart):
+                found[i], found[j] = k.fadd(found[i], found[j]), k.fsub(found[i], found[j])
+                columns[i], columns[j] = same, apart
+    return tuple(zip(*columns, strict=True)), found
+
+
+def _sum(k: Code, row: Row, values: Sequence[Value], made: dict[Row, Value]) -> Value:
+    """The sum of the values times the row's numbers."""
+    if row not in made:
+        terms = sorted(((x, v) for x, v in zip(row, values, strict=True) if x), key=lambda term: term[0] != 1)
+        type = values[0].type
+        total: Value | None = None
+        for x, value in terms:
+            if total is None:
+                total = value if x == 1 else k.fneg(value) if x == -1 else k.fmul(value, k.constant(x, type))
+            elif abs(x) == 1:
+                total = k.fadd(total, value) if x == 1 else k.fsub(total, value)
+            else:
+                total = k.fma(value, k.constant(x, type), total)
+        made[row] = k.constant(0, type) if total is None else total
+    return made[row]
