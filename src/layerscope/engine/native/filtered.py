@@ -96,6 +96,8 @@ def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[flo
     for side, channels in itertools.product(range(1, min(columns.tiles, 4) + 1), range(1, min(do.outputs, 8) + 1)):
         if side * channels * columns.algorithm.together > sums:
             continue
+        if passing(rows.algorithm, columns.algorithm, do, side * do.outputs, sums):
+            channels = do.outputs
         price = 0.0
         for begin, end, p in segments(columns.tiles, side):
             price += (end - begin) // p * _price(rows.algorithm, columns.algorithm, do, p, channels, sums)
