@@ -82,6 +82,8 @@ class Recipe:
     finish: list[Step] = field(default_factory=list[Step])
     reports: list[Step] = field(default_factory=list[Step])
     updates: list[Step] = field(default_factory=list[Step])
+    ways: dict[Stage, str] = field(default_factory=dict[Stage, str])
+    """How kernels' gradients are computed, in words."""
 
     @property
     def trains(self) -> bool:
@@ -193,8 +195,9 @@ class _Builder:
 
     def _pair(self, stage: Stage, sums: int) -> None:
         assert stage.root is not None
-        partial = pairs.plan(self.memory, stage, sums)
-        self.recipe.stages.append(self.step(pairs.write(self.memory, partial)))
+        partial = pairs.plan(self.memory, stage, sums, self.recipe.options.gain)
+        self.recipe.ways[stage] = partial.title
+        self.recipe.stages += [self.step(kernel) for kernel in pairs.write(self.memory, partial)]
         natural = self._natural(stage.root.outputs[0])
         self.recipe.finish.append(self.step(pairs.unpack(self.memory, partial, natural)))
 

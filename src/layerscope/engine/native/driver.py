@@ -25,7 +25,7 @@ POINTERS = 40
 FINE, NOT_FINITE, BAD_SWITCH = 0, 1, 2
 """What `STATUS` says."""
 
-THREAD_REGIONS = ("scratch", "sums", "partial", "parts")
+THREAD_REGIONS = ("workspace", "scratch", "sums", "partial", "parts")
 """Regions of which each thread has its own."""
 
 

@@ -16,8 +16,8 @@ from typing import cast
 from layerscope.engine.native import correlate, filtering
 from layerscope.engine.native.correlate import LATENCY, Plan, Tile, Tiled, segments
 from layerscope.engine.native.draft import Correlate
-from layerscope.engine.native.filtering import Algorithm, Placed, applied, operations
-from layerscope.engine.native.ir import Array, Index, Value, bytes_of
+from layerscope.engine.native.filtering import Algorithm, Matrix, Placed, applied, operations
+from layerscope.engine.native.ir import Array, Code, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.stages import Stage
@@ -134,6 +134,33 @@ def _price(rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: 
     return price
 
 
+def patches(
+    k: Code,
+    x: Array,
+    at: Index,
+    strides: tuple[int, int],
+    rows: Matrix,
+    columns: Matrix,
+    step: int,
+    side: int,
+) -> Iterator[list[Value]]:
+    """`rows` · patch · `columns`ᵀ of patches side by side, as (column, patch), row by row, so that few numbers wait in
+    registers; neighbouring patches share columns.
+    """
+    used = [any(row[y] for row in rows) for y in range(len(rows[0]))]
+    found: list[list[Value]] = []
+    for place in range((side - 1) * step + len(columns[0])):
+        here = k.add(at, place * strides[1])
+        cells = [
+            k.load(x, k.add(here, y * strides[0])) if read else k.constant(0) for y, read in enumerate(used)
+        ]
+        found.append(applied(k, rows, cells))
+    for r in range(len(rows)):
+        cells = [column[r] for column in found]
+        made = [applied(k, columns, cells[start : start + len(columns[0])]) for start in range(0, side * step, step)]
+        yield [patch[number] for number in range(len(columns)) for patch in made]
+
+
 def described(found: Sequence[Part]) -> str:
     """The parts in words: products for results."""
     each = dict.fromkeys(
@@ -176,18 +203,18 @@ class _Filtered(Tiled):
         self.passing = passing(self.rows, self.columns, self.do, part.side * self.do.outputs, sums)
         if self.passing:
             self.block, self.waits = self.do.inputs, False
-        self.v = self._scratch(len(self.rows.inputs), self.block, self.wide, part.side)
-        self.y = self._scratch(len(self.rows.sums) * self.do.outputs * self.columns.results * part.side)
-        self.m = self._scratch(len(self.columns.sums) * part.side * part.channels)
+        shapes = [
+            (len(self.rows.inputs), self.block, self.wide, part.side),
+            (len(self.rows.sums), self.do.outputs, self.columns.results, part.side),
+            (len(self.columns.sums), part.side, part.channels),
+        ]
+        buffers = memory.layout.workspace(memory.module.vector, *shapes)
+        self.v, self.y, self.m = (self.kernel.array(buffer) for buffer in buffers)
         buffer = memory.buffer(stage.root.inputs[0])
         first = sum(s * placed.first for s, placed in zip(self.strides[1:3], (part.rows, part.columns), strict=True))
         self.x, self.w = self.kernel.array(buffer, first), self.kernel.array(weights)
         self._loops()
         self.kernel.ret()
-
-    def _scratch(self, *shape: int) -> Array:
-        layout = self.memory.layout
-        return self.kernel.array(layout.reserve(strided("scratch", self.memory.module.vector, (math.prod(shape),))))
 
     def _loops(self) -> None:
         k, part = self.kernel, self.part
@@ -250,28 +277,10 @@ class _Filtered(Tiled):
                     k.store(value, self.v, k.add(to, r * count * each + number))
 
     def _image_at(self, at: Index, side: int) -> Iterator[list[Value]]:
-        """Rows of (column, patch) for one input channel, one after the other, so that few numbers wait in registers;
-        neighbouring patches share columns.
-        """
-        k, columns, rows = self.kernel, self.columns, self.rows
-        wide = (side - 1) * columns.step + columns.patch
-        for some in rows.alike:
-            used = [any(row[y] for row in some) for y in range(rows.patch)]
-            found: list[list[Value]] = []
-            for x in range(wide):
-                here = k.add(at, x * self.strides[2])
-                cells = [
-                    k.load(self.x, k.add(here, y * self.strides[1])) if read else k.constant(0)
-                    for y, read in enumerate(used)
-                ]
-                found.append(applied(k, some, cells))
-            for r in range(len(some)):
-                cells = [column[r] for column in found]
-                patches = [
-                    applied(k, columns.inputs, cells[start : start + columns.patch])
-                    for start in range(0, side * columns.step, columns.step)
-                ]
-                yield [patch[number] for number in range(self.wide) for patch in patches]
+        """Rows of (column, patch) for one input channel."""
+        down, right = self.strides[1:3]
+        for some in self.rows.alike:
+            yield from patches(self.kernel, self.x, at, (down, right), some, self.columns.inputs, self.columns.step, side)
 
     def _all_rows(self, place: Index, side: int) -> list[list[Value]]:
         """Every row sum, back along the columns, where all sums of all outputs stay in registers."""

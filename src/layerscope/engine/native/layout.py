@@ -22,6 +22,10 @@ from layerscope.engine.program import Value
 ALIGN = 64
 """Bytes: a cache line, and the widest register."""
 
+CROWDED = 1024
+"""Bytes: neighbouring positions so far apart, or a multiple, share a few sets of a cache; an item more keeps them apart.
+"""
+
 Margin = tuple[tuple[int, int], ...]
 
 
@@ -44,7 +48,7 @@ class Buffer:
 
 
 def strided(region: str, item: str, shape: Sequence[int], margin: Margin = ()) -> Buffer:
-    """A row-major buffer with a margin on the axes behind the first and before the last."""
+    """A row-major buffer with a margin on the axes behind the first."""
     around = [(0, 0)] * len(shape)
     for axis, pair in enumerate(margin, 1):
         around[axis] = pair
@@ -115,6 +119,18 @@ class Layout:
         self.own.append(buffer)
         return buffer
 
+    def workspace(self, item: str, *shapes: Sequence[int]) -> list[Buffer]:
+        """Memory for one kernel while it runs: all kernels use the same, which stays in a near cache so."""
+        buffers = [strided("workspace", item, shape) for shape in shapes]
+        if self.guard:
+            return [self.reserve(buffer) for buffer in buffers]
+        place = 0
+        for buffer in buffers:
+            buffer.offset = place
+            place += -(-buffer.bytes // ALIGN) * ALIGN
+        self.regions["workspace"] = max(place, self.regions.get("workspace", 0))
+        return buffers
+
     def of(self, value: Value) -> Buffer:
         """The buffer of a value, or of the value whose memory it is under another shape."""
         if value not in self.buffers:
@@ -144,9 +160,14 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
     made = _lifetimes(schedule)
     margins = _margins(schedule)
     free: list[tuple[int, Buffer]] = []
+    dense = _aliased(schedule)
     for value, (first, last, whole) in sorted(made.items(), key=lambda pair: pair[1][:2]):
-        margin = margins.get(value, ())
-        buffer = strided("scratch", layout.item(value), (groups, *rest(value)), margin)
+        margin, shape = margins.get(value, ()), (groups, *rest(value))
+        item = layout.item(value)
+        apart = ()
+        if value not in dense and len(shape) > 2 and shape[-1] * bytes_of(item) % CROWDED == 0:
+            apart = ((0, 0),) * (len(shape) - 2 - len(margin)) + ((0, 1),)
+        buffer = strided("scratch", item, shape, (*margin, *apart))
         layout.buffers[value] = buffer
         if any(pair != (0, 0) for pair in margin) or not whole or guard:
             layout.reserve(buffer)

@@ -50,7 +50,7 @@ def write(k: Kernel, pair: Pair, left: Buffer, right: Buffer, into: Buffer, sums
     registers = padded(pair.still, lanes) // lanes
     counts = [axis.count for axis in pair.axes]
     row = counts[-1] if counts else 1
-    flipped = memory.layout.reserve(strided("scratch", memory.module.vector, (row, lanes, registers)))
+    (flipped,) = memory.layout.workspace(memory.module.vector, (row, lanes, registers))
     still, turned = k.array(right), k.array(flipped)
     with k.nest((memory.groups, *counts[:-1])) as (outer, _):
         start = k.dot(outer, right.strides[: len(outer)])

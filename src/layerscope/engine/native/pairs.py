@@ -11,10 +11,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
-from layerscope.engine.native import outer
+from layerscope.engine.native import filtered_pairs, outer
 from layerscope.engine.native.correlate import LATENCY, segments
 from layerscope.engine.native.draft import Op, Pair, PairPooled
 from layerscope.engine.native.ir import Array, Index, Value, like
@@ -32,11 +32,12 @@ FORMS = {
     "lanes": "tile of taps × channels × channels, one sum a lane",
     "pooled": "one pair of channels, each lane's patch under its winner",
     "outer": "rows of numbers times registers of channels",
+    "filtered": "fewer products",
 }
 
 
 def form(lanes: int, do: Pair | PairPooled) -> str:
-    """Which of the forms suits."""
+    """Which of the forms of the definition suits."""
     if isinstance(do, PairPooled):
         return "pooled"
     if do.groups > 1 or (do.axes and lanes < 2):
@@ -51,25 +52,40 @@ class Partial:
 
     op: Op
     form: str
-    buffer: Buffer
+    buffers: list[Buffer]
     tile: tuple[int, int, int]
     sums: int
+    parts: list[filtered_pairs.Part] = field(default_factory=list[filtered_pairs.Part])
+
+    @property
+    def pair(self) -> Pair:
+        return _pair_of(self.op)
+
+    @property
+    def title(self) -> str:
+        """How it is computed, in words."""
+        each = (f"{p.products} products for {p.rows.algorithm.results}×{p.columns.algorithm.results} positions" for p in self.parts)
+        return "; ".join(dict.fromkeys(each)) or FORMS[self.form]
 
 
-def plan(memory: Memory, stage: Stage, sums: int) -> Partial:
+def _pair_of(op: Op) -> Pair:
+    return op.do.pair if isinstance(op.do, PairPooled) else cast(Pair, op.do)
+
+
+def plan(memory: Memory, stage: Stage, sums: int, gain: float) -> Partial:
     """The form that suits, with memory for its sums."""
     assert stage.root is not None
-    op = stage.root
-    real = memory.module.real
-    pair = op.do.pair if isinstance(op.do, PairPooled) else cast(Pair, op.do)
+    op, lanes, pair = stage.root, memory.module.lanes, _pair_of(stage.root)
+    chosen, tile = form(lanes, op.do), (0, 1, 1)
+    if isinstance(op.do, Pair) and (parts := filtered_pairs.parts(lanes, pair, sums, chosen == "outer", gain)):
+        buffers = [filtered_pairs.buffer(memory, pair, part) for part in parts]
+        return Partial(op, "filtered", buffers, tile, sums, parts)
     count = math.prod(len(axis.taps) for axis in pair.axes) * pair.groups * pair.moving * pair.still
-    chosen, tile = form(memory.module.lanes, op.do), (0, 1, 1)
     if chosen == "outer":
-        count = outer.size(pair, memory.module.lanes)
+        count = outer.size(pair, lanes)
     elif chosen == "lanes":
         tile = _choose(pair, sums)
-    buffer = memory.layout.reserve(strided("partial", real, (count,)))
-    return Partial(op, chosen, buffer, tile, sums)
+    return Partial(op, chosen, [memory.layout.reserve(strided("partial", memory.module.real, (count,)))], tile, sums)
 
 
 def _choose(pair: Pair, sums: int) -> tuple[int, int, int]:
@@ -95,12 +111,22 @@ def _regular(taps: Sequence[Tap]) -> int | None:
     return spacing([tap.offset for tap in taps])
 
 
-def write(memory: Memory, partial: Partial) -> Kernel:
-    """The kernel that adds one block's part to a thread's sums."""
+def write(memory: Memory, partial: Partial) -> list[Kernel]:
+    """The kernels that add one block's part to a thread's sums."""
+    if partial.form == "filtered":
+        return [_filtered(memory, partial, number) for number in range(len(partial.parts))]
     kernel = Kernel(memory)
     {"lanes": _lanes, "pooled": _pooled, "outer": _outer}[partial.form](kernel, partial)
     kernel.ret()
-    return kernel
+    return [kernel]
+
+
+def _filtered(memory: Memory, partial: Partial, number: int) -> Kernel:
+    k = Kernel(memory)
+    left, right = (memory.buffer(value) for value in partial.op.inputs)
+    filtered_pairs.write(k, partial.pair, partial.parts[number], left, right, partial.buffers[number])
+    k.ret()
+    return k
 
 
 # --- lanes ---
@@ -151,7 +177,7 @@ def _lanes(k: Kernel, partial: Partial) -> None:
     memory, pair = k.memory, cast(Pair, partial.op.do)
     left, right = (memory.buffer(value) for value in partial.op.inputs)
     x, g = k.array(left), k.array(right)
-    sums = k.array(partial.buffer)
+    sums = k.array(partial.buffers[0])
     counts = [axis.count for axis in pair.axes]
     strides = [left.strides[0], *(axis.stride * s for axis, s in zip(pair.axes, left.strides[1:], strict=False))]
     for spot in _tiles(k, pair, partial.tile):
@@ -207,7 +233,7 @@ def _add_unaligned(k: Kernel, array: Array, index: Index, value: Value) -> None:
 def _pooled(k: Kernel, partial: Partial) -> None:
     do, memory = cast(PairPooled, partial.op.do), k.memory
     x, g, w = (memory.buffer(value) for value in partial.op.inputs)
-    xs, gs, ws, sums = k.array(x), k.array(g), k.array(w), k.array(partial.buffer)
+    xs, gs, ws, sums = k.array(x), k.array(g), k.array(w), k.array(partial.buffers[0])
     pair = do.pair
     shape = [len(axis.taps) for axis in pair.axes]
     first = sum(axis.taps[0].offset * s for axis, s in zip(pair.axes, x.strides[1:], strict=False))
@@ -251,7 +277,7 @@ def _patch(
 
 def _outer(k: Kernel, partial: Partial) -> None:
     left, right = (k.memory.buffer(value) for value in partial.op.inputs)
-    outer.write(k, cast(Pair, partial.op.do), left, right, partial.buffer, partial.sums)
+    outer.write(k, cast(Pair, partial.op.do), left, right, partial.buffers[0], partial.sums)
 
 
 # --- from a thread's sums to the gradient ---
@@ -260,11 +286,12 @@ def _outer(k: Kernel, partial: Partial) -> None:
 def unpack(memory: Memory, partial: Partial, into: Buffer) -> Kernel:
     """The kernel that brings a thread's sums into the order of the kernel's array; folded taps are added up."""
     k = Kernel(memory)
-    source, target = k.array(partial.buffer), k.array(into)
-    pair = partial.op.do.pair if isinstance(partial.op.do, PairPooled) else cast(Pair, partial.op.do)
+    target, pair = k.array(into), partial.pair
     with k.loop(into.extent) as (i, _):
         k.store(k.constant(0, k.module.real), target, i)
-    taps = product([axis.taps for axis in pair.axes], pair.window)
+    for part, buffer in zip(partial.parts, partial.buffers, strict=False):
+        filtered_pairs.unpack(k, pair, part, k.array(buffer), target)
+    taps, source = product([axis.taps for axis in pair.axes], pair.window), k.array(partial.buffers[0])
     if partial.form == "outer":
         outer.unpack(k, pair, source, target)
     elif partial.form == "pooled":
@@ -273,7 +300,7 @@ def unpack(memory: Memory, partial: Partial, into: Buffer) -> Kernel:
             to = k.dot([m, s], pair.strides[1:3])
             for number, (_, sources) in enumerate(taps):
                 _put_tap(k, source, k.add(base, number), target, to, pair.strides[0], sources)
-    else:
+    elif partial.form == "lanes":
         _unpack_lanes(k, pair, partial.tile, source, target, [sources for _, sources in taps])
     k.ret()
     return k

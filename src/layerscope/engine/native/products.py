@@ -38,7 +38,7 @@ class _Blocked(Writer):
         assert stage.root is not None
         do, vector = cast(Correlate, stage.root.do), memory.module.vector
         self.block = max(16, NEAR // (memory.groups * bytes_of(vector)) // 16 * 16)
-        self.waiting = memory.layout.reserve(strided("scratch", vector, (memory.groups, do.outputs)))
+        (self.waiting,) = memory.layout.workspace(vector, (memory.groups, do.outputs))
         super().__init__(memory, stage, plan, weights)
 
     def loops(self) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layerscope.engine.native import assembly, compiled, correlate, filtered, objects, pairs
+from layerscope.engine.native import assembly, compiled, correlate, filtered, objects
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.draft import Correlate, Op, Pair, PairPooled
 from layerscope.engine.native.stages import Stage
@@ -104,8 +104,7 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
         phases = f", {len(found)} phases" if len(found) > 1 else ""
         return do.title, f"tile of {size} positions × {tile.channels} channels{phases}{fused}"
     if isinstance(do, Pair | PairPooled):
-        form = pairs.form(recipe.memory.module.lanes, do)
-        return (do.pair if isinstance(do, PairPooled) else do).title, pairs.FORMS[form]
+        return (do.pair if isinstance(do, PairPooled) else do).title, recipe.ways[stage]
     return _name(stage.root), f"one loop{fused}"
 
 
