@@ -96,7 +96,7 @@ def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[flo
     for side, channels in itertools.product(range(1, min(columns.tiles, 4) + 1), range(1, min(do.outputs, 8) + 1)):
         if side * channels * columns.algorithm.together > sums:
             continue
-        if passing(rows.algorithm, columns.algorithm, do, side * do.outputs, sums):
+        if passing(rows.algorithm, columns.algorithm, side * do.outputs, sums):
             channels = do.outputs
         price = 0.0
         for begin, end, p in segments(columns.tiles, side):
@@ -107,17 +107,18 @@ def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[flo
     return rows.tiles * best[0] + 500, best[1]  # each part is code to be compiled
 
 
-def passing(rows: Algorithm, columns: Algorithm, do: Correlate, tile: int, sums: int) -> bool:
+def passing(rows: Algorithm, columns: Algorithm, tile: int, sums: int) -> bool:
     """Whether all sums of all outputs fit into registers, so that the image's side need not lie in memory."""
-    return len(rows.sums) * len(columns.sums) * tile <= sums and do.outputs <= 2
+    return len(rows.sums) * len(columns.sums) * tile <= sums
 
 
 def _price(rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: int, sums: int) -> float:
     """The estimated time of patches side by side."""
     wide = (side - 1) * columns.step + columns.patch
     image = sum(map(bool, itertools.chain(*rows.inputs))) * wide + len(rows.inputs) * operations(columns.inputs) * side
-    if passing(rows, columns, do, side * do.outputs, sums):
-        return do.inputs * (0.4 * image + max(rows.products * columns.products * side * do.outputs, LATENCY))
+    if passing(rows, columns, side * do.outputs, sums):
+        weights = rows.products * columns.products * do.outputs
+        return do.inputs * (0.4 * image + max(weights * side, 1.2 * weights + rows.patch * wide, LATENCY))
     price = do.inputs * 1.2 * (image + len(rows.inputs) * len(columns.inputs) * side)
     for first, last, channels in segments(do.outputs, tile):
         each = side * channels
@@ -200,7 +201,7 @@ class _Filtered(Tiled):
         row = len(self.rows.inputs) * self.wide * part.side * bytes_of(memory.module.vector)
         self.block = min(self.do.inputs, max(8, FAR // row // 8 * 8))
         self.waits = not self.rows.few or self.block < self.do.inputs
-        self.passing = passing(self.rows, self.columns, self.do, part.side * self.do.outputs, sums)
+        self.passing = passing(self.rows, self.columns, part.side * self.do.outputs, sums)
         if self.passing:
             self.block, self.waits = self.do.inputs, False
         shapes = [
@@ -289,21 +290,24 @@ class _Filtered(Tiled):
         each = columns.products * outputs
         zero = [k.constant(0)] * (len(rows.sums) * size * tile)
         with k.loop(self.do.inputs, carry=zero) as (ci, carry):
-            image = list(self._image_at(k.add(place, k.mul(ci, self.strides[3])), side))
-            made, before = list(carry.values), 0
-            for number, products in enumerate(rows.sums):
-                for r, product in enumerate(products):
-                    u = k.add(k.mul(ci, each), (before + r) * self.do.inputs * each)
-                    left = image[rows.input_of(product)]
-                    part = made[number * size * tile : (number + 1) * size * tile]
-                    made[number * size * tile : (number + 1) * size * tile] = self._products(
-                        part, columns.sums, left, u, outputs, side
-                    )
-                before += len(products)
+            made = list(carry.values)
+            image = self._image_at(k.add(place, k.mul(ci, self.strides[3])), side)
+            for r, left in enumerate(image):
+                for number, at in self._readers(r):
+                    u = k.add(k.mul(ci, each), at * self.do.inputs * each)
+                    own = slice(number * size * tile, (number + 1) * size * tile)
+                    made[own] = self._products(made[own], columns.sums, left, u, outputs, side)
             carry.values = made
         return [
             self._back(carry.values[n * size * tile : (n + 1) * size * tile], tile) for n in range(len(rows.sums))
         ]
+
+    def _readers(self, row: int) -> Iterator[tuple[int, int]]:
+        """Row sums that read a row of the image's side, and which row product that is, in their order."""
+        order = [(number, product) for number, products in enumerate(self.rows.sums) for product in products]
+        for at, (number, product) in enumerate(order):
+            if self.rows.input_of(product) == row:
+                yield number, at
 
     def _back(self, sums: Sequence[Value], tile: int) -> list[Value]:
         """A row sum's (sum, patch, channel) back along the columns: (column, patch, channel)."""

@@ -15,6 +15,10 @@ Users = Mapping[Value, Sequence[Op]]
 """Who reads each value."""
 
 
+NARROW = 512
+"""Pairs of channels up to which a kernel's gradient is found pair by pair."""
+
+
 @dataclass(eq=False)
 class Stage:
     """One loop nest over `shape` (without the batch)."""
@@ -43,7 +47,9 @@ class Stage:
 
 
 def takes_pooled(op: Op, spread: Op, users: Users) -> bool:
-    """Whether reading a pool's gradient where it was before it is spread pays: nobody else needs it spread."""
+    """Whether reading a pool's gradient where it was before it is spread pays: nobody else needs it spread, or there
+    are few pairs of channels.
+    """
     pair, windows = op.do, spread.do.windows
     offsets = [[tap.offset for tap in axis.taps] for axis in pair.axes]
     return (
@@ -52,7 +58,7 @@ def takes_pooled(op: Op, spread: Op, users: Users) -> bool:
         and pair.groups == 1
         and all(axis.stride == 1 for axis in pair.axes)
         and all(spacing(found) in (0, 1) and len(found) <= 4 for found in offsets)
-        and len(users[spread.outputs[0]]) == 1
+        and (len(users[spread.outputs[0]]) == 1 or pair.moving * pair.still <= NARROW)
     )
 
 
