@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from layerscope.engine.native import correlate, filtering
-from layerscope.engine.native.correlate import LATENCY, Plan, Tile, Tiled, segments
+from layerscope.engine.native.correlate import LATENCY, NEAR, Plan, Tile, Tiled, segments
 from layerscope.engine.native.draft import Correlate
 from layerscope.engine.native.filtering import Algorithm, Matrix, Placed, applied, operations
 from layerscope.engine.native.ir import Array, Code, Index, Value, bytes_of
@@ -93,7 +93,10 @@ def _definition(do: Correlate, found: Sequence[Plan]) -> float:
 def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[float, Part]:
     """The estimated time of a part, with the tile for which it is least."""
     best: tuple[float, Part] | None = None
-    for side, channels in itertools.product(range(1, min(columns.tiles, 4) + 1), range(1, min(do.outputs, 8) + 1)):
+    sides = range(1, min(columns.tiles, 4) + 1)
+    if not rows.algorithm.few:
+        sides = (_side(rows.algorithm, columns, do.inputs),)
+    for side, channels in itertools.product(sides, range(1, min(do.outputs, 8) + 1)):
         if side * channels * columns.algorithm.together > sums:
             continue
         if passing(rows.algorithm, columns.algorithm, side * do.outputs, sums):
@@ -107,6 +110,21 @@ def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[flo
     return rows.tiles * best[0] + 500, best[1]  # each part is code to be compiled
 
 
+def _side(rows: Algorithm, columns: Placed, inputs: int) -> int:
+    """How many patches side by side, of which rows are made one by one: as many as the nearest cache keeps meanwhile;
+    where it keeps not even one, two share what is read of the kernel's side.
+    """
+    step, patch = columns.algorithm.step, columns.algorithm.patch
+    sides = range(1, min(columns.tiles, 4) + 1)
+    fitting = [n for n in sides if rows.patch * ((n - 1) * step + patch) * inputs * 64 <= 40 << 10]
+    return max(fitting, default=min(2, columns.tiles))
+
+
+def block(columns: Algorithm, side: int, rows: int, inputs: int, bytes: int) -> int:
+    """How many input channels' sides are made at once."""
+    return min(inputs, max(8, NEAR // (rows * len(columns.inputs) * side * bytes) // 8 * 8))
+
+
 def passing(rows: Algorithm, columns: Algorithm, tile: int, sums: int) -> bool:
     """Whether all sums of all outputs fit into registers, so that the image's side need not lie in memory."""
     return len(rows.sums) * len(columns.sums) * tile <= sums
@@ -115,7 +133,8 @@ def passing(rows: Algorithm, columns: Algorithm, tile: int, sums: int) -> bool:
 def _price(rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: int, sums: int) -> float:
     """The estimated time of patches side by side."""
     wide = (side - 1) * columns.step + columns.patch
-    image = sum(map(bool, itertools.chain(*rows.inputs))) * wide + len(rows.inputs) * operations(columns.inputs) * side
+    reads = sum(map(bool, itertools.chain(*rows.inputs))) * wide
+    image = reads + len(rows.inputs) * operations(columns.inputs) * side
     if passing(rows, columns, side * do.outputs, sums):
         weights = rows.products * columns.products * do.outputs
         return do.inputs * (0.4 * image + max(weights * side, 1.2 * weights + rows.patch * wide, LATENCY))
@@ -124,7 +143,7 @@ def _price(rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: 
         each = side * channels
         passes = -(-len(columns.sums) // max(1, sums // each))
         loads = len(columns.inputs) * side + columns.products * channels
-        step = max(columns.products * each, LATENCY * passes, loads) + 0.2 * loads + passes
+        step = max(columns.products * each, LATENCY * passes, 0.8 * loads) + 0.1 * loads + passes
         once = do.inputs * rows.products * step
         once += each * len(rows.sums) * (0.7 * operations(columns.back) + (0 if rows.few else 3) * columns.results)
         once += each * 0.7 * operations(rows.back) * columns.results
@@ -198,14 +217,15 @@ class _Filtered(Tiled):
         assert stage.root is not None
         self.part, self.rows, self.columns = part, part.rows.algorithm, part.columns.algorithm
         self.limit, self.wide = sums, len(self.columns.inputs)
-        row = len(self.rows.inputs) * self.wide * part.side * bytes_of(memory.module.vector)
-        self.block = min(self.do.inputs, max(8, FAR // row // 8 * 8))
+        # Rows that wait for each other are made one by one, so that one of them stays in the nearest cache.
+        self.kept = len(self.rows.inputs) if self.rows.few else 1
+        self.block = block(self.columns, part.side, self.kept, self.do.inputs, bytes_of(memory.module.vector))
         self.waits = not self.rows.few or self.block < self.do.inputs
         self.passing = passing(self.rows, self.columns, part.side * self.do.outputs, sums)
         if self.passing:
             self.block, self.waits = self.do.inputs, False
         shapes = [
-            (len(self.rows.inputs), self.block, self.wide, part.side),
+            (self.kept, self.block, self.wide, part.side),
             (len(self.rows.sums), self.do.outputs, self.columns.results, part.side),
             (len(self.columns.sums), part.side, part.channels),
         ]
@@ -238,13 +258,15 @@ class _Filtered(Tiled):
                 k.store(k.constant(0), self.y, n)
         for low, high, count in segments(inputs, self.block):
             with k.loop(high, count, low) as (ci, _):
-                self._image(k.add(place, k.mul(ci, self.strides[3])), count, side)
+                here = k.add(place, k.mul(ci, self.strides[3]))
+                if self.rows.few:
+                    self._image(self.rows.alike, here, count, side)
                 if not self.waits:
                     for c, channels in self._tiles():
                         made = [self._row(n, c, ci, count, channels, side) for n in range(len(self.rows.sums))]
                         self._results(index, made, c, channels, side)
                     continue
-                for number in self._row_sums():
+                for number in self._row_sums(here, count, side):
                     for c, channels in self._tiles():
                         made = self._row(number, c, ci, count, channels, side)
                         self._wait(made, self._spots(number, c, channels, side))
@@ -254,13 +276,17 @@ class _Filtered(Tiled):
                 made = [[k.load(self.y, at) for at in self._spots(n, c, channels, side)] for n in rows]
                 self._results(index, made, c, channels, side)
 
-    def _row_sums(self) -> Iterator[Index]:
-        """The row sums: in a loop where they are all of one form."""
+    def _row_sums(self, place: Index, count: int, side: int) -> Iterator[Index]:
+        """The row sums; in a loop, each with its row of the image's side, where each has one of its own."""
+        k = self.kernel
         if self.rows.few:
             yield from range(len(self.rows.sums))
-        else:
-            with self.kernel.loop(len(self.rows.sums)) as (number, _):
-                yield number
+            return
+        with k.loop(len(self.rows.sums)) as (number, _):
+            for r, row in enumerate(self.rows.inputs):
+                with k.when(k.icmp("eq", number, r)):
+                    self._image(((row,),), place, count, side)
+            yield number
 
     def _tiles(self) -> Iterator[tuple[Index, int]]:
         """Loops over tiles of output channels."""
@@ -268,20 +294,20 @@ class _Filtered(Tiled):
             with self.kernel.loop(last, channels, first) as (c, _):
                 yield c, channels
 
-    def _image(self, place: Index, count: int, side: int) -> None:
-        """Bᵀ d B as (row, input channel, column, patch) in memory."""
+    def _image(self, rows: Sequence[Matrix], place: Index, count: int, side: int) -> None:
+        """Rows of Bᵀ d B as (row, input channel, column, patch) in memory."""
         k, each = self.kernel, self.wide * side
         with k.loop(count) as (ci, _):
             to = k.mul(ci, each)
-            for r, values in enumerate(self._image_at(k.add(place, k.mul(ci, self.strides[3])), side)):
+            for r, values in enumerate(self._image_at(rows, k.add(place, k.mul(ci, self.strides[3])), side)):
                 for number, value in enumerate(values):
                     k.store(value, self.v, k.add(to, r * count * each + number))
 
-    def _image_at(self, at: Index, side: int) -> Iterator[list[Value]]:
+    def _image_at(self, rows: Sequence[Matrix], at: Index, side: int) -> Iterator[list[Value]]:
         """Rows of (column, patch) for one input channel."""
-        down, right = self.strides[1:3]
-        for some in self.rows.alike:
-            yield from patches(self.kernel, self.x, at, (down, right), some, self.columns.inputs, self.columns.step, side)
+        strides, columns = (self.strides[1], self.strides[2]), self.columns
+        for some in rows:
+            yield from patches(self.kernel, self.x, at, strides, some, columns.inputs, columns.step, side)
 
     def _all_rows(self, place: Index, side: int) -> list[list[Value]]:
         """Every row sum, back along the columns, where all sums of all outputs stay in registers."""
@@ -291,7 +317,7 @@ class _Filtered(Tiled):
         zero = [k.constant(0)] * (len(rows.sums) * size * tile)
         with k.loop(self.do.inputs, carry=zero) as (ci, carry):
             made = list(carry.values)
-            image = self._image_at(k.add(place, k.mul(ci, self.strides[3])), side)
+            image = self._image_at(self.rows.alike, k.add(place, k.mul(ci, self.strides[3])), side)
             for r, left in enumerate(image):
                 for number, at in self._readers(r):
                     u = k.add(k.mul(ci, each), at * self.do.inputs * each)
@@ -325,7 +351,7 @@ class _Filtered(Tiled):
             before = sum(len(products) for products in self.rows.sums[:number])
         sizes = [columns.products * inputs * self.do.outputs, rows * inputs * columns.products, each]
         weight = k.dot([before, c, ci], sizes)
-        first = self.rows.input_of(self.rows.sums[number][0]) if isinstance(number, int) else number
+        first = self.rows.input_of(self.rows.sums[number][0]) if isinstance(number, int) else 0
         image = k.mul(first, count * self.wide * side)
         tile, size = side * channels, len(columns.sums)
         width = min(size, max(1, self.limit // tile))
