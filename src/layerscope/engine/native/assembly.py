@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
+from layerscope.engine.native import packing as packer
 from layerscope.engine.native import correlate, filtered, flat, pairs, products, roots, rows
 from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared
 from layerscope.engine.native.flat import Group, Parts
@@ -50,13 +51,14 @@ class Options:
 class Step:
     """A kernel with its place in the order; `group` tells how much there is to share among threads.
 
-    `stage` is what it computes, where that is a stage of the block.
+    `stage` is what it computes, where that is a stage of the block; `tiles` how many tiles of weights threads share.
     """
 
     kernel: Kernel
     name: str
     group: Group | None = None
     stage: Stage | None = None
+    tiles: int = 0
 
 
 @dataclass(eq=False)
@@ -198,6 +200,9 @@ class _Builder:
         partial = pairs.plan(self.memory, stage, sums, self.recipe.options.gain)
         self.recipe.ways[stage] = partial.title
         self.recipe.stages += [self.step(kernel) for kernel in pairs.write(self.memory, partial)]
+        if partial.natural(self.module.lanes):
+            self.partial[stage.root.outputs[0]] = partial.buffers[0]
+            return
         natural = self._natural(stage.root.outputs[0])
         self.recipe.finish.append(self.step(pairs.unpack(self.memory, partial, natural)))
 
@@ -221,10 +226,11 @@ class _Builder:
     def _packs(self) -> None:
         for kernel, do, packing, buffer in self.memory.layout.packings:
             if isinstance(packing, filtered.Packing):
-                packed = filtered.pack(self.memory, kernel, do, packing, buffer)
+                step = self.step(filtered.pack(self.memory, kernel, do, packing, buffer))
             else:
-                packed = correlate.pack(self.memory, kernel, do, packing, buffer)
-            self.recipe.packs.append(self.step(packed))
+                step = self.step(packer.pack(self.memory, kernel, do, packing, buffer))
+                step.tiles = packer.tiles(do, packing)
+            self.recipe.packs.append(step)
 
     def _alive(self) -> None:
         k = Kernel(self.memory)

@@ -332,36 +332,3 @@ class Writer(Tiled):
             for p, x in enumerate(loaded):
                 made[p * channels + j] = k.fma(x, w, made[p * channels + j])
         return made
-
-
-def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: Buffer) -> Kernel:
-    """Weights in the order in which tiles read them: group, tile, tap, input channel, channel of the tile."""
-    k = Kernel(memory)
-    real = memory.module.real
-    source, target = k.array(memory.flat[kernel]), k.array(buffer)
-    sources = [s for _, s in packing.taps]
-    starts = [sum(len(s) for s in sources[:n]) for n in range(len(sources) + 1)]
-    bounds = Array(k.module.table(starts, "i64"), "i64", len(starts))
-    table = Array(k.module.table([tap for s in sources for tap in s] or [0], "i64"), "i64", max(1, starts[-1]))
-    taps = len(sources)
-    source = Array(source.pointer, real, elements(rest(kernel)) or 1)
-    for begin, end, tile in segments(do.outputs, packing.channels) if taps else ():
-        with (
-            k.loop(do.groups) as (g, _),
-            k.loop(end, tile, begin) as (c, _),
-            k.nest((taps, do.inputs, tile)) as (
-                (t, ci, j),
-                _,
-            ),
-        ):
-            start = k.dot([ci, k.add(c, j), g], do.strides[1:])
-            with k.loop(k.load(bounds, k.add(t, 1)), start=k.load(bounds, t), carry=[k.constant(0, real)]) as (
-                e,
-                carry,
-            ):
-                at = k.add(start, k.mul(k.load(table, e), do.strides[0]))
-                carry.values = [k.fadd(carry.values[0], k.load(source, at))]
-            place = k.dot([g, c, t, ci], [taps * do.inputs * do.outputs, taps * do.inputs, do.inputs * tile, tile], j)
-            k.store(carry.values[0], target, place)
-    k.ret()
-    return k

@@ -172,7 +172,8 @@ class _Work:
         for name in THREAD_REGIONS:
             self.bases[name] = k.put("ptr", f"getelementptr i8, {mine}, i64 {places[name]}")
         # Sums of all threads are read from the first thread on.
-        self.parts = k.put("ptr", f"getelementptr i8, {memory}, i64 {places['parts']}")
+        shared = ("parts", "partial")
+        self.first = {n: k.put("ptr", f"getelementptr i8, {memory}, i64 {places[n]}") for n in shared}
         self.bases["packed"], self.bases["flat"] = self.pointer(PACKED), self.pointer(FLAT)
         for number in range(len(self.recipe.tables)):
             self.bases[f"table{number}"] = self.pointer(POINTERS + number)
@@ -204,7 +205,13 @@ class _Work:
         self.first_only(self.recipe.before)
         if self.recipe.before:
             self.wait()
-        for number, step in enumerate(self.recipe.packs):
+        for step in self.recipe.packs:
+            if step.tiles:
+                low = k.put("i64", f"udiv i64 {k.i64(k.mul(self.thread, step.tiles)).name}, {self.threads.name}")
+                following = k.i64(k.mul(k.add(self.thread, 1), step.tiles))
+                high = k.put("i64", f"udiv i64 {following.name}, {self.threads.name}")
+                self.run(step, low, high)
+        for number, step in enumerate(step for step in self.recipe.packs if not step.tiles):
             turn = k.put("i64", f"urem i64 {number}, {self.threads.name}")
             with k.when(k.icmp("eq", turn, self.thread)):
                 self.run(step)
@@ -291,8 +298,8 @@ class _Work:
     def _together(self, batch: Value) -> None:
         """Losses by one thread, which also decides whether to go on; then updates by all."""
         k, recipe = self.k, self.recipe
-        own = self.bases["parts"]
-        self.bases["parts"] = self.parts
+        own = dict(self.bases)
+        self.bases |= self.first
         self.wait()
         with k.when(k.icmp("eq", self.thread, 0)):
             for step in recipe.reports:
@@ -316,7 +323,7 @@ class _Work:
             self.wait()
         with k.when(k.icmp("eq", self.thread, 0)):
             self.tell(DONE, k.add(batch, 1))
-        self.bases["parts"] = own
+        self.bases = own
 
     def _decide(self, batch: Value) -> None:
         k, recipe = self.k, self.recipe

@@ -61,6 +61,12 @@ class Partial:
     def pair(self) -> Pair:
         return _pair_of(self.op)
 
+    def natural(self, lanes: int) -> bool:
+        """Whether the sums lie as the kernel's array does already."""
+        pair = self.pair
+        taps = [sources for _, sources in product([axis.taps for axis in pair.axes], pair.window)]
+        return self.form == "outer" and taps == [(0,)] and pair.still % lanes == 0 and pair.strides[1:3] == (pair.still, 1)
+
     @property
     def title(self) -> str:
         """How it is computed, in words."""

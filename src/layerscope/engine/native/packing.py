@@ -1,0 +1,121 @@
+"""Weights in the order in which tiles read them: group, tile, tap, input channel, channel of the tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from layerscope.engine.native.correlate import Packing, segments
+from layerscope.engine.native.draft import Correlate, elements, rest
+from layerscope.engine.native.ir import ITEM_BYTES, Array, Index, Value, vector
+from layerscope.engine.native.kernel import Kernel, Memory
+from layerscope.engine.native.layout import Buffer
+from layerscope.engine.native.rows import flip
+from layerscope.engine.program import Value as Node
+
+SHARED = 1 << 14
+"""Weights from which on all threads pack together, each some tiles."""
+
+
+def tiles(do: Correlate, packing: Packing) -> int:
+    """Whole tiles that threads may share; 0 where one thread does all."""
+    size = len(packing.taps) * do.inputs * do.outputs * do.groups
+    return do.outputs // packing.channels if size >= SHARED else 0
+
+
+def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: Buffer) -> Kernel:
+    """Bring a kernel's array into the tiles' order. Shared ones have parameters low, high: tiles; the last tile,
+    which may be smaller, goes with the last whole one.
+    """
+    k, shared = Kernel(memory), tiles(do, packing)
+    if shared:
+        k.parameters = [("low", "i64"), ("high", "i64")]
+    writer = _Pack(k, memory, kernel, do, packing, buffer)
+    for begin, end, tile in segments(do.outputs, packing.channels) if packing.taps else ():
+        with k.loop(do.groups) as (g, _):
+            if not shared:
+                with k.loop(end, tile, begin) as (c, _):
+                    writer.tile(g, c, tile)
+            elif tile == packing.channels:
+                with k.loop(Value("%high", "i64"), 1, Value("%low", "i64")) as (n, _):
+                    writer.tile(g, k.mul(n, tile), tile)
+            else:
+                with k.when(k.icmp("eq", Value("%high", "i64"), shared)):
+                    writer.tile(g, begin, tile)
+    k.ret()
+    return k
+
+
+class _Pack:
+    def __init__(
+        self, k: Kernel, memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: Buffer
+    ) -> None:
+        self.k, self.do, self.packing = k, do, packing
+        source, self.target = k.array(memory.flat[kernel]), k.array(buffer)
+        self.source = Array(source.pointer, k.module.real, elements(rest(kernel)) or 1)
+        sources = [s for _, s in packing.taps]
+        starts = [sum(len(s) for s in sources[:n]) for n in range(len(sources) + 1)]
+        self.bounds = Array(k.module.table(starts, "i64"), "i64", len(starts))
+        table = [tap for s in sources for tap in s] or [0]
+        self.table = Array(k.module.table(table, "i64"), "i64", len(table))
+
+    def tile(self, g: Index, c: Index, tile: int) -> None:
+        """One tile of output channels: along the axis on which the kernel's numbers are neighbours."""
+        k, do, taps = self.k, self.do, len(self.packing.taps)
+        lanes = k.module.lanes
+        with k.loop(taps) as (t, _):
+            start = k.dot([c, g], do.strides[2:])
+            place = k.dot([g, c, t], [taps * do.inputs * do.outputs, taps * do.inputs, do.inputs * tile])
+            if do.strides[2] == 1 and tile > 1:
+                with k.loop(do.inputs) as (ci, _):
+                    at = k.add(start, k.mul(ci, do.strides[1]))
+                    self._put(self._sum(t, [at], vector(k.module.real, tile))[0], k.add(place, k.mul(ci, tile)))
+                return
+            whole = do.inputs // lanes * lanes if do.strides[1] == 1 and lanes > 1 and tile <= lanes else 0
+            if whole:
+                with k.loop(whole, lanes) as (ci, _):
+                    self._block(t, k.add(start, ci), k.add(place, k.mul(ci, tile)), tile)
+            if whole < do.inputs:
+                with k.loop(do.inputs, 1, whole) as (ci, _), k.loop(tile) as (j, _):
+                    at = k.add(start, k.dot([ci, j], do.strides[1:3]))
+                    self._put(self._sum(t, [at], k.module.real)[0], k.add(place, k.mul(ci, tile), j))
+
+    def _block(self, t: Index, at: Index, place: Index, tile: int) -> None:
+        """As many input channels as there are lanes, transposed."""
+        k, lanes = self.k, self.k.module.lanes
+        found = self._sum(t, [k.add(at, j * self.do.strides[2]) for j in range(tile)], k.module.vector)
+        found += [k.constant(0)] * (lanes - tile)
+        for lane, value in enumerate(flip(k, found)):
+            some = k.shuffle(value, None, range(tile)) if tile > 1 else k.lane(value, 0)
+            self._put(some, k.add(place, lane * tile))
+
+    def _sum(self, t: Index, starts: Sequence[Index], type: str) -> list[Value]:
+        """The sums over a tap's sources of what stands from some places on."""
+        k = self.k
+        load: Callable[[Index], Value] = lambda at: self._load(at, type)  # noqa: E731
+        if all(len(sources) == 1 for _, sources in self.packing.taps):
+            offset = k.mul(k.load(self.table, t), self.do.strides[0]) if len(self.packing.taps) > 1 else (
+                self.packing.taps[0][1][0] * self.do.strides[0]
+            )
+            return [load(k.add(at, offset)) for at in starts]
+        begin, end = k.load(self.bounds, t), k.load(self.bounds, k.add(t, 1))
+        with k.loop(end, start=begin, carry=[k.constant(0, type)] * len(starts)) as (entry, carry):
+            offset = k.mul(k.load(self.table, entry), self.do.strides[0])
+            carry.values = [
+                k.fadd(total, load(k.add(at, offset))) for total, at in zip(carry.values, starts, strict=True)
+            ]
+        return carry.values
+
+    def _load(self, at: Index, type: str) -> Value:
+        k = self.k
+        self._check(self.source, at, type)
+        return k.put(type, f"load {type}, {k.address(self.source, at)}, align {ITEM_BYTES[k.module.real]}")
+
+    def _put(self, value: Value, at: Index) -> None:
+        k = self.k
+        self._check(self.target, at, value.type)
+        k.line(f"store {value}, {k.address(self.target, at)}, align {ITEM_BYTES[k.module.real]}")
+
+    def _check(self, array: Array, at: Index, type: str) -> None:
+        """In checked mode the last number of a register is looked at too."""
+        if self.k.module.checked and type.startswith("<"):
+            self.k.load(array, self.k.add(at, int(type[1:].split(" ")[0]) - 1))
