@@ -83,10 +83,13 @@ def segments(size: int, tile: int) -> Iterator[tuple[int, int, int]]:
 
 @dataclass(frozen=True)
 class Packing:
-    """How a kernel's array is reordered for one phase: its taps, and tiles of output channels."""
+    """How a kernel's array is reordered for one phase: its taps, tiles of output channels, and, for a matrix, blocks of
+    inputs that all tiles read before the next ones.
+    """
 
     taps: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
     channels: int
+    block: int = 0
 
     def place(self, do: Correlate, group: int) -> int:
         """Where a group's weights start."""

@@ -59,25 +59,30 @@ class _Pack:
         self.table = Array(k.module.table(table, "i64"), "i64", len(table))
 
     def tile(self, g: Index, c: Index, tile: int) -> None:
-        """One tile of output channels: along the axis on which the kernel's numbers are neighbours."""
+        """One tile of output channels, block by block of inputs."""
         k, do, taps = self.k, self.do, len(self.packing.taps)
-        lanes = k.module.lanes
-        with k.loop(taps) as (t, _):
-            start = k.dot([c, g], do.strides[2:])
-            place = k.dot([g, c, t], [taps * do.inputs * do.outputs, taps * do.inputs, do.inputs * tile])
-            if do.strides[2] == 1 and tile > 1:
-                with k.loop(do.inputs) as (ci, _):
-                    at = k.add(start, k.mul(ci, do.strides[1]))
-                    self._put(self._sum(t, [at], vector(k.module.real, tile))[0], k.add(place, k.mul(ci, tile)))
-                return
-            whole = do.inputs // lanes * lanes if do.strides[1] == 1 and lanes > 1 and tile <= lanes else 0
-            if whole:
-                with k.loop(whole, lanes) as (ci, _):
-                    self._block(t, k.add(start, ci), k.add(place, k.mul(ci, tile)), tile)
-            if whole < do.inputs:
-                with k.loop(do.inputs, 1, whole) as (ci, _), k.loop(tile) as (j, _):
-                    at = k.add(start, k.dot([ci, j], do.strides[1:3]))
-                    self._put(self._sum(t, [at], k.module.real)[0], k.add(place, k.mul(ci, tile), j))
+        for low, high, count in segments(do.inputs, self.packing.block or do.inputs):
+            with k.loop(high, count, low) as (first, _), k.loop(taps) as (t, _):
+                start = k.dot([first, c, g], do.strides[1:])
+                sizes = [taps * do.inputs * do.outputs, taps * do.outputs, taps * count, count * tile]
+                self._part(t, start, k.dot([g, first, c, t], sizes), count, tile)
+
+    def _part(self, t: Index, start: Index, place: Index, count: int, tile: int) -> None:
+        """Some inputs of one tap, along the axis on which the kernel's numbers are neighbours."""
+        k, do, lanes = self.k, self.do, self.k.module.lanes
+        if do.strides[2] == 1 and tile > 1:
+            with k.loop(count) as (ci, _):
+                at = k.add(start, k.mul(ci, do.strides[1]))
+                self._put(self._sum(t, [at], vector(k.module.real, tile))[0], k.add(place, k.mul(ci, tile)))
+            return
+        whole = count // lanes * lanes if do.strides[1] == 1 and lanes > 1 and tile <= lanes else 0
+        if whole:
+            with k.loop(whole, lanes) as (ci, _):
+                self._block(t, k.add(start, ci), k.add(place, k.mul(ci, tile)), tile)
+        if whole < count:
+            with k.loop(count, 1, whole) as (ci, _), k.loop(tile) as (j, _):
+                at = k.add(start, k.dot([ci, j], do.strides[1:3]))
+                self._put(self._sum(t, [at], k.module.real)[0], k.add(place, k.mul(ci, tile), j))
 
     def _block(self, t: Index, at: Index, place: Index, tile: int) -> None:
         """As many input channels as there are lanes, transposed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from layerscope.engine.native.correlate import NEAR, Plan, Writer, segments
@@ -30,6 +31,8 @@ def write(memory: Memory, stage: Stage, plan: Plan) -> Kernel:
     """The kernel of a stage whose root is such a product."""
     assert stage.root is not None
     do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
+    block = max(16, NEAR // (memory.groups * bytes_of(memory.module.vector)) // 16 * 16)
+    plan = replace(plan, packing=replace(plan.packing, block=block))
     return _Blocked(memory, stage, plan, plan.weights(memory, do, kernel)).kernel
 
 
@@ -37,7 +40,6 @@ class _Blocked(Writer):
     def __init__(self, memory: Memory, stage: Stage, plan: Plan, weights: Buffer) -> None:
         assert stage.root is not None
         do, vector = cast(Correlate, stage.root.do), memory.module.vector
-        self.block = max(16, NEAR // (memory.groups * bytes_of(vector)) // 16 * 16)
         (self.waiting,) = memory.layout.workspace(vector, (memory.groups, do.outputs))
         super().__init__(memory, stage, plan, weights)
 
@@ -46,12 +48,12 @@ class _Blocked(Writer):
         self.y = k.array(self.waiting)
         with k.loop(self.waiting.extent) as (n, _):
             k.store(k.constant(0), self.y, n)
-        for low, high, count in segments(do.inputs, self.block):
+        for low, high, count in segments(do.inputs, self.plan.packing.block):
             with k.loop(high, count, low) as (ci, _):
                 for group, c, groups, channels in self._tiles():
                     offsets = [g * self.strides[0] for g in range(groups)]
                     place = k.dot([group, ci], [self.strides[0], self.strides[-1]])
-                    weight = k.dot([c, ci], [do.inputs, channels])
+                    weight = k.dot([ci, c], [do.outputs, count])
                     spots = self._spots(group, c, groups, channels)
                     found = [k.load(self.y, spot) for spot in spots]
                     found = self.along(found, place, weight, offsets, channels, count)
