@@ -21,11 +21,8 @@ def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: In
     windows, sizes = op.do.windows, rest(op.inputs[0])[:-1]
     kept = op.outputs[1] in memory.layout.buffers
     type = memory.layout.item(op.outputs[1])
-    best, winner = own[0], number(k, 0, type)
+    found: list[Value] = []
     for cell, position in enumerate(itertools.product(*(range(n) for n in windows.window))):
-        if not cell:
-            continue
-        value = own[cell]
         real = all_of(
             k,
             [
@@ -33,13 +30,15 @@ def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: In
                 for i, s, c, n, pad in zip(at, windows.strides, position, sizes, windows.pads, strict=True)
             ],
         )
-        if real is not None:
-            value = k.select(real, value, k.constant(-math.inf))
-        # NaN wins, so that it is found in the loss.
-        better = k.either(k.compare("ogt", value, best), k.compare("uno", value, value))
+        found.append(own[cell] if real is None else k.select(real, own[cell], k.constant(-math.inf)))
+    best, winner = found[0], number(k, 0, type)
+    for cell, value in enumerate(found[1:], 1):
+        better = k.compare("ogt", value, best)
         best = k.select(better, value, best)
         if kept:
             winner = k.select(better, number(k, cell, type), winner)
+    if len(found) > 1:  # NaN wins, so that it is found in the loss
+        best = k.select(_unordered(k, found), k.constant(math.nan), best)
     index = [group, *at, channel]
     if scope.stage.pools_first:
         assert scope.stage.root is not None
@@ -48,6 +47,15 @@ def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: In
         scope.compute()
         best = scope.get(op.inputs[0])
     _put(k, memory, op, index, best, winner if kept else None)
+
+
+def _unordered(k: Kernel, values: Sequence[Value]) -> Value:
+    """Whether one of some numbers is NaN: compared in pairs."""
+    pairs = [(values[n], values[min(n + 1, len(values) - 1)]) for n in range(0, len(values), 2)]
+    mask = k.compare("uno", *pairs[0])
+    for pair in pairs[1:]:
+        mask = k.either(mask, k.compare("uno", *pair))
+    return mask
 
 
 def _put(k: Kernel, memory: Memory, op: Op, index: Sequence[Index], best: Value, winner: Value | None) -> None:
