@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import packing as packer
 from layerscope.engine.native import correlate, filtered, flat, pairs, products, roots, rows
+from layerscope.engine.native import packing as packer
 from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared
 from layerscope.engine.native.flat import Group, Parts
 from layerscope.engine.native.ir import Module, Value

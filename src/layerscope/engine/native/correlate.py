@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from layerscope.engine.native import poolings
-from layerscope.engine.native.draft import Correlate, elements, rest
-from layerscope.engine.native.ir import Array, Index, Value
+from layerscope.engine.native.draft import Correlate
+from layerscope.engine.native.ir import Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, pooled_counts, strided
 from layerscope.engine.native.stages import Stage
@@ -212,6 +212,7 @@ class Tiled:
             group = k.add(index[0], start[0])
             at = [k.add(k.div(i, w), s // w) for i, s, w in zip(index[1:], start[1:], window, strict=True)]
             poolings.winners(self.scope, self.stage.pool, group, at, c, own)
+
 
 class Writer(Tiled):
     """Writes the kernel of one phase."""

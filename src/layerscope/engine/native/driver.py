@@ -270,9 +270,15 @@ class _Work:
         block = recipe.options.groups * recipe.options.lanes
         step = k.i64(k.mul(self.threads, block))
         start = k.i64(k.mul(self.thread, block))
+        end = count
+        if not recipe.reports:  # neighbouring results by one thread, so that no two ask for the same page of memory
+            blocks = k.div(k.add(count, block - 1), block)
+            each = k.put("i64", f"udiv i64 {k.i64(k.add(blocks, self.threads, -1)).name}, {self.threads.name}")
+            step, start = k.i64(block), k.i64(k.mul(self.thread, k.mul(each, block)))
+            end = k.intrinsic("smin", "i64", count, k.i64(k.add(start, k.mul(each, block))))
 
         def going(here: Value) -> Value:
-            inside = k.icmp("slt", here, count)
+            inside = k.icmp("slt", here, end)
             stopped = k.icmp("ne", self.shared(STOP), 0)
             return k.both(inside, k.negate(stopped))
 

@@ -8,7 +8,6 @@ than the nearest cache holds, of one row after the other, while what the rows ma
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -107,7 +106,7 @@ def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[flo
         if best is None or price < best[0]:
             best = price, Part(rows, columns, side, channels)
     assert best is not None
-    return rows.tiles * best[0] + 500, best[1]  # each part is code to be compiled
+    return rows.tiles * best[0] + 1500, best[1]  # each part is code to be compiled
 
 
 def _side(rows: Algorithm, columns: Placed, inputs: int) -> int:
@@ -171,9 +170,7 @@ def patches(
     found: list[list[Value]] = []
     for place in range((side - 1) * step + len(columns[0])):
         here = k.add(at, place * strides[1])
-        cells = [
-            k.load(x, k.add(here, y * strides[0])) if read else k.constant(0) for y, read in enumerate(used)
-        ]
+        cells = [k.load(x, k.add(here, y * strides[0])) if read else k.constant(0) for y, read in enumerate(used)]
         found.append(applied(k, rows, cells))
     for r in range(len(rows)):
         cells = [column[r] for column in found]
@@ -218,8 +215,10 @@ class _Filtered(Tiled):
         self.part, self.rows, self.columns = part, part.rows.algorithm, part.columns.algorithm
         self.limit, self.wide = sums, len(self.columns.inputs)
         # Rows that wait for each other are made one by one, so that one of them stays in the nearest cache.
-        self.kept = len(self.rows.inputs) if self.rows.few else 1
-        self.block = block(self.columns, part.side, self.kept, self.do.inputs, bytes_of(memory.module.vector))
+        self.kept = len(self.rows.inputs) if self.rows.few else max(map(len, self.rows.alike))
+        self.block = block(
+            self.columns, part.side, self.kept if self.rows.few else 1, self.do.inputs, bytes_of(memory.module.vector)
+        )
         self.waits = not self.rows.few or self.block < self.do.inputs
         self.passing = passing(self.rows, self.columns, part.side * self.do.outputs, sums)
         if self.passing:
@@ -271,10 +270,10 @@ class _Filtered(Tiled):
                         made = self._row(number, c, ci, count, channels, side)
                         self._wait(made, self._spots(number, c, channels, side))
         if self.waits:
-            for c, channels in self._tiles():
-                rows = range(len(self.rows.sums))
-                made = [[k.load(self.y, at) for at in self._spots(n, c, channels, side)] for n in rows]
-                self._results(index, made, c, channels, side)
+            rows = range(len(self.rows.sums))
+            with k.loop(self.do.outputs) as (c, _):
+                made = [[k.load(self.y, at) for at in self._spots(n, c, 1, side)] for n in rows]
+                self._results(index, made, c, 1, side)
 
     def _row_sums(self, place: Index, count: int, side: int) -> Iterator[Index]:
         """The row sums; in a loop, each with its row of the image's side, where each has one of its own."""
@@ -283,9 +282,11 @@ class _Filtered(Tiled):
             yield from range(len(self.rows.sums))
             return
         with k.loop(len(self.rows.sums)) as (number, _):
-            for r, row in enumerate(self.rows.inputs):
-                with k.when(k.icmp("eq", number, r)):
-                    self._image(((row,),), place, count, side)
+            first = 0
+            for some in self.rows.alike:
+                with k.when(k.icmp("eq", number, first)):
+                    self._image((some,), place, count, side)
+                first += len(some)
             yield number
 
     def _tiles(self) -> Iterator[tuple[Index, int]]:
@@ -351,7 +352,11 @@ class _Filtered(Tiled):
             before = sum(len(products) for products in self.rows.sums[:number])
         sizes = [columns.products * inputs * self.do.outputs, rows * inputs * columns.products, each]
         weight = k.dot([before, c, ci], sizes)
-        first = self.rows.input_of(self.rows.sums[number][0]) if isinstance(number, int) else 0
+        if isinstance(number, int):
+            first: Index = self.rows.input_of(self.rows.sums[number][0])
+        else:  # the place of the row among those that are made together
+            places = [n for some in self.rows.alike for n in range(len(some))]
+            first = k.load(Array(k.module.table(places, "i64"), "i64", len(places)), number)
         image = k.mul(first, count * self.wide * side)
         tile, size = side * channels, len(columns.sums)
         width = min(size, max(1, self.limit // tile))
@@ -433,9 +438,7 @@ class _Filtered(Tiled):
         """Back along the rows, and on to what follows, in the order of (row, column, channel)."""
         k, columns = self.kernel, self.columns.results
         made = [applied(k, self.rows.back, [row[n] for row in rows]) for n in range(len(rows[0]))]
-        order = [
-            (x * side + p) * channels + j for p in range(side) for x in range(columns) for j in range(channels)
-        ]
+        order = [(x * side + p) * channels + j for p in range(side) for x in range(columns) for j in range(channels)]
         sums = [made[n][y] for y in range(self.rows.results) for n in order]
         self.finish([1, self.rows.results, columns * side], index, c, channels, sums)
 

@@ -263,9 +263,7 @@ def unpack(k: Kernel, pair: Pair, part: Part, source: Array, target: Array) -> N
         ]
         taps = [applied(k, back[0], [across[r][x] for r in range(rows.products)]) for x in range(len(back[1]))]
         to = k.dot([m, s], pair.strides[1:3])
-        for (x, c), (y, r) in itertools.product(
-            enumerate(part.columns.sources), enumerate(part.rows.sources)
-        ):
+        for (x, c), (y, r) in itertools.product(enumerate(part.columns.sources), enumerate(part.rows.sources)):
             at = k.add(to, (r * window + c) * pair.strides[0])
             k.store(k.fadd(k.load(target, at), taps[x][y]), target, at)
 

@@ -71,6 +71,4 @@ class Module:
     def text(self) -> str:
         """The whole module."""
         violation = ["@violations = global i64 0, align 8"] if self.checked else []
-        return "\n\n".join(
-            [*violation, *self._declared.values(), *self._parts, *self._attributes()]
-        )
+        return "\n\n".join([*violation, *self._declared.values(), *self._parts, *self._attributes()])

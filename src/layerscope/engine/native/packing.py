@@ -98,8 +98,10 @@ class _Pack:
         k = self.k
         load: Callable[[Index], Value] = lambda at: self._load(at, type)  # noqa: E731
         if all(len(sources) == 1 for _, sources in self.packing.taps):
-            offset = k.mul(k.load(self.table, t), self.do.strides[0]) if len(self.packing.taps) > 1 else (
-                self.packing.taps[0][1][0] * self.do.strides[0]
+            offset = (
+                k.mul(k.load(self.table, t), self.do.strides[0])
+                if len(self.packing.taps) > 1
+                else (self.packing.taps[0][1][0] * self.do.strides[0])
             )
             return [load(k.add(at, offset)) for at in starts]
         begin, end = k.load(self.bounds, t), k.load(self.bounds, k.add(t, 1))

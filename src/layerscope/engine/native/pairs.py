@@ -65,12 +65,20 @@ class Partial:
         """Whether the sums lie as the kernel's array does already."""
         pair = self.pair
         taps = [sources for _, sources in product([axis.taps for axis in pair.axes], pair.window)]
-        return self.form == "outer" and taps == [(0,)] and pair.still % lanes == 0 and pair.strides[1:3] == (pair.still, 1)
+        return (
+            self.form == "outer"
+            and taps == [(0,)]
+            and pair.still % lanes == 0
+            and pair.strides[1:3] == (pair.still, 1)
+        )
 
     @property
     def title(self) -> str:
         """How it is computed, in words."""
-        each = (f"{p.products} products for {p.rows.algorithm.results}×{p.columns.algorithm.results} positions" for p in self.parts)
+        each = (
+            f"{p.products} products for {p.rows.algorithm.results}×{p.columns.algorithm.results} positions"
+            for p in self.parts
+        )
         return "; ".join(dict.fromkeys(each)) or FORMS[self.form]
 
 
