@@ -89,12 +89,13 @@ class Copy:
 
 @dataclass(eq=False)
 class Op:
-    """An operation put to values."""
+    """An operation put to values. `ties`: where its results are equal decides where a gradient goes."""
 
     do: Any
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     label: str = ""
+    ties: bool = False
 
 
 def of_batch(value: Value) -> bool:
@@ -173,7 +174,19 @@ def prepared(program: Program) -> Draft:
     for op in draft.ops:
         _canonical(op)
     draft.prune()
+    _mark_ties(draft)
     return draft
+
+
+def _mark_ties(draft: Draft) -> None:
+    """What leads to a max pool whose winners are asked for: the first of equals wins, so equals must stay equal."""
+    users, wanted = draft.users(), set[Value]()
+    for op in reversed(draft.ops):
+        if isinstance(op.do, pool.PoolMax) and users.get(op.outputs[1]):
+            wanted.update(op.inputs)
+        elif wanted & set(op.outputs):
+            op.ties = True
+            wanted.update(op.inputs)
 
 
 def disjoint(windows: pool.Windows) -> bool:

@@ -67,7 +67,8 @@ def parts(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: 
     if stage.pool and stage.pool.do.windows.window != (2, 2):
         return []
     sizes = found[0].extents[1:] if stage.pool else stage.shape[:-1]
-    ways = [list(filtering.on_axis(axis, n, bool(stage.pool))) for axis, n in zip(do.axes, sizes, strict=True)]
+    even, ties = bool(stage.pool), stage.root.ties
+    ways = [list(filtering.on_axis(axis, n, even, ties)) for axis, n in zip(do.axes, sizes, strict=True)]
     best: tuple[float, list[Part]] | None = None
     for rows, columns in itertools.product(*ways):
         cut = [_tiled(r, c, do, sums) for r, c in itertools.product(rows, columns)]

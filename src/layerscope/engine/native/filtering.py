@@ -190,15 +190,18 @@ class Placed:
         return self.tiles * self.algorithm.results
 
 
-def on_axis(axis: Axis, count: int, even: bool = False) -> Iterator[tuple[Placed, ...]]:
+def on_axis(axis: Axis, count: int, even: bool = False, ties: bool = False) -> Iterator[tuple[Placed, ...]]:
     """The ways to compute `count` results along an axis, each in one or two parts.
 
-    With `even` each part makes an even number of results, as pooling by 2 in registers needs.
+    With `even` each part makes an even number of results, as pooling by 2 in registers needs. With `ties` results
+    that read the same numbers are the same to the bit, as those of the definition are: wherever the image is constant
+    all but one of F2's products are zero, and so are the differences behind upsampling; F4's are not.
     """
     if len(axis.phases) == 2 and axis.stride == 1 and axis.step == 2:
         yield from _upsampled(axis.phases, count)
     elif len(axis.phases) == 1 and axis.step == 1:
-        yield from _on_phase(axis.phases[0].taps, axis.stride, count, even)
+        ways = _on_phase(axis.phases[0].taps, axis.stride, count, even)
+        yield from (way for way in ways if not ties or (len(way) == 1 and way[0].algorithm is not F4))
 
 
 def on_pair(axis: PairAxis) -> Iterator[tuple[Placed, ...]]:
