@@ -17,6 +17,7 @@ from layerscope.engine.native import compiled, driver, objects
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
+from layerscope.engine.native.draft import elements, of_batch, rest
 from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.primitives.base import Array
 from layerscope.engine.primitives.matmul import MatMul
@@ -149,7 +150,10 @@ class NativeEngine:
         same = tuple(next((n for n, x in enumerate(inputs) if _twins(x, y)), -1) for y in targets)
         options = options_for(self.dtype.name, dtypes, same)
         if "groups" not in SETTINGS:
-            options = replace(options, groups=_groups(program, batch, options.lanes * self.threads))
+            options = replace(
+                options,
+                groups=_groups(program, batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize),
+            )
         target = objects.chosen(objects.host())
         known = self.job.__dict__.setdefault("_native", {})
         key = (id(program), options, target.name)
@@ -240,20 +244,25 @@ def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, .
     return replace(found, **SETTINGS)
 
 
-def _groups(program: Program, batch: int, together: int) -> int:
+def _groups(program: Program, batch: int, together: int, register: int) -> int:
     """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one pass
-    over it serves them all.
+    over it serves them all, unless all that a block computes would not either.
     """
     sizes = [
         math.prod(numbers(step.inputs[1].type.shape))
         for step in program.instructions
         if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
     ]
-    return min(4, max(1, batch // together)) if max(sizes, default=0) >= LARGE else 1
+    made = sum(elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value))
+    fitting = max(1, FAR // (made * register)) if made else 1
+    return min(4, fitting, max(1, batch // together)) if max(sizes, default=0) >= LARGE else 1
 
 
 LARGE = 1 << 16
 """Numbers of a matrix above which blocks hold several registers of examples."""
+
+FAR = 16 << 20
+"""Bytes of the last cache that a block's values may take, each in memory of its own."""
 
 CHECKED = "LAYERSCOPE_CHECKED"
 """The environment variable that has each index compared with the size of its array."""

@@ -115,6 +115,8 @@ def _side(rows: Algorithm, columns: Placed, inputs: int) -> int:
     where it keeps not even one, two share what is read of the kernel's side.
     """
     step, patch = columns.algorithm.step, columns.algorithm.patch
+    if patch <= 4:
+        return min(2, columns.tiles)
     sides = range(1, min(columns.tiles, 4) + 1)
     fitting = [n for n in sides if rows.patch * ((n - 1) * step + patch) * inputs * 64 <= 40 << 10]
     return max(fitting, default=min(2, columns.tiles))
@@ -145,6 +147,8 @@ def _price(rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: 
         loads = len(columns.inputs) * side + columns.products * channels
         step = max(columns.products * each, LATENCY * passes, 0.8 * loads) + 0.1 * loads + passes
         once = do.inputs * rows.products * step
+        if passes > 1:  # sums of a pass wait in memory for the others
+            once += 1.5 * each * len(columns.sums) * len(rows.sums)
         once += each * len(rows.sums) * (0.7 * operations(columns.back) + (0 if rows.few else 3) * columns.results)
         once += each * 0.7 * operations(rows.back) * columns.results
         if rows.few:  # what does not stay in registers meanwhile

@@ -75,7 +75,7 @@ class _Pack:
                 at = k.add(start, k.mul(ci, do.strides[1]))
                 self._put(self._sum(t, [at], vector(k.module.real, tile))[0], k.add(place, k.mul(ci, tile)))
             return
-        whole = count // lanes * lanes if do.strides[1] == 1 and lanes > 1 and tile <= lanes else 0
+        whole = count // lanes * lanes if do.strides[1] == 1 and lanes > 1 else 0
         if whole:
             with k.loop(whole, lanes) as (ci, _):
                 self._block(t, k.add(start, ci), k.add(place, k.mul(ci, tile)), tile)
@@ -87,11 +87,13 @@ class _Pack:
     def _block(self, t: Index, at: Index, place: Index, tile: int) -> None:
         """As many input channels as there are lanes, transposed."""
         k, lanes = self.k, self.k.module.lanes
-        found = self._sum(t, [k.add(at, j * self.do.strides[2]) for j in range(tile)], k.module.vector)
-        found += [k.constant(0)] * (lanes - tile)
-        for lane, value in enumerate(flip(k, found)):
-            some = k.shuffle(value, None, range(tile)) if tile > 1 else k.lane(value, 0)
-            self._put(some, k.add(place, lane * tile))
+        for begin in range(0, tile, lanes):
+            count = min(lanes, tile - begin)
+            starts = [k.add(at, (begin + j) * self.do.strides[2]) for j in range(count)]
+            found = self._sum(t, starts, k.module.vector) + [k.constant(0)] * (lanes - count)
+            for lane, value in enumerate(flip(k, found)):
+                some = k.shuffle(value, None, range(count)) if count > 1 else k.lane(value, 0)
+                self._put(some, k.add(place, lane * tile + begin))
 
     def _sum(self, t: Index, starts: Sequence[Index], type: str) -> list[Value]:
         """The sums over a tap's sources of what stands from some places on."""
