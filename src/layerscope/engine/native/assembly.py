@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, filtered, flat, pairs, products, roots, rows
+from layerscope.engine.native import correlate, filtered, flat, pairs, parts, products, roots, rows
 from layerscope.engine.native import packing as packer
-from layerscope.engine.native.draft import Correlate, Draft, Op, Pair, PairPooled, elements, of_batch, prepared
+from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.flat import Group, Parts
 from layerscope.engine.native.ir import Module, Value
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, arranged, strided
+from layerscope.engine.native.operations import Correlate, Op, Pair, PairPooled, elements, of_batch
 from layerscope.engine.native.stages import Schedule, Stage, scheduled
 from layerscope.engine.program import Key, Program
 from layerscope.engine.program import Value as Node
@@ -183,8 +184,8 @@ class _Builder:
 
     def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
         plans = correlate.plans(self.memory, stage, sums)
-        if parts := filtered.parts(self.memory, stage, plans, sums, self.recipe.options.gain):
-            return filtered.write(self.memory, stage, parts, sums)
+        if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
+            return filtered.write(self.memory, stage, found, sums)
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
             return [products.write(self.memory, stage, plans[0])]
         return correlate.write(self.memory, stage, plans)
@@ -225,7 +226,7 @@ class _Builder:
 
     def _packs(self) -> None:
         for kernel, do, packing, buffer in self.memory.layout.packings:
-            if isinstance(packing, filtered.Packing):
+            if isinstance(packing, parts.Packing):
                 step = self.step(filtered.pack(self.memory, kernel, do, packing, buffer))
             else:
                 step = self.step(packer.pack(self.memory, kernel, do, packing, buffer))

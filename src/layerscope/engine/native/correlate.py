@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from layerscope.engine.native import poolings
-from layerscope.engine.native.draft import Correlate
 from layerscope.engine.native.ir import Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, pooled_counts, strided
+from layerscope.engine.native.operations import Correlate
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.taps import Phase, product, spacing
 from layerscope.engine.program import Value as Node
@@ -83,8 +83,8 @@ def segments(size: int, tile: int) -> Iterator[tuple[int, int, int]]:
 
 @dataclass(frozen=True)
 class Packing:
-    """How a kernel's array is reordered for one phase: its taps, tiles of output channels, and, for a matrix, blocks of
-    inputs that all tiles read before the next ones.
+    """How a kernel's array is reordered for one phase: its taps, tiles of output channels, and, for a matrix, blocks
+    of inputs that all tiles read before the next ones.
     """
 
     taps: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]

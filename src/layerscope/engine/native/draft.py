@@ -7,106 +7,18 @@ what is masked behind a pool is masked before it is spread, and what is only sum
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import BATCH, TensorType
 from layerscope.engine.native import taps
-from layerscope.engine.native.taps import Axis, PairAxis
+from layerscope.engine.native.operations import AtWinner, Correlate, Op, Pair, Places, of_batch, rest
+from layerscope.engine.native.taps import Axis
 from layerscope.engine.primitives import conv, matmul, place, pool, reduce
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.program import Program, Value
-
-
-@dataclass(frozen=True)
-class Correlate:
-    """out[q·step + start, co] = Σ x[q·stride + offset, ci] · kernel[taps, ci, co], per group.
-
-    `kernel` strides say where the element (tap, ci, co, group) of the kernel's array lies.
-    """
-
-    axes: tuple[Axis, ...]
-    window: tuple[int, ...]
-    groups: int
-    inputs: int
-    outputs: int
-    strides: tuple[int, int, int, int]
-    title: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """G[tap, m, s] = Σ_q moving[q·stride + offset, m] · still[q, s], over the batch: the gradient of a kernel.
-
-    Inputs are (moving, still). `strides` say where (tap, m, s, group) lies in the kernel's array.
-    """
-
-    axes: tuple[PairAxis, ...]
-    window: tuple[int, ...]
-    groups: int
-    moving: int
-    still: int
-    strides: tuple[int, int, int, int]
-    title: str
-
-
-@dataclass(frozen=True)
-class PairPooled:
-    """A `Pair` of stride 1 whose still side is a pool's gradient: (moving, pooled gradient, winners)."""
-
-    pair: Pair
-    windows: pool.Windows
-
-
-@dataclass(frozen=True)
-class Places:
-    """Switches as flat places of the plane, from the winners of a pool."""
-
-    windows: pool.Windows
-    plane: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class AtWinner:
-    """What stands at each window's winner: (plane, winners)."""
-
-    windows: pool.Windows
-
-
-@dataclass(frozen=True)
-class Alive:
-    """The value, with zeros for lanes that hold no example."""
-
-
-@dataclass(frozen=True)
-class Copy:
-    """The same numbers in other memory."""
-
-
-@dataclass(eq=False)
-class Op:
-    """An operation put to values. `ties`: where its results are equal decides where a gradient goes."""
-
-    do: Any
-    inputs: tuple[Value, ...]
-    outputs: tuple[Value, ...]
-    label: str = ""
-    ties: bool = False
-
-
-def of_batch(value: Value) -> bool:
-    """Whether the first axis is the batch."""
-    shape = value.type.shape
-    return bool(shape) and not isinstance(shape[0], int)
-
-
-def rest(value: Value) -> tuple[int, ...]:
-    """The shape without the batch."""
-    return numbers(value.type.shape[1:] if of_batch(value) else value.type.shape)
 
 
 class Draft:
@@ -407,8 +319,3 @@ def _pair(op: Op) -> None:
     each, filters = _channels(x, y, g.groups)
     strides = (each * filters * g.groups, filters * g.groups, 1, filters)
     op.do = Pair(axes, op.do.window, g.groups, each, filters, strides, "kernel gradient")
-
-
-def elements(shape: Iterable[int]) -> int:
-    """How many elements a shape has."""
-    return math.prod(shape)

@@ -17,7 +17,7 @@ from layerscope.engine.native import compiled, driver, objects
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
-from layerscope.engine.native.draft import elements, of_batch, rest
+from layerscope.engine.native.operations import elements, of_batch, rest
 from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.primitives.base import Array
 from layerscope.engine.primitives.matmul import MatMul

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 from layerscope.engine.native import filtering, outer
 from layerscope.engine.native.correlate import segments
-from layerscope.engine.native.draft import Pair
 from layerscope.engine.native.filtered import FAR, patches
 from layerscope.engine.native.filtering import Placed, applied, operations
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
+from layerscope.engine.native.operations import Pair
 from layerscope.engine.native.rows import flip, lane_sums
 
 

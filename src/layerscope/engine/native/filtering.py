@@ -25,7 +25,6 @@ Matrix = tuple[Row, ...]
 class Algorithm:
     """`a` (results × products), `b` (products × patch), `g` (products × taps); patches lie `step` inputs apart."""
 
-    name: str
     step: int
     a: Matrix
     b: Matrix
@@ -95,14 +94,9 @@ class Algorithm:
 def direct(results: int, taps: int) -> Algorithm:
     """The definition: a product for each result and tap."""
     pairs = [(y, t) for y in range(results) for t in range(taps)]
-    unit = lambda n, at: tuple(float(i == at) for i in range(n))  # noqa: E731
-    return Algorithm(
-        f"{results}",
-        results,
-        tuple(tuple(float(y == row) for y, _ in pairs) for row in range(results)),
-        tuple(unit(results + taps - 1, y + t) for y, t in pairs),
-        tuple(unit(taps, t) for _, t in pairs),
-    )
+    a = tuple(tuple(float(y == row) for y, _ in pairs) for row in range(results))
+    b = tuple(tuple(float(x == y + t) for x in range(results + taps - 1)) for y, t in pairs)
+    return Algorithm(results, a, b, tuple(tuple(float(x == t) for x in range(taps)) for _, t in pairs))
 
 
 def winograd(squares: Sequence[float], taps: int = 3) -> Algorithm:
@@ -130,7 +124,7 @@ def winograd(squares: Sequence[float], taps: int = 3) -> Algorithm:
         [float(y == 0), *(_power(s, sign, y) for s in squares for sign in (1, -1)), float(y == results - 1)]
         for y in range(results)
     ]
-    return Algorithm(f"{results}", results, tuple(map(tuple, powers)), tuple(b), tuple(g))
+    return Algorithm(results, tuple(map(tuple, powers)), tuple(b), tuple(g))
 
 
 def _power(square: float, sign: int, exponent: int) -> float:
@@ -156,19 +150,15 @@ def _padded(row: Sequence[float], size: int) -> Row:
 F2, F4 = winograd((1.0,)), winograd((0.5, 2.0))
 """Four products for two results of three taps; six for four."""
 
-CENTRE = Algorithm(
-    "2", 1, ((1, 1, 0), (1, 0, 1)), ((0, 1, 0), (1, -1, 0), (0, -1, 1)), ((1, 1, 1), (1, 0, 0), (0, 0, 1))
-)
+CENTRE = Algorithm(1, ((1, 1, 0), (1, 0, 1)), ((0, 1, 0), (1, -1, 0), (0, -1, 1)), ((1, 1, 1), (1, 0, 0), (0, 0, 1)))
 """Three taps behind nearest upsampling by 2: with S = w0 + w1 + w2 the two results around one small pixel are
 S·x[q] + w0·(x[q-1] - x[q]) and S·x[q] + w2·(x[q+1] - x[q]).
 """
 
-BETWEEN = Algorithm("2", 1, ((1, 1, 1), (1, 1, 0)), ((1, 0), (0, 1), (1, -1)), ((1, 0, 0), (0, 1, 1), (0, 1, 0)))
+BETWEEN = Algorithm(1, ((1, 1, 1), (1, 1, 0)), ((1, 0), (0, 1), (1, -1)), ((1, 0, 0), (0, 1, 1), (0, 1, 0)))
 """The same between two small pixels: w0·x[q] + (w1 + w2)·x[q+1], and that + w1·(x[q] - x[q+1])."""
 
-ADJOINT = Algorithm(
-    "1", 2, ((1, 1, 1),), ((0, 1, 1, 0), (1, 0, -1, 0), (0, -1, 0, 1)), ((1, 1, 1), (0, 0, 1), (1, 0, 0))
-)
+ADJOINT = Algorithm(2, ((1, 1, 1),), ((0, 1, 1, 0), (1, 0, -1, 0), (0, -1, 0, 1)), ((1, 1, 1), (0, 0, 1), (1, 0, 0)))
 """The adjoint of both: S·(g[0] + g[1]) + w2·(g[-1] - g[1]) + w0·(g[2] - g[0])."""
 
 

@@ -13,10 +13,11 @@ from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
 from layerscope.engine.native import pointwise
-from layerscope.engine.native.draft import Op, elements, fresh
+from layerscope.engine.native.draft import fresh
 from layerscope.engine.native.ir import Array, Index, Value, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
+from layerscope.engine.native.operations import Op, elements
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Reshape
 from layerscope.engine.program import Value as Node

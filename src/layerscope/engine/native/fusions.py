@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from layerscope.engine.native.draft import Correlate, Draft, Op, disjoint, of_batch, rest
+from layerscope.engine.native.draft import Draft, disjoint
+from layerscope.engine.native.operations import Correlate, Op, of_batch, rest
 from layerscope.engine.native.taps import spacing
 from layerscope.engine.primitives import pool
 from layerscope.engine.primitives.map import Map

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from layerscope.engine.native import functions, pointwise, pulls
-from layerscope.engine.native.draft import Alive, Op, of_batch, rest
 from layerscope.engine.native.fusions import Stage
 from layerscope.engine.native.ir import Array, Carry, Code, Index, Module, Value
 from layerscope.engine.native.layout import Buffer, Layout, strided
+from layerscope.engine.native.operations import Alive, Op, of_batch, rest
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.reduce import Expand
 from layerscope.engine.program import Value as Node

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from layerscope.engine.native.draft import Copy, Correlate, Draft, Op, Pair, PairPooled, fresh, of_batch, rest
+from layerscope.engine.native.draft import Draft, fresh
 from layerscope.engine.native.ir import Module, bytes_of, vector
+from layerscope.engine.native.operations import Copy, Correlate, Op, Pair, PairPooled, of_batch, rest
 from layerscope.engine.native.stages import Schedule, Stage
 from layerscope.engine.primitives import pool
 from layerscope.engine.program import Value
@@ -23,8 +24,7 @@ ALIGN = 64
 """Bytes: a cache line, and the widest register."""
 
 CROWDED = 1024
-"""Bytes: neighbouring positions so far apart, or a multiple, share a few sets of a cache; an item more keeps them apart.
-"""
+"""Bytes: positions so far apart, or a multiple of it, share a few sets of a cache; an item between them helps."""
 
 Margin = tuple[tuple[int, int], ...]
 

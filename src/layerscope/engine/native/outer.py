@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 
 from layerscope.engine.native.correlate import LATENCY, segments
-from layerscope.engine.native.draft import Pair
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import Kernel
 from layerscope.engine.native.layout import Buffer
+from layerscope.engine.native.operations import Pair
 from layerscope.engine.native.rows import flip
 from layerscope.engine.native.taps import product
 

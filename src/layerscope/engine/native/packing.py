@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from layerscope.engine.native.correlate import Packing, segments
-from layerscope.engine.native.draft import Correlate, elements, rest
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Index, Value, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
+from layerscope.engine.native.operations import Correlate, elements, rest
 from layerscope.engine.native.rows import flip
 from layerscope.engine.program import Value as Node
 
@@ -98,19 +98,15 @@ class _Pack:
     def _sum(self, t: Index, starts: Sequence[Index], type: str) -> list[Value]:
         """The sums over a tap's sources of what stands from some places on."""
         k = self.k
-        load: Callable[[Index], Value] = lambda at: self._load(at, type)  # noqa: E731
         if all(len(sources) == 1 for _, sources in self.packing.taps):
-            offset = (
-                k.mul(k.load(self.table, t), self.do.strides[0])
-                if len(self.packing.taps) > 1
-                else (self.packing.taps[0][1][0] * self.do.strides[0])
-            )
-            return [load(k.add(at, offset)) for at in starts]
+            offset = k.mul(k.load(self.table, t), self.do.strides[0])
+            return [self._load(k.add(at, offset), type) for at in starts]
         begin, end = k.load(self.bounds, t), k.load(self.bounds, k.add(t, 1))
         with k.loop(end, start=begin, carry=[k.constant(0, type)] * len(starts)) as (entry, carry):
             offset = k.mul(k.load(self.table, entry), self.do.strides[0])
             carry.values = [
-                k.fadd(total, load(k.add(at, offset))) for total, at in zip(carry.values, starts, strict=True)
+                k.fadd(total, self._load(k.add(at, offset), type))
+                for total, at in zip(carry.values, starts, strict=True)
             ]
         return carry.values
 

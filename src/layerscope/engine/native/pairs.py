@@ -16,10 +16,10 @@ from typing import cast
 
 from layerscope.engine.native import filtered_pairs, outer
 from layerscope.engine.native.correlate import LATENCY, segments
-from layerscope.engine.native.draft import Op, Pair, PairPooled
 from layerscope.engine.native.ir import Array, Index, Value, like
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
+from layerscope.engine.native.operations import Op, Pair, PairPooled
 from layerscope.engine.native.rows import lane_sums
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.taps import Tap, product, spacing

@@ -6,9 +6,9 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from layerscope.engine.native.draft import Op, rest
 from layerscope.engine.native.ir import Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory, Scope
+from layerscope.engine.native.operations import Op, rest
 from layerscope.engine.native.pulls import all_of, cells, inside, is_cell, number
 
 

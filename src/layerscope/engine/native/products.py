@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import cast
 
 from layerscope.engine.native.correlate import NEAR, Plan, Writer, segments
-from layerscope.engine.native.draft import Correlate
 from layerscope.engine.native.ir import Index, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
+from layerscope.engine.native.operations import Correlate
 from layerscope.engine.native.stages import Stage
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from layerscope.core.sizes import numbers
-from layerscope.engine.native.draft import AtWinner, Copy, Op, Places, rest
 from layerscope.engine.native.ir import Array, Index, Value, like, vector
+from layerscope.engine.native.operations import AtWinner, Copy, Op, Places, rest
 from layerscope.engine.primitives import place, pool
 from layerscope.engine.primitives.random import GOLDEN, Random
 from layerscope.engine.primitives.reduce import Expand

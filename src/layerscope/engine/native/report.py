@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layerscope.engine.native import assembly, compiled, correlate, filtered, objects
+from layerscope.engine.native import assembly, compiled, correlate, objects, parts
 from layerscope.engine.native.assembly import Options
-from layerscope.engine.native.draft import Correlate, Op, Pair, PairPooled
+from layerscope.engine.native.operations import Correlate, Op, Pair, PairPooled
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.plan import Job
 from layerscope.engine.program import Program
@@ -97,8 +97,8 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
     do = stage.root.do
     if isinstance(do, Correlate):
         found = correlate.plans(recipe.memory, stage, recipe.options.sums)
-        if parts := filtered.parts(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
-            return do.title, f"{filtered.described(parts)}{fused}"
+        if pieces := parts.cut(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
+            return do.title, f"{parts.described(pieces)}{fused}"
         tile = found[0].tile
         size = "×".join(map(str, tile.positions[1:])) or "1"
         phases = f", {len(found)} phases" if len(found) > 1 else ""

@@ -8,10 +8,10 @@ from typing import cast
 
 from layerscope.core.errors import TrainingError
 from layerscope.engine.native import poolings
-from layerscope.engine.native.draft import Op, rest
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, strided
+from layerscope.engine.native.operations import Op, rest
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.shape import Concatenate

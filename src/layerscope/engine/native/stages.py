@@ -13,19 +13,9 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.engine.native import fusions, pointwise, pulls
-from layerscope.engine.native.draft import (
-    Alive,
-    Correlate,
-    Draft,
-    Op,
-    Pair,
-    PairPooled,
-    disjoint,
-    fresh,
-    of_batch,
-    rest,
-)
+from layerscope.engine.native.draft import Draft, disjoint, fresh
 from layerscope.engine.native.fusions import Stage
+from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, of_batch, rest
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Reshape
