@@ -299,6 +299,27 @@ def test_a_loss_that_feeds_the_batch_back():
     model.fit(*data(), batch_size=8, verbose=0)
 
 
+def test_memory_of_results_is_used_again_when_nobody_holds_them():
+    model, x = made(), data(300)[0]
+    first = model.predict(x)
+    place, expected, part = first.ctypes.data, first.copy(), first[:2]
+    del first
+    second = model.predict(-x)  # `part` is still held
+    assert second.ctypes.data != place
+    np.testing.assert_array_equal(part, expected[:2])
+    place = second.ctypes.data
+    del second
+    third = model.predict(x)
+    assert third.ctypes.data == place
+    np.testing.assert_array_equal(third, expected)
+    held = memoryview(third)
+    place = third.ctypes.data
+    del third
+    assert model.predict(x).ctypes.data != place
+    np.testing.assert_array_equal(np.asarray(held), expected)
+    assert model.predict(x[:3]).shape == (3, *expected.shape[1:])
+
+
 def test_python_threads_predict_at_once():
     model, x = made(), data(300)[0]
     wanted, found = model.predict(x), []

@@ -58,11 +58,12 @@ class Memory:
     def __init__(self, size: int) -> None:
         # Shared mappings, which are Python's default, get no large pages on most systems.
         private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-        self.map = mmap.mmap(-1, size + PAGE, **private)
+        whole = -(-size // PAGE) * PAGE if size > PAGE // 4 else size
+        self.map = mmap.mmap(-1, whole + PAGE, **private)
         if hasattr(mmap, "MADV_HUGEPAGE") and size > PAGE // 4:
             with contextlib.suppress(OSError):  # a kernel without them
                 self.map.madvise(mmap.MADV_HUGEPAGE)
-        self.view = (ctypes.c_char * (size + PAGE)).from_buffer(self.map)
+        self.view = (ctypes.c_char * (whole + PAGE)).from_buffer(self.map)
         start = ctypes.addressof(self.view)
         self.address = -(-start // PAGE) * PAGE
         self.bytes = np.frombuffer(self.map, np.uint8)[self.address - start :][:size]
