@@ -8,15 +8,17 @@ TensorFlow is the backend), so all its gradients are too large by the same 2e-8.
 show here: Keras on JAX clips probabilities at 1e-7, where we, like Keras on TensorFlow, compute from the
 logits; no logit of these batches comes near log(1e7) = 16.
 
-Float32: rounding grows, now slowly, now (where a maximum or a relu tips over) by leaps. For four sets of initial
-weights ours was 6e-5 to 2e-4 from Keras on JAX with Adadelta and 2e-6 to 2e-5 with Adam; Keras on TensorFlow was
-4e-5 to 3e-3 and 1e-7 to 9e-7 from it, and each of them leaps as far from itself when the last bits of the initial
-weights are changed (up to 3e-3 and 8e-6). Adam's difference is the bias correction, which both backends of Keras
+Float32: rounding grows, now slowly, now (where a maximum or a relu tips over) by leaps: each framework leaps as far
+from itself when the last bits of the initial weights are changed (up to 3e-3 and 8e-6). For six sets of initial
+weights, ours from Keras on JAX: Adadelta 8e-7 to 3e-3, median 1.0e-4; Adam 2e-6 to 2e-5, median 3e-6. Keras on
+TensorFlow from Keras on JAX: Adadelta 9e-6 to 2e-4, median 7e-5 (up to 3e-3 on another machine); Adam 1e-7 to 7e-6.
+So medians are compared. Adam's difference is the bias correction, which both backends of Keras
 take in float32, losing five digits of 1 - 0.999ᵗ, and ours in float64: rounded as theirs, ours is 1e-7 away.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -37,8 +39,10 @@ FLOAT64 = (
     (Run(A, "RMSprop", steps=5), 1e-6),
     (Run(B, "Adadelta", ADADELTA, 10), 1e-6),
 )
-FLOAT32 = ((Run(A, "Adadelta", ADADELTA), 4e-4), (Run(A, "Adam"), 1e-4))
+FLOAT32 = ((Run(A, "Adadelta", ADADELTA), 1e-4), (Run(A, "Adam"), 1e-5))
 """With the distance that Keras's own backends may have at least, should they happen to stay together here."""
+SEEDS = range(6)
+"""In float32 a single run may drift off at one step, ours or Keras's; so the median of some counts."""
 EARLY = 5
 """For so many steps rounding has not grown; there ours must be within CLOSE."""
 CLOSE = {"float64": 2e-8, "float32": 2e-6}
@@ -55,7 +59,9 @@ def ours(dtype: str) -> list[np.ndarray]:
 
 
 def runs(dtype: str) -> list[Run]:
-    return [run for run, _ in (FLOAT64 if dtype == "float64" else FLOAT32)]
+    if dtype == "float64":
+        return [run for run, _ in FLOAT64]
+    return [replace(run, seed=seed) for run, _ in FLOAT32 for seed in SEEDS]
 
 
 @pytest.mark.parametrize("number", range(len(FLOAT64)), ids=[run.title for run in runs("float64")])
@@ -72,18 +78,19 @@ def test_float64_follows_keras(number, frameworks):
     assert away[:EARLY].max() <= CLOSE["float64"]
 
 
-@pytest.mark.parametrize("number", range(len(FLOAT32)), ids=[run.title for run in runs("float32")])
+@pytest.mark.parametrize("number", range(len(FLOAT32)), ids=[run.title for run, _ in FLOAT32])
 def test_float32_is_as_near_as_keras_to_itself(number, frameworks):
-    """No further from Keras on JAX than twice the distance between Keras's two backends."""
+    """No further from Keras on JAX than twice the distance between Keras's two backends: medians over seeds."""
     trajectory_runs.need("keras", "jax", "tensorflow")
+    asked = [frameworks.ask(backend, "float32", runs("float32")) for backend in ("jax", "tensorflow")]
+    own = slice(number * len(SEEDS), (number + 1) * len(SEEDS))
+    mine, jax, tensorflow = (np.array(found[own]) for found in (ours("float32"), *(a.result() for a in asked)))
+    away, themselves = np.abs(mine - jax), np.abs(tensorflow - jax)
     run, least = FLOAT32[number]
-    jax, tensorflow = (frameworks.ask(backend, "float32", runs("float32")) for backend in ("jax", "tensorflow"))
-    mine = ours("float32")[number]
-    away = np.abs(mine - jax.result()[number])
-    themselves = np.abs(tensorflow.result()[number] - jax.result()[number])
-    print(f"{run.title}: ours from JAX {away.max():.2g}, TensorFlow from JAX {themselves.max():.2g}")
-    assert away.max() <= 2 * max(themselves.max(), least)
-    assert away[:EARLY].max() <= CLOSE["float32"]
+    middle = [float(np.median(distance.max(axis=1))) for distance in (away, themselves)]
+    print(f"{run.title}: ours from JAX {middle[0]:.2g}, TensorFlow from JAX {middle[1]:.2g}")
+    assert middle[0] <= 2 * max(middle[1], least)
+    assert away[:, :EARLY].max() <= CLOSE["float32"]
 
 
 def small(seed: int | None = None) -> ls.Model:

@@ -35,6 +35,7 @@ class Run:
     optimizer: str
     settings: dict[str, Any] = field(default_factory=dict, hash=False)
     steps: int = 50
+    seed: int = SEED
 
     @property
     def title(self) -> str:
@@ -55,15 +56,15 @@ def batches(steps: int, dtype: str):
         yield images()[start : start + BATCH, ..., None].astype(dtype) / 255
 
 
-def fresh(network: str) -> ls.Model:
-    """A document's network with weights of its own, the same each time."""
-    ls.utils.set_random_seed(SEED)
+def fresh(network: str, seed: int = SEED) -> ls.Model:
+    """A document's network with weights of its own, the same each time for a seed."""
+    ls.utils.set_random_seed(seed)
     return ls.Model.from_graph(ls.trace(f"example:{network}").graph)
 
 
 def ours(run: Run, dtype: str) -> np.ndarray:
     """The loss of each batch before its update: one fit of one batch after the other."""
-    model = fresh(run.network)
+    model = fresh(run.network, run.seed)
     optimizer = getattr(ls.optimizers, run.optimizer)(**run.settings)
     model.compile(optimizer, "binary_crossentropy", precision=dtype)
     with threadpool_limits(1):  # Keras is running beside it
@@ -87,7 +88,8 @@ def write_jobs(runs: Sequence[Run], dtype: str, path: Path) -> None:
     arrays: dict[str, Any] = {"x": images()}
     jobs = []
     for run in runs:
-        weights = {f"{run.network}/{n}": array for n, array in enumerate(fresh(run.network).get_weights())}
+        made = fresh(run.network, run.seed).get_weights()
+        weights = {f"{run.network}/{run.seed}/{n}": array for n, array in enumerate(made)}
         arrays |= weights
         jobs.append({**vars(run), "batch": BATCH, "dtype": dtype, "weights": list(weights)})
     np.savez(path, jobs=np.array(json.dumps(jobs)), **arrays)
