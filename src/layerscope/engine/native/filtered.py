@@ -21,9 +21,6 @@ from layerscope.engine.native.parts import Packing, Part, block, passing
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.program import Value as Node
 
-FAR = 256 << 10
-"""Bytes of a core's second cache that the image's side may take."""
-
 
 def patches(
     k: Code,

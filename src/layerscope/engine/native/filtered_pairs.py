@@ -15,13 +15,16 @@ from dataclasses import dataclass
 
 from layerscope.engine.native import filtering, outer
 from layerscope.engine.native.correlate import segments
-from layerscope.engine.native.filtered import FAR, patches
+from layerscope.engine.native.filtered import patches
 from layerscope.engine.native.filtering import Placed, applied, operations
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.operations import Pair
 from layerscope.engine.native.rows import flip, lane_sums
+
+FAR = 256 << 10
+"""Bytes of a core's second cache that both sides of some rows of tiles may take."""
 
 
 @dataclass(frozen=True)
