@@ -46,6 +46,7 @@ class Code:
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
         self.work = kind(self.loaded.address("work"))
         self.memory: dict[int, Memory] = {}
+        self.kept: dict[Key, list[Array]] = {}  # results whose memory may be used again
 
     def violations(self) -> int:
         """How often checked code touched what is not its own."""

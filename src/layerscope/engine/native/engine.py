@@ -57,7 +57,6 @@ class NativeEngine:
         self.dtype = np.dtype(dtype)
         self.threads = compiled.thread_count(threads)
         self.compiling = compiling
-        self.kept: dict[Key, list[Array]] = {}
 
     # --- the verbs ---
 
@@ -66,12 +65,13 @@ class NativeEngine:
         program, count = self.job.inference, len(inputs[0])
         code = self._code(program, inputs, (), count)
         results = [
-            self._memory(key, (count, *numbers(program.outputs[key].type.shape[1:])), program) for key in code.outputs
+            self._memory(code.kept, key, (count, *numbers(program.outputs[key].type.shape[1:])), program)
+            for key in code.outputs
         ]
         call = self._call(code, program, inputs, np.arange(count), count, (0, 1), results)
         status, bad = compiled.run(code, call, self.threads, lambda done: on_batch(done, {}))
         _switches_fit(code, status, bad)
-        self.kept = {key: [array] for key, array in zip(code.outputs, results, strict=True) if array.nbytes <= KEPT}
+        code.kept = {key: [array] for key, array in zip(code.outputs, results, strict=True) if array.nbytes <= KEPT}
         named = {key: array.view() for key, array in zip(code.outputs, results, strict=True)}
         found = [named[key] for key in program.outputs if key in named]
         for key, value in program.outputs.items():  # an output that no example reaches is the same for all
@@ -79,11 +79,11 @@ class NativeEngine:
                 raise DataError(f"output {key[1]} does not depend on the input: {value.type}")
         return found
 
-    def _memory(self, key: Key, shape: tuple[int, ...], program: Program) -> Array:
+    def _memory(self, kept: dict[Key, list[Array]], key: Key, shape: tuple[int, ...], program: Program) -> Array:
         """Memory for results: that of the last prediction, if nobody holds its results any more. What is fresh from
         the system is cleared page by page, which takes as long as a small network.
         """
-        box, dtype = self.kept.pop(key, None), self._output_dtype(program, key)
+        box, dtype = kept.pop(key, None), self._output_dtype(program, key)
         if box and sys.getrefcount(box[0]) == ALONE and (box[0].shape, box[0].dtype) == (shape, dtype):
             return box[0]
         return np.empty(shape, dtype)
