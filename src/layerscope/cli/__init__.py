@@ -1,0 +1,70 @@
+"""The command line: parse, call, render.
+
+A command is one module of this folder, with `ABOUT` (its line in the list), `EPILOG` (examples), `add(parser)`
+(its arguments) and `run(asked)` (does it; the exit code). Each imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from layerscope import __version__
+from layerscope.core.errors import LayerscopeError
+
+ABOUT = "See what every layer of a neural network does to the data, and train small networks on a CPU."
+COMMANDS = ("demo", "trace", "explain", "examples", "train", "reconstruct")
+"""In the order of the help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it did what was asked, 2 for a mistake in the asking, 130 after Ctrl-C."""
+    _utf8()
+    asked = _parser().parse_args(arguments)
+    try:
+        return asked.run(asked)
+    except LayerscopeError as error:
+        print(f"layerscope {asked.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nlayerscope: stopped by Ctrl-C", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; what is left to flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _utf8() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if (stream.encoding or "").lower() not in ("utf-8", "utf8") and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="layerscope", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: layerscope trace "28x28x1 | conv 16 3 same relu | maxpool 2 | flatten | dense 10"',
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"layerscope {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    for name in COMMANDS:
+        module = import_module(f"{__name__}.{name}")
+        about: str = module.ABOUT
+        added = commands.add_parser(
+            name, help=about, description=about[0].upper() + about[1:] + ".", epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        module.add(added)
+        added.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,29 @@
+"""layerscope explain."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+ABOUT = "what a layer is: definition, shape law, settings, an example, its names elsewhere"
+EPILOG = "example: layerscope explain transpose"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("layer", metavar="LAYER", nargs="?", help="conv2d, maxpool, nails, ...; without it, a list")
+
+
+def run(asked: Any) -> int:
+    """Print one layer's page, or the list of all."""
+    from layerscope import layers
+
+    if asked.layer is None:
+        for kind, cls in layers.kinds().items():
+            first = (cls.__doc__ or "").strip().splitlines()[0]
+            print(f"{kind:<24}{first}")
+        return 0
+    from layerscope.report.explanation import explain
+
+    print(explain(layers.layer_class(asked.layer)))
+    return 0

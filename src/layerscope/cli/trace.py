@@ -1,0 +1,40 @@
+"""layerscope trace."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from layerscope.cli._arguments import WHAT, positive
+
+ABOUT = "follow the data through a network, without running it"
+EPILOG = """the one-line language:
+  28x28x1 | conv 16 3 same relu | maxpool 2 same | flatten | dense 10 softmax
+  Sizes of one example first, then layers. Bare numbers fill a layer's settings in order (conv: filters,
+  kernel_size), words like same or relu stand for themselves, and any setting can be named: "stride 2",
+  "strides=2x1", "nobias", "as code" (a name). [ conv 8 3 same relu | maxpool 2 ] x3 repeats.
+  unpool undoes the last maxpool that is not undone yet. Branches are for JSON and Python.
+
+examples:
+  layerscope trace example:autoencoder
+  layerscope trace "28x28x1 | conv 16 3 same relu | maxpool 2 | flatten | dense 10" --batch 64
+  layerscope trace my_package.networks:make_model --format json"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("what", metavar="WHAT", help=WHAT)
+    parser.add_argument("--batch", type=positive, metavar="N", help="totals for N examples (default: for one)")
+    parser.add_argument("--save", metavar="FILE", help="also write the network as JSON, which trace reads again")
+    parser.add_argument("--format", default="terminal", metavar="FORMAT", help="terminal (default) or json")
+
+
+def run(asked: Any) -> int:
+    """Trace and print."""
+    from layerscope import tracing
+
+    found = tracing.trace(asked.what, asked.batch)
+    if asked.save is not None:
+        found.save(asked.save)
+    print(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
+    return 0
