@@ -25,7 +25,7 @@ PathLike = str | os.PathLike[str]
 class Part:
     """Some images, read when they are wanted.
 
-    `source` gives float32 in 0 … 1 of shape (n, height, width, channels); `labels` are int64 (n,), or None;
+    `source` has the shape (n, height, width, channels) and gives float32 in 0 … 1; `labels` are int64 (n,), or None;
     `names` say where each image comes from: a path relative to the folder, or "train/7".
     """
 
@@ -93,7 +93,7 @@ def load_images(
     (x, y), (x_test, y_test) = datasets.load(os.fspath(data), folder)
     train, test = _part(x, y, "train"), _part(x_test, y_test, "test")
     classes = tuple(str(label) for label in range(int(y.max()) + 1))
-    return Images(train, test, classes, train.source.shape, description=f"{data}: {len(x):,} + {len(x_test):,} images")
+    return Images(train, test, classes, train.source.shape[1:], description=f"{data}: {len(x):,} + {len(x_test):,} images")
 
 
 def _part(images: Array, labels: Array | None, title: str) -> Part:
@@ -122,8 +122,8 @@ def read_images(
         part = {"train": found.train, "test": found.test, "": found.test}[which]
     else:
         part = _array_file(Path(path))
-    if part.source.shape != tuple(shape):
-        raise DataError(f"the network takes {show(tuple(shape))}, but the images are {show(part.source.shape)}")
+    if part.source.shape[1:] != tuple(shape):
+        raise DataError(f"the network takes {show(tuple(shape))}, but the images are {show(part.source.shape[1:])}")
     return part
 
 
