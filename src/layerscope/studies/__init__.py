@@ -1,4 +1,4 @@
-"""Whole jobs, each a function with the words of its command: train, reconstruct, demo."""
+"""Whole jobs, each a function with the words of its command: train, reconstruct, compare decoders, demo."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerscope.studies.autoencoder import reconstruct, train
+    from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
 
-__all__ = ["demo", "reconstruct", "train"]
+__all__ = ["compare_decoders", "demo", "reconstruct", "train"]
 
-_HOMES = {"demo": "digits_demo", "train": "autoencoder", "reconstruct": "autoencoder"}
+_HOMES = {
+    "compare_decoders": "decoder_study",
+    "demo": "digits_demo",
+    "train": "autoencoder",
+    "reconstruct": "autoencoder",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -58,13 +58,11 @@ def _framed(x: Any, cut: Sequence[int], sizes: Sequence[int]) -> Any:
 
 
 def _convolved(x: Any, stage: Stage, cut: Sequence[int] = (0, 0)) -> Any:
-    """The convolution of a stage behind its enlargement; a "valid" one is undone by one that sees zeros all around."""
+    """The convolution of a stage behind its enlargement; a "valid" one is undone by one with zeros all around."""
     around = [k - 1 if stage.padding == "valid" else 0 for k in stage.reach]
     sizes = [n + 2 * a for n, a in zip(stage.middle, around, strict=True)]
     x = _framed(x, [c - a for c, a in zip(cut, around, strict=True)], sizes)
-    layer = Conv2D(
-        stage.filters, stage.kernel, padding=stage.padding, dilation_rate=stage.dilation, **stage.settings
-    )
+    layer = Conv2D(stage.filters, stage.kernel, padding=stage.padding, dilation_rate=stage.dilation, **stage.settings)
     return layer(x)
 
 
@@ -115,8 +113,7 @@ def _shuffled(x: Any, stage: Stage, switches: Any) -> Any:
     if any(before) or any(after):
         padding = "valid"
         around = [
-            (b + (k - 1) // 2, a + (k - 1) - (k - 1) // 2)
-            for b, a, k in zip(before, after, stage.reach, strict=True)
+            (b + (k - 1) // 2, a + (k - 1) - (k - 1) // 2) for b, a, k in zip(before, after, stage.reach, strict=True)
         ]
         x = ZeroPadding2D(tuple(around))(x)
     channels = stage.filters * math.prod(stage.factor)
@@ -152,10 +149,10 @@ def _undone(x: Any, link: Link, activation: str | None) -> Any:
     if link.kind in POOLS:  # with a stride of 1: "valid" padding alone made it smaller
         before, after = numbers(link.before.shape[1:3]), numbers(link.after.shape[1:3])
         return _framed(x, [-((n - m) // 2) for n, m in zip(before, after, strict=True)], before)
-    layer = link.layer
+    conv, (*sizes, filters) = link.layer, numbers(link.before.shape[1:])
     stage = Stage(
-        link, (1, 1), (0, 0), numbers(link.after.shape[1:3]), numbers(link.before.shape[1:3]), (0, 0),
-        numbers(link.before.shape[3:])[0], layer.kernel_size, layer.dilation_rate, layer.groups, layer.padding, activation,
+        link, (1, 1), (0, 0), numbers(link.after.shape[1:3]), tuple(sizes), (0, 0),
+        filters, conv.kernel_size, conv.dilation_rate, conv.groups, conv.padding, activation,
     )  # fmt: skip
     return _convolved(x, stage)
 

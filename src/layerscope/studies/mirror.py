@@ -65,7 +65,8 @@ def chain(encoder: Graph) -> tuple[Link, ...]:
     types = propagate.types(encoder)
     if len(encoder.inputs) != 1 or len(encoder.outputs) != 1:
         raise GraphError(
-            f"an encoder has one input and one output, but this one has {len(encoder.inputs)} and {len(encoder.outputs)}"
+            "an encoder has one input and one output, but this one has "
+            f"{len(encoder.inputs)} and {len(encoder.outputs)}"
         )
     image = types[encoder.inputs[0]][0]
     if image.rank != 4 or not all(isinstance(size, int) for size in image.shape[1:]):
