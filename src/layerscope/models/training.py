@@ -192,9 +192,7 @@ class Loop:
         if self.parts.validation and (epoch + 1) % asked.validation_freq == 0:
             self.tell("on_test_begin", {})
             tester = model.engine(self.parts.validation[0], compiling=progress.compiling)
-            found = streaming.evaluate(
-                tester, *self.parts.validation, asked.validation_batch_size, lambda *_: True
-            )
+            found = streaming.evaluate(tester, *self.parts.validation, asked.validation_batch_size, lambda *_: True)
             logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
             self.tell("on_test_end", dict(found))
         progress.epoch_ends(epoch, logs)
