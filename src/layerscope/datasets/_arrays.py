@@ -13,7 +13,6 @@ from layerscope.core.files import why
 from layerscope.core.types import show
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]

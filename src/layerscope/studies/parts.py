@@ -148,10 +148,20 @@ def agree(shape: Sequence[int], wanted: Sequence[int | None] | None, data: str) 
         f"the network takes {show(tuple(w or '?' for w in wanted))}, but the images of {data} are "
         f"{show(tuple(shape))}. Start the network with {written(shape)}"
     )
-    if len(shape) == len(wanted) == 3 and None not in wanted:
-        bring = [f"--size {written([w or 0 for w in wanted[:2]])}"] if tuple(shape[:2]) != tuple(wanted[:2]) else []
-        if shape[2] != wanted[2] and wanted[2] in (1, 3) and shape[2] in (1, 3):
-            bring.append(f"--colour {'grey' if wanted[2] == 1 else 'rgb'}")
-        if bring and (shape[2] == wanted[2] or bring[-1].startswith("--colour")):
-            message += f", or bring the images to it with {' '.join(bring)}"
-    raise DataError(f"{message}.")
+    bring = _bringing(shape, wanted)
+    raise DataError(f"{message}{f', or bring the images to it with {bring}' if bring else ''}.")
+
+
+def _bringing(shape: Sequence[int], wanted: Sequence[int | None]) -> str:
+    """The options by which images of a shape come to what is wanted, or nothing where none do."""
+    if len(shape) != 3 or len(wanted) != 3 or None in wanted:
+        return ""
+    height, width, channels = (size or 0 for size in wanted)
+    options: list[str] = []
+    if tuple(shape[:2]) != (height, width):
+        options.append(f"--size {height}" if height == width else f"--size {height}x{width}")
+    if shape[2] != channels:
+        if {shape[2], channels} != {1, 3}:
+            return ""
+        options.append(f"--colour {'grey' if channels == 1 else 'rgb'}")
+    return " ".join(options)
