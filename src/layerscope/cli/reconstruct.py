@@ -25,7 +25,9 @@ def run(asked: Any) -> int:
     from layerscope.studies import runs
 
     path = None if asked.out is None else runs.writable(asked.out)
-    found = studies.reconstruct(asked.run_folder, asked.count, asked.data, asked.folder)
+    found = studies.reconstruct(
+        asked.run_folder, asked.count, asked.data, asked.folder, size=asked.size, fit=asked.fit, colour=asked.colour
+    )
     print(found.terminal(tracing.terminal_width(), tracing.colourful()))
     print(f"\nMean squared error: {found.errors.mean():.5f} over {len(found.errors)} images")
     if path is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -129,3 +129,32 @@ class ArraySource(Source):
         neighbours = count and rows[-1] - rows[0] == count - 1 and bool((np.diff(rows) == 1).all())
         taken = self.values[int(rows[0]) : int(rows[0]) + count] if neighbours else self.values[rows]
         return np.asarray(taken) if self.scale is None else np.divide(taken, np.float32(self.scale), dtype=np.float32)
+
+
+class Picked(Source):
+    """Some examples of another source, by their numbers."""
+
+    def __init__(self, base: Source, rows: Array) -> None:
+        self.base, self.rows, self.dtype, self.shape = base, rows, base.dtype, (len(rows), *base.shape[1:])
+
+    def read(self, rows: Array) -> Array:
+        """The examples of these numbers among the picked ones."""
+        return self.base.read(self.rows[rows])
+
+
+class Joined(Source):
+    """The examples of several sources, one behind the other."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources, self.dtype = sources, sources[0].dtype
+        self.shape = (sum(map(len, sources)), *sources[0].shape[1:])
+
+    def read(self, rows: Array) -> Array:
+        """The examples of these numbers."""
+        found, first = np.empty((len(rows), *self.shape[1:]), self.dtype), 0
+        for source in self.sources:
+            own = (rows >= first) & (rows < first + len(source))
+            if own.any():
+                found[own] = source.read(rows[own] - first)
+            first += len(source)
+        return found
