@@ -7,7 +7,8 @@ from layerscope import sources
 from layerscope.layers import UpSampling2D
 from layerscope.models import Model
 from layerscope.studies.checkerboard import checkerboard
-from layerscope.studies.decoder_study import ENCODER, initialise
+from layerscope.studies.decoder_runs import initialise
+from layerscope.studies.decoder_study import ENCODER
 from layerscope.studies.decoders import autoencoder
 
 ROW, COLUMN = np.mgrid[:28, :28].astype(float)

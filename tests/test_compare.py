@@ -16,7 +16,7 @@ from layerscope import datasets, load_model, sources, studies
 from layerscope.cli import main
 from layerscope.core.errors import DataError, GraphError, NotFiniteError, OutputError, SettingError, UnknownNameError
 from layerscope.models import Model
-from layerscope.studies import decoder_study, runs
+from layerscope.studies import decoder_runs, decoder_study, runs
 from layerscope.studies.decoders import WAYS, autoencoder
 
 ENCODER = "conv 2 3 same relu | maxpool 2 | conv 2 3 same relu | maxpool 4 same as code"
@@ -154,7 +154,7 @@ def test_initial_weights():
 
     def weights(name, seed):
         model = Model.from_graph(autoencoder(encoder, name))
-        decoder_study.initialise(model, seed)
+        decoder_runs.initialise(model, seed)
         return model.get_weights()
 
     plain = weights("nearest", 0)
@@ -200,12 +200,12 @@ def test_after_kill_9_it_goes_on(tmp_path, done):
     script = (
         "import os, signal\n"
         "from layerscope import studies\n"
-        "from layerscope.studies import decoder_study\n"
-        "class Dies(decoder_study._Clock):\n"
+        "from layerscope.studies import decoder_runs\n"
+        "class Dies(decoder_runs.Clock):\n"
         "    def on_epoch_end(self, epoch, logs=None):\n"
         f"        if os.path.exists({str(tmp_path / 'study' / 'unpool-0' / 'result.json')!r}):\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "decoder_study._Clock = Dies\n"
+        "decoder_runs.Clock = Dies\n"
         f"studies.compare_decoders('digits', encoder={ENCODER!r}, decoders='nearest,unpool', seeds=2, epochs=2,\n"
         f"    batch_size=256, verbose=0, out={str(tmp_path / 'study')!r})\n"
     )
@@ -222,13 +222,13 @@ def test_after_kill_9_it_goes_on(tmp_path, done):
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path, monkeypatch, capsys):
-    class Interrupts(decoder_study._Clock):
+    class Interrupts(decoder_runs.Clock):
         def on_epoch_end(self, epoch, logs=None):
             super().on_epoch_end(epoch, logs)
             if (tmp_path / "nearest-0" / "result.json").exists():
                 signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(decoder_study, "_Clock", Interrupts)
+    monkeypatch.setattr(decoder_runs, "Clock", Interrupts)
     command = ["compare", "decoders", "--data", "digits", "--encoder", ENCODER, "--decoders", "nearest,unpool"]
     command += ["--seeds", "1", "--epochs", "2", "--out", str(tmp_path)]
     assert main(command) == 130

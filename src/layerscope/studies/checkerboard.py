@@ -29,11 +29,27 @@ def checkerboard(images: Array, period: Sequence[int] = (2, 2)) -> float:
     Sugawara, Shiota & Kiya, "Super-resolution using convolutional neural networks without any checkerboard
     artifacts" (2018), for why they are those.
     """
-    found = total = 0.0
+    energy = Energy(period)
     for start in range(0, len(images), 1024):
-        part, whole = _energies(np.asarray(images[start : start + 1024], np.float64), period)
-        found, total = found + part, total + whole
-    return found / total if total > FLAT * images.size else 0.0
+        energy.add(images[start : start + 1024])
+    return energy.share
+
+
+class Energy:
+    """The checkerboard energy of images that come in parts."""
+
+    def __init__(self, period: Sequence[int] = (2, 2)) -> None:
+        self.period, self.found, self.total, self.count = period, 0.0, 0.0, 0
+
+    def add(self, images: Array) -> None:
+        """Some more images, (n, height, width, C)."""
+        found, total = _energies(np.asarray(images, np.float64), self.period)
+        self.found, self.total, self.count = self.found + found, self.total + total, self.count + images.size
+
+    @property
+    def share(self) -> float:
+        """That of all images so far; see `checkerboard`."""
+        return self.found / self.total if self.total > FLAT * self.count else 0.0
 
 
 def _energies(images: Array, period: Sequence[int]) -> tuple[float, float]:

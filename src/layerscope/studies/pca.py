@@ -9,37 +9,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.studies.parts import Part
+
 Array = NDArray[Any]
 MOST = 64 << 20
 """Numbers of the training images that are used at most."""
 
 
 @dataclass(frozen=True)
-class Linear:
-    """Reconstructions of the test images from `components` numbers; `used` of the training images were looked at."""
+class Components:
+    """Principal components of images; `used` of these were looked at, which took `seconds`."""
 
-    restored: Array
-    components: int
+    model: Any
+    count: int
     used: int
     seconds: float
 
+    def restored(self, images: Array) -> Array:
+        """What the components keep of images (n, height, width, C)."""
+        flat = images.reshape(len(images), -1)
+        return self.model.inverse_transform(self.model.transform(flat)).reshape(images.shape)
 
-def principal_components(images: Array, test: Array, components: int, seed: int = 0) -> Linear:
-    """The first principal components of the training images, put to the test images.
+
+def principal_components(images: Part, count: int, seed: int = 0) -> Components:
+    """The first principal components of images.
 
     No linear encoder and decoder with as many numbers has a smaller squared error on the images they are computed
-    from. There are at most as many components as pixels, or images. Nothing is clipped to 0 … 1.
-    Shapes: twice (n, height, width, C). Source: scikit-learn, `decomposition.PCA`.
+    from. There are at most as many components as pixels, or images; of many images every n-th is used. Nothing is
+    clipped to 0 … 1.
+    Source: scikit-learn, `decomposition.PCA`.
     """
     from sklearn.decomposition import PCA
 
     started = time.perf_counter()
-    pixels = int(np.prod(images.shape[1:]))
-    used = max(1, min(len(images), MOST // pixels))
-    step = len(images) // used
-    flat = images[::step][:used].reshape(used, -1)
-    components = min(components, pixels, used)
-    found: Any = PCA(components, random_state=seed).fit(flat)
-    seconds = time.perf_counter() - started
-    restored = found.inverse_transform(found.transform(test.reshape(len(test), -1)))
-    return Linear(restored.reshape(test.shape), components, used, seconds)
+    pixels = int(np.prod(images.source.shape[1:]))
+    step = -(-len(images) * pixels // MOST)
+    rows = np.arange(0, len(images), step, dtype=np.int64)
+    flat = images.source.read(rows).reshape(len(rows), -1)
+    count = min(count, pixels, len(rows))
+    found: Any = PCA(count, random_state=seed).fit(flat)
+    return Components(found, count, len(rows), time.perf_counter() - started)

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from layerscope.core.errors import OutputError
 from layerscope.core.files import replacing, why
 from layerscope.studies import runs
 from layerscope.studies.comparison import Result
 from layerscope.studies.decoders import WAYS
+from layerscope.studies.parts import Part, across
 
-Array = NDArray[Any]
 STUDY, RESULT = "comparison.json", "result.json"
+LOOKED = 256 << 20
+"""Bytes of images that the checksum looks at."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,15 @@ class Plan:
         ]
 
 
-def fingerprint(*arrays: Array) -> str:
-    """Numbers and shape of images, and a checksum of their pixels."""
-    sums = [zlib.crc32(np.ascontiguousarray(array).data) for array in arrays]
-    sizes = "×".join(map(str, arrays[0].shape[1:]))
-    return f"{' + '.join(f'{len(a):,}' for a in arrays)} of {sizes}, checksums {' '.join(f'{s:08x}' for s in sums)}"
+def fingerprint(*given: Part) -> str:
+    """Numbers and shape of images, and checksums of their names and of the pixels of the first of them."""
+    sums: list[int] = []
+    for part in given:
+        named = zlib.crc32("\n".join(part.names).encode("utf-8", "surrogateescape"))
+        size = part.array(0, 1).nbytes
+        sums.append(zlib.crc32(np.ascontiguousarray(part.array(0, max(1, LOOKED // size))).data, named))
+    counts = " + ".join(f"{len(part):,}" for part in given)
+    return f"{counts} of {across(given[0].source.shape[1:])}, checksums {' '.join(f'{s:08x}' for s in sums)}"
 
 
 def opened(place: Path, plan: Plan, overwrite: bool) -> Path:
