@@ -31,7 +31,8 @@ def table(document: Document) -> str:
 def results(found: Comparison, command: str) -> str:
     """What stands between the markers of the page."""
     document = found.document()
-    told = [f"- {name}: {value.replace('|', '·')}" for name, value in document.totals]
+    told = [f"- {name}: {value}" for name, value in document.totals]
+    told.append(f"- encoder: `{found.settings['encoder']}`")
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     first = f"- {datetime.date.today()}, `{command}`; {versions}"
     return "\n".join([first, f"- {document.subtitle}", *told, "", table(document)])

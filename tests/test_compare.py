@@ -1,4 +1,4 @@
-"""compare decoders: what a study holds, keeps, goes on with and refuses; the command."""
+"""compare decoders: what a study holds and keeps, and how it goes on."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from layerscope import datasets, load_model, sources, studies
 from layerscope.cli import main
-from layerscope.core.errors import DataError, GraphError, NotFiniteError, OutputError, SettingError, UnknownNameError
+from layerscope.core.errors import OutputError
 from layerscope.models import Model
 from layerscope.studies import decoder_runs, decoder_study, runs
 from layerscope.studies.decoders import WAYS, autoencoder
@@ -87,7 +87,9 @@ def test_the_numbers_are_those_of_the_models(done):
         assert row["mse"]["mean"] == pytest.approx(np.mean(row["mse"]["values"]))
         assert row["mse"]["std"] == pytest.approx(np.std(row["mse"]["values"], ddof=1))
         assert [len(history["val_loss"]) for history in row["histories"]] == [2, 2]
-    assert [row["switch_bits"] for row in found.to_json()["decoders"]] == [0, 2 * (14 * 14 * 2 + 9 * 4 + 6 * 3 + 2)]
+    # Windows of 2×2, then of 4×4, of which the first and last have 3 cells along an axis: 14 is no multiple of 4.
+    assert np.ceil(2 * (14 * 14 * 2 + 4 * np.log2(9) + 8 * np.log2(12) + 4 * np.log2(16))) == 899
+    assert [row["switch_bits"] for row in found.to_json()["decoders"]] == [0, 899]
 
 
 def test_principal_components_beside_them(done):
@@ -120,12 +122,12 @@ def test_the_table(done):
         assert f" {data['parameters']:,} " in row
         assert f"{100 * data['checkerboard']['mean']:.2f}" in row
     assert rows[0].endswith(" 32")
-    assert rows[1].endswith(" 32 + 896 bits")
+    assert rows[1].endswith(" 32 + 899 bits")
     assert (
-        "note: unpool passes 896 bits of switches around the code, which say where the maxima stood; its error is not "
+        "note: unpool passes 899 bits of switches around the code, which say where the maxima stood; its error is not "
         "that of 32 numbers." in lines
     )
-    assert f"encoder                     28x28x1 | {ENCODER}" in lines
+    assert f"Encoder: 28x28x1 | {ENCODER}" in lines
     assert "code                        4 × 4 × 2 = 32 numbers for the 784 of an image (28 × 28 × 1)" in lines
     assert "each run                    2 epochs of 6 batches of 256, adam 0.001, binary_crossentropy" in lines
     assert f"checkerboard of the images  {100 * told['images']['checkerboard']:.2f} %" in lines
@@ -275,121 +277,3 @@ def test_overwriting_starts_anew(folder):
     assert len(found.rows[0].results[0].history["loss"]) == 1
     assert not list(folder.glob("*-1/model.npz"))
     assert (folder / "notes.txt").read_text() == "mine"
-
-
-def test_decoders_that_an_encoder_cannot_have_are_left_out_or_refused(tmp_path):
-    strided = "conv 2 3 stride 4 same relu | conv 2 3 same relu as code"
-    why = "conv2d (Conv2D) is a convolution with strides and keeps no switches; only max pooling can be unpooled"
-    found = compare(tmp_path, encoder=strided, decoders=None, seeds=1, epochs=1, batch_size=512)
-    assert [row.decoder for row in found.rows] == ["nearest", "bilinear", "nails", "transpose", "subpixel"]
-    assert found.left_out == {"unpool": why}
-    assert f"note: unpool is left out: {why}." in found.table(200).splitlines()
-    assert " ± " not in found.table(200).split("─")[-1]
-    with refuses(GraphError, f"this encoder has no decoder 'unpool': {why}"):
-        compare(tmp_path, encoder=strided)
-
-
-REFUSED = {
-    "decoder": (
-        {"decoders": "nearest,transposed"}, UnknownNameError,
-        "unknown decoder 'transposed'. Did you mean 'transpose' or 'transpose3'?",
-    ),
-    "no decoder": ({"decoders": []}, SettingError, f"no decoders are named; there are {', '.join(WAYS)}"),
-    "data set": ({"data": "digitz"}, UnknownNameError, "unknown data set 'digitz'. Did you mean 'digits'?"),
-    "optimizer": ({"optimizer": "adem"}, UnknownNameError, "unknown optimizer 'adem'. Did you mean 'adam' or 'adadelta'?"),
-    "nothing smaller": (
-        {"encoder": "conv 2 3 same relu | conv 2 3 same"}, GraphError,
-        "the encoder never makes the image smaller, so its decoders would not differ; give it a pool or a stride, as "
-        'in "conv 16 3 same relu | maxpool 2 same"',
-    ),
-    "size": (
-        {"encoder": "32x32x1 | maxpool 2"}, DataError,
-        "the encoder takes (32, 32, 1), but the images of digits are (28, 28, 1). Start it with 28x28x1, or leave its "
-        "size out: it is then that of the images.",
-    ),
-    "a whole autoencoder": (
-        {"encoder": "example:autoencoder"}, GraphError,
-        "up_sampling2d (UpSampling2D) has no layer that undoes it here; an encoder may have Conv2D, MaxPooling2D, "
-        "AveragePooling2D, Dense, Flatten, Reshape, ZeroPadding2D, Cropping2D, Activation, Dropout",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_refused(case, tmp_path):
-    settings, kind, message = REFUSED[case]
-    settings = {"data": "digits", "encoder": ENCODER, "verbose": 0} | settings
-    with refuses(kind, message):
-        studies.compare_decoders(settings.pop("data"), out=tmp_path / "study", **settings)
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_folder_with_something_else_is_refused(tmp_path):
-    (tmp_path / "model.npz").write_text("")
-    with refuses(OutputError, f"{tmp_path} holds a run of layerscope train; give another --out"):
-        compare(tmp_path, overwrite=True)
-    (tmp_path / "model.npz").rename(tmp_path / "comparison.json")
-    with refuses(
-        OutputError,
-        f"{tmp_path}/comparison.json cannot be read (Expecting value: line 1 column 1 (char 0)). "
-        "Give another --out, or --overwrite to start anew.",
-    ):
-        compare(tmp_path)
-
-
-def test_a_loss_that_is_not_finite_names_the_run(tmp_path):
-    with pytest.raises(
-        NotFiniteError, match=r"^nearest, seed 0: the loss became nan in epoch 1, batch \d of 6\. The"
-    ):
-        compare(tmp_path, optimizer="sgd", learning_rate=1e30, loss="mse", encoder="conv 2 3 same | maxpool 2")
-
-
-def test_the_command(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-    command = [
-        "compare",
-        "decoders",
-        "--data",
-        "digits",
-        "--encoder",
-        "28x28x1 | maxpool 4",
-        "--seeds",
-        "1",
-        "--loss",
-        "mse",
-    ]
-    command += ["--epochs", "1", "--decoders", "Nearest, nails,nearest"]
-    assert main(command) == 0
-    out = capsys.readouterr().out
-    assert re.match(
-        r"1/2  nearest, seed 0: MSE [\d.]+, [\d.]+ s  \d+ s left\n2/2  nails, seed 0: MSE [\d.]+, [\d.]+ s\n\n", out
-    )
-    assert out.endswith(
-        "The picture: runs/compare-decoders-digits/decoders.png\n"
-        "Everything as numbers: runs/compare-decoders-digits/decoders.json\n"
-        "Next: layerscope reconstruct runs/compare-decoders-digits/nearest-0 -o ten.png\n"
-    )
-    assert main([*command, "--format", "json"]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out) == json.loads(Path("runs/compare-decoders-digits/decoders.json").read_text("utf-8"))
-    assert told.err.startswith("1/2  nearest, seed 0: kept, MSE ")
-    assert main([*command, "--format", "xml"]) == 2
-    assert capsys.readouterr().err == "layerscope compare: unknown format 'xml'. Known: json, terminal.\n"
-
-
-@pytest.mark.parametrize("words", [[], ["decoder"]])
-def test_the_subject_is_asked_for(words, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main(["compare", *words])
-    told = capsys.readouterr().err
-    assert told.startswith("layerscope compare: ")
-    assert told.endswith("Try: layerscope compare --help\n")
-
-
-def test_help(capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main(["compare", "decoders", "--help"])
-    out = capsys.readouterr().out
-    assert "layerscope compare decoders --data mnist" in out.split("examples:", 1)[1]
-    assert all(f"  {name} " in out for name in WAYS)

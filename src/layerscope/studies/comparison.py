@@ -181,7 +181,7 @@ class Comparison:
             Column("seconds", "seconds", right=True, rank=1),
             Column("untrained", "untrained", right=True),
             Column("checkerboard", "checkerboard", right=True),
-            Column("code", "code", right=True),
+            Column("code", "code"),
         ]
         return Document(
             title=f"decoders on {self.settings['data']}",
@@ -224,7 +224,6 @@ class Comparison:
         of = "" if len(self.code) == 1 else f"{sizes} = "
         whole = " × ".join(map(str, self.shape))
         return [
-            ("encoder", told["encoder"]),
             ("code", f"{of}{self.numbers:,} numbers for the {int(np.prod(self.shape)):,} of an image ({whole})"),
             (
                 "each run",
@@ -248,6 +247,7 @@ class Comparison:
         several = any(len(row.results) > 1 for row in self.rows)
         period = "×".join(map(str, self.period))
         return [
+            f"Encoder: {self.settings['encoder']}",
             "MSE: mean squared error over the pixels of the test images, which lie in 0 … 1"
             + ("; ± is the standard deviation over seeds." if several else "."),
             "Of the same seed, all decoders share the encoder's initial weights and the order of the batches.",

@@ -41,11 +41,10 @@ def principal_components(images: Part, count: int, seed: int = 0) -> Components:
     """
     from sklearn.decomposition import PCA
 
-    started = time.perf_counter()
     pixels = int(np.prod(images.source.shape[1:]))
     step = -(-len(images) * pixels // MOST)
     rows = np.arange(0, len(images), step, dtype=np.int64)
     flat = images.source.read(rows).reshape(len(rows), -1)
-    count = min(count, pixels, len(rows))
+    count, started = min(count, pixels, len(rows)), time.perf_counter()
     found: Any = PCA(count, random_state=seed).fit(flat)
     return Components(found, count, len(rows), time.perf_counter() - started)
