@@ -50,7 +50,7 @@ class Result:
     """One decoder trained with one seed.
 
     `mse` is the mean squared error over pixels of the test images, `loss` the training loss of them; `seconds` is
-    the median epoch of training alone, times the epochs; `checkerboard` that of the reconstructions of the test
+    the fastest epoch of training alone, times the epochs; `checkerboard` that of the reconstructions of the test
     images, `untrained` the same before training. `history` holds the loss after each epoch.
     """
 
@@ -65,9 +65,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """One decoder: sizes, and its results by seed. PCA has one result, no loss, and no state before training."""
+    """One decoder: sizes, and its results by seed. PCA has one result, no loss, and no state before training.
+
+    `code` is how many numbers the code has, `switch_bits` what is passed around it.
+    """
 
     decoder: str
+    code: int
     parameters: int
     decoder_parameters: int
     macs: int
@@ -83,6 +87,7 @@ class Row:
         found = {key: self.numbers(key) for key in keys}
         return {
             "decoder": self.decoder,
+            "code": self.code,
             "parameters": self.parameters,
             "decoder_parameters": self.decoder_parameters,
             "macs": self.macs,
@@ -184,7 +189,7 @@ class Comparison:
             Column("code", "code"),
         ]
         return Document(
-            title=f"decoders on {self.settings['data']}",
+            title=f"decoders on {Path(self.settings['data']).name}",
             subtitle=f"{_seeds(self.rows)}; {self.images[1]:,} test images",
             columns=[column for column in columns if not (same and column.key == "loss")],
             rows=[self._cells(row) for row in rows],
@@ -214,7 +219,7 @@ class Comparison:
             "seconds": row.numbers("seconds").words(1),
             "untrained": row.numbers("untrained").words(1, 100, " %") if learned else "",
             "checkerboard": row.numbers("checkerboard").words(2, 100, " %"),
-            "code": f"{self.numbers:,}{bits}",
+            "code": f"{row.code:,}{bits}",
         }
 
     def _totals(self) -> list[tuple[str, str]]:
@@ -252,10 +257,10 @@ class Comparison:
             + ("; ± is the standard deviation over seeds." if several else "."),
             "Of the same seed, all decoders share the encoder's initial weights and the order of the batches.",
             "MAC: one multiply and add in a product with weights; products with zeros of padding and nails count.",
-            "Seconds: training alone, the median epoch times the epochs.",
+            "Seconds: training alone, the fastest epoch times the epochs.",
             f"Checkerboard: share of the reconstructions' variance that repeats with the last enlargement, {period}; "
             "untrained: before training.",
-            f"pca: the first {self.numbers:,} principal components of the training images as the code.",
+            "pca: the first principal components of the training images as the code.",
         ]
 
 

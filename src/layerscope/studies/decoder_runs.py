@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -153,7 +152,7 @@ class Runs:
         if history.interrupted:
             return None
         error, energy = measured(part, self.period, model.predict)
-        seconds = statistics.median(clock.seconds) * plan.epochs
+        seconds = min(clock.seconds) * plan.epochs
         history = history.history
         result = Result(seed, error, history["val_loss"][-1], seconds, energy, untrained, history)
         with replacing(place / RESULT) as aside:

@@ -249,7 +249,8 @@ def _row(encoder: Graph, name: str, graph: Graph, results: Sequence[Result]) -> 
     whole, before = (cost(one, propagate.types(one)) for one in (graph, encoder))
     bits = mirror.switch_bits(encoder) if name == "unpool" else 0
     own = whole.parameters - before.parameters
-    return Row(name, whole.parameters, own, numbers([whole.macs])[0], bits, tuple(results))
+    code = int(np.prod(mirror.code(encoder)))
+    return Row(name, code, whole.parameters, own, numbers([whole.macs])[0], bits, tuple(results))
 
 
 def _baseline(components: Components, work: Runs) -> Row:
@@ -258,7 +259,7 @@ def _baseline(components: Components, work: Runs) -> Row:
     error, energy = measured(work.images.test, work.period, components.restored)
     result = Result(0, error, nothing, components.seconds, energy, nothing, {})
     parameters = (components.count + 1) * pixels
-    return Row(PCA, parameters, parameters, 2 * components.count * pixels, 0, (result,))
+    return Row(PCA, components.count, parameters, parameters, 2 * components.count * pixels, 0, (result,))
 
 
 def _various(images: Images) -> list[int]:
