@@ -9,7 +9,15 @@ import pytest
 
 from layerscope import studies
 from layerscope.cli import main
-from layerscope.core.errors import DataError, GraphError, NotFiniteError, OutputError, SettingError, UnknownNameError
+from layerscope.core.errors import (
+    DataError,
+    GraphError,
+    NotFiniteError,
+    OutputError,
+    SettingError,
+    TextError,
+    UnknownNameError,
+)
 from layerscope.studies.decoders import WAYS
 
 ENCODER = "conv 2 3 same relu | maxpool 2 | conv 2 3 same relu | maxpool 4 same as code"
@@ -51,6 +59,11 @@ REFUSED = {
     "no decoder": ({"decoders": []}, SettingError, f"no decoders are named; there are {', '.join(WAYS)}"),
     "data set": ({"data": "digitz"}, UnknownNameError, "unknown data set 'digitz'. Did you mean 'digits'?"),
     "optimizer": ({"optimizer": "adem"}, UnknownNameError, "unknown optimizer 'adem'. Did you mean 'adam' or 'adadelta'?"),
+    "a layer": (
+        {"encoder": "maxpol 2"}, TextError,
+        "unknown layer 'maxpol'. Did you mean 'maxpool' or 'maxunpool' or 'maxpool2d'?\n\n"
+        "  28x28x1 | maxpol 2\n            ^^^^^^",
+    ),
     "nothing smaller": (
         {"encoder": "conv 2 3 same relu | conv 2 3 same"}, GraphError,
         "the encoder never makes the image smaller, so its decoders would not differ; give it a pool or a stride, as "

@@ -84,8 +84,8 @@ def run(asked: Any) -> int:
     )
     if found.interrupted:
         done = sum(len(row.results) for row in found.rows)
-        runs = "1 finished run is" if done == 1 else f"{done} finished runs are"
-        print(f"Stopped by Ctrl-C. {runs} kept in {found.folder}; the same command goes on.", file=sys.stderr)
+        runs = {0: "No run is finished", 1: "1 finished run is kept"}.get(done, f"{done} finished runs are kept")
+        print(f"Stopped by Ctrl-C. {runs} in {found.folder}; the same command goes on.", file=sys.stderr)
         return 130
     if plain:
         print()

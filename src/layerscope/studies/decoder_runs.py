@@ -88,13 +88,13 @@ class Clock(Callback):
 
 @dataclass
 class Runs:
-    """What the runs have in common, and where they go. `recipe` is that of all runs, but for network and seed."""
+    """What the runs have in common, and where they go. `reading` is how each one's recipe says to read the images."""
 
     plan: Plan
     encoder: Graph
     place: Path
     images: Images
-    recipe: Mapping[str, Any]
+    reading: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         self.x, self.test = (_fed(part) for part in (self.images.train, self.images.test))
@@ -141,10 +141,10 @@ class Runs:
             return None
         model, clock = self._model(name, seed), Clock(steps)
         untrained = measured(part, self.period, model.predict)[1]
-        told = runs.Recipe(network=f"{plan.encoder}, decoder {name}", seed=seed, **self.recipe)
+        keeper = runs.Keeper(place, self._recipe(name, seed))
         try:
             history = model.fit(
-                self.x, self.x, plan.batch_size, plan.epochs, verbose=0, callbacks=[runs.Keeper(place, told), clock],
+                self.x, self.x, plan.batch_size, plan.epochs, verbose=0, callbacks=[keeper, clock],
                 validation_data=(self.test, self.test), seed=seed,
             )  # fmt: skip
         except NotFiniteError as error:
@@ -158,6 +158,14 @@ class Runs:
         with replacing(place / RESULT) as aside:
             aside.write_text(json.dumps(asdict(result), indent=2) + "\n", "utf-8")
         return result
+
+    def _recipe(self, name: str, seed: int) -> runs.Recipe:
+        keys = ("data", "epochs", "batch_size", "optimizer", "learning_rate", "loss")
+        told: dict[str, Any] = {key: getattr(self.plan, key) for key in keys}
+        network = f"{self.plan.encoder}, decoder {name}"
+        return runs.Recipe(
+            network=network, seed=seed, target="images", versions=runs.versions(), **told, **self.reading
+        )
 
 
 def _fed(part: Part) -> Any:

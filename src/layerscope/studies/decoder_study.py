@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from layerscope.studies.pca import Components, principal_components
 from layerscope.studies.steps import Steps
 from layerscope.studies.study_folder import Plan, fingerprint, opened
 
+PathLike = str | os.PathLike[str]
 ENCODER = (
     "conv 16 3 same relu | maxpool 2 same | conv 8 3 same relu | maxpool 2 same | "
     "conv 4 3 same relu | maxpool 2 same as code"
@@ -40,25 +42,12 @@ SHOWN = 8
 
 
 def compare_decoders(
-    data: str | os.PathLike[str] = "mnist",
-    *,
-    encoder: Any = ENCODER,
-    decoders: str | Sequence[str] | None = None,
-    seeds: int = 3,
-    folder: str | os.PathLike[str] | None = None,
-    size: str | int | Sequence[int] | None = None,
-    fit: str = "crop",
-    colour: str = "auto",
-    epochs: int = 10,
-    batch_size: int = 256,
-    optimizer: str = "adam",
-    learning_rate: float | None = None,
-    loss: str = "binary_crossentropy",
-    out: str | os.PathLike[str] | None = None,
-    overwrite: bool = False,
-    verbose: Any = "auto",
+    data: PathLike = "mnist", *, encoder: Any = ENCODER, decoders: str | Sequence[str] | None = None, seeds: int = 3,
+    folder: PathLike | None = None, size: Any = None, fit: str = "crop", colour: str = "auto", epochs: int = 10,
+    batch_size: int = 256, optimizer: str = "adam", learning_rate: float | None = None,
+    loss: str = "binary_crossentropy", out: PathLike | None = None, overwrite: bool = False, verbose: Any = "auto",
     stream: Any = None,
-) -> Comparison:
+) -> Comparison:  # fmt: skip
     """Train one encoder with one decoder for each way of enlarging, and compare what they give back.
 
     `encoder` is anything that `trace` takes, or a line of text without the image's size; `decoders` names some of
@@ -72,54 +61,69 @@ def compare_decoders(
     Errors: UnknownNameError, SettingError; GraphError for an encoder that cannot be turned round; DataError where
     images do not fit it; OutputError for a folder that cannot be written or holds a comparison with other settings.
     """
-    names = named(decoders)
-    seeds, epochs = checked(seeds, "seeds"), checked(epochs, "epochs")
-    batch_size, chosen, goal = (
-        checked(batch_size, "batch_size"),
-        with_rate(optimizer, learning_rate),
-        losses.get(loss),
-    )
-    images = load_images(data, folder, size=size, fit=fit, colour=colour, wanted=_own_size(encoder), verbose=verbose)
-    title = os.path.abspath(data) if is_path(data) else str(data)
-    words, graph = read_encoder(encoder, images.shape, str(data))
+    names, chosen, goal = named(decoders), with_rate(optimizer, learning_rate), losses.get(loss)
+    seeds = checked(seeds, "seeds")
+    reading = Reading(data, folder, size, fit, colour)
+    images = reading.images(_own_size(encoder), verbose)
+    words, graph = read_encoder(encoder, images.shape, os.fspath(data))
     networks, left_out = _networks(graph, names, decoders is not None, chosen, goal)
-    told: dict[str, Any] = {
-        "data": title,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "optimizer": type(chosen).__name__.lower(),
-        "learning_rate": chosen.learning_rate,
-        "loss": goal.name,
-    }
-    plan = Plan(words, graph_json.dump(graph), images=fingerprint(images.train, images.test), **told)
-    base = Path("runs") / f"compare-decoders-{Path(title).stem}"
-    place = opened(Path(out or base), plan, overwrite)
-    recipe = {
-        **told,
-        "target": "images",
-        "versions": runs.versions(),
-        **_read_again(images, data, folder, size, fit, colour),
-    }
-    work = Runs(plan, graph, place, images, recipe)
+    plan = Plan(
+        words,
+        graph_json.dump(graph),
+        reading.title,
+        fingerprint(images.train, images.test),
+        checked(epochs, "epochs"),
+        checked(batch_size, "batch_size"),
+        type(chosen).__name__.lower(),
+        chosen.learning_rate,
+        goal.name,
+    )
+    base = Path("runs") / f"compare-decoders-{Path(reading.title).stem}"
+    work = Runs(plan, graph, opened(Path(out or base), plan, overwrite), images, reading.again(images))
     with Steps(verbose, len(networks) * seeds, epochs, stream) as steps:
-        if is_path(data):
+        if reading.own:
             steps.say(images.description)
         results, finished = work.train(list(networks), seeds, steps)
     return _gathered(work, networks, results, left_out, finished)
 
 
-def _read_again(
-    images: Images, data: Any, folder: str | os.PathLike[str] | None, size: Any, fit: str, colour: str
-) -> dict[str, Any]:
-    """The settings by which a run's images are read again."""
-    if is_path(data):
-        size, colour = images.shape[:2], {1: "grey", 3: "rgb"}.get(images.shape[-1], colour)
-    return {
-        "folder": None if folder is None else os.fspath(folder),
-        "size": None if size is None else parts.written(parts.pair(size)),
-        "fit": fit,
-        "colour": colour,
-    }
+@dataclass(frozen=True)
+class Reading:
+    """Which images, and how they are read."""
+
+    data: PathLike
+    folder: PathLike | None
+    size: Any
+    fit: str
+    colour: str
+
+    @property
+    def own(self) -> bool:
+        """Whether they are no known data set."""
+        return is_path(self.data)
+
+    @property
+    def title(self) -> str:
+        """The data set's name, or the whole path."""
+        return os.path.abspath(self.data) if self.own else str(self.data)
+
+    def images(self, wanted: Sequence[int | None] | None, verbose: Any) -> Images:
+        """The images; `wanted` is the shape that the encoder states."""
+        return load_images(
+            self.data, self.folder, size=self.size, fit=self.fit, colour=self.colour, wanted=wanted, verbose=verbose
+        )
+
+    def again(self, images: Images) -> dict[str, Any]:
+        """The settings by which a run's images are read again."""
+        size, colour = self.size, self.colour
+        if self.own:
+            size, colour = images.shape[:2], {1: "grey", 3: "rgb"}.get(images.shape[-1], colour)
+        return {
+            "folder": None if self.folder is None else os.fspath(self.folder),
+            "size": None if size is None else parts.written(parts.pair(size)),
+            "fit": self.fit,
+            "colour": colour,
+        }
 
 
 # --- what is asked ---
@@ -142,8 +146,10 @@ def _is_text(encoder: Any) -> bool:
     if not isinstance(encoder, str) or encoder.lstrip()[:1].isdigit():
         return False
     words = encoder.split()
+    if "|" in encoder or (len(words) > 1 and not os.path.exists(encoder)):
+        return True
     try:
-        return "|" in encoder or bool(words and layer_class(words[0]))
+        return bool(words and layer_class(words[0]))
     except UnknownNameError:
         return False
 

@@ -44,6 +44,7 @@ class Link:
 
     @property
     def shrinks(self) -> bool:
+        """Whether it makes the image smaller by more than its padding."""
         return self.strides != (1, 1)
 
     @property
@@ -53,6 +54,7 @@ class Link:
 
 
 def dilated(conv: Any) -> tuple[int, ...]:
+    """The cells that a convolution's kernel spans along height and width."""
     return tuple(d * (k - 1) + 1 for k, d in zip(conv.kernel_size, conv.dilation_rate, strict=True))
 
 
