@@ -44,10 +44,23 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def cache(tmp_path_factory):
+    """A cache of kernels that the tests of this file share, so that networks are compiled once."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _one_cache(_own_cache, cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, cache):
     """A finished comparison, and its folder."""
     folder = tmp_path_factory.mktemp("compare") / "study"
-    return compare(folder), folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", cache)
+        return compare(folder), folder
 
 
 @pytest.fixture

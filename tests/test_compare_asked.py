@@ -39,6 +39,17 @@ def refuses(kind, message):
     return pytest.raises(kind, match=f"^{re.escape(message)}$")
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A cache of kernels that the tests of this file share, so that networks are compiled once."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _one_cache(_own_cache, cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+
+
 def test_decoders_that_an_encoder_cannot_have_are_left_out_or_refused(tmp_path):
     strided = "conv 2 3 stride 4 same relu | conv 2 3 same relu as code"
     why = "conv2d (Conv2D) is a convolution with strides and keeps no switches; only max pooling can be unpooled"
