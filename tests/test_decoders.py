@@ -100,6 +100,55 @@ def test_layers_of_the_documents_encoder():
     assert tuple(WAYS) == (*USUAL, "transpose3")
 
 
+def kinds(text, name="nearest"):
+    encoder = read(text)
+    return [node.layer.kind for node in autoencoder(encoder, name).nodes[len(encoder.nodes) :]]
+
+
+def test_what_belongs_to_one_stage():
+    assert kinds("8x8x3 | conv 4 3 same | relu | dropout 0.5 | maxpool 2") == ["UpSampling2D", "Conv2D"]
+    assert kinds("8x8x3 | conv 4 3 same | maxpool 2 | maxpool 2") == ["UpSampling2D", "Conv2D"] * 2
+    assert kinds("8x8x3 | conv 4 3 same | conv 4 3 same stride 2") == ["UpSampling2D", "Conv2D", "Conv2D"]
+    assert kinds("8x8x3 | conv 4 3 stride 2 | maxpool 3") == [
+        "UpSampling2D", "Conv2D", "UpSampling2D", "ZeroPadding2D", "Conv2D",
+    ]  # fmt: skip
+
+
+def test_settings_of_what_enlarges():
+    def settings(name, kind):
+        graph = autoencoder(read("8x8x3 | conv 4 3 same | maxpool 4x2"), name)
+        (layer,) = [node.layer for node in graph.nodes if node.layer.kind == kind]
+        return layer
+
+    assert settings("bilinear", "UpSampling2D").interpolation == "bilinear"
+    assert settings("nearest", "UpSampling2D").interpolation == "nearest"
+    assert settings("nearest", "UpSampling2D").size == settings("nails", "BedOfNails2D").size == (4, 2)
+    assert settings("subpixel", "PixelShuffle2D").size == settings("transpose", "Conv2DTranspose").strides == (4, 2)
+
+
+def test_what_valid_pools_without_strides_took_comes_back_around():
+    graph = autoencoder(read("9x9x1 | conv 2 3 same | maxpool 3x4 strides=1 | maxpool 7x6"))
+    (frame,) = [node.layer for node in graph.nodes if node.layer.kind == "ZeroPadding2D"]
+    assert frame.padding == ((1, 1), (1, 2))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "maxpool 2", "maxpool 2 same", "maxpool 3 strides=2", "maxpool 3 strides=2 same", "maxpool 4 strides=2",
+        "avgpool 5 strides=2 same", "conv 2 3 stride 2", "conv 2 3 stride 2 same", "conv 2 5 stride 3",
+        "conv 2 3 stride 2 dilation 2",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [24, 25, 26, 27])
+def test_enlarged_cells_stand_over_the_windows_that_they_come_from(layer, size):
+    (link,) = mirror.chain(read(f"{size}x{size}x1 | {layer}"))
+    (stage,) = mirror.plan([link])
+    window, stride, begin = link.window[0], link.strides[0], link.layer.placements(link.before)[0].pads[0]
+    # Of the first cell: the middle of its block in the decoder, and of its window in the encoder.
+    assert abs((stride - 1) / 2 - stage.cut[0] - ((window - 1) / 2 - begin)) <= 0.5
+
+
 def test_sizes_of_the_documents_encoder():
     encoder = read(DOCUMENT)
     graphs = {name: autoencoder(encoder, name) for name in WAYS}
