@@ -214,11 +214,12 @@ def _free(name: str, data: str | os.PathLike[str]) -> Path:
 
 @dataclass
 class Reconstructions:
-    """Test images beside what the network makes of them, and the error of each."""
+    """Test images beside what the network makes of them, and the error of each; `ink` as in `pictures.figure`."""
 
     originals: Array
     restored: Array
     errors: Array
+    ink: bool = True
 
     @property
     def rows(self) -> list[tuple[str, Array]]:
@@ -228,7 +229,7 @@ class Reconstructions:
         """Write the picture; the numbers under it are mean squared errors."""
         with replacing(path) as aside:
             named = aside.with_suffix(Path(path).suffix or ".png")
-            pictures.figure(self.rows, named, [f"{error:.4f}" for error in self.errors])
+            pictures.figure(self.rows, named, [f"{error:.4f}" for error in self.errors], self.ink)
             os.replace(named, aside)
 
     def terminal(self, width: int, colour: bool) -> str:
@@ -268,7 +269,9 @@ def reconstruct(
             wanted=shape,
             most=count,
         ).test
-    return reconstructions(model, part.array(0, count))
+    found = reconstructions(model, part.array(0, count))
+    found.ink = not is_path(data or recipe.data)
+    return found
 
 
 def reconstructions(model: Model, images: Array) -> Reconstructions:

@@ -44,7 +44,8 @@ def load(root: str, asked: Asked) -> Images:
     headers, bad = _headers(root, paths, asked)
     skipped += bad
     good = _readable(root, paths, skipped, total)
-    listed = _listing.listing(good, root)
+    listed = _listing.listing(good, root, paths)
+    _none_empty(root, listed.train, listed.test, skipped, total)
     frame = _frame(root, [*listed.train, *listed.test], headers, asked)
     agree(frame.shape, asked.wanted, root)
     everything = len(listed.train) + len(listed.test)
@@ -53,10 +54,8 @@ def load(root: str, asked: Asked) -> Images:
             _part(root, own, listed, frame, asked, len(own) / everything, progress)
             for own in (listed.train, listed.test)
         )
-    skipped += train.skipped + test.skipped
-    for part, own, purpose in ((train, listed.train, "train on"), (test, listed.test, "test with")):
-        if not len(part):
-            raise DataError(f"{root}: no image is left to {purpose}. {unreadable(part.skipped, len(own))}")
+    skipped = _in_order([*skipped, *train.skipped, *test.skipped])
+    _none_empty(root, train.names, test.names, skipped, total)
     sizes = {(header.height, header.width) for header in headers.values()}
     resized = f", {HOW[frame.fit]}" if sizes != {frame.shape[:2]} else ""
     lines = [
@@ -91,7 +90,7 @@ def read(paths: Sequence[str], root: str, shape: Sequence[int], asked: Asked, sk
     listed = _listing.Listing(good, [], _listing.classes(good), "")
     with counting("Reading", len(good) if asked.most is None else min(asked.most, len(good)), asked) as progress:
         part = _part(root, good, listed, frame, asked, 1.0, progress)
-    part.skipped[:0] = skipped
+    part.skipped = _in_order([*skipped, *part.skipped])
     if not len(part):
         _readable(what, [], part.skipped, total)
     part.source = part.source.reshape(len(part), *shape)
@@ -107,11 +106,22 @@ def all_files(root: str) -> tuple[list[str], Skipped]:
     return paths, skipped
 
 
+def _none_empty(root: str, train: Sequence[str], test: Sequence[str], skipped: Skipped, total: int) -> None:
+    for names, purpose in ((train, "train on"), (test, "test with")):
+        if not names:
+            why = f" {unreadable(_in_order(skipped), total)}." if skipped else ""
+            raise DataError(f"{root}: no image is left to {purpose}.{why}")
+
+
+def _in_order(skipped: Skipped) -> Skipped:
+    return sorted(skipped, key=lambda one: (_listing.natural(one[0]), one[0]))
+
+
 def _readable(what: str, paths: Sequence[str], skipped: Skipped, total: int) -> list[str]:
     left = {name for name, _ in skipped}
     good = [path for path in paths if path not in left]
     if not good:
-        raise DataError(f"{what}: there is no image that can be read. {unreadable(skipped, total)}.")
+        raise DataError(f"{what}: there is no image that can be read. {unreadable(_in_order(skipped), total)}.")
     return good
 
 
@@ -142,7 +152,7 @@ def _frame(root: str, paths: Sequence[str], headers: dict[str, Header], asked: A
     if size is None and wanted[0] is not None and wanted[1] is not None:
         size = wanted[0], wanted[1]
     if size is None:
-        common = sizes.most_common(SHOWN)
+        common = sorted(sizes.items(), key=lambda one: (-one[1], one[0]))[:SHOWN]
         shown = ", ".join(f"{across(one)} ({count:,})" for one, count in common)
         more = f" and {len(sizes) - SHOWN:,} more" if len(sizes) > SHOWN else ""
         raise DataError(
