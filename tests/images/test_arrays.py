@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.models.helpers import refuses
 
 from layerscope import datasets
 from layerscope.core.errors import DataError, SettingError
 from layerscope.datasets import _arrays
 from layerscope.studies.images import load_images, read_images
-from tests.models.helpers import refuses
 
 from .making import halved, noise
 

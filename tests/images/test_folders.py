@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
+from tests.models.helpers import refuses
 
 from layerscope.core.errors import DataError, SettingError, SizeError, UnknownNameError
 from layerscope.datasets import _listing
 from layerscope.studies.images import load_images, read_images
-from tests.models.helpers import refuses
 
 from .making import noise, pictures, write
 
