@@ -26,12 +26,9 @@ def natural(text: str) -> int:
     return 0 if text == "0" else positive(text)
 
 
-def add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
-    """The arguments that say which images."""
-    parser.add_argument(
-        "--data", default=default, metavar="NAME",
-        help="mnist, fashion_mnist, kmnist or digits" + (f" (default: {default})" if default else ""),
-    )  # fmt: skip
+def add_data(parser: argparse.ArgumentParser, default: str) -> None:
+    """The arguments that say which images; `default` is what no --data means."""
+    parser.add_argument("--data", metavar="NAME", help=f"mnist, fashion_mnist, kmnist or digits (default: {default})")
     parser.add_argument(
         "--folder", metavar="DIR", help="where its files lie (else LAYERSCOPE_DATA, the cache, or a download)"
     )

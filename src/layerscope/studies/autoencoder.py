@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from layerscope import datasets, losses, optimizers, sources
 from layerscope.callbacks import Callback, History
 from layerscope.core import propagate, sizes
-from layerscope.core.errors import DataError, SettingError, ShapeError
+from layerscope.core.errors import DataError, SettingError, ShapeError, SourceError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
-from layerscope.models import Model, load_model
+from layerscope.models import Model, engines, load_model
 from layerscope.models.data import flatten_advice
 from layerscope.report import pictures
 from layerscope.studies import runs
@@ -115,8 +115,6 @@ def train(
     chosen = _optimizer(optimizer, learning_rate)
     work = _work(graph, data, folder, loss)
     place = runs.prepare(out or _free(graph.name, data), overwrite)
-    model = Model.from_graph(graph)
-    model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
         data=data,
@@ -129,11 +127,60 @@ def train(
         seed=seed,
         target=work.target,
         versions=runs.versions(),
+        threads=engines.threads(),
+        images=work.shapes,
     )
-    keeping = [runs.Keeper(place, told), *callbacks]
-    history = model.fit(
-        *work.train, batch_size, epochs, verbose=verbose, callbacks=keeping, validation_data=work.test
-    )
+    model = Model.from_graph(graph)
+    model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None, threads=told.threads)
+    return _fit(model, work, place, told, verbose, callbacks, resume=False)
+
+
+def resume(
+    run: str | os.PathLike[str],
+    epochs: int | None = None,
+    *,
+    verbose: Any = "auto",
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """Go on with a run that was stopped or killed, to the same bits as if it had not been.
+
+    It starts behind the last epoch that was finished; `epochs` is a new total instead of the run's. A run
+    that has them all is given back as it is.
+    Errors: SourceError for what is no run folder; DataError when the data set is not what it was.
+    """
+    told, place = runs.recipe(run), Path(run)
+    if epochs is not None:
+        told.epochs = sizes.checked(epochs, "epochs")
+    kept = place / runs.CHECKPOINT
+    model = load_model(kept if kept.exists() else place / runs.MODEL)
+    if model.position is None:
+        raise SourceError(f"{place / runs.MODEL} does not say where training stood, so it cannot go on from there")
+    work = _work(model.graph, told.data, told.folder, told.loss)
+    if told.images is not None and work.shapes != told.images:
+        was, are = (
+            ", ".join(f"{shape[0]} of {show(tuple(shape[1:]))} to {part}" for part, shape in shapes.items())
+            for shapes in (told.images, work.shapes)
+        )
+        raise DataError(f"the images of {told.data} are not what the run was trained on. Then: {was}; now: {are}")
+    model.threads = told.threads
+    told.versions = runs.versions()
+    return _fit(model, work, runs.prepare(place, overwrite=True), told, verbose, callbacks, resume=True)
+
+
+def _fit(
+    model: Model,
+    work: _Work,
+    place: Path,
+    told: Recipe,
+    verbose: Any,
+    callbacks: Sequence[Callback],
+    resume: bool,
+) -> Run:
+    keeping = [runs.Keeper(place, told, resume), *callbacks]
+    settings = {"verbose": verbose, "callbacks": keeping, "validation_data": work.test, "resume": resume}
+    history = model.fit(*work.train, told.batch_size, told.epochs, **settings)
+    if told.target == "images" and history.epoch:
+        reconstructions(model, work.shown).save(place / runs.DRAWN / "reconstructions.png")
     return Run(model, history, place, told)
 
 
@@ -145,6 +192,12 @@ class _Work:
     test: tuple[Array, Array]
     target: str
     loss: losses.Loss
+    shown: Array
+
+    @property
+    def shapes(self) -> dict[str, list[int]]:
+        """The shapes of the images to train and to test."""
+        return {"train": list(self.train[0].shape), "test": list(self.test[0].shape)}
 
 
 def _optimizer(name: str | None, learning_rate: float | None) -> optimizers.Optimizer:
@@ -161,9 +214,9 @@ def _work(graph: Graph, data: str, folder: str | os.PathLike[str] | None, loss: 
     shape = _sizes(propagate.types(graph)[graph.inputs[0]][0])
     fed, fed_test = x.reshape(-1, *shape), x_test.reshape(-1, *shape)
     if target == "labels":
-        return _Work((fed, labels), (fed_test, labels_test), target, name)
+        return _Work((fed, labels), (fed_test, labels_test), target, name, x_test[:10])
     goal = _sizes(output)
-    return _Work((fed, x.reshape(-1, *goal)), (fed_test, x_test.reshape(-1, *goal)), target, name)
+    return _Work((fed, x.reshape(-1, *goal)), (fed_test, x_test.reshape(-1, *goal)), target, name, x_test[:10])
 
 
 def _sizes(type: TensorType) -> tuple[int, ...]:
