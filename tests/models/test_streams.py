@@ -1,5 +1,6 @@
 """Sources: what fit, evaluate and predict make of them is what they make of the array, to the bit."""
 
+import itertools
 import re
 import signal
 import threading
@@ -355,7 +356,7 @@ def test_every_chunk_has_a_whole_batch(count, monkeypatch):
     bounds = streaming._bounds([X], [Y], count, 10)
     assert bounds[0][0] == 0
     assert bounds[-1][1] == count
-    assert all(stop == start for (_, stop), (start, _) in zip(bounds, bounds[1:], strict=False))
+    assert all(stop == start for (_, stop), (start, _) in itertools.pairwise(bounds))
     assert all(start % 10 == 0 for start, _ in bounds)
     assert all(10 <= stop - start < 40 for start, stop in bounds) or count < 10
 

@@ -1,4 +1,4 @@
-"""Whole jobs, each a function with the words of its command: train, reconstruct, demo."""
+"""Whole jobs, each a function with the words of its command (`resume` is train --resume)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerscope.studies.autoencoder import reconstruct, train
+    from layerscope.studies.autoencoder import reconstruct, resume, train
     from layerscope.studies.digits_demo import demo
 
-__all__ = ["demo", "reconstruct", "train"]
+__all__ = ["demo", "reconstruct", "resume", "train"]
 
-_HOMES = {"demo": "digits_demo", "train": "autoencoder", "reconstruct": "autoencoder"}
+_HOMES = {"demo": "digits_demo", "train": "autoencoder", "reconstruct": "autoencoder", "resume": "autoencoder"}
 
 
 def __getattr__(name: str) -> Any:

@@ -128,7 +128,7 @@ def _readable(what: str, paths: Sequence[str], skipped: Skipped, total: int) -> 
 def _headers(root: str, paths: Sequence[str], asked: Asked) -> tuple[dict[str, Header], Skipped]:
     """Headers of all files, or of some where they are many and their sizes do not matter."""
     if asked.size is not None and len(paths) > LOOKED_AT:
-        paths = [paths[n] for n in np.linspace(0, len(paths) - 1, SAMPLE).astype(int)]
+        paths = _spread(paths, SAMPLE)
     headers: dict[str, Header] = {}
     bad: Skipped = []
     with counting("Looking at", len(paths), asked) as progress:
@@ -165,12 +165,17 @@ def _frame(root: str, paths: Sequence[str], headers: dict[str, Header], asked: A
     return Frame(*size, channels, asked.fit, any(header.deep for header in own))
 
 
+def _spread(paths: Sequence[str], count: int) -> list[str]:
+    """So many of the paths, at equal distances, or all."""
+    return [paths[int(n)] for n in np.unique(np.linspace(0, len(paths) - 1, count).astype(np.int64))]
+
+
 def _all_grey(root: str, paths: Sequence[str]) -> bool:
     """Whether some of the files, spread over all, have no colour in them."""
     with _pictures.quiet():
-        for number in np.unique(np.linspace(0, len(paths) - 1, GREY_SAMPLE).astype(int)):
+        for path in _spread(paths, GREY_SAMPLE):
             try:
-                if not _pictures.is_grey(os.path.join(root, paths[number])):
+                if not _pictures.is_grey(os.path.join(root, path)):
                     return False
             except Unreadable:
                 continue  # told when all are read

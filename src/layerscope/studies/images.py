@@ -194,7 +194,7 @@ def _part(stack: Stack, title: str, classes: tuple[str, ...], wishes: Asked) -> 
             )
         return Part(ArraySource(images, stack.scale), labels, names, classes)
     height, width, channels = images.shape[1:]
-    new = {"grey": 1, "rgb": 3}.get(wishes.colour, channels)
+    new: int = {"grey": 1, "rgb": 3}.get(wishes.colour) or channels
     if new != channels and channels not in (1, 3):
         raise SettingError(f"{title} has {channels} channels, which --colour {wishes.colour} says nothing of")
     frame = Frame(*(wishes.size or (height, width)), new, wishes.fit, images.dtype.name not in ("uint8", "bool"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ def agree(shape: Sequence[int], wanted: Sequence[int | None] | None, data: str) 
     if wanted is None:
         return
     same = len(shape) == len(wanted) and all(w in (None, h) for h, w in zip(shape, wanted, strict=True))
-    if same or (None not in wanted and sizes.product([w or 0 for w in wanted]) == sizes.product(list(shape))):
+    if same or (None not in wanted and math.prod(w or 0 for w in wanted) == math.prod(shape)):
         return
     message = (
         f"the network takes {show(tuple(w or '?' for w in wanted))}, but the images of {data} are "
