@@ -16,9 +16,9 @@ HALF = "▀"
 
 
 def planes(images: Array) -> Array:
-    """(n, height, width, C) in 0 … 1 → the same, clipped; one channel loses its axis."""
+    """(n, height, width, C) in 0 … 1 → the same, clipped; one channel loses its axis, of two the mean is left."""
     clipped = np.clip(np.asarray(images, np.float64), 0, 1)
-    return clipped[..., 0] if clipped.shape[-1] == 1 else clipped[..., :3]
+    return clipped.mean(-1) if clipped.shape[-1] < 3 else clipped[..., :3]
 
 
 def figure(

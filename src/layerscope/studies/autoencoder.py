@@ -334,7 +334,10 @@ def reconstruct(
 
 
 def reconstructions(model: Model, images: Array) -> Reconstructions:
-    """What a model makes of images of its own size."""
+    """What a model makes of images of its own size, or of vectors, which are shown as squares or lines."""
+    if images.ndim == 2:
+        side = math.isqrt(images.shape[1])
+        images = images.reshape(len(images), *((side, side) if side**2 == images.shape[1] else (1, -1)), 1)
     shape = _sizes(model.input_types[0])
     if images[0].size != int(np.prod(shape)):
         raise DataError(f"the network takes {show(shape)}, but the images are {show(images.shape[1:])}")
