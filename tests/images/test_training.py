@@ -68,7 +68,8 @@ def test_a_run_reads_its_images_again_from_anywhere(photos, tmp_path, monkeypatc
     monkeypatch.chdir("/")
     found = studies.reconstruct(tmp_path / "run", 3)
     images = studies.images.load_images(photos, size="12x16", verbose=0)
-    assert np.array_equal(found.originals, images.test.array(0, 3))
+    count = len(images.test)
+    assert np.array_equal(found.originals, images.test.source.read(np.array([0, round((count - 1) / 2), count - 1])))
     assert equal([found.restored], [run.model.predict(found.originals)])
 
 

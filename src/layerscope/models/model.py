@@ -324,7 +324,7 @@ class Model:
         seed: int | None = None,
         resume: bool = False,
     ) -> History:
-        """Train; the history of losses and metrics.
+        """Train on arrays or sources (`models.Source`); the history of losses and metrics.
 
         Ctrl-C ends it after the current batch, with the history so far; a second one at once.
         `seed` makes shuffling and dropout repeatable (`utils.set_random_seed` also the initial weights).

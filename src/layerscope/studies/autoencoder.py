@@ -252,7 +252,7 @@ def _work(graph: Graph, images: Images, data: str, loss: str | None) -> _Work:
         goal = part.labels if target == "labels" else x.reshape(len(part), *_sizes(output))
         return x.reshape(len(part), *shape), goal
 
-    return _Work(pair(images.train), pair(images.test), target, found, images.test.array(0, 10), is_path(data))
+    return _Work(pair(images.train), pair(images.test), target, found, images.test.shown(10), is_path(data))
 
 
 def _sizes(type: TensorType) -> tuple[int, ...]:
@@ -308,6 +308,8 @@ def reconstruct(
 ) -> Reconstructions:
     """The first test images of the run's data set, or the first of `data`, and their reconstructions.
 
+    Where images lie in order of their classes, some of each are taken.
+
     Errors: SourceError for what is no run folder; DataError when the network does not give images back.
     """
     recipe = runs.recipe(run)
@@ -328,7 +330,7 @@ def reconstruct(
             wanted=shape,
             most=count,
         ).test
-    found = reconstructions(model, part.array(0, count))
+    found = reconstructions(model, part.shown(count))
     found.ink = not is_path(data or recipe.data)
     return found
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from layerscope.core import sizes
 from layerscope.core.errors import DataError, SettingError
 from layerscope.core.types import show
@@ -40,6 +42,13 @@ class Part:
     def array(self, start: int = 0, stop: int | None = None) -> Array:
         """The images from `start` to before `stop` as one float32 array in 0 … 1."""
         return self.source.array(start, stop)
+
+    def shown(self, count: int) -> Array:
+        """So many images to look at: the first, or some of all classes where these lie one behind the other."""
+        count = min(count, len(self))
+        if self.labels is not None and len(self) and (np.diff(self.labels) >= 0).all():
+            return self.source.read(spread(len(self), count))
+        return self.array(0, count)
 
 
 @dataclass
@@ -86,6 +95,11 @@ class Asked:
     wanted: tuple[int | None, ...] | None = None
     most: int | None = None
     verbose: Any = "auto"
+
+
+def spread(length: int, count: int) -> Array:
+    """So many places at equal distances, from the first to the last; all, where they are not more."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(np.int64))
 
 
 def asked(
