@@ -26,12 +26,11 @@ def natural(text: str) -> int:
     return 0 if text == "0" else positive(text)
 
 
-def add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
-    """The arguments that say which images."""
+def add_data(parser: argparse.ArgumentParser, default: str) -> None:
+    """The arguments that say which images; `default` is what no --data means."""
     parser.add_argument(
-        "--data", default=default, metavar="WHAT",
-        help="mnist, fashion_mnist, kmnist or digits; a folder of images; a .npz or .npy file"
-        + (f" (default: {default})" if default else ""),
+        "--data", metavar="WHAT",
+        help=f"mnist, fashion_mnist, kmnist or digits; a folder of images; a .npz or .npy file (default: {default})",
     )  # fmt: skip
     parser.add_argument(
         "--folder", metavar="DIR", help="where a known set's files lie (else LAYERSCOPE_DATA, the cache, a download)"

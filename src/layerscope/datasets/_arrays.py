@@ -55,18 +55,23 @@ def read(path: Path) -> Stacks:
     """
     import numpy as np
 
+    mapped = path.suffix.lower() == ".npy"
     try:
-        opened: Any = np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
+        # NumPy leaves a file open when its content is damaged, so this one is opened here.
+        with open(path, "rb") as file:
+            opened: Any = np.load(path if mapped else file, mmap_mode="r" if mapped else None, allow_pickle=False)
+            if isinstance(opened, np.ndarray):
+                return Stacks(_stack(path, "", opened, None), None, ())
+            with opened:
+                return _npz(path, opened)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {why(error)}") from None
+    except DataError:  # which is a ValueError, too
+        raise
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is no array file, or damaged: {_objects(error)}") from None
-    if isinstance(opened, np.ndarray):
-        return Stacks(_stack(path, "", opened, None), None, ())
-    with opened:
-        return _npz(path, opened)
 
 
 def _objects(error: Exception) -> str:

@@ -63,7 +63,7 @@ def _walk(
             path = f"{inside}/{entry.name}" if inside else entry.name
             try:
                 if not entry.is_dir():
-                    # Whatever is no file, such as a pipe, could be waited for without end; a broken link is told later.
+                    # What is no file, such as a pipe, might be waited for without end; a broken link is told later.
                     if entry.is_file() or entry.is_symlink():
                         found.append(path)
                     continue
@@ -109,14 +109,15 @@ def classes(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(names) if len(names) > 1 else ()
 
 
-def listing(paths: Sequence[str], root: str) -> Listing:
+def listing(paths: Sequence[str], root: str, everything: Sequence[str] = ()) -> Listing:
     """Split by the folders train and test (or val, validation, valid), or one in ten by a hash of the path.
 
-    The hash is of the path alone, so an image stays on its side when others come or go.
+    The hash is of the path alone, so an image stays on its side when others come or go. `everything` are all
+    files of the folder, where some of them are no images: these do not undo a split.
     Errors: DataError where a part would be empty.
     """
     tops: dict[str, str] = {}
-    for path in paths:
+    for path in everything or paths:
         if "/" in path:
             tops.setdefault(_class(path).lower(), _class(path))
     first = next((tops[name] for name in TRAINING if name in tops), None)

@@ -23,8 +23,9 @@ from layerscope.models.streams import Array, Source
 if TYPE_CHECKING:
     from layerscope.models.engines import Engine
 
-CHUNK = 32 << 20
-"""Bytes of arrays that are read in one piece; three pieces are in memory: in use, waiting, being read."""
+CHUNK = 8 << 20
+"""Bytes of arrays that are read in one piece, few enough to stay in a cache; three pieces are in memory: in use,
+waiting, being read."""
 
 Data = Sequence[Any]
 """Arrays and sources."""

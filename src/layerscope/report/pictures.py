@@ -16,15 +16,18 @@ HALF = "▀"
 
 
 def planes(images: Array) -> Array:
-    """(n, height, width, C) in 0 … 1 → the same, clipped; one channel loses its axis."""
+    """(n, height, width, C) in 0 … 1 → the same, clipped; one channel loses its axis, of two the mean is left."""
     clipped = np.clip(np.asarray(images, np.float64), 0, 1)
-    return clipped[..., 0] if clipped.shape[-1] == 1 else clipped[..., :3]
+    return clipped.mean(-1) if clipped.shape[-1] < 3 else clipped[..., :3]
 
 
-def figure(rows: Sequence[tuple[str, Array]], path: str | os.PathLike[str], captions: Sequence[str] = ()) -> None:
+def figure(
+    rows: Sequence[tuple[str, Array]], path: str | os.PathLike[str], captions: Sequence[str] = (), ink: bool = True
+) -> None:
     """Rows of images, one above the other, with a title for each row, as a picture file.
 
     `captions` stand under the last row. The suffix of the path chooses the format (png, svg, pdf).
+    With `ink`, 1 in a grey image is black on white paper, as in MNIST; without it, 1 is light, as in photographs.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -33,10 +36,11 @@ def figure(rows: Sequence[tuple[str, Array]], path: str | os.PathLike[str], capt
     drawing = Figure(figsize=(0.95 * count + 0.4, 1.25 * len(rows) + 0.1), dpi=160, facecolor="white")
     FigureCanvasAgg(drawing)
     axes: Any = drawing.subplots(len(rows), count, squeeze=False)
+    grey = "gray_r" if ink else "gray"
     for line, (title, images) in enumerate(rows):
         for column, image in enumerate(planes(images)):
             cell = axes[line][column]
-            cell.imshow(image, cmap="gray_r" if image.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
+            cell.imshow(image, cmap=grey if image.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
             cell.set_xticks([])
             cell.set_yticks([])
             for side in cell.spines.values():

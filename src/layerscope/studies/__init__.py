@@ -1,4 +1,4 @@
-"""Whole jobs, each a function with the words of its command: train, reconstruct, compare decoders, demo."""
+"""Whole jobs, each a function with the words of its command (`resume` is train --resume)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerscope.studies.autoencoder import reconstruct, train
+    from layerscope.studies.autoencoder import reconstruct, resume, train
     from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
 
-__all__ = ["compare_decoders", "demo", "reconstruct", "train"]
+__all__ = ["compare_decoders", "demo", "reconstruct", "resume", "train"]
 
 _HOMES = {
     "compare_decoders": "decoder_study",
     "demo": "digits_demo",
     "train": "autoencoder",
     "reconstruct": "autoencoder",
+    "resume": "autoencoder",
 }
 
 

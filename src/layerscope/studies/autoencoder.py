@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +15,14 @@ from numpy.typing import NDArray
 from layerscope import losses, optimizers, sources
 from layerscope.callbacks import Callback, History
 from layerscope.core import propagate, sizes
-from layerscope.core.errors import DataError, SettingError, ShapeError
+from layerscope.core.errors import DataError, SettingError, ShapeError, SourceError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
-from layerscope.models import Model, load_model
+from layerscope.models import Model, engines, load_model
 from layerscope.models.data import flatten_advice
 from layerscope.report import pictures
-from layerscope.studies import parts, runs
+from layerscope.studies import keeping, parts, runs
 from layerscope.studies.images import Images, Part, is_path, load_images, read_images
 from layerscope.studies.runs import Recipe
 from layerscope.utils import set_random_seed
@@ -56,7 +57,7 @@ def _targets(
     """What is learned ("images" or "labels"), and the loss; without a last softmax, of logits."""
     node = graph.nodes[graph.outputs[0][0]].layer
     activation = getattr(node, "activation", None)
-    again = sizes.product(output.shape[1:]) == sizes.product(list(images.shape))
+    again = sizes.product(output.shape[1:]) == math.prod(images.shape)
     if loss is None:
         if again:
             loss = "binary_crossentropy" if activation == "sigmoid" else "mean_squared_error"
@@ -105,8 +106,7 @@ def train(
 
     `what` is anything that `trace` takes; `data`, `folder`, `size`, `fit` and `colour` are as in
     `images.load_images`: a known data set, a folder of images, or a .npz or .npy file. An output as large
-    as the input learns the images themselves, another one the labels. Ctrl-C ends it with everything so
-    far kept.
+    as the input learns the images themselves, another one the labels. Ctrl-C ends it with all so far kept.
     Errors: DataError and ShapeError when network, data and loss do not fit; OutputError for a
     folder that cannot be written or holds a run.
     """
@@ -116,12 +116,8 @@ def train(
     images = _images(graph, data, folder, size, fit, colour, verbose)
     work = _work(graph, images, os.fspath(data), loss)
     place = runs.prepare(out or _free(graph.name, data), overwrite)
-    model = Model.from_graph(graph)
-    model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
-        data=os.path.abspath(data) if is_path(data) else str(data),
-        folder=None if folder is None else os.fspath(folder),
         epochs=epochs,
         batch_size=batch_size,
         optimizer=type(chosen).__name__.lower(),
@@ -130,12 +126,64 @@ def train(
         seed=seed,
         target=work.target,
         versions=runs.versions(),
-        **_read_again(images, data, size, fit, colour),
+        threads=engines.threads(),
+        images=work.shapes,
+        **_read_again(images, data, folder, size, fit, colour),
     )
-    keeping = [runs.Keeper(place, told), *callbacks]
-    history = model.fit(
-        *work.train, batch_size, epochs, verbose=verbose, callbacks=keeping, validation_data=work.test
-    )
+    model = Model.from_graph(graph)
+    model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None, threads=told.threads)
+    return _fit(model, work, place, told, verbose, callbacks, resume=False)
+
+
+def resume(
+    run: str | os.PathLike[str],
+    epochs: int | None = None,
+    *,
+    verbose: Any = "auto",
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """Go on with a run that was stopped or killed, to the same bits as if it had not been.
+
+    It starts behind the last epoch that was finished; `epochs` is a new total instead of the run's. A run
+    that has them all is given back as it is.
+    Errors: SourceError for what is no run folder; DataError when the data set is not what it was.
+    """
+    told, place = runs.recipe(run), Path(run)
+    if epochs is not None:
+        told.epochs = sizes.checked(epochs, "epochs")
+    kept = place / runs.CHECKPOINT
+    model = load_model(kept if kept.exists() else place / runs.MODEL)
+    if model.position is None:
+        raise SourceError(f"{place / runs.MODEL} does not say where training stood, so it cannot go on from there")
+    images = _images(model.graph, told.data, told.folder, told.size, told.fit, told.colour, verbose)
+    work = _work(model.graph, images, told.data, told.loss)
+    if told.images is not None and work.shapes != told.images:
+        was, are = (
+            ", ".join(f"{shape[0]} of {show(tuple(shape[1:]))} to {part}" for part, shape in shapes.items())
+            for shapes in (told.images, work.shapes)
+        )
+        raise DataError(f"the images of {told.data} are not what the run was trained on. Then: {was}; now: {are}")
+    model.threads = told.threads
+    told.versions = runs.versions()
+    return _fit(model, work, runs.prepare(place, overwrite=True), told, verbose, callbacks, resume=True)
+
+
+def _fit(
+    model: Model,
+    work: _Work,
+    place: Path,
+    told: Recipe,
+    verbose: Any,
+    callbacks: Sequence[Callback],
+    resume: bool,
+) -> Run:
+    keeping = [runs.Keeper(place, told, resume), *callbacks]
+    settings = {"verbose": verbose, "callbacks": keeping, "validation_data": work.test, "resume": resume}
+    history = model.fit(*work.train, told.batch_size, told.epochs, **settings)
+    if told.target == "images" and history.epoch:
+        found = reconstructions(model, work.shown)
+        found.ink = not work.own
+        found.save(place / runs.DRAWN / "reconstructions.png")
     return Run(model, history, place, told)
 
 
@@ -147,6 +195,14 @@ class _Work:
     test: tuple[Any, Any]
     target: str
     loss: losses.Loss
+    shown: Array
+    own: bool
+    """Whether they are somebody's own images, not a known data set."""
+
+    @property
+    def shapes(self) -> dict[str, list[int]]:
+        """The shapes of the images to train and to test."""
+        return {"train": list(self.train[0].shape), "test": list(self.test[0].shape)}
 
 
 def _optimizer(name: str | None, learning_rate: float | None) -> optimizers.Optimizer:
@@ -174,26 +230,35 @@ def _images(
 
 
 def _read_again(
-    images: Images, data: str | os.PathLike[str], size: str | int | Sequence[int] | None, fit: str, colour: str
+    images: Images,
+    data: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None,
+    size: str | int | Sequence[int] | None,
+    fit: str,
+    colour: str,
 ) -> dict[str, Any]:
-    """The settings by which the same images are read again, whatever else comes to lie in the folder."""
-    if is_path(data) and len(images.shape) == 3:
-        colour = {1: "grey", 3: "rgb"}.get(images.shape[2], colour)
-        return {"size": parts.written(images.shape[:2]), "fit": fit, "colour": colour}
-    return {"size": None if size is None else parts.written(parts.pair(size)), "fit": fit, "colour": colour}
+    """The settings by which the same images are read again, from anywhere, whatever comes to lie in the folder."""
+    told = {"data": str(data), "folder": None if folder is None else os.fspath(folder), "fit": fit, "colour": colour}
+    if is_path(data):
+        told["data"] = os.path.abspath(data)
+        if len(images.shape) == 3:
+            told["colour"] = {1: "grey", 3: "rgb"}.get(images.shape[2], colour)
+            size = images.shape[:2]
+    return {**told, "size": None if size is None else parts.written(parts.pair(size))}
 
 
 def _work(graph: Graph, images: Images, data: str, loss: str | None) -> _Work:
     output = _fit_input(graph, images.shape, data)
     target, found = _targets(graph, output, loss, images, data)
     shape = _sizes(propagate.types(graph)[graph.inputs[0]][0])
+    whole = min(WHOLE, keeping.budget())
 
     def pair(part: Part) -> tuple[Any, Any]:
-        x = part.array() if 4 * sizes.product(list(part.source.shape)) <= WHOLE else part.source
+        x = part.array() if 4 * math.prod(part.source.shape) <= whole else part.source
         goal = part.labels if target == "labels" else x.reshape(len(part), *_sizes(output))
         return x.reshape(len(part), *shape), goal
 
-    return _Work(pair(images.train), pair(images.test), target, found)
+    return _Work(pair(images.train), pair(images.test), target, found, images.test.shown(10), is_path(data))
 
 
 def _sizes(type: TensorType) -> tuple[int, ...]:
@@ -214,11 +279,12 @@ def _free(name: str, data: str | os.PathLike[str]) -> Path:
 
 @dataclass
 class Reconstructions:
-    """Test images beside what the network makes of them, and the error of each."""
+    """Test images beside what the network makes of them, and the error of each; `ink` as in `pictures.figure`."""
 
     originals: Array
     restored: Array
     errors: Array
+    ink: bool = True
 
     @property
     def rows(self) -> list[tuple[str, Array]]:
@@ -228,7 +294,7 @@ class Reconstructions:
         """Write the picture; the numbers under it are mean squared errors."""
         with replacing(path) as aside:
             named = aside.with_suffix(Path(path).suffix or ".png")
-            pictures.figure(self.rows, named, [f"{error:.4f}" for error in self.errors])
+            pictures.figure(self.rows, named, [f"{error:.4f}" for error in self.errors], self.ink)
             os.replace(named, aside)
 
     def terminal(self, width: int, colour: bool) -> str:
@@ -247,6 +313,8 @@ def reconstruct(
     colour: str | None = None,
 ) -> Reconstructions:
     """The first test images of the run's data set, or the first of `data`, and their reconstructions.
+
+    Where images lie in order of their classes, some of each are taken.
 
     Errors: SourceError for what is no run folder; DataError when the network does not give images back.
     """
@@ -268,11 +336,16 @@ def reconstruct(
             wanted=shape,
             most=count,
         ).test
-    return reconstructions(model, part.array(0, count))
+    found = reconstructions(model, part.shown(count))
+    found.ink = not is_path(data or recipe.data)
+    return found
 
 
 def reconstructions(model: Model, images: Array) -> Reconstructions:
-    """What a model makes of images of its own size."""
+    """What a model makes of images of its own size, or of vectors, which are shown as squares or lines."""
+    if images.ndim == 2:
+        side = math.isqrt(images.shape[1])
+        images = images.reshape(len(images), *((side, side) if side**2 == images.shape[1] else (1, -1)), 1)
     shape = _sizes(model.input_types[0])
     if images[0].size != int(np.prod(shape)):
         raise DataError(f"the network takes {show(shape)}, but the images are {show(images.shape[1:])}")

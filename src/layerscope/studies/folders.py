@@ -15,7 +15,7 @@ from layerscope.datasets import _listing, _pictures
 from layerscope.datasets._pictures import Frame, Header, Unreadable
 from layerscope.models.progress import Counting
 from layerscope.studies import keeping
-from layerscope.studies.parts import SHOWN, Asked, Images, Part, Skipped, across, agree, printable, unreadable
+from layerscope.studies.parts import SHOWN, Asked, Images, Part, Skipped, across, agree, printable, spread, unreadable
 
 LOOKED_AT = 2000
 """Files whose headers are all read even where the size is given, so that what is no image does not count."""
@@ -44,21 +44,21 @@ def load(root: str, asked: Asked) -> Images:
     headers, bad = _headers(root, paths, asked)
     skipped += bad
     good = _readable(root, paths, skipped, total)
-    listed = _listing.listing(good, root)
+    listed = _listing.listing(good, root, paths)
+    _none_empty(root, listed.train, listed.test, skipped, total)
     frame = _frame(root, [*listed.train, *listed.test], headers, asked)
     agree(frame.shape, asked.wanted, root)
+    if asked.most is not None and listed.classes:  # some of each class
+        listed.train, listed.test = _spread(listed.train, asked.most), _spread(listed.test, asked.most)
     everything = len(listed.train) + len(listed.test)
     with counting("Reading", everything if asked.most is None else 2 * asked.most, asked) as progress:
         train, test = (
             _part(root, own, listed, frame, asked, len(own) / everything, progress)
             for own in (listed.train, listed.test)
         )
-    skipped += train.skipped + test.skipped
-    for part, own, purpose in ((train, listed.train, "train on"), (test, listed.test, "test with")):
-        if not len(part):
-            raise DataError(f"{root}: no image is left to {purpose}. {unreadable(part.skipped, len(own))}")
-    sizes = {(header.height, header.width) for header in headers.values()}
-    resized = f", {HOW[frame.fit]}" if sizes != {frame.shape[:2]} else ""
+    skipped = _in_order([*skipped, *train.skipped, *test.skipped])
+    _none_empty(root, train.names, test.names, skipped, total)
+    resized = _resized(frame, headers)
     lines = [
         f"{printable(root)}: {len(train):,} images to train on, {len(test):,} to test with ({listed.how}); "
         f"{across(frame.shape)}{resized}."
@@ -91,7 +91,7 @@ def read(paths: Sequence[str], root: str, shape: Sequence[int], asked: Asked, sk
     listed = _listing.Listing(good, [], _listing.classes(good), "")
     with counting("Reading", len(good) if asked.most is None else min(asked.most, len(good)), asked) as progress:
         part = _part(root, good, listed, frame, asked, 1.0, progress)
-    part.skipped[:0] = skipped
+    part.skipped = _in_order([*skipped, *part.skipped])
     if not len(part):
         _readable(what, [], part.skipped, total)
     part.source = part.source.reshape(len(part), *shape)
@@ -107,18 +107,37 @@ def all_files(root: str) -> tuple[list[str], Skipped]:
     return paths, skipped
 
 
+def _resized(frame: Frame, headers: dict[str, Header]) -> str:
+    """What happened to the images to bring them into the frame, or nothing."""
+    if all((header.height, header.width) == frame.shape[:2] for header in headers.values()):
+        return ""
+    alike = all(header.height * frame.width == header.width * frame.height for header in headers.values())
+    return ", resized" if alike else f", {HOW[frame.fit]}"
+
+
+def _none_empty(root: str, train: Sequence[str], test: Sequence[str], skipped: Skipped, total: int) -> None:
+    for names, purpose in ((train, "train on"), (test, "test with")):
+        if not names:
+            why = f" {unreadable(_in_order(skipped), total)}." if skipped else ""
+            raise DataError(f"{root}: no image is left to {purpose}.{why}")
+
+
+def _in_order(skipped: Skipped) -> Skipped:
+    return sorted(skipped, key=lambda one: (_listing.natural(one[0]), one[0]))
+
+
 def _readable(what: str, paths: Sequence[str], skipped: Skipped, total: int) -> list[str]:
     left = {name for name, _ in skipped}
     good = [path for path in paths if path not in left]
     if not good:
-        raise DataError(f"{what}: there is no image that can be read. {unreadable(skipped, total)}.")
+        raise DataError(f"{what}: there is no image that can be read. {unreadable(_in_order(skipped), total)}.")
     return good
 
 
 def _headers(root: str, paths: Sequence[str], asked: Asked) -> tuple[dict[str, Header], Skipped]:
     """Headers of all files, or of some where they are many and their sizes do not matter."""
     if asked.size is not None and len(paths) > LOOKED_AT:
-        paths = [paths[n] for n in np.linspace(0, len(paths) - 1, SAMPLE).astype(int)]
+        paths = _spread(paths, SAMPLE)
     headers: dict[str, Header] = {}
     bad: Skipped = []
     with counting("Looking at", len(paths), asked) as progress:
@@ -142,7 +161,7 @@ def _frame(root: str, paths: Sequence[str], headers: dict[str, Header], asked: A
     if size is None and wanted[0] is not None and wanted[1] is not None:
         size = wanted[0], wanted[1]
     if size is None:
-        common = sizes.most_common(SHOWN)
+        common = sorted(sizes.items(), key=lambda one: (-one[1], one[0]))[:SHOWN]
         shown = ", ".join(f"{across(one)} ({count:,})" for one, count in common)
         more = f" and {len(sizes) - SHOWN:,} more" if len(sizes) > SHOWN else ""
         raise DataError(
@@ -155,12 +174,17 @@ def _frame(root: str, paths: Sequence[str], headers: dict[str, Header], asked: A
     return Frame(*size, channels, asked.fit, any(header.deep for header in own))
 
 
+def _spread(paths: Sequence[str], count: int) -> list[str]:
+    """So many of the paths, at equal distances, or all."""
+    return [paths[int(n)] for n in spread(len(paths), count)]
+
+
 def _all_grey(root: str, paths: Sequence[str]) -> bool:
     """Whether some of the files, spread over all, have no colour in them."""
     with _pictures.quiet():
-        for number in np.unique(np.linspace(0, len(paths) - 1, GREY_SAMPLE).astype(int)):
+        for path in _spread(paths, GREY_SAMPLE):
             try:
-                if not _pictures.is_grey(os.path.join(root, paths[number])):
+                if not _pictures.is_grey(os.path.join(root, path)):
                     return False
             except Unreadable:
                 continue  # told when all are read
