@@ -32,6 +32,20 @@ def add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
         "--data", default=default, metavar="NAME",
         help="mnist, fashion_mnist, kmnist or digits" + (f" (default: {default})" if default else ""),
     )  # fmt: skip
+    add_folder(parser)
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """The argument that says where a known data set lies."""
     parser.add_argument(
         "--folder", metavar="DIR", help="where its files lie (else LAYERSCOPE_DATA, the cache, or a download)"
     )
+
+
+def add_run(parser: argparse.ArgumentParser, images: str) -> None:
+    """The run, and images of the user's own: "*" any number, "+" at least one."""
+    parser.add_argument("run_folder", metavar="RUN", help="a folder that layerscope train made")
+    parser.add_argument(
+        "images", metavar="IMAGES", nargs=images,
+        help="folders or picture files, a .npz or .npy file, or a known data set such as mnist:test",
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Training a network on a known data set into a run folder, and looking at reconstructions."""
+"""Training a network on a known data set into a run folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from layerscope import datasets, losses, optimizers, sources
 from layerscope.callbacks import Callback, History
 from layerscope.core import propagate, sizes
 from layerscope.core.errors import DataError, SettingError, ShapeError
-from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
-from layerscope.models import Model, load_model
+from layerscope.models import Model
 from layerscope.models.data import flatten_advice
-from layerscope.report import pictures
 from layerscope.studies import runs
 from layerscope.studies.runs import Recipe
 from layerscope.utils import set_random_seed
@@ -180,56 +178,3 @@ def _free(name: str, data: str) -> Path:
     while (path / runs.MODEL).exists():
         path, number = base.with_name(f"{base.name}-{number}"), number + 1
     return path
-
-
-@dataclass
-class Reconstructions:
-    """Test images beside what the network makes of them, and the error of each."""
-
-    originals: Array
-    restored: Array
-    errors: Array
-
-    @property
-    def rows(self) -> list[tuple[str, Array]]:
-        return [("originals", self.originals), ("reconstructions", self.restored)]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture; the numbers under it are mean squared errors."""
-        with replacing(path) as aside:
-            named = aside.with_suffix(Path(path).suffix or ".png")
-            pictures.figure(self.rows, named, [f"{error:.4f}" for error in self.errors])
-            os.replace(named, aside)
-
-    def terminal(self, width: int, colour: bool) -> str:
-        """The same as text."""
-        return pictures.terminal(self.rows, width, colour)
-
-
-def reconstruct(
-    run: str | os.PathLike[str],
-    count: int = 10,
-    data: str | None = None,
-    folder: str | os.PathLike[str] | None = None,
-) -> Reconstructions:
-    """The first test images of the run's data set (or of `data`), and their reconstructions.
-
-    Errors: SourceError for what is no run folder; DataError when the network does not give images back.
-    """
-    recipe = runs.recipe(run)
-    count = sizes.checked(count, "count")
-    if recipe.target != "images":
-        raise DataError(f"{run} learned labels, so there is nothing to reconstruct")
-    model = load_model(Path(run) / runs.MODEL)
-    _, (images, _) = load_images(data or recipe.data, folder or recipe.folder)
-    return reconstructions(model, images[:count])
-
-
-def reconstructions(model: Model, images: Array) -> Reconstructions:
-    """What a model makes of images of its own size."""
-    shape = _sizes(model.input_types[0])
-    if images[0].size != int(np.prod(shape)):
-        raise DataError(f"the network takes {show(shape)}, but the images are {show(images.shape[1:])}")
-    restored = model.predict(images.reshape(-1, *shape)).reshape(images.shape)
-    errors = np.square(images - restored).reshape(len(images), -1).mean(axis=1)
-    return Reconstructions(images, restored, errors)

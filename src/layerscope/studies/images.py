@@ -93,7 +93,9 @@ def load_images(
     (x, y), (x_test, y_test) = datasets.load(os.fspath(data), folder)
     train, test = _part(x, y, "train"), _part(x_test, y_test, "test")
     classes = tuple(str(label) for label in range(int(y.max()) + 1))
-    return Images(train, test, classes, train.source.shape, description=f"{data}: {len(x):,} + {len(x_test):,} images")
+    return Images(
+        train, test, classes, train.source.shape, description=f"{data}: {len(x):,} + {len(x_test):,} images"
+    )
 
 
 def _part(images: Array, labels: Array | None, title: str) -> Part:

@@ -1,0 +1,102 @@
+"""Reconstruction: images beside what a trained network makes of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.core import sizes
+from layerscope.core.errors import DataError
+from layerscope.core.types import show
+from layerscope.models import Model
+from layerscope.report import pictures
+from layerscope.studies import measures
+from layerscope.studies.opened import PathLike, opened
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Reconstructions:
+    """Images (n, height, width, C) beside what the network makes of them, and the mean squared error of each.
+
+    `names` say where own images come from; `ink`: grey images are drawn as ink on paper.
+    """
+
+    originals: Array
+    restored: Array
+    errors: Array
+    names: list[str] = field(default_factory=list[str])
+    ink: bool = True
+
+    @property
+    def rows(self) -> list[tuple[str, Array]]:
+        """What is drawn: titles and images."""
+        return [("originals", self.originals), ("reconstructions", self.restored)]
+
+    @property
+    def maps(self) -> Array:
+        """Squared differences, mean over channels: (n, height, width)."""
+        return measures.maps(self.originals, self.restored)
+
+    def save(self, path: str | os.PathLike[str], maps: bool = True) -> None:
+        """Write the picture; the numbers under it are mean squared errors. `maps`: with a row of error maps."""
+        from layerscope.studies.pictured import compared
+
+        compared(self, path, maps)
+
+    def terminal(self, width: int, colour: bool) -> str:
+        """The same as text."""
+        return pictures.terminal(self.rows, width, colour)
+
+
+def reconstruct(
+    run: Any,
+    images: PathLike | Sequence[PathLike] | int | None = None,
+    count: int = 10,
+    data: str | None = None,
+    folder: PathLike | None = None,
+    *,
+    out: PathLike | None = None,
+) -> Reconstructions:
+    """Images and their reconstructions: own ones, or the first validation images of the run (or of `data`).
+
+    `run` is a run folder or what `train` returned; `images` a folder, files, an array file, or the name of a
+    known data set; at most `count` are taken. `out` is the picture.
+    Errors: SourceError for what is no run; DataError when the network does not give images back, and for
+    images that cannot be used; OutputError.
+    """
+    if isinstance(images, int):
+        images, count = None, images
+    count = sizes.checked(count, "count")
+    if out is not None:
+        from layerscope.studies import runs
+
+        runs.writable(out)
+    trained = opened(run)
+    trained.rebuilds("reconstruct")
+    part = trained.chosen(images, data, folder)
+    if len(part.source.shape) != 3:
+        raise DataError(f"reconstruct draws images, but these are vectors {show(part.source.shape)}")
+    found = reconstructions(trained.model, part.array(0, min(count, len(part))))
+    found.ink = trained.ink
+    if images:
+        found.names = list(part.names[: len(found.errors)])
+    if out is not None:
+        found.save(out)
+    return found
+
+
+def reconstructions(model: Model, images: Array) -> Reconstructions:
+    """What a model makes of images of its own size."""
+    shape = model.input_shape[1:]
+    if None not in shape and images[0].size != int(np.prod([size or 1 for size in shape])):
+        raise DataError(f"the network takes {show(shape)}, but the images are {show(images.shape[1:])}")
+    fed = images if None in shape else images.reshape(-1, *(size or 1 for size in shape))
+    restored = model.predict(fed).reshape(images.shape)
+    return Reconstructions(images, restored, measures.squared(images, measures.maps(images, restored)))
