@@ -57,11 +57,14 @@ def heatmap(found: Scores, path: str | os.PathLike[str]) -> None:
     for rank, number in enumerate(worst.numbers, 1):
         words = [f"{rank}.  {found.values[number]:.4g}"]
         if percentiles is not None:
-            words.append(f"{larger(float(percentiles[number]))} of validation")
+            words.append(larger(float(percentiles[number])))
         captions.append([*words, shortened(found.names[number], 17)])
+    under = "Under each: rank and score"
+    if percentiles is not None:
+        under += "; its place among the validation images (larger than so many of them)"
     asked = Comparison(
         [
-            Row("images, worst first", worst.images),
+            Row("images", worst.images),
             Row("reconstructions", worst.restored),
             Row("squared error, worst region in the box", worst.maps, errors=True),
         ],
@@ -69,6 +72,7 @@ def heatmap(found: Scores, path: str | os.PathLike[str]) -> None:
         found.ink,
         [] if found.regions is None else found.regions[worst.numbers].tolist(),
         f"The {len(worst.numbers)} worst of {len(found.values):,} images",
+        under,
         _levels(found),
     )
     written(path, lambda place: images.comparison(place, asked))

@@ -121,9 +121,9 @@ def _subject(trained: Opened, validation: Part, image: int | PathLike) -> tuple[
                 f"there is no validation image {image}: there are {len(validation):,}, 0 to {len(validation) - 1}"
             )
         name = validation.names[number]
-        return validation.array(number, number + 1), f"The way of {name} through {_title(trained)}"
+        return validation.array(number, number + 1), f"{name} on its way through {_title(trained)}"
     part = trained.own(image)
-    return part.array(0, 1), f"The way of {part.names[0]} through {_title(trained)}"
+    return part.array(0, 1), f"{part.names[0]} on its way through {_title(trained)}"
 
 
 def _steps(trained: Opened, subject: Array) -> list[Step]:
@@ -134,13 +134,13 @@ def _steps(trained: Opened, subject: Array) -> list[Step]:
     found = outputs_at(trained.model, [(number, 0) for number in numbers])(fed)
     outputs = found if isinstance(found, list) else [found]
     (start,) = (graph.nodes[number] for number in graph.inputs)
-    steps = [Step(start.label, "input", subject[0], picture=subject.ndim == 4)]
+    steps = [Step(start.label, "input", subject[0], subject.ndim == 4, fed.shape[1:])]
     ends = {node for node, _ in graph.outputs} if trained.recipe.target == "images" else set[int]()
     for number, values in zip(numbers, outputs, strict=True):
         node = graph.nodes[number]
         last = number in ends
         shaped = values[0].reshape(subject.shape[1:]) if last else values[0]
-        steps.append(Step(node.label, _about(graph, number), shaped, picture=last and shaped.ndim == 3))
+        steps.append(Step(node.label, _about(graph, number), shaped, last and shaped.ndim == 3, values.shape[1:]))
     return steps
 
 

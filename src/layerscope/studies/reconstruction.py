@@ -57,7 +57,7 @@ class Reconstructions:
 
 def reconstruct(
     run: Any,
-    images: PathLike | Sequence[PathLike] | int | None = None,
+    images: PathLike | Sequence[PathLike] | None = None,
     count: int = 10,
     data: str | None = None,
     folder: PathLike | None = None,
@@ -71,8 +71,6 @@ def reconstruct(
     Errors: SourceError for what is no run; DataError when the network does not give images back, and for
     images that cannot be used; OutputError.
     """
-    if isinstance(images, int):
-        images, count = None, images
     count = sizes.checked(count, "count")
     if out is not None:
         from layerscope.studies import runs

@@ -33,7 +33,7 @@ def codes(
     with sheet.drawn(path, 8.6, 4.6) as page:
         page.text(0.2, 0.12, title, 10, weight="bold")
         page.text(0.2, 0.36, about, 8, SOFT)
-        place = page.axes(0.6, 0.85, 3.6, 3.2)
+        place = page.axes(0.7, 0.85, 3.7, 3.2)
         _points(place, flat, labels, classes)
         place.set_xlabel(f"first direction ({share[0]:.0%} of the variance)")
         place.set_ylabel(f"second direction ({share[1]:.0%})")
@@ -67,6 +67,6 @@ def _spread(place: Any, spread: Array) -> None:
     )
     place.set_xlim(0, len(order))
     place.set_ylim(bottom=0)
-    place.set_xlabel(f"number of the code, by spread ({len(order):,}, of which {idle} never vary)")
+    place.set_xlabel(f"numbers of the code, by spread; {idle} never vary")
     place.set_ylabel("standard deviation")
     place.grid(axis="y", color=LINE, linewidth=0.4)

@@ -38,6 +38,7 @@ class Comparison:
     ink: bool = False
     boxes: Sequence[Sequence[int]] = ()
     title: str = ""
+    about: str = ""
     levels: Levels | None = None
 
 
@@ -64,11 +65,12 @@ def comparison(path: str | os.PathLike[str], asked: Comparison) -> None:
     lines = max((len(caption) for caption in asked.captions), default=0)
     band = len(asked.rows) * (TITLE + tall + 0.04) + lines * LINES + 0.16
     bands = -(-count // across)
-    head = 0.34 if asked.title else 0.08
+    head = 0.52 if asked.title else 0.08
     foot = 1.75 if asked.levels else 0.0
     total = max(across * (0.9 + GAP) + 0.2 + RIGHT, 4.2 if asked.levels else 2.4)
     with sheet.drawn(path, total, head + bands * band + foot) as page:
         page.text(0.12, 0.1, asked.title, 10, weight="bold")
+        page.text(0.12, 0.32, asked.about, 8, SOFT)
         for number in range(bands):
             part = slice(number * across, min(count, (number + 1) * across))
             _band(page, asked, part, head + number * band, tall)

@@ -28,6 +28,8 @@ class Step:
     values: Array
     picture: bool = False
     """Whether the values are an image in 0 … 1, to be drawn as it is."""
+    shape: tuple[int, ...] | None = None
+    """The shape in the network, where the values are drawn in another one."""
 
 
 def journey(path: str | os.PathLike[str], steps: Sequence[Step], title: str, ink: bool) -> None:
@@ -73,10 +75,12 @@ def _height(step: Step) -> float:
 
 def _words(page: Sheet, step: Step, top: float) -> None:
     values = step.values
-    shape = " × ".join(map(str, values.shape))
+    shape = " × ".join(map(str, step.shape or values.shape))
     page.text(0.2, top, sheet.shortened(step.name, 30), 8.5, INK, weight="bold")
     page.text(0.2, top + 0.16, f"{step.kind}   {shape}", 8, SOFT)
     lines = [f"{sheet.figure(float(values.min()))} … {sheet.figure(float(values.max()))}"]
+    if step.shape and step.shape != values.shape:
+        lines.append(f"drawn as {' × '.join(map(str, values.shape))}")
     if _spatial(step) and not step.picture:
         channels = values.shape[-1]
         if _drawn(step) < channels:

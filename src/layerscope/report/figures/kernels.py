@@ -39,7 +39,7 @@ def kernels(path: str | os.PathLike[str], asked: Kernel) -> None:
     high = float(np.abs(asked.values).max()) or 1.0
     kept = asked.values[:, :, :MOST, : MOST if channels > 1 else 2 * MOST]
     down, across = _grid(kept.shape[2], kept.shape[3])
-    tile = min(0.62, max(0.2, 8.5 / across))
+    tile = min(0.62, max(0.2, 8.5 / across), max(0.24, 5.5 / down))
     tall, wide = tile * min(1.0, height / width), tile * min(1.0, width / height)
     left, top = (0.75, 0.95) if channels > 1 else (0.2, 0.75)
     cut = _cut(asked, kept)
