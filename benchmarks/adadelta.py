@@ -8,13 +8,14 @@ import sys
 
 import layerscope as ls
 from layerscope.models import Model
-from layerscope.studies.autoencoder import load_images
+from layerscope.studies.images import load_images
 
 
 def losses(rate: float, epochs: int) -> list[float]:
     """Validation loss after each epoch."""
     ls.utils.set_random_seed(0)
-    (x, _), (x_test, _) = load_images("digits")
+    images = load_images("digits")
+    x, x_test = images.train.array(), images.test.array()
     model = Model.from_graph(ls.trace("example:autoencoder").graph)
     model.compile(ls.optimizers.Adadelta(learning_rate=rate), "binary_crossentropy")
     return model.fit(x, x, 16, epochs, verbose=0, validation_data=(x_test, x_test)).history["val_loss"]

@@ -15,7 +15,20 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "layerscope"
 FILES = sorted(SOURCE.rglob("*.py"))
 TEXT = "28x28x1 | conv 16 3 same relu | maxpool 2 same | flatten | dense 10"
-HEAVY = ("numpy", "scipy", "llvmlite", "sklearn", "matplotlib", "rich", "keras", "tensorflow", "torch", "jax", "onnx")
+HEAVY = (
+    "numpy",
+    "scipy",
+    "llvmlite",
+    "sklearn",
+    "matplotlib",
+    "PIL",
+    "rich",
+    "keras",
+    "tensorflow",
+    "torch",
+    "jax",
+    "onnx",
+)
 MEGABYTES = 25
 
 PROBE = """

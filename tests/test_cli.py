@@ -93,7 +93,8 @@ MISTAKES = {
     ),
     "size of the data": (
         ["train", "32x32x1 | conv 1 3 same sigmoid", "--data", "digits"],
-        "the network takes (32, 32, 1), but the images of digits are (28, 28, 1). Start the network with 28x28x1.",
+        "the network takes (32, 32, 1), but the images of digits are (28, 28, 1). Start the network with 28x28x1, "
+        "or bring the images to it with --size 32.",
     ),
     "data set": (
         ["train", IMAGES, "--data", "digitz"],

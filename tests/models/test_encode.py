@@ -58,7 +58,7 @@ def test_the_npz_holds_plain_arrays(run, tmp_path, capsys):
     assert capsys.readouterr().out == f"360 codes of 12 numbers: output of code, 12\nThe codes: {path}\n"
     found = studies.encode(run, "digits:test", verbose=0)
     with np.load(path, allow_pickle=False) as file:
-        assert sorted(file) == ["codes", "labels", "layer", "names"]
+        assert sorted(file) == ["classes", "codes", "labels", "layer", "names"]
         assert equal([file["codes"], file["labels"]], [found.codes, found.labels])
         assert (file["names"].tolist(), file["layer"].item()) == (found.names, "code")
 

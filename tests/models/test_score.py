@@ -143,7 +143,7 @@ def test_the_csv_is_worst_first(run, found, tmp_path, capsys):
     assert list(rows[0]) == ["rank", "name", "label", "score", "percentile", "row", "column", "height", "width"]
     assert [int(row["rank"]) for row in rows] == list(range(1, 361))
     assert [row["name"] for row in rows] == [f"test/{number}" for number in order]
-    assert [int(row["label"]) for row in rows] == found.labels[order].tolist()
+    assert [row["label"] for row in rows] == [str(label) for label in found.labels[order]]
     np.testing.assert_allclose([float(row["score"]) for row in rows], found.values[order], rtol=1e-8)
     np.testing.assert_allclose([float(row["percentile"]) for row in rows], found.percentiles[order], rtol=1e-3)
     boxes = [[int(row[name]) for name in ("row", "column", "height", "width")] for row in rows]
@@ -183,20 +183,18 @@ def test_vectors_have_scores_and_no_regions(tmp_path):
 
 
 def test_a_run_whose_images_have_gone(run, tmp_path, monkeypatch):
-    from layerscope.studies.opened import Opened
-
-    def gone(self, data=None, folder=None):
+    def gone(self, wishes=None, data=None):
         raise DataError("gone: there is no such folder")
 
-    monkeypatch.setattr(Opened, "validation", gone)
+    monkeypatch.setattr(opened.Opened, "loaded", gone)
     found = studies.score(run, "digits:test", verbose=0, out=tmp_path / "s.csv", heatmap=tmp_path / "w.png")
     assert found.percentiles is None
-    assert found.note == (
+    assert found.notes == [
         "the run's validation images cannot be read, so no score is compared with theirs. "
         "gone: there is no such folder"
-    )
+    ]
     assert (tmp_path / "s.csv").read_text("utf-8").splitlines()[1].split(",")[4] == ""
-    assert found.document().notes == [found.note]
+    assert found.document().notes == found.notes
 
 
 def test_a_classifier_has_nothing_to_score(tmp_path):

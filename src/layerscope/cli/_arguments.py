@@ -29,16 +29,24 @@ def natural(text: str) -> int:
 def add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
     """The arguments that say which images."""
     parser.add_argument(
-        "--data", default=default, metavar="NAME",
-        help="mnist, fashion_mnist, kmnist or digits" + (f" (default: {default})" if default else ""),
+        "--data", default=default, metavar="WHAT",
+        help="mnist, fashion_mnist, kmnist or digits; a folder of images; a .npz or .npy file"
+        + (f" (default: {default})" if default else ""),
     )  # fmt: skip
-    add_folder(parser)
-
-
-def add_folder(parser: argparse.ArgumentParser) -> None:
-    """The argument that says where a known data set lies."""
+    add_own(parser)
+    parser.add_argument("--size", metavar="HxW", help="bring images to 64x48 (height x width), or 64 for a square")
     parser.add_argument(
-        "--folder", metavar="DIR", help="where its files lie (else LAYERSCOPE_DATA, the cache, or a download)"
+        "--colour", choices=("auto", "grey", "rgb"), help="auto: as the network or the images have it"
+    )
+
+
+def add_own(parser: argparse.ArgumentParser) -> None:
+    """Where a known data set lies, and how images are brought to a size."""
+    parser.add_argument(
+        "--folder", metavar="DIR", help="where a known set's files lie (else LAYERSCOPE_DATA, the cache, a download)"
+    )
+    parser.add_argument(
+        "--fit", choices=("crop", "fit", "stretch"), help="how: cut about the centre (crop), keep all, or stretch"
     )
 
 

@@ -29,9 +29,14 @@ def run(asked: Any) -> int:
     from layerscope.studies import runs
 
     path = None if asked.out is None else runs.writable(asked.out)
-    found = studies.reconstruct(asked.run_folder, asked.images, asked.count, asked.data, asked.folder)
+    found = studies.reconstruct(
+        asked.run_folder, asked.images, asked.count, asked.data, asked.folder, size=asked.size, fit=asked.fit,
+        colour=asked.colour,
+    )  # fmt: skip
     print(found.terminal(tracing.terminal_width(), tracing.colourful()))
     print(f"\nMean squared error: {found.errors.mean():.5f} over {len(found.errors)} images")
+    if found.unread:
+        print(found.unread)
     if path is not None:
         found.save(path)
         print(f"The picture: {path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import add_folder, add_run, positive
+from layerscope.cli._arguments import add_own, add_run, positive
 
 ABOUT = "how badly a trained autoencoder reconstructs each image, worst first"
 EPILOG = """examples:
@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--top", type=positive, default=10, help="how many of the worst are shown (default: %(default)s)"
     )
     parser.add_argument("--score", default="squared", metavar="NAME", help="squared (default) or relative")
-    add_folder(parser)
+    add_own(parser)
 
 
 def run(asked: Any) -> int:
@@ -36,8 +36,8 @@ def run(asked: Any) -> int:
     from layerscope.report import formats
 
     found = studies.score(
-        asked.run_folder, asked.images, kind=asked.score, top=asked.top, folder=asked.folder, out=asked.out,
-        heatmap=asked.heatmap,
+        asked.run_folder, asked.images, kind=asked.score, top=asked.top, folder=asked.folder, fit=asked.fit,
+        out=asked.out, heatmap=asked.heatmap,
     )  # fmt: skip
     print(formats.render(found.document(asked.top), "terminal", tracing.terminal_width(), tracing.colourful()))
     for title, path in (("All scores", asked.out), ("The worst as a picture", asked.heatmap)):

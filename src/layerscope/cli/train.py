@@ -11,6 +11,7 @@ ABOUT = "train a network on a data set, into a run folder"
 EPILOG = """examples:
   layerscope train example:autoencoder --data mnist --epochs 2 --out runs/a
   layerscope train "28x28x1 | conv 8 3 relu | maxpool 2 | flatten | dense 10 softmax" --data digits
+  layerscope train "64x64x3 | conv 16 3 same relu | maxpool 4 | conv 3 3 same sigmoid | upsample 4" --data photos/
 
 An output as large as the input learns the images; another one learns the labels.
 The folder holds model.npz (after every epoch), history.csv and settings.json. Ctrl-C keeps all so far."""
@@ -38,6 +39,9 @@ def run(asked: Any) -> int:
         asked.what,
         asked.data,
         folder=asked.folder,
+        size=asked.size,
+        fit=asked.fit or "crop",
+        colour=asked.colour or "auto",
         epochs=asked.epochs,
         batch_size=asked.batch_size,
         optimizer=asked.optimizer,

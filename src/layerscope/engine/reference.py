@@ -96,10 +96,15 @@ class ReferenceEngine:
         return results
 
     def evaluate(
-        self, inputs: Sequence[Array], targets: Sequence[Array], batch_size: int, on_batch: OnBatch
+        self,
+        inputs: Sequence[Array],
+        targets: Sequence[Array],
+        batch_size: int,
+        on_batch: OnBatch,
+        means: Means | None = None,
     ) -> dict[str, float]:
-        """Loss and metrics: means over examples."""
-        means = Means()
+        """Loss and metrics: means over examples, with those that are in `means` already."""
+        means = means or Means()
         count = len(inputs[0])
         for number, start in enumerate(range(0, count, batch_size)):
             part = slice(start, min(start + batch_size, count))
@@ -118,12 +123,14 @@ class ReferenceEngine:
         batch_size: int,
         on_batch: OnBatch,
         exact: bool = True,
+        means: Means | None = None,
     ) -> dict[str, float]:
         """One pass over the examples in the given order; weights and slots change in place.
 
-        `on_batch` hears of each batch before the next one starts, as `exact` asks of other engines.
+        `on_batch` hears of each batch before the next one starts, as `exact` asks of other engines. `means` goes
+        on with those of the examples before, where a pass is made in parts.
         """
-        means = Means()
+        means = means or Means()
         for number, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
             made = self._step(self._feed("data", inputs, rows) | self._feed("target", targets, rows), len(rows))

@@ -1,4 +1,7 @@
-"""Arrays that people hand to fit, evaluate and predict: brought into order, or refused with advice."""
+"""Arrays that people hand to fit, evaluate and predict: brought into order, or refused with advice.
+
+A source (`models.streams`) goes the same way as an array; what is asked of its numbers is asked when they are read.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
 from layerscope.layers.input_layer import InputLayer
 from layerscope.losses import Loss, fits, mismatch
+from layerscope.models.streams import Checked, Source
 
 Array = NDArray[Any]
 ROWS = 4096
@@ -42,26 +46,32 @@ def listed(data: Any, names: Sequence[str], what: str) -> list[Any]:
 
 
 def _is_array(value: Any) -> bool:
-    return not isinstance(value, list | tuple) and np.ndim(value) > 0
+    return isinstance(value, Source) or (not isinstance(value, list | tuple) and np.ndim(value) > 0)
 
 
 def numbers(value: Any, what: str) -> Array:
-    """An array of numbers with a batch axis; DataError otherwise."""
+    """An array (or source) of numbers with a batch axis; DataError otherwise."""
     try:
-        array = np.asarray(value)
+        array: Any = value if isinstance(value, Source) else np.asarray(value)
     except ValueError as error:
         raise DataError(f"{what}: not an array of numbers: {error}") from None
     if array.dtype.kind not in "fiub":
         raise DataError(f"{what} must hold numbers, but is an array of {array.dtype}")
-    if array.ndim == 0 or not len(array):
+    if not array.shape or not len(array):
         raise DataError(f"{what} holds no examples: its shape is {show(array.shape)}")
     return array
 
 
-def finite(array: Array, what: str) -> None:
-    """DataError naming the first example with a NaN or infinity."""
-    if array.dtype.kind != "f":
-        return
+def finite(array: Any, what: str) -> Any:
+    """The array; DataError naming the first example with a NaN or infinity. A source is looked at as it is read."""
+    if array.dtype.kind == "f":
+        if isinstance(array, Source):
+            return Checked(array, lambda part, rows: _finite(part, what, rows))
+        _finite(array, what)
+    return array
+
+
+def _finite(array: Array, what: str, numbered: Array | None = None) -> None:
     for start in range(0, len(array), ROWS):
         rows = array[start : start + ROWS]
         if rows.flags.c_contiguous and np.isfinite(np.vdot(rows, rows)):
@@ -71,6 +81,7 @@ def finite(array: Array, what: str) -> None:
             bad = ~good.reshape(len(good), -1).all(axis=1)
             first = start + int(bad.argmax())
             kind = "NaN" if np.isnan(array[first]).any() else "infinity"
+            first = first if numbered is None else int(numbered[first])
             raise DataError(
                 f"{what} contains {kind}: first in example {first}. Remove such examples, or replace the "
                 f"values (numpy.nan_to_num), before training."
@@ -78,7 +89,7 @@ def finite(array: Array, what: str) -> None:
 
 
 def inputs(data: Any, graph: Graph, types: Sequence[TensorType], what: str = "x") -> list[Array]:
-    """The arrays for the graph's inputs, each with fitting sizes."""
+    """The arrays (or sources) for the graph's inputs, each with fitting sizes."""
     names = [graph.nodes[number].label for number in graph.inputs]
     arrays: list[Array] = []
     for name, value, type in zip(names, listed(data, names, what), types, strict=True):
@@ -95,8 +106,17 @@ def inputs(data: Any, graph: Graph, types: Sequence[TensorType], what: str = "x"
     return arrays
 
 
-def _typed(array: Array, switches: bool) -> Array:
+def some(array: Any) -> Array:
+    """The first examples of an array or source."""
+    return array.array(0, 1024) if isinstance(array, Source) else array[:1024]
+
+
+def _typed(array: Any, switches: bool) -> Any:
     """Only switches may be int32, which engines keep; all else they turn into their floating type."""
+    if isinstance(array, Source):
+        if switches or array.dtype == np.int32:
+            raise DataError("sources give no int32, which switches are; give those as an array")
+        return array
     if switches:
         return array.astype(np.int32, copy=False)
     return array.astype(np.int64) if array.dtype == np.int32 else array
@@ -144,11 +164,17 @@ def targets(
         expected = loss.target_type(output)
         if not fits(array.shape, expected):
             raise mismatch(loss, array.shape, output, flatten_advice(graph))
-        finite(array, what if len(names) == 1 else f"{what}[{len(arrays)}]")
-        array = array.reshape(len(array), *array.shape[1 : expected.rank], *(1,) * (expected.rank - array.ndim))
-        loss.check(array, output)
-        arrays.append(array)
+        array = finite(array, what if len(names) == 1 else f"{what}[{len(arrays)}]")
+        ones = (1,) * (expected.rank - len(array.shape))
+        arrays.append(_checked(loss, output, array.reshape(len(array), *array.shape[1 : expected.rank], *ones)))
     return arrays
+
+
+def _checked(loss: Loss, output: TensorType, array: Any) -> Any:
+    if isinstance(array, Source):
+        return Checked(array, lambda part, rows: loss.check(part, output))
+    loss.check(array, output)
+    return array
 
 
 def flatten_advice(graph: Graph) -> str:

@@ -20,7 +20,7 @@ from layerscope.core.sizes import checked
 from layerscope.core.types import TensorType, show
 from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.reference import State
-from layerscope.models import data, eager, engines, training
+from layerscope.models import data, eager, engines, streaming, training
 from layerscope.models import variables as store
 from layerscope.models.data import Array
 from layerscope.models.variables import Variable
@@ -188,7 +188,7 @@ class Model:
         arrays = data.inputs(given, self.graph, self.input_types)
         self._state.weights = {id: variable.array for id, variable in self._variables.items()}
         engine = engines.make("reference", self._job_for(arrays), self._state, self._precision)
-        found = engine.predict(arrays, 256, lambda *_: True)
+        found = streaming.predict(engine, arrays, 256, lambda *_: True)
         return found[0] if self._single else found
 
     def _inline(self, given: Sequence[Symbolic]) -> Any:
@@ -354,7 +354,7 @@ class Model:
         self._need_compiled()
         arrays, answers = training.pair(self, x, y)
         size = 32 if batch_size is None else checked(batch_size, "batch_size")
-        found = self.engine(arrays).evaluate(arrays, answers, size, lambda *_: True)
+        found = streaming.evaluate(self.engine(arrays), arrays, answers, size, lambda *_: True)
         if verbose in (1, 2):
             print("  ".join(f"{name} {value:.4f}" for name, value in found.items()))
         if return_dict:
@@ -366,7 +366,7 @@ class Model:
         """The outputs for all examples; a list when the model was given a list of outputs."""
         arrays = data.inputs(x, self.graph, self.input_types)
         size = 256 if batch_size is None else checked(batch_size, "batch_size")
-        found = self.engine(arrays).predict(arrays, size, lambda *_: True)
+        found = streaming.predict(self.engine(arrays), arrays, size, lambda *_: True)
         if not found:
             raise DataError("x holds no examples")
         return found[0] if self._single else found

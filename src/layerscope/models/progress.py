@@ -102,3 +102,46 @@ class Progress:
             self._rich.console.print(text, soft_wrap=True, markup=False)
         else:
             print(text, flush=True)
+
+
+class Counting:
+    """Shows how many of some things are done: a bar in a terminal, elsewhere one line when it takes a second."""
+
+    def __init__(self, title: str, total: int, verbose: Any = "auto") -> None:
+        self.title, self.total, self.done = title, total, 0
+        self.bar = verbose in ("auto", 1, True) and sys.stdout.isatty()
+        self.lines = verbose not in (0, False)
+        self._rich: Any = None
+        self._started = self._shown = time.monotonic()
+        self._said = False
+
+    def __enter__(self) -> Counting:
+        if self.bar:
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn())
+            self._rich = Bar(*columns, transient=True)
+            self._rich.__enter__()
+            self._task = self._rich.add_task(self.title, total=self.total)
+        return self
+
+    def one(self) -> None:
+        """One more is done."""
+        self.more(1)
+
+    def more(self, count: int) -> None:
+        """So many more are done."""
+        self.done += count
+        now = time.monotonic()
+        if self._rich is not None:
+            if now - self._shown > 0.1:
+                self._shown = now
+                self._rich.update(self._task, completed=self.done)
+        elif self.lines and not self._said and now - self._started > 1:
+            self._said = True
+            print(f"{self.title} ...", flush=True)
+
+    def __exit__(self, *error: Any) -> None:
+        if self._rich is not None:
+            self._rich.__exit__(*error)

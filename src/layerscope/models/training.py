@@ -12,7 +12,7 @@ from layerscope.callbacks import Callback, History
 from layerscope.core.errors import DataError, NotFiniteError, SettingError
 from layerscope.core.sizes import checked
 from layerscope.engine.reference import NotFinite
-from layerscope.models import data
+from layerscope.models import data, streaming
 from layerscope.models.data import Array
 from layerscope.models.interrupt import Interrupt
 from layerscope.models.progress import Progress
@@ -98,7 +98,7 @@ def pair(model: Model, x: Any, y: Any, what: str = "") -> tuple[list[Array], lis
         if len(array) != len(arrays[0]):
             raise DataError(f"{what}x has {len(arrays[0])} examples, but {what}y has {len(array)}")
     for number, array in enumerate(arrays):
-        data.finite(array, f"{what}x" if len(arrays) == 1 else f"{what}x[{number}]")
+        arrays[number] = data.finite(array, f"{what}x" if len(arrays) == 1 else f"{what}x[{number}]")
     return arrays, answers
 
 
@@ -178,7 +178,9 @@ class Loop:
             return going
 
         try:
-            logs = self.engine.train_epoch(self.parts.x, self.parts.y, order, asked.batch_size, on_batch, self.exact)
+            logs = streaming.train_epoch(
+                self.engine, self.parts.x, self.parts.y, order, asked.batch_size, on_batch, self.exact
+            )
         except NotFinite as error:
             raise self._not_finite(error, epoch) from None
         if interrupt.asked and seen < self.batches:
@@ -190,7 +192,7 @@ class Loop:
         if self.parts.validation and (epoch + 1) % asked.validation_freq == 0:
             self.tell("on_test_begin", {})
             tester = model.engine(self.parts.validation[0], compiling=progress.compiling)
-            found = tester.evaluate(*self.parts.validation, asked.validation_batch_size, lambda *_: True)
+            found = streaming.evaluate(tester, *self.parts.validation, asked.validation_batch_size, lambda *_: True)
             logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
             self.tell("on_test_end", dict(found))
         progress.epoch_ends(epoch, logs)
@@ -201,7 +203,7 @@ class Loop:
 
     def _not_finite(self, error: NotFinite, epoch: int) -> NotFiniteError:
         rate = self.model.optimizer.learning_rate
-        largest = max((float(np.abs(a[:1024]).max()) for a in self.parts.x), default=0.0)
+        largest = max((float(np.abs(data.some(a)).max()) for a in self.parts.x), default=0.0)
         advice = [f"a smaller learning rate (it is {rate:g}; try {rate / 10:g})"]
         if largest > 10:
             advice.append(f"smaller inputs (they reach {largest:g}; divide them to lie within 0 to 1)")

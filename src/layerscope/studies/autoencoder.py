@@ -1,4 +1,4 @@
-"""Training a network on a known data set into a run folder."""
+"""Training a network on images into a run folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from layerscope import datasets, losses, optimizers, sources
+from layerscope import losses, optimizers, sources
 from layerscope.callbacks import Callback, History
 from layerscope.core import propagate, sizes
 from layerscope.core.errors import DataError, SettingError, ShapeError
@@ -19,12 +18,14 @@ from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
 from layerscope.models import Model
 from layerscope.models.data import flatten_advice
-from layerscope.studies import runs
+from layerscope.studies import parts, runs
+from layerscope.studies.images import Images, Part, is_path, load_images
 from layerscope.studies.runs import Recipe
 from layerscope.utils import set_random_seed
 
 Array = NDArray[Any]
-Split = tuple[tuple[Array, Array], tuple[Array, Array]]
+WHOLE = 256 << 20
+"""Bytes up to which images are handed to fit in one array, not read part by part."""
 
 
 @dataclass
@@ -37,35 +38,22 @@ class Run:
     recipe: Recipe
 
 
-def load_images(data: str, folder: str | os.PathLike[str] | None = None) -> Split:
-    """A data set with pixels in 0 … 1 and a channel axis: (x, labels) to train and to test."""
-    pair = datasets.load(data, folder)
-    (x, y), (x_test, y_test) = pair
-    return (_scaled(x), y), (_scaled(x_test), y_test)
-
-
-def _scaled(images: Array) -> Array:
-    return images[..., None].astype(np.float32) / 255
-
-
-def _fit_input(graph: Graph, images: Array, data: str) -> TensorType:
+def _fit_input(graph: Graph, shape: Sequence[int], data: str) -> TensorType:
     types = propagate.types(graph)
     wanted, (node, number) = types[graph.inputs[0]][0], graph.outputs[0]
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise SettingError("train takes networks of one input and one output; use Model.fit for others")
-    if tuple(images.shape[1:]) != wanted.shape[1:] and images[0].size != sizes.product(wanted.shape[1:]):
-        raise DataError(
-            f"the network takes {show(wanted.shape[1:])}, but the images of {data} are {show(images.shape[1:])}. "
-            f"Start the network with {'x'.join(map(str, images.shape[1:]))}."
-        )
+    parts.agree(shape, [size if isinstance(size, int) else None for size in wanted.shape[1:]], data)
     return types[node][number]
 
 
-def _targets(graph: Graph, output: TensorType, loss: str | None, x: Array, classes: int) -> tuple[str, losses.Loss]:
+def _targets(
+    graph: Graph, output: TensorType, loss: str | None, images: Images, data: str
+) -> tuple[str, losses.Loss]:
     """What is learned ("images" or "labels"), and the loss; without a last softmax, of logits."""
     node = graph.nodes[graph.outputs[0][0]].layer
     activation = getattr(node, "activation", None)
-    again = sizes.product(output.shape[1:]) == x[0].size
+    again = sizes.product(output.shape[1:]) == sizes.product(list(images.shape))
     if loss is None:
         if again:
             loss = "binary_crossentropy" if activation == "sigmoid" else "mean_squared_error"
@@ -75,11 +63,17 @@ def _targets(graph: Graph, output: TensorType, loss: str | None, x: Array, class
     if isinstance(found, losses.SparseCategoricalCrossentropy):
         if output.rank != 2:
             raise losses.mismatch(found, (0,), output, flatten_advice(graph))
+        if images.train.labels is None:
+            raise DataError(
+                f"the output {show(output.shape[1:])} is no image of {show(images.shape)}, so it is to learn labels, "
+                f"but {data} has none. Put the images of each class into a folder of its own (docs/images.md), or "
+                "end the network with as many numbers as it starts with."
+            )
         return "labels", type(found)(from_logits=activation in (None, "linear"))
     if not again:
         raise DataError(
             f"{found.name} compares the output with the images, but the output is {show(output.shape[1:])} "
-            f"and an image {show(x.shape[1:])}. For labels (0 to {classes - 1}) use "
+            f"and an image {show(images.shape)}. For labels (0 to {len(images.classes) - 1}) use "
             "--loss sparse_categorical_crossentropy."
         )
     return "images", found
@@ -87,9 +81,12 @@ def _targets(graph: Graph, output: TensorType, loss: str | None, x: Array, class
 
 def train(
     what: Any,
-    data: str = "mnist",
+    data: str | os.PathLike[str] = "mnist",
     *,
     folder: str | os.PathLike[str] | None = None,
+    size: str | int | Sequence[int] | None = None,
+    fit: str = "crop",
+    colour: str = "auto",
     epochs: int = 10,
     batch_size: int = 256,
     optimizer: str | None = None,
@@ -103,21 +100,24 @@ def train(
 ) -> Run:
     """Train a network on a data set; the run folder holds the model after every epoch.
 
-    `what` is anything that `trace` takes. An output as large as the input learns the images
-    themselves, another one the labels. Ctrl-C ends it with everything so far kept.
+    `what` is anything that `trace` takes; `data`, `folder`, `size`, `fit` and `colour` are as in
+    `images.load_images`: a known data set, a folder of images, or a .npz or .npy file. An output as large
+    as the input learns the images themselves, another one the labels. Ctrl-C ends it with everything so
+    far kept.
     Errors: DataError and ShapeError when network, data and loss do not fit; OutputError for a
     folder that cannot be written or holds a run.
     """
     set_random_seed(seed)
     graph = sources.read(what)
     chosen = _optimizer(optimizer, learning_rate)
-    work = _work(graph, data, folder, loss)
+    images = _images(graph, data, folder, size, fit, colour, verbose)
+    work = _work(graph, images, os.fspath(data), loss)
     place = runs.prepare(out or _free(graph.name, data), overwrite)
     model = Model.from_graph(graph)
     model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
-        data=data,
+        data=os.path.abspath(data) if is_path(data) else str(data),
         folder=None if folder is None else os.fspath(folder),
         epochs=epochs,
         batch_size=batch_size,
@@ -127,6 +127,7 @@ def train(
         seed=seed,
         target=work.target,
         versions=runs.versions(),
+        **_read_again(images, data, size, fit, colour),
     )
     keeping = [runs.Keeper(place, told), *callbacks]
     history = model.fit(
@@ -137,10 +138,10 @@ def train(
 
 @dataclass
 class _Work:
-    """Arrays in the shapes of a network's input and output, what it learns, and by which loss."""
+    """Arrays or sources in the shapes of a network's input and output, what it learns, and by which loss."""
 
-    train: tuple[Array, Array]
-    test: tuple[Array, Array]
+    train: tuple[Any, Any]
+    test: tuple[Any, Any]
     target: str
     loss: losses.Loss
 
@@ -152,16 +153,44 @@ def _optimizer(name: str | None, learning_rate: float | None) -> optimizers.Opti
     return type(chosen)(**{**chosen.to_json()["settings"], "learning_rate": learning_rate})
 
 
-def _work(graph: Graph, data: str, folder: str | os.PathLike[str] | None, loss: str | None) -> _Work:
-    (x, labels), (x_test, labels_test) = load_images(data, folder)
-    output = _fit_input(graph, x, data)
-    target, name = _targets(graph, output, loss, x, int(labels.max()) + 1)
+def _images(
+    graph: Graph,
+    data: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None,
+    size: str | int | Sequence[int] | None,
+    fit: str,
+    colour: str,
+    verbose: Any,
+) -> Images:
+    """The images, told of what the network takes; says what was found where they are somebody's own."""
+    wanted = propagate.types(graph)[graph.inputs[0]][0].shape[1:]
+    images = load_images(data, folder, size=size, fit=fit, colour=colour, wanted=wanted, verbose=verbose)
+    if is_path(data) and verbose not in (0, False):
+        print(images.description, flush=True)
+    return images
+
+
+def _read_again(
+    images: Images, data: str | os.PathLike[str], size: str | int | Sequence[int] | None, fit: str, colour: str
+) -> dict[str, Any]:
+    """The settings by which the same images are read again, whatever else comes to lie in the folder."""
+    if is_path(data) and len(images.shape) == 3:
+        colour = {1: "grey", 3: "rgb"}.get(images.shape[2], colour)
+        return {"size": parts.written(images.shape[:2]), "fit": fit, "colour": colour}
+    return {"size": None if size is None else parts.written(parts.pair(size)), "fit": fit, "colour": colour}
+
+
+def _work(graph: Graph, images: Images, data: str, loss: str | None) -> _Work:
+    output = _fit_input(graph, images.shape, data)
+    target, found = _targets(graph, output, loss, images, data)
     shape = _sizes(propagate.types(graph)[graph.inputs[0]][0])
-    fed, fed_test = x.reshape(-1, *shape), x_test.reshape(-1, *shape)
-    if target == "labels":
-        return _Work((fed, labels), (fed_test, labels_test), target, name)
-    goal = _sizes(output)
-    return _Work((fed, x.reshape(-1, *goal)), (fed_test, x_test.reshape(-1, *goal)), target, name)
+
+    def pair(part: Part) -> tuple[Any, Any]:
+        x = part.array() if 4 * sizes.product(list(part.source.shape)) <= WHOLE else part.source
+        goal = part.labels if target == "labels" else x.reshape(len(part), *_sizes(output))
+        return x.reshape(len(part), *shape), goal
+
+    return _Work(pair(images.train), pair(images.test), target, found)
 
 
 def _sizes(type: TensorType) -> tuple[int, ...]:
@@ -171,9 +200,9 @@ def _sizes(type: TensorType) -> tuple[int, ...]:
     return tuple(int(size) for size in type.shape[1:] if isinstance(size, int))
 
 
-def _free(name: str, data: str) -> Path:
+def _free(name: str, data: str | os.PathLike[str]) -> Path:
     """runs/NAME-DATA, or the next that is free."""
-    base = Path("runs") / f"{name}-{data}"
+    base = Path("runs") / f"{name}-{Path(os.path.abspath(data)).stem if is_path(data) else data}"
     path, number = base, 2
     while (path / runs.MODEL).exists():
         path, number = base.with_name(f"{base.name}-{number}"), number + 1

@@ -12,6 +12,7 @@ from typing import Any
 from layerscope.callbacks import Callback
 from layerscope.studies import autoencoder, reconstruction, runs
 from layerscope.studies.autoencoder import Array
+from layerscope.studies.images import load_images
 from layerscope.studies.reconstruction import Reconstructions
 
 NETWORK = "example:autoencoder"
@@ -30,8 +31,11 @@ class Readable(Callback):
         from sklearn.neighbors import KNeighborsClassifier
 
         self.goal, self.share, self.loss = goal, 0.0, float("nan")
-        (x, y), (self.images, self.labels) = autoencoder.load_images("digits")
-        self.reader: Any = KNeighborsClassifier(3).fit(x.reshape(len(x), -1), y)
+        found = load_images("digits")
+        self.images, self.labels = found.test.array(), found.test.labels
+        self.reader: Any = KNeighborsClassifier(3).fit(
+            found.train.array().reshape(len(found.train), -1), found.train.labels
+        )
         self.originals = self.read(self.images)
 
     def read(self, images: Array) -> float:

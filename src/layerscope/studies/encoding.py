@@ -18,9 +18,9 @@ from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import show
 from layerscope.models.parts import outputs_at
-from layerscope.studies import runs
+from layerscope.studies import parts, runs
 from layerscope.studies.images import Part
-from layerscope.studies.opened import Opened, PathLike, opened
+from layerscope.studies.opened import Opened, PathLike, Wishes, opened
 
 Array = NDArray[Any]
 FILES = (".npz", ".csv")
@@ -31,13 +31,21 @@ class Codes:
     """One code an image, in the order of the images.
 
     `codes` is (n, …) in the shape that `layer` puts out, in the model's precision; `names` say which image
-    each belongs to; `labels` are whole numbers where they are known.
+    each belongs to; `labels` are whole numbers where they are known, `classes` their names; `skipped` names files
+    that could not be read, with the reason.
     """
 
     codes: Array
     names: list[str]
     labels: Array | None
     layer: str
+    classes: tuple[str, ...] = ()
+    skipped: Sequence[tuple[str, str]] = ()
+
+    @property
+    def unread(self) -> str:
+        """Which files could not be read, in a sentence; "" when all could."""
+        return parts.unread(self.skipped, len(self.names))
 
     @property
     def flat(self) -> Array:
@@ -47,7 +55,7 @@ class Codes:
     def save(self, path: PathLike) -> None:
         """Write the codes: .csv (a row an image, numbers flattened row by row), else .npz.
 
-        The .npz holds `codes`, `names`, `layer` and, where they are known, `labels`; no object needs pickle.
+        The .npz holds `codes`, `names`, `layer` and, where they are known, `labels` and `classes`, without pickle.
         Errors: OutputError.
         """
         with replacing(path) as aside:
@@ -56,7 +64,7 @@ class Codes:
                 return
             arrays = {"codes": self.codes, "names": np.array(self.names, np.str_), "layer": np.array(self.layer)}
             if self.labels is not None:
-                arrays["labels"] = self.labels
+                arrays |= {"labels": self.labels, "classes": np.array(self.classes, np.str_)}
             with open(aside, "wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
 
@@ -65,7 +73,7 @@ class Codes:
             writer = csv.writer(file)
             writer.writerow(["name", "label", *(f"{self.layer}/{n}" for n in range(self.flat.shape[1]))])
             for number, (name, row) in enumerate(zip(self.names, self.flat, strict=True)):
-                label = "" if self.labels is None else int(self.labels[number])
+                label = parts.label(self.labels, self.classes, number)
                 writer.writerow([name, label, *(str(value) for value in row)])
 
 
@@ -88,13 +96,15 @@ def encode(
     *,
     layer: str | None = None,
     folder: PathLike | None = None,
+    fit: str | None = None,
     out: PathLike | None = None,
     verbose: Any = "auto",
 ) -> Codes:
     """The codes of images: what the network's narrowest layer (or `layer`) puts out for each.
 
     `run` is a run folder or what `train` returned. `images` are a folder, files, an array file, or a known data
-    set such as "mnist:test" (its files in `folder`); without them the run's validation images.
+    set such as "mnist:test" (its files in `folder`), brought to the network's size by `fit` (else as for training);
+    without them the run's validation images.
     Definition of the narrowest layer: `analyses.bottleneck`. `out` is written at the end (.npz or .csv).
     Errors: SourceError for what is no run; DataError for images; GraphError for layers; OutputError.
     """
@@ -102,7 +112,8 @@ def encode(
         runs.writable(out, FILES, "a file of codes")
     trained = opened(run)
     place = code_layer(trained.model.graph, layer)
-    found = encoded(trained, trained.chosen(images, folder=folder), place, verbose)
+    part = trained.chosen(images, Wishes(folder, fit=fit, verbose=verbose))
+    found = encoded(trained, part, place, verbose)
     if out is not None:
         found.save(out)
     return found
@@ -113,12 +124,13 @@ def encoded(trained: Opened, part: Part, place: Passage, verbose: Any = "auto", 
     count = len(part) if count is None else count
     model = outputs_at(trained.model, [place.edge])
     kept: Array | None = None
-    for start, images, codes in trained.outputs(part, "encoding", verbose, model, count):
+    for start, images, codes in trained.outputs(part, "Encoding", verbose, model, count):
         if kept is None:
             kept = _room((count, *codes.shape[1:]), codes.dtype, place)
         kept[start : start + len(images)] = codes
     assert kept is not None
-    return Codes(kept, list(part.names[:count]), None if part.labels is None else part.labels[:count], place.name)
+    labels = None if part.labels is None else part.labels[:count]
+    return Codes(kept, list(part.names[:count]), labels, place.name, part.classes, part.skipped)
 
 
 def _room(shape: tuple[int, ...], dtype: Any, place: Passage) -> Array:

@@ -1,106 +1,74 @@
-"""Images to train on and to look at: known data sets, folders of picture files, .npz and .npy files."""
+"""Images to train on and to look at: known data sets, folders of picture files, .npz and .npy files.
+
+docs/images.md says what is read how.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from layerscope import datasets
-from layerscope.core.errors import DataError
-from layerscope.core.types import show
-from layerscope.models.streams import ArraySource, Source
+from layerscope.core.errors import DataError, SettingError
+from layerscope.datasets import _arrays, _pictures
+from layerscope.datasets._arrays import Stack
+from layerscope.datasets._listing import SHARE
+from layerscope.datasets._pictures import Frame
+from layerscope.models.streams import ArraySource, Joined, Picked
+from layerscope.studies import folders, keeping
+from layerscope.studies.parts import Asked, Images, Numbered, Part, across, agree, asked, pair, printable
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
+__all__ = ["Images", "Part", "is_path", "load_images", "pair", "read_images"]
+
 PathLike = str | os.PathLike[str]
 
 
-@dataclass
-class Part:
-    """Some images, read when they are wanted.
-
-    `source` gives float32 in 0 … 1 of shape (n, height, width, channels); `labels` are int64 (n,), or None;
-    `names` say where each image comes from: a path relative to the folder, or "train/7".
-    """
-
-    source: Source
-    labels: Array | None
-    names: Sequence[str]
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def array(self, start: int = 0, stop: int | None = None) -> Array:
-        """The images from `start` to before `stop` as one float32 array in 0 … 1."""
-        return self.source.array(start, stop)
-
-
-@dataclass
-class Images:
-    """Images to train on and to test with, of one shape (height, width, channels).
-
-    `classes` are the labels' names; `skipped` names the files that could not be read, with the reason;
-    `description` says in a line or two what was found and how it was split.
-    """
-
-    train: Part
-    test: Part
-    classes: tuple[str, ...]
-    shape: Shape
-    skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    description: str = ""
-
-
-class Numbered(Sequence[str]):
-    """Names of images that have none: "train/0", "train/1", …"""
-
-    def __init__(self, title: str, count: int) -> None:
-        self.title, self.count = title, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, number: Any) -> Any:
-        if isinstance(number, slice):
-            return [self[n] for n in range(*number.indices(self.count))]
-        if not -self.count <= number < self.count:
-            raise IndexError(f"there are {self.count} images, but no number {number}")
-        return f"{self.title}/{number % self.count}"
+def is_path(data: PathLike) -> bool:
+    """Whether data are a folder or file of one's own, and not the name of a known data set."""
+    return not isinstance(data, str) or data.partition(":")[0] not in datasets.names()
 
 
 def load_images(
     data: PathLike,
     folder: PathLike | None = None,
     *,
-    size: str | Sequence[int] | None = None,
+    size: str | int | Sequence[int] | None = None,
     fit: str = "crop",
     colour: str = "auto",
-    wanted: Sequence[int | None] | None = None,
+    wanted: Sequence[Any] | None = None,
+    most: int | None = None,
+    verbose: Any = "auto",
 ) -> Images:
     """Images to train on and to test with.
 
     `data` is the name of a known data set (whose files lie in `folder`), a folder of picture files, or a
-    .npz or .npy file. `size` is "64x48" (width × height), "64" or a pair (height, width); `fit` is "crop",
-    "fit" or "stretch"; `colour` "grey", "rgb" or "auto"; `wanted` the shape that a network takes.
-    Errors: UnknownNameError, SettingError; DataError for what cannot be read.
+    .npz or .npy file. `size` is "64x48" (height × width, as a network's text has it), "64" or a pair; `fit` is
+    "crop", "fit" or "stretch"; `colour` "grey", "rgb" or "auto"; `wanted` is the shape (height, width,
+    channels) that a network takes, which decides where the images have several sizes or their colour is open.
+    `most` ends reading of each part after so many images.
+    Errors: UnknownNameError, SettingError, SizeError; DataError for what cannot be read.
     """
-    (x, y), (x_test, y_test) = datasets.load(os.fspath(data), folder)
-    train, test = _part(x, y, "train"), _part(x_test, y_test, "test")
-    classes = tuple(str(label) for label in range(int(y.max()) + 1))
-    return Images(
-        train, test, classes, train.source.shape, description=f"{data}: {len(x):,} + {len(x_test):,} images"
-    )
-
-
-def _part(images: Array, labels: Array | None, title: str) -> Part:
-    source = ArraySource(images[..., None] if images.ndim == 3 else images, 255)
-    return Part(source, None if labels is None else labels.astype(np.int64), Numbered(title, len(images)))
+    wishes = asked(size, fit, colour, wanted, most, verbose)
+    if not is_path(data):
+        return _known(str(data), folder, wishes)
+    if folder is not None:
+        raise SettingError(f"--folder says where a known data set lies; {os.fspath(data)} is itself a path")
+    path = _there(data)
+    if path.is_dir():
+        return folders.load(str(path), wishes)
+    stacks = _arrays.read(_array_file(path))
+    train = _part(stacks.train, stacks.train.key or path.stem, stacks.classes, wishes)
+    if stacks.test is not None:
+        test = _part(stacks.test, stacks.test.key, stacks.classes, wishes)
+        how = f"{stacks.train.key} and {stacks.test.key}"
+    else:
+        train, test = _held_out(train, str(path))
+        how = f"each {SHARE}th image is held out"
+    return _images(train, test, stacks.classes, str(path), how)
 
 
 def read_images(
@@ -109,30 +77,172 @@ def read_images(
     fit: str = "crop",
     *,
     folder: PathLike | None = None,
+    most: int | None = None,
+    verbose: Any = "auto",
 ) -> Part:
-    """All images of a path, without a split, brought to a shape (height, width, channels).
+    """All images of a path, without a split, brought to the shape that a network takes.
 
-    `path` is a folder, a picture file or several, a .npz or .npy file, or the name of a known data set, of
-    which "mnist:test" and "mnist:train" are the parts.
-    Errors: UnknownNameError, SettingError; DataError for what cannot be read.
+    `path` is a folder, a picture file or several, a .npz or .npy file, or the name of a known data set: "mnist"
+    is all of it, "mnist:train" and "mnist:test" a part. `most` ends reading after so many images.
+    Errors: UnknownNameError, SettingError; DataError for what cannot be read or does not fit.
     """
-    if not isinstance(path, str | os.PathLike):
-        (path,) = path
-    name, _, which = os.fspath(path).partition(":")
-    if name in datasets.names():
-        found = load_images(name, folder)
-        part = {"train": found.train, "test": found.test, "": found.test}[which]
-    else:
-        part = _array_file(Path(path))
-    if part.source.shape != tuple(shape):
-        raise DataError(f"the network takes {show(tuple(shape))}, but the images are {show(part.source.shape)}")
+    wishes = asked(shape[:2] if len(shape) == 3 else None, fit, "auto", shape, most, verbose)
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    if not paths:
+        raise DataError("no images are given: name a folder, files, or a data set")
+    if len(paths) == 1:
+        only = paths[0]
+        if not is_path(only):
+            return _fits(_whole(str(only), folder, wishes), shape, str(only))
+        place = _there(only)
+        if place.is_dir():
+            found, skipped = folders.all_files(str(place))
+            return folders.read(found, str(place), shape, wishes, skipped)
+        if place.suffix.lower() in _arrays.SUFFIXES:
+            return _fits(_stacked(place, wishes), shape, str(place))
+    files: list[str] = []
+    skipped = []
+    for one in paths:
+        place = _there(one)
+        if place.is_dir():
+            found, left = folders.all_files(str(place))
+            files += [f"{place}/{name}" for name in found]
+            skipped += [(f"{place}/{name}", reason) for name, reason in left]
+        else:
+            files.append(str(place))
+    return folders.read(files, "", shape, wishes, skipped)
+
+
+def _there(data: PathLike) -> Path:
+    """The path, if something is there; otherwise DataError, or UnknownNameError for what looks like a name."""
+    text = os.fspath(data)
+    path = Path(text).expanduser()
+    try:
+        if path.exists():
+            return path
+    except OSError as error:
+        raise DataError(f"{text} cannot be read: {error.strerror}") from None
+    if os.path.islink(path):
+        raise DataError(f"{text} is a link to nothing, or to itself")
+    if isinstance(data, str) and not any(sign in text for sign in "/\\."):
+        datasets.load(text)  # raises with the names that there are
+    raise DataError(
+        f"{text}: there is no such file or folder. Give a folder of images, a .npz or .npy file, or the name of a "
+        f"known data set: {', '.join(datasets.names())}."
+    )
+
+
+def _array_file(path: Path) -> Path:
+    if path.suffix.lower() not in _arrays.SUFFIXES:
+        raise DataError(f"{path} is one file; to train, give a folder of images, or a .npz or .npy file")
+    return path
+
+
+def _known(name: str, folder: PathLike | None, wishes: Asked) -> Images:
+    if ":" in name:
+        raise SettingError(f"{name}: training needs both parts of a data set; leave out {name[name.index(':') :]!r}")
+    (x, y), (x_test, y_test) = datasets.load(name, folder)
+    classes = tuple(map(str, range(int(y.max()) + 1)))
+    train, test = (
+        _part(Stack(images[..., None], labels.astype(np.int64), 255, title), title, classes, wishes)
+        for images, labels, title in ((x, y, "train"), (x_test, y_test, "test"))
+    )
+    return _images(train, test, classes, name, "as published")
+
+
+def _whole(name: str, folder: PathLike | None, wishes: Asked) -> Part:
+    name, _, which = name.partition(":")
+    if which not in ("", "train", "test"):
+        raise SettingError(f"{name}:{which}: the parts of a data set are {name}:train and {name}:test")
+    found = _known(name, folder, wishes)
+    if which:
+        return found.train if which == "train" else found.test
+    return _joined([found.train, found.test])
+
+
+def _stacked(path: Path, wishes: Asked) -> Part:
+    stacks = _arrays.read(path)
+    parts = [
+        _part(stack, stack.key or path.stem, stacks.classes, wishes)
+        for stack in (stacks.train, stacks.test)
+        if stack is not None
+    ]
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    if len(parts) == 1:
+        return parts[0]
+    labelled = all(part.labels is not None for part in parts)
+    return Part(
+        Joined([part.source for part in parts]),
+        np.concatenate([part.labels for part in parts if part.labels is not None]) if labelled else None,
+        [name for part in parts for name in part.names],
+        parts[0].classes,
+    )
+
+
+def _part(stack: Stack, title: str, classes: tuple[str, ...], wishes: Asked) -> Part:
+    """Images in an array as a part; in another size or colour where that is asked for."""
+    images = stack.images if wishes.most is None else stack.images[: wishes.most]
+    labels = None if stack.labels is None else stack.labels[: len(images)]
+    names = Numbered(title, range(len(images)))
+    if images.ndim == 2:
+        if wishes.size is not None and wishes.wanted is None:
+            raise SettingError(
+                f"{title} holds vectors of {images.shape[1]} numbers, which --size cannot bring to another"
+            )
+        return Part(ArraySource(images, stack.scale), labels, names, classes)
+    height, width, channels = images.shape[1:]
+    new = {"grey": 1, "rgb": 3}.get(wishes.colour, channels)
+    if new != channels and channels not in (1, 3):
+        raise SettingError(f"{title} has {channels} channels, which --colour {wishes.colour} says nothing of")
+    frame = Frame(*(wishes.size or (height, width)), new, wishes.fit, images.dtype.name not in ("uint8", "bool"))
+    if frame.shape == images.shape[1:]:
+        return Part(ArraySource(images, stack.scale), labels, names, classes)
+    with folders.counting("Resizing", len(images), wishes) as progress:
+        kept = keeping.keep(
+            lambda number: _pictures.fitted(images[number], stack.scale, frame),
+            names,
+            frame.shape,
+            frame.dtype,
+            share=0.5,
+            progress=progress,
+        )
+    return Part(kept.source, labels, names, classes)
+
+
+def _held_out(part: Part, path: str) -> tuple[Part, Part]:
+    """Each tenth image to test with; with fewer than ten, the last one."""
+    count = len(part)
+    if count < 2:
+        raise DataError(f"{path} holds one image, but one to train on and one to test with are needed")
+    held = np.arange(count) % SHARE == SHARE - 1
+    if not held.any():
+        held[-1] = True
+    train, test = (
+        Part(
+            Picked(part.source, rows),
+            None if part.labels is None else part.labels[rows],
+            Numbered(getattr(part.names, "title", ""), rows),
+            part.classes,
+        )
+        for rows in (np.flatnonzero(~held), np.flatnonzero(held))
+    )
+    return train, test
+
+
+def _images(train: Part, test: Part, classes: tuple[str, ...], data: str, how: str) -> Images:
+    shape = train.source.shape[1:]
+    lines = [
+        f"{printable(data)}: {len(train):,} images to train on, {len(test):,} to test with ({how}); {across(shape)}.",
+        *keeping.told([train.source, test.source]),
+    ]
+    return Images(train, test, classes, shape, [], "\n".join(lines))
+
+
+def _fits(part: Part, shape: Sequence[int], data: str) -> Part:
+    """The part with its images in a network's shape of as many numbers. Errors: DataError where they are not."""
+    agree(part.source.shape[1:], shape, data)
+    part.source = part.source.reshape(len(part), *shape)
     return part
-
-
-def _array_file(path: Path) -> Part:
-    array = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        array = array["x_test"] if "x_test" in array else array["x"] if "x" in array else array["arr_0"]
-    if array.dtype == np.uint8:
-        return _part(array, None, path.name)
-    return Part(ArraySource(array if array.ndim != 3 else array[..., None]), None, Numbered(path.name, len(array)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope import datasets
-from layerscope.core.errors import DataError, ShapeError
+from layerscope.core.errors import DataError, LayerscopeError, ShapeError
 from layerscope.core.types import show
 from layerscope.models import Model, load_model
+from layerscope.models.progress import Counting
 from layerscope.studies import runs
-from layerscope.studies.images import Images, Part, load_images, read_images
+from layerscope.studies.images import Images, Part, is_path, load_images, read_images
 from layerscope.studies.runs import Recipe
 
 Array = NDArray[Any]
@@ -27,6 +26,18 @@ CHUNK = 32 << 20
 """Bytes of images that are in memory at a time."""
 MOST = 4096
 """Images that are computed together."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How images are wanted where it is not as the run had them; `most` images, `verbose` as in `fit`."""
+
+    folder: PathLike | None = None
+    size: Any = None
+    fit: str | None = None
+    colour: str | None = None
+    most: int | None = None
+    verbose: Any = "auto"
 
 
 @dataclass
@@ -45,41 +56,47 @@ class Opened:
             raise ShapeError(f"{self.folder}: the network's input {show(shape)} has open sizes")
         return tuple(size for size in shape if isinstance(size, int))
 
-    @property
-    def ink(self) -> bool:
-        """Whether grey images are drawn as ink on paper: for the known data sets, in which 1 is ink."""
-        return self.recipe.data in datasets.names()
+    def loaded(self, wishes: Wishes | None = None, data: PathLike | None = None) -> Images:
+        """The run's images as they were read for training, or another data set's in the network's shape."""
+        asked = wishes or Wishes()
+        recipe, same = self.recipe, data is None or data == self.recipe.data
+        return load_images(
+            recipe.data if data is None else data,
+            asked.folder or (recipe.folder if same else None),
+            size=asked.size or (recipe.size if same else None),
+            fit=asked.fit or recipe.fit,
+            colour=asked.colour or (recipe.colour if same else "auto"),
+            wanted=self.input_shape,
+            most=asked.most,
+            verbose=asked.verbose,
+        )
 
-    def loaded(self, data: str | None = None, folder: PathLike | None = None) -> Images:
-        """The run's images, or those of another data set in the shape that the network takes."""
-        given = {} if data else _reading(self.recipe)
-        place = folder or (None if data and data != self.recipe.data else self.recipe.folder)
-        return load_images(data or self.recipe.data, place, wanted=self.input_shape, **given)
-
-    def validation(self, data: str | None = None, folder: PathLike | None = None) -> Part:
-        """The run's validation images, which training never saw (or those of another data set)."""
-        found = self.loaded(data, folder)
-        self._fits(found.shape, "images")
-        return found.test
-
-    def own(self, images: PathLike | Sequence[PathLike], folder: PathLike | None = None) -> Part:
+    def own(self, images: PathLike | Sequence[PathLike], wishes: Wishes | None = None) -> Part:
         """Images of the user's: a folder, files, an array file, or a known data set's name."""
+        asked = wishes or Wishes()
         several = [images] if isinstance(images, str | os.PathLike) else list(images)
-        fit = getattr(self.recipe, "fit", None) or "crop"
-        shape = self.input_shape if len(self.input_shape) == 3 else self.loaded().shape
-        found = read_images(several[0] if len(several) == 1 else several, shape, fit, folder=folder)
-        self._fits(found.source.shape, "images")
-        return found
+        shape = self.input_shape
+        if len(shape) != 3:  # a network of vectors: pictures are as large as those that it was trained on
+            with contextlib.suppress(LayerscopeError):
+                shape = self.loaded(Wishes(most=1, verbose=0)).shape
+        return read_images(
+            several[0] if len(several) == 1 else several, shape, asked.fit or self.recipe.fit,
+            folder=asked.folder, most=asked.most, verbose=asked.verbose,
+        )  # fmt: skip
 
     def chosen(
-        self, images: PathLike | Sequence[PathLike] | None, data: str | None = None, folder: PathLike | None = None
+        self, images: PathLike | Sequence[PathLike] | None, wishes: Wishes | None = None, data: PathLike | None = None
     ) -> Part:
-        """Own images where some are named, else validation images."""
-        return self.own(images, folder) if images else self.validation(data, folder)
+        """Own images where some are named; else the run's validation images, or those of another data set."""
+        own = images or (data if data is not None and data != self.recipe.data and is_path(data) else None)
+        return self.own(own, wishes) if own else self.loaded(wishes, data).test
 
-    def _fits(self, shape: Sequence[int], what: str) -> None:
-        if np.prod(shape) != np.prod(self.input_shape):
-            raise DataError(f"the network takes {show(self.input_shape)}, but the {what} are {show(tuple(shape))}")
+    def ink(self, images: PathLike | Sequence[PathLike] | None = None, data: PathLike | None = None) -> bool:
+        """Whether grey images are drawn as ink on paper: those of the known data sets, in which 1 is ink."""
+        if images:
+            several = [images] if isinstance(images, str | os.PathLike) else images
+            return not any(map(is_path, several))
+        return not is_path(self.recipe.data if data is None else data)
 
     def rebuilds(self, doing: str) -> None:
         """DataError unless the network was trained to give images back."""
@@ -93,19 +110,13 @@ class Opened:
         chunk's first image, its images, and the outputs.
         """
         count = len(part) if count is None else count
-        step = max(1, min(MOST, CHUNK // (4 * int(np.prod(part.source.shape)))))
-        with Counting(title, count, verbose) as counting:
+        step = max(1, min(MOST, CHUNK // (4 * int(np.prod(part.source.shape[1:])))))
+        with Counting(f"{title} {count:,} images", count, verbose) as counting:
             for start in range(0, count, step):
                 images = part.array(start, min(start + step, count))
                 fed = images.reshape(len(images), *self.input_shape)
                 yield start, images, (model or self.model).predict(fed)
-                counting.advance(len(images))
-
-
-def _reading(recipe: Recipe) -> dict[str, Any]:
-    """How the run read its images, as far as its settings say."""
-    names = ("size", "fit", "colour")
-    return {name: getattr(recipe, name) for name in names if getattr(recipe, name, None) is not None}
+                counting.more(len(images))
 
 
 def opened(run: Any) -> Opened:
@@ -116,39 +127,3 @@ def opened(run: Any) -> Opened:
         return Opened(run.folder, run.recipe, run.model)
     recipe = runs.recipe(run)
     return Opened(Path(run), recipe, load_model(Path(run) / runs.MODEL))
-
-
-class Counting:
-    """Shows on stderr how many of so many are done: a bar in a terminal, elsewhere a line every ten seconds."""
-
-    EVERY = 10.0
-
-    def __init__(self, title: str, total: int, verbose: Any = "auto") -> None:
-        self.title, self.total, self.done = title, total, 0
-        self.silent = verbose in (0, False)
-        self._rich: Any = None
-        self._told = time.monotonic()
-
-    def __enter__(self) -> Counting:
-        if not self.silent and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = (TextColumn(self.title), BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn())
-            self._rich = Progress(*columns, console=Console(stderr=True, highlight=False), transient=True)
-            self._rich.__enter__()
-            self._task = self._rich.add_task("", total=self.total)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._rich is not None:
-            self._rich.__exit__(*error)
-
-    def advance(self, count: int) -> None:
-        """So many more are done."""
-        self.done += count
-        if self._rich is not None:
-            self._rich.update(self._task, completed=self.done)
-        elif not self.silent and self.done < self.total and time.monotonic() - self._told > self.EVERY:
-            self._told = time.monotonic()
-            print(f"{self.title}: {self.done:,} of {self.total:,} images", file=sys.stderr, flush=True)

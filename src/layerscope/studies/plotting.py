@@ -21,7 +21,7 @@ from layerscope.report.figures.journey import Step
 from layerscope.report.figures.kernels import Kernel
 from layerscope.studies import encoding, reconstruction, runs
 from layerscope.studies.images import Images, Part
-from layerscope.studies.opened import Opened, PathLike, opened
+from layerscope.studies.opened import Opened, PathLike, Wishes, opened
 from layerscope.studies.pictured import written
 
 Array = NDArray[Any]
@@ -47,7 +47,7 @@ def plot(
     image: int | PathLike = 0,
     out: PathLike | None = None,
     format: str = "png",
-    data: str | None = None,
+    data: PathLike | None = None,
     folder: PathLike | None = None,
     verbose: Any = "auto",
 ) -> Pictures:
@@ -62,9 +62,9 @@ def plot(
         raise SettingError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
     trained = opened(run)
     found = Pictures(runs.prepare(out or trained.folder / FOLDER, overwrite=True))
-    images = trained.loaded(data, folder)
+    images = trained.loaded(Wishes(folder, verbose=verbose), data)
     subject, title = _subject(trained, images.test, image)
-    for name, draw in _figures(trained, images, subject, title, verbose):
+    for name, draw in _figures(trained, images, subject, title, trained.ink(None, data), verbose):
         found.files[name] = written(found.folder / f"{name}.{format}", draw)
     return found
 
@@ -72,7 +72,9 @@ def plot(
 Draw = Callable[[Path], None]
 
 
-def _figures(trained: Opened, images: Images, subject: Array, title: str, verbose: Any) -> Iterator[tuple[str, Draw]]:
+def _figures(
+    trained: Opened, images: Images, subject: Array, title: str, ink: bool, verbose: Any
+) -> Iterator[tuple[str, Draw]]:
     """All figures of a run: the name of the file, and what draws it."""
     validation = images.test
     history = trained.folder / runs.HISTORY
@@ -80,14 +82,14 @@ def _figures(trained: Opened, images: Images, subject: Array, title: str, verbos
         epochs, values = _history(history)
         if epochs:
             yield "curves", lambda path: curves.curves(path, epochs, values, _title(trained))
-    for name, kernel in _kernels(trained.model.graph, validation.source.shape):
+    for name, kernel in _kernels(trained.model.graph, validation.source.shape[1:]):
         yield f"filters-{_plain(name)}", lambda path, kernel=kernel: kernels.kernels(path, kernel)
     steps = _steps(trained, subject)
-    yield "activations", lambda path: journey.journey(path, steps, title, trained.ink)
+    yield "activations", lambda path: journey.journey(path, steps, title, ink)
     yield from _codes(trained, images, verbose)
-    if trained.recipe.target == "images" and len(validation.source.shape) == 3:
+    if trained.recipe.target == "images" and len(validation.source.shape) == 4:
         few = reconstruction.reconstructions(trained.model, validation.array(0, min(10, len(validation))))
-        few.ink = trained.ink
+        few.ink = ink
         yield "reconstructions", few.save
 
 

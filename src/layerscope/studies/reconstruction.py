@@ -15,8 +15,8 @@ from layerscope.core.errors import DataError
 from layerscope.core.types import show
 from layerscope.models import Model
 from layerscope.report import pictures
-from layerscope.studies import measures
-from layerscope.studies.opened import PathLike, opened
+from layerscope.studies import measures, parts
+from layerscope.studies.opened import PathLike, Wishes, opened
 
 Array = NDArray[Any]
 
@@ -25,7 +25,8 @@ Array = NDArray[Any]
 class Reconstructions:
     """Images (n, height, width, C) beside what the network makes of them, and the mean squared error of each.
 
-    `names` say where own images come from; `ink`: grey images are drawn as ink on paper.
+    `names` say where own images come from; `ink`: grey images are drawn as ink on paper;
+    `skipped` names files that could not be read, with the reason.
     """
 
     originals: Array
@@ -33,11 +34,17 @@ class Reconstructions:
     errors: Array
     names: list[str] = field(default_factory=list[str])
     ink: bool = True
+    skipped: Sequence[tuple[str, str]] = ()
 
     @property
     def rows(self) -> list[tuple[str, Array]]:
         """What is drawn: titles and images."""
         return [("originals", self.originals), ("reconstructions", self.restored)]
+
+    @property
+    def unread(self) -> str:
+        """Which files could not be read, in a sentence; "" when all could."""
+        return parts.unread(self.skipped, len(self.errors))
 
     @property
     def maps(self) -> Array:
@@ -59,15 +66,18 @@ def reconstruct(
     run: Any,
     images: PathLike | Sequence[PathLike] | None = None,
     count: int = 10,
-    data: str | None = None,
+    data: PathLike | None = None,
     folder: PathLike | None = None,
     *,
+    size: str | int | Sequence[int] | None = None,
+    fit: str | None = None,
+    colour: str | None = None,
     out: PathLike | None = None,
 ) -> Reconstructions:
     """Images and their reconstructions: own ones, or the first validation images of the run (or of `data`).
 
     `run` is a run folder or what `train` returned; `images` a folder, files, an array file, or the name of a
-    known data set; at most `count` are taken. `out` is the picture.
+    known data set; at most `count` are taken. `size`, `fit` and `colour` are as in `train`. `out` is the picture.
     Errors: SourceError for what is no run; DataError when the network does not give images back, and for
     images that cannot be used; OutputError.
     """
@@ -78,11 +88,12 @@ def reconstruct(
         runs.writable(out)
     trained = opened(run)
     trained.rebuilds("reconstruct")
-    part = trained.chosen(images, data, folder)
-    if len(part.source.shape) != 3:
-        raise DataError(f"reconstruct draws images, but these are vectors {show(part.source.shape)}")
+    part = trained.chosen(images, Wishes(folder, size, fit, colour, count), data)
+    if len(part.source.shape) != 4:
+        raise DataError(f"reconstruct draws images, but these are vectors {show(part.source.shape[1:])}")
     found = reconstructions(trained.model, part.array(0, min(count, len(part))))
-    found.ink = trained.ink
+    found.ink = trained.ink(images, data)
+    found.skipped = part.skipped
     if images:
         found.names = list(part.names[: len(found.errors)])
     if out is not None:

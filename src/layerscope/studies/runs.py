@@ -35,6 +35,9 @@ class Recipe:
     seed: int
     target: str
     versions: dict[str, str] | None = None
+    size: str | None = None
+    fit: str = "crop"
+    colour: str = "auto"
 
 
 def versions() -> dict[str, str]:

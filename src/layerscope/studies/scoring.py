@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from layerscope.core.errors import DataError, LayerscopeError
 from layerscope.core.files import replacing
 from layerscope.core.types import show
 from layerscope.report.document import Column, Document
-from layerscope.studies import measures, runs
+from layerscope.studies import measures, parts, runs
 from layerscope.studies.images import Part
-from layerscope.studies.opened import Opened, PathLike, opened
+from layerscope.studies.opened import Opened, PathLike, Wishes, opened
 
 Array = NDArray[Any]
 FILES = (".csv",)
@@ -44,7 +44,7 @@ class Scores:
 
     `regions` (n, 4) are row, column, height and width of the worst region in pixels of the network's input
     (`measures.regions`; None for vectors). `usual` are the scores of the run's validation images, sorted, or
-    None, and then `note` says why. `kind` is the score's name.
+    None; `notes` say why, and which files could not be read. `kind` is the score's name.
     """
 
     kind: str
@@ -54,7 +54,8 @@ class Scores:
     regions: Array | None
     usual: Array | None
     worst: Worst
-    note: str = ""
+    notes: list[str] = field(default_factory=list[str])
+    classes: tuple[str, ...] = ()
     ink: bool = False
 
     @property
@@ -73,7 +74,7 @@ class Scores:
         """The facts of one image by the names of the file's columns; None for what is not known."""
         percentiles = self.percentiles
         region = [None] * 4 if self.regions is None else [int(size) for size in self.regions[number]]
-        label = None if self.labels is None else int(self.labels[number])
+        label = parts.label(self.labels, self.classes, number)
         share = None if percentiles is None else float(percentiles[number])
         found = (rank, self.names[number], label, float(self.values[number]), share, *region)
         return dict(zip(HEAD, found, strict=True))
@@ -104,7 +105,7 @@ class Scores:
             Column("label", "label", True, 3),
             Column("score", "score", True),
             Column("percentile", "validation", True, 2),
-            Column("region", "worst region: from row, column; size", False, 1),
+            Column("region", "worst region (row, column; size)", False, 1),
         ]
         if self.labels is None:
             columns = [column for column in columns if column.key != "label"]
@@ -121,11 +122,10 @@ class Scores:
             )
         if self.regions is not None:
             meaning.append("Worst region: in pixels of the network's input, from 0; height × width.")
-        notes = [self.note] if self.note else []
         shown = (
             f"the {len(rows)} worst of {len(self.values):,}" if len(rows) < len(self.values) else "all, worst first"
         )
-        return Document("scores", shown, columns, rows, totals, notes, meaning)
+        return Document("scores", shown, columns, rows, totals, self.notes, meaning)
 
     def _shown(self, rank: int, number: int) -> dict[str, str]:
         found = self.row(rank, number)
@@ -133,7 +133,7 @@ class Scores:
         return {
             "rank": str(rank),
             "name": found["name"],
-            "label": "" if found["label"] is None else str(found["label"]),
+            "label": found["label"],
             "score": f"{found['score']:.4g}",
             "percentile": "" if share is None else larger(share),
             "region": "" if found["row"] is None else "{row}, {column}; {height} × {width}".format(**found),
@@ -152,6 +152,7 @@ def score(
     kind: str = "squared",
     top: int = 10,
     folder: PathLike | None = None,
+    fit: str | None = None,
     out: PathLike | None = None,
     heatmap: PathLike | None = None,
     verbose: Any = "auto",
@@ -159,8 +160,9 @@ def score(
     """How badly a trained autoencoder reconstructs each image, worst first: what is unlike its training images.
 
     `run` is a run folder or what `train` returned. `images` are a folder, files, an array file, or a known data
-    set such as "mnist:test" (its files in `folder`); without them the run's validation images. `kind` is
-    "squared" or "relative" (`measures`). `out` (.csv) and `heatmap` (a picture of the `top` worst) are written.
+    set such as "mnist:test" (its files in `folder`), brought to the network's size by `fit` (else as for training);
+    without them the run's validation images. `kind` is "squared" or "relative" (`measures`). `out` (.csv) and
+    `heatmap` (a picture of the `top` worst) are written.
     Errors: SourceError for what is no run; DataError for a network that learned labels, and for images that
     cannot be used; UnknownNameError; OutputError.
     """
@@ -171,12 +173,13 @@ def score(
         runs.writable(heatmap)
     trained = opened(run)
     trained.rebuilds("score")
-    part = trained.chosen(images, folder=folder)
-    if heatmap is not None and len(part.source.shape) != 3:
-        raise DataError(f"a heat map needs images, but these are vectors {show(part.source.shape)}")
+    part = trained.chosen(images, Wishes(folder, fit=fit, verbose=verbose))
+    if heatmap is not None and len(part.source.shape) != 4:
+        raise DataError(f"a heat map needs images, but these are vectors {show(part.source.shape[1:])}")
     usual, note = _usual(trained, kind, verbose)
     found = _scored(trained, part, kind, top, verbose)
-    found.usual, found.note = usual, note
+    found.usual, found.ink = usual, trained.ink(images)
+    found.notes = [words for words in (note, parts.unread(part.skipped, len(part))) if words]
     if out is not None:
         found.save(out)
     if heatmap is not None:
@@ -187,10 +190,10 @@ def score(
 def _usual(trained: Opened, kind: str, verbose: Any) -> tuple[Array | None, str]:
     """Sorted scores of the validation images, or why there are none."""
     try:
-        part = trained.validation()
+        part = trained.loaded(Wishes(verbose=verbose)).test
     except LayerscopeError as error:
         return None, f"the run's validation images cannot be read, so no score is compared with theirs. {error}"
-    passes = trained.outputs(part, "scoring validation images", verbose)
+    passes = trained.outputs(part, "Scoring validation,", verbose)
     found = [_values(kind, images, restored)[0] for _, images, restored in passes]
     return np.sort(np.concatenate(found)), ""
 
@@ -201,10 +204,10 @@ def _values(kind: str, images: Array, restored: Array) -> tuple[Array, Array]:
 
 
 def _scored(trained: Opened, part: Part, kind: str, top: int, verbose: Any) -> Scores:
-    plane = len(part.source.shape) == 3
+    plane = len(part.source.shape) == 4
     values, regions = np.empty(len(part)), np.empty((len(part), 4), np.int64)
     worst: Worst | None = None
-    for start, images, restored in trained.outputs(part, "scoring", verbose):
+    for start, images, restored in trained.outputs(part, "Scoring", verbose):
         restored = restored.reshape(images.shape)
         some = slice(start, start + len(images))
         values[some], errors = _values(kind, images, restored)
@@ -214,7 +217,9 @@ def _scored(trained: Opened, part: Part, kind: str, top: int, verbose: Any) -> S
         numbers = start + chosen
         worst = _merged(worst, Worst(numbers, images[chosen], restored[chosen], errors[chosen]), values, top)
     assert worst is not None
-    return Scores(kind, values, part.names, part.labels, regions if plane else None, None, worst, ink=trained.ink)
+    return Scores(
+        kind, values, part.names, part.labels, regions if plane else None, None, worst, classes=part.classes
+    )
 
 
 def _merged(old: Worst | None, new: Worst, values: Array, top: int) -> Worst:

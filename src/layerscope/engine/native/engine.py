@@ -92,12 +92,16 @@ class NativeEngine:
         return np.dtype(np.int32) if program.outputs[key].type.dtype == "int32" else self.dtype
 
     def evaluate(
-        self, inputs: Sequence[Array], targets: Sequence[Array], batch_size: int, on_batch: OnBatch
+        self,
+        inputs: Sequence[Array],
+        targets: Sequence[Array],
+        batch_size: int,
+        on_batch: OnBatch,
+        means: Means | None = None,
     ) -> dict[str, float]:
-        """Loss and metrics: means over examples."""
-        return self._batches(
-            self.job.evaluation, inputs, targets, np.arange(len(inputs[0])), batch_size, on_batch, False
-        )
+        """Loss and metrics: means over examples, with those that are in `means` already."""
+        order = np.arange(len(inputs[0]))
+        return self._batches(self.job.evaluation, inputs, targets, order, batch_size, on_batch, False, means)
 
     def train_epoch(
         self,
@@ -107,12 +111,14 @@ class NativeEngine:
         batch_size: int,
         on_batch: OnBatch,
         exact: bool = False,
+        means: Means | None = None,
     ) -> dict[str, float]:
         """One pass over the examples in the given order; weights and slots change in place.
 
-        `on_batch` hears of each batch soon after it; with `exact`, before the next one starts.
+        `on_batch` hears of each batch soon after it; with `exact`, before the next one starts. `means` goes on
+        with those of the examples before, where a pass is made in parts.
         """
-        return self._batches(self.job.training, inputs, targets, order, batch_size, on_batch, exact)
+        return self._batches(self.job.training, inputs, targets, order, batch_size, on_batch, exact, means)
 
     # --- how ---
 
@@ -125,10 +131,11 @@ class NativeEngine:
         batch: int,
         on_batch: OnBatch,
         exact: bool,
+        means: Means | None,
     ) -> dict[str, float]:
         arrays, count = [*inputs, *targets], len(order)
         code = self._code(program, inputs, targets, min(batch, count))
-        total, means = -(-count // batch), Means()
+        total, means = -(-count // batch), means or Means()
         call = self._call(code, program, arrays, order, batch, (0, total), ())
         heard = 0
         going, training = True, program is self.job.training
