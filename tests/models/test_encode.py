@@ -131,12 +131,18 @@ def test_mistakes(name, run, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_images_of_another_size(run, tmp_path):
-    np.save(tmp_path / "small.npy", numbers(3, 8, 8))
+def test_images_of_another_size_are_brought_to_the_networks(run, tmp_path):
+    np.save(tmp_path / "small.npy", numbers(3, 14, 14))
+    assert studies.encode(run, tmp_path / "small.npy", verbose=0).codes.shape == (3, 12)
+
+
+def test_images_of_other_channels(run, tmp_path):
+    np.save(tmp_path / "two.npy", numbers(3, 28, 28, 2))
     with pytest.raises(DataError) as caught:
-        studies.encode(run, tmp_path / "small.npy", verbose=0)
-    assert "(28, 28, 1)" in str(caught.value)
-    assert "(8, 8" in str(caught.value)
+        studies.encode(run, tmp_path / "two.npy", verbose=0)
+    assert str(caught.value).startswith(
+        f"the network takes (28, 28, 1), but the images of {tmp_path}/two.npy are (28, 28, 2)."
+    )
 
 
 def test_errors_of_the_function_are_those_of_the_command(run, tmp_path):

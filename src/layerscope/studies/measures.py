@@ -57,12 +57,13 @@ def regions(errors: Array) -> Array:
     """
     from scipy import ndimage
 
+    tools: Any = ndimage  # whose types are not known well
     side = max(3, min(errors.shape[1:]) // 16 | 1)
-    smooth = ndimage.uniform_filter(errors, (0, side, side), mode="nearest")
+    smooth = tools.uniform_filter(errors, (0, side, side), mode="nearest")
     found = np.empty((len(errors), 4), np.int64)
     for number, plane in enumerate(smooth):
         peak = np.unravel_index(int(plane.argmax()), plane.shape)
-        pieces, _ = ndimage.label(plane >= plane[peak] / 2, np.ones((3, 3)))
+        pieces, _ = tools.label(plane >= plane[peak] / 2, np.ones((3, 3)))
         (rows, columns) = np.nonzero(pieces == pieces[peak])
         top, left = rows.min(), columns.min()
         found[number] = top, left, rows.max() - top + 1, columns.max() - left + 1

@@ -58,7 +58,7 @@ def heatmap(found: Scores, path: str | os.PathLike[str]) -> None:
         words = [f"{rank}.  {found.values[number]:.4g}"]
         if percentiles is not None:
             words.append(larger(float(percentiles[number])))
-        captions.append([*words, shortened(found.names[number], 17)])
+        captions.append([*words, shortened(found.names[int(number)], 17)])
     under = "Under each: rank and score"
     if percentiles is not None:
         under += "; its place among the validation images (larger than so many of them)"

@@ -82,14 +82,14 @@ class Scores:
     def save(self, path: PathLike) -> None:
         """Write a .csv file, worst first; cells of what is not known are empty. Errors: OutputError."""
         with replacing(path) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, HEAD)
+            writer: csv.DictWriter[str] = csv.DictWriter(file, HEAD)
             writer.writeheader()
             for rank, number in enumerate(self.order, 1):
                 found = self.row(rank, int(number))
                 exact = {"score": f"{found['score']:.9g}"}
                 if found["percentile"] is not None:
                     exact["percentile"] = f"{found['percentile']:.4g}"
-                writer.writerow({**found, **exact})
+                writer.writerow(found | exact)
 
     def heatmap(self, path: PathLike) -> None:
         """Write a picture of the worst: images, reconstructions, error maps, worst regions. Errors: OutputError."""
@@ -193,7 +193,7 @@ def _usual(trained: Opened, kind: str, verbose: Any) -> tuple[Array | None, str]
         part = trained.loaded(Wishes(verbose=verbose)).test
     except LayerscopeError as error:
         return None, f"the run's validation images cannot be read, so no score is compared with theirs. {error}"
-    passes = trained.outputs(part, "Scoring validation,", verbose)
+    passes = trained.outputs(part, "Scoring the validation's", verbose)
     found = [_values(kind, images, restored)[0] for _, images, restored in passes]
     return np.sort(np.concatenate(found)), ""
 

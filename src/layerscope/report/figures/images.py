@@ -80,7 +80,7 @@ def comparison(path: str | os.PathLike[str], asked: Comparison) -> None:
 
 def _band(page: Sheet, asked: Comparison, part: slice, top: float, tall: float) -> None:
     high = max((float(row.images.max()) for row in asked.rows if row.errors), default=0.0)
-    step = 0.9 + GAP
+    step, start = 0.9 + GAP, int(part.start)
     for row in asked.rows:
         page.text(0.12, top + 0.03, row.title, 8, SOFT)
         top += TITLE
@@ -90,7 +90,7 @@ def _band(page: Sheet, asked: Comparison, part: slice, top: float, tall: float) 
             )
             place = page.picture(0.12 + column * step, top, 0.9, tall, tile)
             if row.errors and len(asked.boxes):
-                _box(place, asked.boxes[part.start + column])
+                _box(place, asked.boxes[start + column])
         if row.errors:
             page.scale(0.12 + len(row.images[part]) * step + 0.02, top, 0.09, tall, sheet.ERROR, 0, high)
         top += tall + 0.04

@@ -92,7 +92,8 @@ def drawn(path: str | os.PathLike[str], width: float, height: float) -> Generato
     """A sheet to draw on, that is written to `path` when the block ends well."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):
+    library: Any = matplotlib
+    with library.rc_context(STYLE):
         sheet = Sheet(width, height)
         yield sheet
         suffix = Path(path).suffix[1:].lower() or "png"
@@ -147,5 +148,9 @@ def plain_ticks(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(10, (1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(_plain))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float, place: int) -> str:
+    return f"{value:g}"
