@@ -59,9 +59,11 @@ def heatmap(found: Scores, path: str | os.PathLike[str]) -> None:
         if percentiles is not None:
             words.append(larger(float(percentiles[number])))
         captions.append([*words, shortened(found.names[int(number)], 17)])
-    under = "Under each: rank and score"
-    if percentiles is not None:
-        under += "; its place among the validation images (larger than so many of them)"
+    count = len(worst.numbers)
+    title = f"The {count} worst of {len(found.values):,} images"
+    if count == len(found.values):
+        title = f"{count} images, worst first" if count > 1 else "One image"
+    under = "Rank and score" + ("" if percentiles is None else "; larger than so many of the validation images")
     asked = Comparison(
         [
             Row("images", worst.images),
@@ -71,7 +73,7 @@ def heatmap(found: Scores, path: str | os.PathLike[str]) -> None:
         captions,
         found.ink,
         [] if found.regions is None else found.regions[worst.numbers].tolist(),
-        f"The {len(worst.numbers)} worst of {len(found.values):,} images",
+        title,
         under,
         _levels(found),
     )

@@ -20,7 +20,7 @@ from layerscope.report.figures import codes, curves, journey, kernels
 from layerscope.report.figures.journey import Step
 from layerscope.report.figures.kernels import Kernel
 from layerscope.studies import encoding, reconstruction, runs
-from layerscope.studies.images import Images, Part
+from layerscope.studies.images import Images, Part, is_path
 from layerscope.studies.opened import Opened, PathLike, Wishes, opened
 from layerscope.studies.pictured import written
 
@@ -96,7 +96,8 @@ def _figures(
 def _title(trained: Opened) -> str:
     network = trained.recipe.network
     short = network if len(network) <= 60 else network[:57] + "…"
-    return f"{short} on {trained.recipe.data}"
+    data = trained.recipe.data
+    return f"{short} on {Path(data).name if is_path(data) else data}"
 
 
 def _plain(name: str) -> str:

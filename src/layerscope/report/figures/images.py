@@ -13,6 +13,8 @@ from layerscope.report.figures.sheet import INK, LINE, SERIES, SOFT, Array, Shee
 
 ACROSS = 10
 TITLE, GAP, RIGHT = 0.2, 0.07, 0.62
+FEW = 30
+"""Below so many scores each is a line of its own, not part of a histogram."""
 LINES = 0.135
 """Height of a line of small text."""
 
@@ -112,12 +114,16 @@ def _levels(page: Sheet, levels: Levels, top: float, total: float) -> None:
     place = page.axes(0.55, top, total - 0.8, 0.95)
     both = np.concatenate([levels.usual, levels.seen])
     edges = _edges(both)
+    few = len(levels.seen) < FEW and len(levels.usual) > 0
     for values, colour, name in zip((levels.usual, levels.seen), ("#9a9a9a", SERIES[1]), levels.names, strict=True):
-        if len(values):
+        told = f"{name} ({len(values):,})"
+        if few and values is levels.seen:
+            place.plot([], [], color=colour, linewidth=1.2, label=told)
+        elif len(values):
             share = np.full(len(values), 100 / len(values))
-            place.hist(values, edges, weights=share, color=colour, alpha=0.6, label=f"{name} ({len(values):,})")
-    for mark in levels.marks:
-        place.axvline(mark, color=SERIES[1], linewidth=0.8, ymax=0.12)
+            place.hist(values, edges, weights=share, color=colour, alpha=0.6, label=told)
+    for mark in levels.seen if few else levels.marks:
+        place.axvline(mark, color=SERIES[1], linewidth=1.2 if few else 0.8, ymax=0.6 if few else 0.12)
     if edges[0] > 0:
         place.set_xscale("log")
         sheet.plain_ticks(place.xaxis)
