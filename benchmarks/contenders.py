@@ -143,12 +143,13 @@ def reference(task: Task, x: Any, y: Any) -> Ready:
     return layerscope(task, x, y, "reference")
 
 
-def keras(task: Task, x: Any, y: Any) -> Ready:
+def keras_model(net: Network, threads: int, learning_rate: float = 1.0) -> Any:
+    """The network in Keras, compiled; `learning_rate` is Adadelta's."""
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         import tensorflow as tf
 
-        tf.config.threading.set_intra_op_parallelism_threads(task.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(task.threads)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     import keras
     from keras import layers
 
@@ -163,9 +164,14 @@ def keras(task: Task, x: Any, y: Any) -> Ready:
         return layers.UpSampling2D(2) if kind == "up" else layers.Flatten()
 
     keras.utils.set_random_seed(0)
-    net = task.net
     model = keras.Sequential([layers.Input((28, 28, 1)), *(stage(*s) for s in net.chain)])
-    model.compile(keras.optimizers.Adadelta(1.0) if net.optimizer == "adadelta" else "adam", net.loss)
+    model.compile(keras.optimizers.Adadelta(learning_rate) if net.optimizer == "adadelta" else "adam", net.loss)
+    return model
+
+
+def keras(task: Task, x: Any, y: Any) -> Ready:
+    net = task.net
+    model = keras_model(net, task.threads)
     return Ready(
         lambda n, epochs: model.fit(x[:n], y[:n], batch_size=net.batch, epochs=epochs, verbose=0),
         lambda n: model.predict(x[:n], batch_size=net.batch, verbose=0),
@@ -263,13 +269,17 @@ def clocked(work: Callable[..., Any], *arguments: int) -> float:
 
 
 def rate(work: Callable[[int, int], Any], task: Task, pool: int) -> float:
-    """Images a second, of whole epochs that take about `task.seconds`; shorter runs before say how many."""
+    """Images a second, of whole epochs that take about `task.seconds`; shorter runs before say how many.
+
+    One untimed epoch of the size that is timed comes first: everyone's memory for the results has then been touched.
+    """
     batch, count = task.net.batch, min(2 * task.net.batch, pool)
     while (took := clocked(work, count, 1)) < task.seconds / 10 and count < pool:
         count = min(4 * count, pool)
     wanted = task.seconds * count / took
     images = min(pool, max(1, round(wanted / batch)) * batch)
     epochs = max(1, round(wanted / images))
+    clocked(work, images, 1)
     return images * epochs / clocked(work, images, epochs)
 
 

@@ -205,6 +205,18 @@ def for_outputs(loss: Any, names: Sequence[str]) -> list[Any]:
     return list(loss)
 
 
+def check_outputs(losses: Sequence[Loss], outputs: Sequence[TensorType]) -> None:
+    """ShapeError where an output lacks the axis of classes that its loss needs."""
+    for loss, output in zip(losses, outputs, strict=True):
+        if output.rank == 1 and loss.target_type(output).rank == 0:
+            raise ShapeError(f"{loss.name} needs an axis of classes, but the output is {output}")
+        if loss.name.endswith("categorical_crossentropy") and output.shape[-1] == 1:
+            raise ShapeError(
+                f"{loss.name} compares classes along the last axis, but the output {output} has only one. "
+                "Use binary_crossentropy with a sigmoid, or as many units as classes with a softmax."
+            )
+
+
 def fits(targets: Sequence[int], expected: TensorType) -> bool:
     """Whether targets of this shape (with the batch) fit, an axis of size 1 at the end being optional."""
     want = expected.shape[1:]

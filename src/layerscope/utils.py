@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 _generator: np.random.Generator | None = None
@@ -19,3 +22,11 @@ def generator() -> np.random.Generator:
     if _generator is None:
         _generator = np.random.default_rng()
     return _generator
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Go on drawing where a generator stood: `state` is its `bit_generator.state`; ValueError for another kind."""
+    global _generator
+    bits: Any = np.random.PCG64()
+    bits.state = dict(state)
+    _generator = np.random.Generator(bits)

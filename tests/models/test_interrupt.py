@@ -219,10 +219,12 @@ def test_ctrl_c_on_the_command_line_keeps_the_finished_epochs(tmp_path):
     assert re.match(
         r"Stopped by Ctrl-C (in epoch \d+ of 50, after batch \d of 6\. |after epoch \d+ of 50\.$)", stopped
     )
-    assert sorted(os.listdir(folder)) == ["history.csv", "model.npz", "settings.json"]
+    files = {"README.md", "history.csv", "model.npz", "network.json", "settings.json"}
+    assert files <= set(os.listdir(folder)) <= {*files, "checkpoint.npz", "pictures"}
     header, *kept = rows(folder)
     assert header == ["epoch", "loss", "val_loss"]
     assert [row[0] for row in kept] == [str(n + 1) for n in range(len(finished))]
+    assert lines[-1] == f"Go on with: layerscope train --resume {folder}\n"
     for row, line in zip(kept, finished, strict=True):
         assert f"loss {float(row[1]):.4f}  val_loss {float(row[2]):.4f}" in line
     model = load_model(folder / "model.npz")
@@ -245,7 +247,7 @@ def whole(folder):
         assert header == ["epoch", "loss", "val_loss"]
         assert [int(row[0]) for row in kept] == list(range(1, len(kept) + 1))
         assert all(len(row) == 3 and np.isfinite(float(row[2])) for row in kept)
-    return [name for name in names if name not in ("model.npz", "settings.json", "history.csv")]
+    return [name for name in names if name.startswith(".")]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -260,7 +262,7 @@ def test_a_run_that_is_killed_leaves_whole_files(seed, tmp_path):
     left = whole(folder)
     assert {"model.npz", "settings.json", "history.csv"} <= set(os.listdir(folder))
     assert len(left) <= 1
-    assert all(name.startswith(".model.npz.") and name.endswith(".tmp") for name in left)
+    assert all(name.startswith((".model.npz.", ".history.csv.")) and name.endswith(".tmp") for name in left)
 
 
 SAVING = """

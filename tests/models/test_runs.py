@@ -12,6 +12,7 @@ import pytest
 from layerscope import callbacks, load_model, studies
 from layerscope.cli import main
 from layerscope.core.errors import DataError, NotFiniteError, OutputError, SourceError
+from layerscope.models import engines
 from layerscope.studies import runs
 
 from .helpers import equal, refuses
@@ -42,9 +43,21 @@ def history(folder):
         return list(csv.reader(file))
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_the_folder_holds_the_run(done):
     run, folder = done
-    assert sorted(os.listdir(folder)) == ["history.csv", "model.npz", "settings.json"]
+    assert sorted(os.listdir(folder)) == [
+        "README.md",
+        "history.csv",
+        "model.npz",
+        "network.json",
+        "pictures",
+        "settings.json",
+    ]
+    assert os.listdir(folder / "pictures") == ["reconstructions.png"]
     header, *rows = history(folder)
     assert header == ["epoch", "loss", "val_loss"]
     told = run.history.history
@@ -55,10 +68,13 @@ def test_the_folder_holds_the_run(done):
     assert equal(model.get_weights(), run.model.get_weights())
     settings = json.loads((folder / "settings.json").read_text("utf-8"))
     versions = settings.pop("versions")
+    assert settings.pop("threads") == engines.threads()
     assert sorted(versions) == ["layerscope", "numpy", "python"]
     assert settings == {
         "network": IMAGES, "data": "digits", "folder": None, "epochs": 2, "batch_size": 512, "optimizer": "adadelta",
         "learning_rate": 1.0, "loss": "mean_squared_error", "seed": 0, "target": "images",
+        "images": {"train": [1437, 28, 28, 1], "test": [360, 28, 28, 1]},
+        "size": None, "fit": "crop", "colour": "auto",
     }  # fmt: skip
     assert runs.recipe(folder) == run.recipe
 
@@ -79,10 +95,10 @@ def test_labels_are_learned_where_the_output_is_none_of_the_images(tmp_path):
 
 
 def test_a_run_is_not_replaced_unless_asked(folder):
-    before = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
+    before = contents(folder)
     with refuses(OutputError, f"{folder} holds a run already; choose another folder, or --overwrite it"):
         train(folder)
-    assert {name: (folder / name).read_bytes() for name in os.listdir(folder)} == before
+    assert contents(folder) == before
     run = train(folder, epochs=1, overwrite=True, seed=3)
     assert len(history(folder)) == 2
     assert equal(load_model(folder / "model.npz").get_weights(), run.model.get_weights())
@@ -91,7 +107,15 @@ def test_a_run_is_not_replaced_unless_asked(folder):
 def test_an_overwriting_run_that_dies_leaves_no_model_of_the_earlier_one(folder):
     class Die(callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            assert sorted(os.listdir(folder)) == ["settings.json"]
+            assert sorted(os.listdir(folder)) == [
+                "README.md",
+                "model.npz",
+                "network.json",
+                "pictures",
+                "settings.json",
+            ]
+            assert os.listdir(folder / "pictures") == []
+            assert load_model(folder / "model.npz").output_shape == (None, 10)
             raise SystemExit
 
     with pytest.raises(SystemExit):
@@ -112,10 +136,22 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_model(tmp_path):
     assert all(np.isfinite(array).all() for array in weights)
 
 
-def test_a_folder_that_vanishes_is_said_in_our_words(tmp_path):
+def test_a_folder_that_vanishes_while_training_is_made_again(done, tmp_path):
     vanish = callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: shutil.rmtree(tmp_path / "run"))
-    with refuses(OutputError, f"cannot write into {tmp_path}/run: No such file or directory"):
-        train(tmp_path / "run", callbacks=[vanish])
+    train(tmp_path / "run", callbacks=[vanish])
+    assert sorted(os.listdir(tmp_path / "run")) == sorted(os.listdir(done[1]))
+    assert history(tmp_path / "run") == history(done[1])
+
+
+def test_a_folder_that_becomes_unwritable_is_said_in_our_words(tmp_path):
+    def spoil(epoch, logs):
+        shutil.rmtree(tmp_path / "run")
+        (tmp_path / "run").write_text("a file")
+
+    with refuses(
+        OutputError, f"cannot write {tmp_path}/run/settings.json: a part of this path is a file, not a folder"
+    ):
+        train(tmp_path / "run", callbacks=[callbacks.LambdaCallback(on_epoch_begin=spoil)])
 
 
 def test_a_place_that_is_no_folder(tmp_path):

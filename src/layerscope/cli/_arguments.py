@@ -26,12 +26,11 @@ def natural(text: str) -> int:
     return 0 if text == "0" else positive(text)
 
 
-def add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
-    """The arguments that say which images."""
+def add_data(parser: argparse.ArgumentParser, default: str) -> None:
+    """The arguments that say which images; `default` is what no --data means."""
     parser.add_argument(
-        "--data", default=default, metavar="WHAT",
-        help="mnist, fashion_mnist, kmnist or digits; a folder of images; a .npz or .npy file"
-        + (f" (default: {default})" if default else ""),
+        "--data", metavar="WHAT",
+        help=f"mnist, fashion_mnist, kmnist or digits; a folder of images; a .npz or .npy file (default: {default})",
     )  # fmt: skip
     add_own(parser)
     parser.add_argument("--size", metavar="HxW", help="bring images to 64x48 (height x width), or 64 for a square")

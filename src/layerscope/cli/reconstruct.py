@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_run(parser, "*")
     parser.add_argument("-o", "--out", metavar="FILE", help="the picture: .png, .svg or .pdf")
     parser.add_argument("--count", type=positive, default=10, help="how many images (default: %(default)s)")
-    add_data(parser, None)
+    add_data(parser, "the run's")
 
 
 def run(asked: Any) -> int:

@@ -158,7 +158,7 @@ def header(path: str) -> Header:
 def _seen(image: Image.Image) -> tuple[int, int]:
     """Width and height once the orientation is applied."""
     turned = image.format != "TIFF" and image.getexif().get(ORIENTATION) in (5, 6, 7, 8)  # Pillow turns TIFFs itself
-    return image.size[::-1] if turned else image.size
+    return (image.height, image.width) if turned else image.size
 
 
 def is_grey(path: str) -> bool:
@@ -276,7 +276,7 @@ def _border(image: Image.Image) -> Any:
     if image.mode == "F":
         return float(mean[0])
     found = tuple(int(value) for value in mean.round())
-    return found if len(found) > 1 else found[0]
+    return found[0] if image.mode == "L" else found
 
 
 def fitted(pixels: Array, white: int, frame: Frame) -> Array:
@@ -291,5 +291,5 @@ def fitted(pixels: Array, white: int, frame: Frame) -> Array:
     if pixels.shape[-1] == 3 and frame.channels == 1:
         scaled = scaled @ np.array([[0.299], [0.587], [0.114]], np.float32)
     planes = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(scaled, -1, 0)]
-    made = np.stack([np.asarray(_framed(plane, frame)) for plane in planes], -1).round().clip(0, frame.most)
-    return np.repeat(made.astype(frame.dtype), frame.channels // made.shape[-1], -1)
+    made = [np.asarray(_framed(plane, frame)).round().clip(0, frame.most).astype(frame.dtype) for plane in planes]
+    return np.stack(made * (frame.channels // len(made)), -1)

@@ -1,4 +1,4 @@
-"""Networks that compute: Model, Sequential, and loading them from a file."""
+"""Networks that compute: Model, Sequential, loading them from a file; and Source, examples read when wanted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from layerscope.models.model import Model
     from layerscope.models.saving import load as load_model
     from layerscope.models.sequential import Sequential
+    from layerscope.models.streams import Source
 
-__all__ = ["Model", "Sequential", "load_model"]
+__all__ = ["Model", "Sequential", "Source", "load_model"]
 
-_HOMES = {"Model": "model", "Sequential": "sequential", "load_model": "saving"}
+_HOMES = {"Model": "model", "Sequential": "sequential", "Source": "streams", "load_model": "saving"}
 
 
 def __getattr__(name: str) -> Any:

@@ -47,6 +47,13 @@ def make(
     return NativeEngine(job, state, precision, seed, threads, compiling)
 
 
+def threads(asked: int | None = None) -> int:
+    """How many threads the native engine works with when so many are asked for, or None."""
+    from layerscope.engine.native.compiled import thread_count
+
+    return thread_count(asked)
+
+
 def report(name: str, job: Job, precision: str, threads: int | None) -> EngineReport:
     """How each layer of a job runs in the engine of this name."""
     from layerscope.engine.native.engine import options_for

@@ -83,6 +83,7 @@ class Model:
         self._engine, self._precision, self._threads = "auto", "float32", None
         self.stop_training = False
         self.history: History | None = None
+        self.position: training.Position | None = None
         self._state = State({id: variable.array for id, variable in self._variables.items()})
         self._job = Job(graph)
         self._specific: dict[tuple[tuple[int, ...], ...], Job] = {}
@@ -119,10 +120,19 @@ class Model:
         return _open(self.output_types[0])
 
     @property
+    def threads(self) -> int | None:
+        """How many cores work; None: all that this process may use."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, count: int | None) -> None:
+        self._threads = None if count is None else checked(count, "threads")
+
+    @property
     def optimizer(self) -> optimizers.Optimizer:
         """The optimizer that compile chose."""
-        self._need_compiled()
-        assert self._optimizer is not None
+        if self._optimizer is None:
+            raise TrainingError("compile the model first: model.compile(optimizer='adadelta', loss=...)")
         return self._optimizer
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -174,7 +184,7 @@ class Model:
 
         With `training`, on arrays, layers such as Dropout act as they do in training (in float32).
         """
-        flat = list(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else list(inputs)
+        flat = list(inputs[0] if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else inputs)
         if flat and all(isinstance(value, Symbolic) for value in flat):
             return self._inline(flat)
         given = inputs[0] if len(inputs) == 1 else flat
@@ -243,9 +253,8 @@ class Model:
             raise SettingError(f"metrics must be a list, for example metrics=['accuracy'], not {metrics!r}")
         outputs = self.output_types
         names = [self.graph.nodes[node].label for node, _ in self.graph.outputs]
-        given = loss_module.for_outputs(loss, names)
-        found = [loss_module.get(one) for one in given]
-        self._check_losses(found, outputs)
+        found = [loss_module.get(one) for one in loss_module.for_outputs(loss, names)]
+        loss_module.check_outputs(found, outputs)
         chosen = optimizers.get(optimizer)
         measured = [metric_module.get(m, found[0], outputs[0]) for m in metrics or ()]
         for name, metric in measured:
@@ -269,24 +278,10 @@ class Model:
         targets = [loss.target_type(output) for loss, output in zip(self.losses, outputs, strict=True)]
         return Job(graph, self.losses, targets, self.metrics, self._optimizer)
 
-    def _check_losses(self, found: Sequence[loss_module.Loss], outputs: Sequence[TensorType]) -> None:
-        for loss, output in zip(found, outputs, strict=True):
-            if output.rank == 1 and loss.target_type(output).rank == 0:
-                raise ShapeError(f"{loss.name} needs an axis of classes, but the output is {output}")
-            if loss.name.endswith("categorical_crossentropy") and output.shape[-1] == 1:
-                raise ShapeError(
-                    f"{loss.name} compares classes along the last axis, but the output {output} has only one. "
-                    "Use binary_crossentropy with a sigmoid, or as many units as classes with a softmax."
-                )
-
     def _cast(self, precision: str) -> None:
         for variable in self._variables.values():
             if variable.array.dtype != precision:
                 variable.array = variable.array.astype(precision)
-
-    def _need_compiled(self) -> None:
-        if self._optimizer is None:
-            raise TrainingError("compile the model first: model.compile(optimizer='adadelta', loss=...)")
 
     def engine(
         self, arrays: Sequence[Array] | None = None, seed: int = 0, compiling: Compiling = contextlib.nullcontext
@@ -327,23 +322,28 @@ class Model:
         validation_freq: int = 1,
         validation_batch_size: int | None = None,
         seed: int | None = None,
+        resume: bool = False,
     ) -> History:
-        """Train; the history of losses and metrics.
+        """Train on arrays or sources (`models.Source`); the history of losses and metrics.
 
         Ctrl-C ends it after the current batch, with the history so far; a second one at once.
         `seed` makes shuffling and dropout repeatable (`utils.set_random_seed` also the initial weights).
-        Errors: TrainingError before compile; DataError and ShapeError for data that do not fit;
-        NotFiniteError when the loss becomes NaN.
+        `resume` goes on behind the last epoch of a model that was saved while it was trained, with that
+        history, to the same bits as if training had never stopped (given the same data, batches and threads).
+        Errors: TrainingError before compile or with nothing to resume; DataError, ShapeError for data that do
+        not fit; NotFiniteError when the loss becomes NaN.
         """
-        self._need_compiled()
+        _ = self.optimizer  # which is there once compile was called
         if seed is not None:
             set_random_seed(checked(seed, "seed", 0))
+        if resume:
+            initial_epoch = training.resumable(self.position).epoch
         asked = training.settings(
             batch_size, epochs, initial_epoch, shuffle, validation_freq, validation_batch_size, verbose
         )
         told = training.listed(callbacks)
         parts = training.split(self, x, y, validation_split, validation_data)
-        loop = training.Loop(self, asked, parts, told)
+        loop = training.Loop(self, asked, parts, told, self.position if resume else None)
         self.history = loop.history
         return loop.run()
 
@@ -351,7 +351,7 @@ class Model:
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = 0, return_dict: bool = False
     ) -> Any:
         """Loss, or [loss, *metrics], over all examples; with `return_dict` by name."""
-        self._need_compiled()
+        _ = self.optimizer  # which is there once compile was called
         arrays, answers = training.pair(self, x, y)
         size = 32 if batch_size is None else checked(batch_size, "batch_size")
         found = streaming.evaluate(self.engine(arrays), arrays, answers, size, lambda *_: True)

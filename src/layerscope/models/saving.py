@@ -11,7 +11,8 @@ import json
 import math
 import os
 import zipfile
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import show
 from layerscope.models.model import Model
+from layerscope.models.training import Position
 from layerscope.sources import json as graph_json
 from layerscope.sources.model import ENTRY, archive_graph
 
@@ -52,6 +54,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
             "from_logits": [bool(getattr(loss, "from_logits", False)) for loss in model.losses],
             "metrics": list(model.metrics),
         }
+        if model.position is not None:
+            about["position"] = asdict(model.position)
     with replacing(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(ENTRY, json.dumps(graph_json.dump(model.graph), default=_plain))
         archive.writestr(STATE, json.dumps(about, default=_plain))
@@ -141,7 +145,25 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
                 raise SourceError(f"damaged: {type(model.optimizer).__name__} keeps no {slot!r} of {id!r}")
             shape = model._variables[id].shape
             model._state.slots[id, slot] = _array(archive, f"slots/{number}.npy", shape, precision)
+        if about.get("position") is not None:
+            model.position = _position(about["position"])
     model._single = bool(about["single"])
+
+
+def _position(given: Mapping[str, Any]) -> Position:
+    """Where training stood; SourceError when it cannot have stood there."""
+    found = Position(**given)
+    bits: Any = np.random.PCG64()
+    try:
+        bits.state = found.random
+    except (TypeError, ValueError, KeyError) as error:
+        raise SourceError(f"damaged: no generator has the state {found.random!r} ({error})") from None
+    lists = isinstance(found.history, dict) and all(
+        isinstance(values, list) for values in (found.epochs, *found.history.values())
+    )
+    if not lists or type(found.epoch) is not int or type(found.seed) is not int or found.epoch < 0:
+        raise SourceError("damaged: it does not say where training stood")
+    return found
 
 
 def _loss(name: str, from_logits: bool) -> Any:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.callbacks import Callback, History
-from layerscope.core.errors import DataError, NotFiniteError, SettingError
+from layerscope.core.errors import DataError, NotFiniteError, SettingError, TrainingError
 from layerscope.core.sizes import checked
 from layerscope.engine.reference import NotFinite
 from layerscope.models import data, streaming
 from layerscope.models.data import Array
 from layerscope.models.interrupt import Interrupt
 from layerscope.models.progress import Progress
-from layerscope.utils import generator
+from layerscope.utils import generator, set_random_state
 
 if TYPE_CHECKING:
     from layerscope.models.model import Model
@@ -58,6 +58,30 @@ def settings(
         test_size,
         verbose,
     )
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where training stood at the end of an epoch: with weights and slots, all that going on depends on.
+
+    `epoch` is how many are done, `seed` the engine's, `random` the state of the generator that shuffles.
+    """
+
+    epoch: int
+    seed: int
+    random: dict[str, Any]
+    epochs: list[int]
+    history: dict[str, list[float]]
+
+
+def resumable(position: Position | None) -> Position:
+    """The position, or TrainingError: there is none in the middle of an epoch, and before any training."""
+    if position is None:
+        raise TrainingError(
+            "there is nothing to resume: the model was not saved at the end of an epoch of fit. "
+            "Call fit without resume to train from these weights."
+        )
+    return position
 
 
 @dataclass
@@ -124,15 +148,32 @@ def _hears_batches(callback: Callback) -> bool:
 class Loop:
     """One run of fit."""
 
-    def __init__(self, model: Model, asked: Settings, parts: Split, callbacks: Sequence[Callback]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        asked: Settings,
+        parts: Split,
+        callbacks: Sequence[Callback],
+        resumed: Position | None = None,
+    ) -> None:
         self.model, self.asked, self.parts = model, asked, parts
         self.history = History()
-        self.callbacks = [self.history, *callbacks]
+        self.callbacks = list(callbacks)
+        if resumed is not None:
+            set_random_state(resumed.random)
+            self.history.epoch = list(resumed.epochs)
+            self.history.history = {name: list(values) for name, values in resumed.history.items()}
         self.random = generator()
+        self.seed = int(self.random.integers(2**31)) if resumed is None else resumed.seed
         self.batches = -(-len(parts.x[0]) // asked.batch_size)
         self.progress = Progress(asked.verbose, asked.epochs, self.batches, asked.initial_epoch)
-        self.engine = model.engine(parts.x, int(self.random.integers(2**31)), self.progress.compiling)
+        self.engine = model.engine(parts.x, self.seed, self.progress.compiling)
         self.exact = any(_hears_batches(callback) for callback in self.callbacks)
+
+    def position(self, epoch: int) -> Position:
+        """Where training stands when so many epochs are done."""
+        history = {name: list(values) for name, values in self.history.history.items()}
+        return Position(epoch, self.seed, dict(self.random.bit_generator.state), list(self.history.epoch), history)
 
     def tell(self, hook: str, *values: Any) -> None:
         for callback in self.callbacks:
@@ -141,7 +182,8 @@ class Loop:
     def run(self) -> History:
         asked, model = self.asked, self.model
         model.stop_training = False
-        for callback in self.callbacks:
+        model.position = self.position(asked.initial_epoch)
+        for callback in [self.history, *self.callbacks]:
             callback.set_model(model)
             callback.set_params({"epochs": asked.epochs, "steps": self.batches, "verbose": asked.verbose})
         logs: Mapping[str, float] = {}
@@ -164,6 +206,7 @@ class Loop:
         order = self.random.permutation(count) if asked.shuffle else np.arange(count)
         progress.epoch_begins(epoch)
         self.tell("on_epoch_begin", epoch, {})
+        model.position = None
         self.tell("on_train_batch_begin", 0, {})
         seen = 0
 
@@ -196,6 +239,8 @@ class Loop:
             logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
             self.tell("on_test_end", dict(found))
         progress.epoch_ends(epoch, logs)
+        self.history.on_epoch_end(epoch, logs)
+        model.position = self.position(epoch + 1)
         self.tell("on_epoch_end", epoch, dict(logs))
         if interrupt.asked:
             progress.say(f"Stopped by Ctrl-C after epoch {epoch + 1} of {asked.epochs}.")

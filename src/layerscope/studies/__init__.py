@@ -1,4 +1,4 @@
-"""Whole jobs, each a function with the words of its command: train, reconstruct, encode, score, plot, demo."""
+"""Whole jobs, each a function with the words of its command (`resume` is train --resume)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerscope.studies.autoencoder import train
+    from layerscope.studies.autoencoder import resume, train
     from layerscope.studies.digits_demo import demo
     from layerscope.studies.encoding import encode
     from layerscope.studies.plotting import plot
     from layerscope.studies.reconstruction import reconstruct
     from layerscope.studies.scoring import score
 
-__all__ = ["demo", "encode", "plot", "reconstruct", "score", "train"]
+__all__ = ["demo", "encode", "plot", "reconstruct", "resume", "score", "train"]
 
 _HOMES = {
     "demo": "digits_demo",
     "train": "autoencoder",
+    "resume": "autoencoder",
     "reconstruct": "reconstruction",
     "encode": "encoding",
     "score": "scoring",

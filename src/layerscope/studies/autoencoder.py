@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from layerscope import losses, optimizers, sources
 from layerscope.callbacks import Callback, History
 from layerscope.core import propagate, sizes
-from layerscope.core.errors import DataError, SettingError, ShapeError
+from layerscope.core.errors import DataError, SettingError, ShapeError, SourceError
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
-from layerscope.models import Model
+from layerscope.models import Model, engines, load_model
 from layerscope.models.data import flatten_advice
 from layerscope.studies import parts, runs
 from layerscope.studies.images import Images, Part, is_path, load_images
+from layerscope.studies.reconstruction import reconstructions
 from layerscope.studies.runs import Recipe
 from layerscope.utils import set_random_seed
 
@@ -53,7 +55,7 @@ def _targets(
     """What is learned ("images" or "labels"), and the loss; without a last softmax, of logits."""
     node = graph.nodes[graph.outputs[0][0]].layer
     activation = getattr(node, "activation", None)
-    again = sizes.product(output.shape[1:]) == sizes.product(list(images.shape))
+    again = sizes.product(output.shape[1:]) == math.prod(images.shape)
     if loss is None:
         if again:
             loss = "binary_crossentropy" if activation == "sigmoid" else "mean_squared_error"
@@ -113,8 +115,6 @@ def train(
     images = _images(graph, data, folder, size, fit, colour, verbose)
     work = _work(graph, images, os.fspath(data), loss)
     place = runs.prepare(out or _free(graph.name, data), overwrite)
-    model = Model.from_graph(graph)
-    model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
         data=os.path.abspath(data) if is_path(data) else str(data),
@@ -127,12 +127,64 @@ def train(
         seed=seed,
         target=work.target,
         versions=runs.versions(),
+        threads=engines.threads(),
+        images=work.shapes,
         **_read_again(images, data, size, fit, colour),
     )
-    keeping = [runs.Keeper(place, told), *callbacks]
-    history = model.fit(
-        *work.train, batch_size, epochs, verbose=verbose, callbacks=keeping, validation_data=work.test
-    )
+    model = Model.from_graph(graph)
+    model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None, threads=told.threads)
+    return _fit(model, work, place, told, verbose, callbacks, resume=False)
+
+
+def resume(
+    run: str | os.PathLike[str],
+    epochs: int | None = None,
+    *,
+    verbose: Any = "auto",
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """Go on with a run that was stopped or killed, to the same bits as if it had not been.
+
+    It starts behind the last epoch that was finished; `epochs` is a new total instead of the run's. A run
+    that has them all is given back as it is.
+    Errors: SourceError for what is no run folder; DataError when the data set is not what it was.
+    """
+    told, place = runs.recipe(run), Path(run)
+    if epochs is not None:
+        told.epochs = sizes.checked(epochs, "epochs")
+    kept = place / runs.CHECKPOINT
+    model = load_model(kept if kept.exists() else place / runs.MODEL)
+    if model.position is None:
+        raise SourceError(f"{place / runs.MODEL} does not say where training stood, so it cannot go on from there")
+    images = _images(model.graph, told.data, told.folder, told.size, told.fit, told.colour, verbose)
+    work = _work(model.graph, images, told.data, told.loss)
+    if told.images is not None and work.shapes != told.images:
+        was, are = (
+            ", ".join(f"{shape[0]} of {show(tuple(shape[1:]))} to {part}" for part, shape in shapes.items())
+            for shapes in (told.images, work.shapes)
+        )
+        raise DataError(f"the images of {told.data} are not what the run was trained on. Then: {was}; now: {are}")
+    model.threads = told.threads
+    told.versions = runs.versions()
+    return _fit(model, work, runs.prepare(place, overwrite=True), told, verbose, callbacks, resume=True)
+
+
+def _fit(
+    model: Model,
+    work: _Work,
+    place: Path,
+    told: Recipe,
+    verbose: Any,
+    callbacks: Sequence[Callback],
+    resume: bool,
+) -> Run:
+    keeping = [runs.Keeper(place, told, resume), *callbacks]
+    settings = {"verbose": verbose, "callbacks": keeping, "validation_data": work.test, "resume": resume}
+    history = model.fit(*work.train, told.batch_size, told.epochs, **settings)
+    if told.target == "images" and history.epoch:
+        found = reconstructions(model, work.shown)
+        found.ink = not work.own
+        found.save(place / runs.DRAWN / "reconstructions.png")
     return Run(model, history, place, told)
 
 
@@ -144,6 +196,14 @@ class _Work:
     test: tuple[Any, Any]
     target: str
     loss: losses.Loss
+    shown: Array
+    own: bool
+    """Whether they are somebody's own images, not a known data set."""
+
+    @property
+    def shapes(self) -> dict[str, list[int]]:
+        """The shapes of the images to train and to test."""
+        return {"train": list(self.train[0].shape), "test": list(self.test[0].shape)}
 
 
 def _optimizer(name: str | None, learning_rate: float | None) -> optimizers.Optimizer:
@@ -186,11 +246,11 @@ def _work(graph: Graph, images: Images, data: str, loss: str | None) -> _Work:
     shape = _sizes(propagate.types(graph)[graph.inputs[0]][0])
 
     def pair(part: Part) -> tuple[Any, Any]:
-        x = part.array() if 4 * sizes.product(list(part.source.shape)) <= WHOLE else part.source
+        x = part.array() if 4 * math.prod(part.source.shape) <= WHOLE else part.source
         goal = part.labels if target == "labels" else x.reshape(len(part), *_sizes(output))
         return x.reshape(len(part), *shape), goal
 
-    return _Work(pair(images.train), pair(images.test), target, found)
+    return _Work(pair(images.train), pair(images.test), target, found, images.test.shown(10), is_path(data))
 
 
 def _sizes(type: TensorType) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from layerscope.datasets import _listing, _pictures
 from layerscope.datasets._pictures import Frame, Header, Unreadable
 from layerscope.models.progress import Counting
 from layerscope.studies import keeping
-from layerscope.studies.parts import SHOWN, Asked, Images, Part, Skipped, across, agree, printable, unreadable
+from layerscope.studies.parts import SHOWN, Asked, Images, Part, Skipped, across, agree, printable, spread, unreadable
 
 LOOKED_AT = 2000
 """Files whose headers are all read even where the size is given, so that what is no image does not count."""
@@ -48,6 +48,8 @@ def load(root: str, asked: Asked) -> Images:
     _none_empty(root, listed.train, listed.test, skipped, total)
     frame = _frame(root, [*listed.train, *listed.test], headers, asked)
     agree(frame.shape, asked.wanted, root)
+    if asked.most is not None and listed.classes:  # some of each class
+        listed.train, listed.test = _spread(listed.train, asked.most), _spread(listed.test, asked.most)
     everything = len(listed.train) + len(listed.test)
     with counting("Reading", everything if asked.most is None else 2 * asked.most, asked) as progress:
         train, test = (
@@ -128,7 +130,7 @@ def _readable(what: str, paths: Sequence[str], skipped: Skipped, total: int) -> 
 def _headers(root: str, paths: Sequence[str], asked: Asked) -> tuple[dict[str, Header], Skipped]:
     """Headers of all files, or of some where they are many and their sizes do not matter."""
     if asked.size is not None and len(paths) > LOOKED_AT:
-        paths = [paths[n] for n in np.linspace(0, len(paths) - 1, SAMPLE).astype(int)]
+        paths = _spread(paths, SAMPLE)
     headers: dict[str, Header] = {}
     bad: Skipped = []
     with counting("Looking at", len(paths), asked) as progress:
@@ -165,12 +167,17 @@ def _frame(root: str, paths: Sequence[str], headers: dict[str, Header], asked: A
     return Frame(*size, channels, asked.fit, any(header.deep for header in own))
 
 
+def _spread(paths: Sequence[str], count: int) -> list[str]:
+    """So many of the paths, at equal distances, or all."""
+    return [paths[int(n)] for n in spread(len(paths), count)]
+
+
 def _all_grey(root: str, paths: Sequence[str]) -> bool:
     """Whether some of the files, spread over all, have no colour in them."""
     with _pictures.quiet():
-        for number in np.unique(np.linspace(0, len(paths) - 1, GREY_SAMPLE).astype(int)):
+        for path in _spread(paths, GREY_SAMPLE):
             try:
-                if not _pictures.is_grey(os.path.join(root, paths[number])):
+                if not _pictures.is_grey(os.path.join(root, path)):
                     return False
             except Unreadable:
                 continue  # told when all are read

@@ -18,7 +18,7 @@ from layerscope.datasets import _arrays, _pictures
 from layerscope.datasets._arrays import Stack
 from layerscope.datasets._listing import SHARE
 from layerscope.datasets._pictures import Frame
-from layerscope.models.streams import ArraySource, Joined, Picked
+from layerscope.models.streams import Array, ArraySource, Joined, Picked
 from layerscope.studies import folders, keeping
 from layerscope.studies.parts import Asked, Images, Numbered, Part, across, agree, asked, pair, printable
 
@@ -61,13 +61,16 @@ def load_images(
     if path.is_dir():
         return folders.load(str(path), wishes)
     stacks = _arrays.read(_array_file(path))
-    train = _part(stacks.train, stacks.train.key or path.stem, stacks.classes, wishes)
-    if stacks.test is not None:
-        test = _part(stacks.test, stacks.test.key, stacks.classes, wishes)
-        how = f"{stacks.train.key} and {stacks.test.key}"
+    first, second, held = stacks.train, stacks.test, (None, None)
+    how = f"each {SHARE}th image is held out"
+    if second is None:
+        second, held = first, _held_out(len(first.images), str(path))
     else:
-        train, test = _held_out(train, str(path))
-        how = f"each {SHARE}th image is held out"
+        how = f"{first.key} and {second.key}"
+    train, test = (
+        _part(stack, stack.key or path.stem, stacks.classes, wishes, rows)
+        for stack, rows in zip((first, second), held, strict=True)
+    )
     return _images(train, test, stacks.classes, str(path), how)
 
 
@@ -182,27 +185,21 @@ def _joined(parts: Sequence[Part]) -> Part:
     )
 
 
-def _part(stack: Stack, title: str, classes: tuple[str, ...], wishes: Asked) -> Part:
-    """Images in an array as a part; in another size or colour where that is asked for."""
-    images = stack.images if wishes.most is None else stack.images[: wishes.most]
-    labels = None if stack.labels is None else stack.labels[: len(images)]
-    names = Numbered(title, range(len(images)))
-    if images.ndim == 2:
-        if wishes.size is not None and wishes.wanted is None:
-            raise SettingError(
-                f"{title} holds vectors of {images.shape[1]} numbers, which --size cannot bring to another"
-            )
-        return Part(ArraySource(images, stack.scale), labels, names, classes)
-    height, width, channels = images.shape[1:]
-    new = {"grey": 1, "rgb": 3}.get(wishes.colour, channels)
-    if new != channels and channels not in (1, 3):
-        raise SettingError(f"{title} has {channels} channels, which --colour {wishes.colour} says nothing of")
-    frame = Frame(*(wishes.size or (height, width)), new, wishes.fit, images.dtype.name not in ("uint8", "bool"))
-    if frame.shape == images.shape[1:]:
-        return Part(ArraySource(images, stack.scale), labels, names, classes)
-    with folders.counting("Resizing", len(images), wishes) as progress:
+def _part(stack: Stack, title: str, classes: tuple[str, ...], wishes: Asked, chosen: Array | None = None) -> Part:
+    """Images in an array, or chosen rows of it, as a part; in another size or colour where that is asked for."""
+    images = stack.images
+    rows = np.arange(len(images)) if chosen is None else chosen
+    rows = rows[: wishes.most]
+    labels = None if stack.labels is None else stack.labels[rows]
+    names = Numbered(title, rows)
+    frame = _frame(stack, title, wishes)
+    if frame is None or frame.shape == images.shape[1:]:
+        source = ArraySource(images, stack.scale)
+        whole = len(rows) == len(images)
+        return Part(source if whole else Picked(source, rows), labels, names, classes)
+    with folders.counting("Resizing", len(rows), wishes) as progress:
         kept = keeping.keep(
-            lambda number: _pictures.fitted(images[number], stack.scale, frame),
+            lambda number: _pictures.fitted(images[rows[number]], stack.scale, frame),
             names,
             frame.shape,
             frame.dtype,
@@ -212,24 +209,29 @@ def _part(stack: Stack, title: str, classes: tuple[str, ...], wishes: Asked) -> 
     return Part(kept.source, labels, names, classes)
 
 
-def _held_out(part: Part, path: str) -> tuple[Part, Part]:
-    """Each tenth image to test with; with fewer than ten, the last one."""
-    count = len(part)
+def _frame(stack: Stack, title: str, wishes: Asked) -> Frame | None:
+    """What images in an array are brought to; None for vectors. Errors: SettingError."""
+    shape = stack.images.shape[1:]
+    if len(shape) == 1:
+        if wishes.size is not None and wishes.wanted is None:
+            raise SettingError(f"{title} holds vectors of {shape[0]} numbers, which --size cannot bring to another")
+        return None
+    channels: int = {"grey": 1, "rgb": 3}.get(wishes.colour) or shape[2]
+    if channels != shape[2] and shape[2] not in (1, 3):
+        raise SettingError(f"{title} has {shape[2]} channels, which --colour {wishes.colour} says nothing of")
+    deep = stack.images.dtype.name not in ("uint8", "bool")
+    height, width = wishes.size or (shape[0], shape[1])
+    return Frame(height, width, channels, wishes.fit, deep)
+
+
+def _held_out(count: int, path: str) -> tuple[Array, Array]:
+    """The numbers of images to train on, and of each tenth to test with; with fewer than ten, the last one."""
     if count < 2:
         raise DataError(f"{path} holds one image, but one to train on and one to test with are needed")
     held = np.arange(count) % SHARE == SHARE - 1
     if not held.any():
         held[-1] = True
-    train, test = (
-        Part(
-            Picked(part.source, rows),
-            None if part.labels is None else part.labels[rows],
-            Numbered(getattr(part.names, "title", ""), rows),
-            part.classes,
-        )
-        for rows in (np.flatnonzero(~held), np.flatnonzero(held))
-    )
-    return train, test
+    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def _images(train: Part, test: Part, classes: tuple[str, ...], data: str, how: str) -> Images:

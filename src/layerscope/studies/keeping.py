@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -185,26 +186,26 @@ class _File:
     """Keeps images in a file that has no name, so that nothing is left of it however the process ends."""
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.shape, self.dtype, self.count = shape, dtype, 0
+        self.folder = folder
         try:
-            self.file = tempfile.TemporaryFile(dir=folder, prefix="decoded-")  # noqa: SIM115 (its source closes it)
+            file = tempfile.TemporaryFile(dir=folder, prefix="decoded-")  # noqa: SIM115 (its source closes it)
         except OSError as error:
             raise OutputError(f"cannot write into {folder}: {why(error)}") from None
-        self.folder = folder
+        self.made = FileSource(file, (0, *shape), dtype)
 
     def add(self, image: Array) -> None:
         try:
-            self.file.write(image.tobytes())
+            self.made.file.write(image.tobytes())
         except OSError as error:
             raise OutputError(
                 f"decoded images do not fit into {self.folder}: {why(error)}. Free space there, choose a smaller "
                 f"--size, or allow more memory with {MEMORY}."
             ) from None
-        self.count += 1
+        self.made.shape = (len(self.made) + 1, *self.made.shape[1:])
 
     def source(self, decode: Decode, named: Named) -> Source:
-        self.file.flush()
-        return FileSource(self.file, (self.count, *self.shape), self.dtype)
+        self.made.file.flush()
+        return self.made
 
 
 class FileSource(Source):
@@ -216,6 +217,7 @@ class FileSource(Source):
     def __init__(self, file: Any, shape: tuple[int, ...], stored: np.dtype[Any]) -> None:
         self.file, self.shape, self.stored = file, shape, stored
         self.lock = threading.Lock()
+        weakref.finalize(self, file.close)
 
     def read(self, rows: Array) -> Array:
         """The images of these numbers."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from layerscope.core import sizes
 from layerscope.core.errors import DataError, SettingError
@@ -39,6 +42,17 @@ class Part:
     def array(self, start: int = 0, stop: int | None = None) -> Array:
         """The images from `start` to before `stop` as one float32 array in 0 … 1."""
         return self.source.array(start, stop)
+
+    def shown(self, count: int) -> Array:
+        """So many images to look at: the first, or some of all classes where these lie one behind the other."""
+        return self.source.read(self.rows_shown(count))
+
+    def rows_shown(self, count: int) -> Array:
+        """The numbers of these images."""
+        count = min(count, len(self))
+        if self.labels is not None and len(self) and (np.diff(self.labels) >= 0).all():
+            return spread(len(self), count)
+        return np.arange(count, dtype=np.int64)
 
 
 @dataclass
@@ -85,6 +99,11 @@ class Asked:
     wanted: tuple[int | None, ...] | None = None
     most: int | None = None
     verbose: Any = "auto"
+
+
+def spread(length: int, count: int) -> Array:
+    """So many places at equal distances, from the first to the last; all, where they are not more."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(np.int64))
 
 
 def asked(
@@ -155,7 +174,7 @@ def agree(shape: Sequence[int], wanted: Sequence[int | None] | None, data: str) 
     if wanted is None:
         return
     same = len(shape) == len(wanted) and all(w in (None, h) for h, w in zip(shape, wanted, strict=True))
-    if same or (None not in wanted and sizes.product([w or 0 for w in wanted]) == sizes.product(list(shape))):
+    if same or (None not in wanted and math.prod(w or 0 for w in wanted) == math.prod(shape)):
         return
     message = (
         f"the network takes {show(tuple(w or '?' for w in wanted))}, but the images of {data} are "

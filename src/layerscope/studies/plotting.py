@@ -26,7 +26,6 @@ from layerscope.studies.pictured import written
 
 Array = NDArray[Any]
 FORMATS = ("png", "svg", "pdf")
-FOLDER = "pictures"
 POINTS = 2000
 """Validation images whose codes are drawn."""
 FORWARD = ("Flatten", "Reshape")
@@ -61,7 +60,7 @@ def plot(
     if format not in FORMATS:
         raise SettingError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
     trained = opened(run)
-    found = Pictures(runs.prepare(out or trained.folder / FOLDER, overwrite=True))
+    found = Pictures(runs.prepare(out or trained.folder / runs.DRAWN, overwrite=True))
     images = trained.loaded(Wishes(folder, verbose=verbose), data)
     subject, title = _subject(trained, images.test, image)
     for name, draw in _figures(trained, images, subject, title, trained.ink(None, data), verbose):
@@ -87,8 +86,8 @@ def _figures(
     steps = _steps(trained, subject)
     yield "activations", lambda path: journey.journey(path, steps, title, ink)
     yield from _codes(trained, images, verbose)
-    if trained.recipe.target == "images" and len(validation.source.shape) == 4:
-        few = reconstruction.reconstructions(trained.model, validation.array(0, min(10, len(validation))))
+    if trained.recipe.target == "images":
+        few = reconstruction.reconstructions(trained.model, validation.shown(10))
         few.ink = ink
         yield "reconstructions", few.save
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ def reconstruct(
 ) -> Reconstructions:
     """Images and their reconstructions: own ones, or the first validation images of the run (or of `data`).
 
+    Where images lie in order of their classes, some of each are taken.
+
     `run` is a run folder or what `train` returned; `images` a folder, files, an array file, or the name of a
     known data set; at most `count` are taken. `size`, `fit` and `colour` are as in `train`. `out` is the picture.
     Errors: SourceError for what is no run; DataError when the network does not give images back, and for
@@ -89,20 +92,22 @@ def reconstruct(
     trained = opened(run)
     trained.rebuilds("reconstruct")
     part = trained.chosen(images, Wishes(folder, size, fit, colour, count), data)
-    if len(part.source.shape) != 4:
-        raise DataError(f"reconstruct draws images, but these are vectors {show(part.source.shape[1:])}")
-    found = reconstructions(trained.model, part.array(0, min(count, len(part))))
+    rows = part.rows_shown(count)
+    found = reconstructions(trained.model, part.source.read(rows))
     found.ink = trained.ink(images, data)
     found.skipped = part.skipped
     if images:
-        found.names = list(part.names[: len(found.errors)])
+        found.names = [part.names[int(row)] for row in rows]
     if out is not None:
         found.save(out)
     return found
 
 
 def reconstructions(model: Model, images: Array) -> Reconstructions:
-    """What a model makes of images of its own size."""
+    """What a model makes of images of its own size, or of vectors, which are shown as squares or lines."""
+    if images.ndim == 2:
+        side = math.isqrt(images.shape[1])
+        images = images.reshape(len(images), *((side, side) if side**2 == images.shape[1] else (1, -1)), 1)
     shape = model.input_shape[1:]
     if None not in shape and images[0].size != int(np.prod([size or 1 for size in shape])):
         raise DataError(f"the network takes {show(shape)}, but the images are {show(images.shape[1:])}")
