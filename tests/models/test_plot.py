@@ -34,7 +34,7 @@ def test_an_autoencoders_figures(run, capsys):
     assert main(["plot", str(run.folder), "--format", "svg"]) == 0
     folder = run.folder / "pictures"
     names = ["activations", "codes", "curves", "filters-dense", "reconstructions"]
-    assert sorted(path.name for path in folder.iterdir()) == [f"{name}.svg" for name in names]
+    assert sorted(path.name for path in folder.glob("*.svg")) == [f"{name}.svg" for name in names]
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"5 figures in {folder}:"
     assert sorted(printed[1:]) == [f"  {name}.svg" for name in names]

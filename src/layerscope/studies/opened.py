@@ -111,7 +111,8 @@ class Opened:
         """
         count = len(part) if count is None else count
         step = max(1, min(MOST, CHUNK // (4 * int(np.prod(part.source.shape[1:])))))
-        with Counting(f"{title} {count:,} images", count, verbose, aside=True) as counting:
+        told = f"{title} {count:,} image{'s' * (count != 1)}"
+        with Counting(told, count, verbose, aside=True) as counting:
             for start in range(0, count, step):
                 images = part.array(start, min(start + step, count))
                 fed = images.reshape(len(images), *self.input_shape)
