@@ -93,6 +93,9 @@ def test_colours_in_a_terminal():
     assert grey[1] == "\033[38;5;255;48;5;255m▀\033[0m"
     assert pictures.terminal([("x", np.full((1, 2, 1, 3), 1.0))], 80, colour=False).splitlines()[1] == "█"
     two = np.stack([np.zeros((1, 2, 1)), np.ones((1, 2, 1))], axis=-1)
+    assert Reconstructions(two, two, np.zeros(1)).terminal(80, colour=False).splitlines()[0] == (
+        "originals (mean of 2 channels)"
+    )
     assert pictures.terminal([("x", two)], 80, colour=False).splitlines()[1] == "▒"
 
 

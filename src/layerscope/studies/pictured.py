@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
+def titled(title: str, pixels: Array) -> str:
+    """The title of a row of images, which says where several channels are drawn as their mean."""
+    channels = pixels.shape[-1]
+    return title if channels in (1, 3) else f"{title} (mean of {channels} channels)"
+
+
 def written(path: str | os.PathLike[str], draw: Callable[[Path], None]) -> Path:
     """Let `draw` write a picture file, which takes its place when it is whole; OutputError when it cannot."""
     target = Path(path)
@@ -66,8 +72,8 @@ def heatmap(found: Scores, path: str | os.PathLike[str]) -> None:
     under = "Rank and score" + ("" if percentiles is None else "; larger than so many of the validation images")
     asked = Comparison(
         [
-            Row("images", worst.images),
-            Row("reconstructions", worst.restored),
+            Row(titled("images", worst.images), worst.images),
+            Row(titled("reconstructions", worst.restored), worst.restored),
             Row("squared error, worst region in the box", worst.maps, errors=True),
         ],
         captions,

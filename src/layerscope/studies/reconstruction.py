@@ -18,6 +18,7 @@ from layerscope.models import Model
 from layerscope.report import pictures
 from layerscope.studies import measures, parts
 from layerscope.studies.opened import PathLike, Wishes, opened
+from layerscope.studies.pictured import compared, titled
 
 Array = NDArray[Any]
 
@@ -40,7 +41,8 @@ class Reconstructions:
     @property
     def rows(self) -> list[tuple[str, Array]]:
         """What is drawn: titles and images."""
-        return [("originals", self.originals), ("reconstructions", self.restored)]
+        found = ("originals", self.originals), ("reconstructions", self.restored)
+        return [(titled(title, some), some) for title, some in found]
 
     @property
     def unread(self) -> str:
@@ -54,8 +56,6 @@ class Reconstructions:
 
     def save(self, path: str | os.PathLike[str], maps: bool = True) -> None:
         """Write the picture; the numbers under it are mean squared errors. `maps`: with a row of error maps."""
-        from layerscope.studies.pictured import compared
-
         compared(self, path, maps)
 
     def terminal(self, width: int, colour: bool) -> str:

@@ -68,7 +68,7 @@ def comparison(path: str | os.PathLike[str], asked: Comparison) -> None:
     band = len(asked.rows) * (TITLE + tall + 0.04) + lines * LINES + 0.16
     bands = -(-count // across)
     head = 0.52 if asked.title else 0.08
-    foot = 1.75 if asked.levels else 0.0
+    foot = 1.85 if asked.levels else 0.0
     total = max(across * (0.9 + GAP) + 0.2 + RIGHT, 4.2 if asked.levels else 2.4)
     with sheet.drawn(path, total, head + bands * band + foot) as page:
         page.text(0.12, 0.1, asked.title, 10, weight="bold")
@@ -111,7 +111,7 @@ def _box(place: object, box: Sequence[int]) -> None:
 
 
 def _levels(page: Sheet, levels: Levels, top: float, total: float) -> None:
-    place = page.axes(0.55, top, total - 0.8, 0.95)
+    place = page.axes(0.55, top + 0.1, total - 0.8, 0.95)
     both = np.concatenate([levels.usual, levels.seen])
     edges = _edges(both)
     few = len(levels.seen) < FEW and len(levels.usual) > 0
@@ -130,7 +130,9 @@ def _levels(page: Sheet, levels: Levels, top: float, total: float) -> None:
     place.set_xlim(edges[0], edges[-1])
     place.set_xlabel(levels.label, fontsize=7.5)
     place.set_ylabel("% of images", fontsize=7.5)
-    place.legend(frameon=False, fontsize=7, labelcolor=INK, loc="upper right")
+    place.legend(
+        frameon=False, fontsize=7, labelcolor=INK, loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=2, borderpad=0
+    )
     place.grid(axis="y", color=LINE, linewidth=0.4)
     place.set_axisbelow(True)
 
