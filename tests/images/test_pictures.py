@@ -83,7 +83,7 @@ def test_black_and_white(tmp_path):
 
 def test_a_palette_is_its_colours(tmp_path):
     colours, places = noise(7, 3), noise(12, 10, high=7, seed=1)
-    image = Image.fromarray(places, "L")
+    image = Image.fromarray(places)
     image.putpalette(colours.tobytes())
     image.save(tmp_path / "a.png")
     assert mode(tmp_path / "a.png") == "P"
@@ -92,7 +92,7 @@ def test_a_palette_is_its_colours(tmp_path):
 
 def test_a_transparent_colour_of_a_palette_is_white(tmp_path):
     colours, places = noise(7, 3), noise(12, 10, high=7, seed=1)
-    image = Image.fromarray(places, "L")
+    image = Image.fromarray(places)
     image.putpalette(colours.tobytes())
     image.save(tmp_path / "a.png", transparency=4)
     colours[4] = 255

@@ -27,7 +27,7 @@ def photos(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for n in range(40):
         pixels = smooth(30 + n % 2 * 10, 40) // (1 + n % 4)
-        write(tmp_path / "photos" / ("sun" if n % 4 < 2 else "rain") / f"{n}.jpg", pixels)
+        write(tmp_path / "photos" / ("sun" if n % 4 < 2 else "rain") / f"view{n}.jpg", pixels)
     (tmp_path / "photos" / "list.txt").write_text("mine")
     return tmp_path / "photos"
 
@@ -66,10 +66,10 @@ def test_a_run_reads_its_images_again_from_anywhere(photos, tmp_path, monkeypatc
     run = studies.train(IMAGES, "photos", out="run", epochs=1, verbose=0)
     write(photos / "sun" / "other.jpg", smooth(99, 99))  # which must not change the size
     monkeypatch.chdir("/")
-    found = studies.reconstruct(tmp_path / "run", 3)
+    found = studies.reconstruct(tmp_path / "run", 2)
     images = studies.images.load_images(photos, size="12x16", verbose=0)
-    count = len(images.test)
-    assert np.array_equal(found.originals, images.test.source.read(np.array([0, round((count - 1) / 2), count - 1])))
+    assert len(images.test) > 2, "or the next line says little"
+    assert np.array_equal(found.originals, images.test.source.read(np.array([0, len(images.test) - 1])))
     assert equal([found.restored], [run.model.predict(found.originals)])
 
 

@@ -122,13 +122,13 @@ class Counting:
     def __enter__(self) -> Counting:
         if self.bar:
             from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn())
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[text]}"))
             self._rich = Bar(*columns, console=Console(file=self.stream), transient=True)
             self._rich.__enter__()
-            self._task = self._rich.add_task(self.title, total=self.total)
+            self._task = self._rich.add_task(self.title, total=self.total, text="")
         return self
 
     def one(self) -> None:
@@ -142,7 +142,8 @@ class Counting:
         if self._rich is not None:
             if now - self._shown > 0.1:
                 self._shown = now
-                self._rich.update(self._task, completed=self.done)
+                left = (now - self._started) / self.done * (self.total - self.done)
+                self._rich.update(self._task, completed=self.done, text=f"{self.done:,}  {seconds(left)} left")
         elif self.lines and not self._said and now - self._started > 1:
             self._said = True
             print(f"{self.title} ...", file=self.stream, flush=True)

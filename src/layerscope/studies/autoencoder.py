@@ -19,7 +19,7 @@ from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
 from layerscope.models import Model, engines, load_model
 from layerscope.models.data import flatten_advice
-from layerscope.studies import parts, runs
+from layerscope.studies import keeping, parts, runs
 from layerscope.studies.images import Images, Part, is_path, load_images
 from layerscope.studies.reconstruction import reconstructions
 from layerscope.studies.runs import Recipe
@@ -104,8 +104,7 @@ def train(
 
     `what` is anything that `trace` takes; `data`, `folder`, `size`, `fit` and `colour` are as in
     `images.load_images`: a known data set, a folder of images, or a .npz or .npy file. An output as large
-    as the input learns the images themselves, another one the labels. Ctrl-C ends it with everything so
-    far kept.
+    as the input learns the images themselves, another one the labels. Ctrl-C ends it with all so far kept.
     Errors: DataError and ShapeError when network, data and loss do not fit; OutputError for a
     folder that cannot be written or holds a run.
     """
@@ -117,8 +116,6 @@ def train(
     place = runs.prepare(out or _free(graph.name, data), overwrite)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
-        data=os.path.abspath(data) if is_path(data) else str(data),
-        folder=None if folder is None else os.fspath(folder),
         epochs=epochs,
         batch_size=batch_size,
         optimizer=type(chosen).__name__.lower(),
@@ -129,7 +126,7 @@ def train(
         versions=runs.versions(),
         threads=engines.threads(),
         images=work.shapes,
-        **_read_again(images, data, size, fit, colour),
+        **_read_again(images, data, folder, size, fit, colour),
     )
     model = Model.from_graph(graph)
     model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None, threads=told.threads)
@@ -231,22 +228,31 @@ def _images(
 
 
 def _read_again(
-    images: Images, data: str | os.PathLike[str], size: str | int | Sequence[int] | None, fit: str, colour: str
+    images: Images,
+    data: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None,
+    size: str | int | Sequence[int] | None,
+    fit: str,
+    colour: str,
 ) -> dict[str, Any]:
-    """The settings by which the same images are read again, whatever else comes to lie in the folder."""
-    if is_path(data) and len(images.shape) == 3:
-        colour = {1: "grey", 3: "rgb"}.get(images.shape[2], colour)
-        return {"size": parts.written(images.shape[:2]), "fit": fit, "colour": colour}
-    return {"size": None if size is None else parts.written(parts.pair(size)), "fit": fit, "colour": colour}
+    """The settings by which the same images are read again, from anywhere, whatever comes to lie in the folder."""
+    told = {"data": str(data), "folder": None if folder is None else os.fspath(folder), "fit": fit, "colour": colour}
+    if is_path(data):
+        told["data"] = os.path.abspath(data)
+        if len(images.shape) == 3:
+            told["colour"] = {1: "grey", 3: "rgb"}.get(images.shape[2], colour)
+            size = images.shape[:2]
+    return {**told, "size": None if size is None else parts.written(parts.pair(size))}
 
 
 def _work(graph: Graph, images: Images, data: str, loss: str | None) -> _Work:
     output = _fit_input(graph, images.shape, data)
     target, found = _targets(graph, output, loss, images, data)
     shape = _sizes(propagate.types(graph)[graph.inputs[0]][0])
+    whole = min(WHOLE, keeping.budget())
 
     def pair(part: Part) -> tuple[Any, Any]:
-        x = part.array() if 4 * math.prod(part.source.shape) <= WHOLE else part.source
+        x = part.array() if 4 * math.prod(part.source.shape) <= whole else part.source
         goal = part.labels if target == "labels" else x.reshape(len(part), *_sizes(output))
         return x.reshape(len(part), *shape), goal
 

@@ -58,8 +58,7 @@ def load(root: str, asked: Asked) -> Images:
         )
     skipped = _in_order([*skipped, *train.skipped, *test.skipped])
     _none_empty(root, train.names, test.names, skipped, total)
-    sizes = {(header.height, header.width) for header in headers.values()}
-    resized = f", {HOW[frame.fit]}" if sizes != {frame.shape[:2]} else ""
+    resized = _resized(frame, headers)
     lines = [
         f"{printable(root)}: {len(train):,} images to train on, {len(test):,} to test with ({listed.how}); "
         f"{across(frame.shape)}{resized}."
@@ -106,6 +105,14 @@ def all_files(root: str) -> tuple[list[str], Skipped]:
         blocked = f" {unreadable(skipped, len(skipped))}." if skipped else ""
         raise DataError(f"{root}: the folder is empty (what begins with a dot does not count).{blocked}")
     return paths, skipped
+
+
+def _resized(frame: Frame, headers: dict[str, Header]) -> str:
+    """What happened to the images to bring them into the frame, or nothing."""
+    if all((header.height, header.width) == frame.shape[:2] for header in headers.values()):
+        return ""
+    alike = all(header.height * frame.width == header.width * frame.height for header in headers.values())
+    return ", resized" if alike else f", {HOW[frame.fit]}"
 
 
 def _none_empty(root: str, train: Sequence[str], test: Sequence[str], skipped: Skipped, total: int) -> None:

@@ -119,6 +119,8 @@ def read_images(
 def _there(data: PathLike) -> Path:
     """The path, if something is there; otherwise DataError, or UnknownNameError for what looks like a name."""
     text = os.fspath(data)
+    if not text.strip():
+        raise DataError(f"no images are given: {text!r} names no folder, file or data set")
     path = Path(text).expanduser()
     try:
         if path.exists():

@@ -62,8 +62,12 @@ def _available() -> int:
     try:
         text = Path("/proc/meminfo").read_text("ascii")
         found = [int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable")]
-        limit, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text("ascii") for name in ("max", "current"))
-        found.append(int(limit) - int(used))
+        limit, used, state = (
+            Path(f"/sys/fs/cgroup/memory.{name}").read_text("ascii") for name in ("max", "current", "stat")
+        )
+        # What a container keeps of files counts as used, though it goes when somebody wants the memory.
+        files = [int(line.split()[1]) for line in state.splitlines() if line.startswith("inactive_file ")]
+        found.append(int(limit) - int(used) + sum(files))
     except (OSError, ValueError):  # another system, an older one, or a limit that reads "max"
         pass
     return max(0, min(found, default=UNKNOWN * 4))
