@@ -206,7 +206,7 @@ def test_a_run_whose_model_is_damaged(folder):
 
 def test_reconstructions_are_what_the_model_predicts(done, tmp_path):
     run, folder = done
-    found = studies.reconstruct(folder, 4)
+    found = studies.reconstruct(folder, count=4)
     assert found.originals.shape == found.restored.shape == (4, 28, 28, 1)
     assert equal([found.restored], [run.model.predict(found.originals)])
     np.testing.assert_allclose(

@@ -32,13 +32,27 @@ def add_data(parser: argparse.ArgumentParser, default: str) -> None:
         "--data", metavar="WHAT",
         help=f"mnist, fashion_mnist, kmnist or digits; a folder of images; a .npz or .npy file (default: {default})",
     )  # fmt: skip
-    parser.add_argument(
-        "--folder", metavar="DIR", help="where a known set's files lie (else LAYERSCOPE_DATA, the cache, a download)"
-    )
+    add_own(parser)
     parser.add_argument("--size", metavar="HxW", help="bring images to 64x48 (height x width), or 64 for a square")
-    parser.add_argument(
-        "--fit", choices=("crop", "fit", "stretch"), help="how: cut about the centre (crop), keep all, or stretch"
-    )
     parser.add_argument(
         "--colour", choices=("auto", "grey", "rgb"), help="auto: as the network or the images have it"
     )
+
+
+def add_own(parser: argparse.ArgumentParser) -> None:
+    """Where a known data set lies, and how images are brought to a size."""
+    parser.add_argument(
+        "--folder", metavar="DIR", help="where a known set's files lie (else LAYERSCOPE_DATA, the cache, a download)"
+    )
+    parser.add_argument(
+        "--fit", choices=("crop", "fit", "stretch"), help="how: cut about the centre (crop), keep all, or stretch"
+    )
+
+
+def add_run(parser: argparse.ArgumentParser, images: str) -> None:
+    """The run, and images of the user's own: "*" any number, "+" at least one."""
+    parser.add_argument("run_folder", metavar="RUN", help="a folder that layerscope train made")
+    parser.add_argument(
+        "images", metavar="IMAGES", nargs=images,
+        help="folders or picture files, a .npz or .npy file, or a known data set such as mnist:test",
+    )  # fmt: skip

@@ -105,11 +105,15 @@ class Progress:
 
 
 class Counting:
-    """Shows how many of some things are done: a bar in a terminal, elsewhere one line when it takes a second."""
+    """Shows how many of some things are done: a bar in a terminal, elsewhere one line when it takes a second.
 
-    def __init__(self, title: str, total: int, verbose: Any = "auto") -> None:
+    `aside`: on stderr, where stdout is for a result.
+    """
+
+    def __init__(self, title: str, total: int, verbose: Any = "auto", aside: bool = False) -> None:
         self.title, self.total, self.done = title, total, 0
-        self.bar = verbose in ("auto", 1, True) and sys.stdout.isatty()
+        self.stream = sys.stderr if aside else sys.stdout
+        self.bar = verbose in ("auto", 1, True) and self.stream.isatty()
         self.lines = verbose not in (0, False)
         self._rich: Any = None
         self._started = self._shown = time.monotonic()
@@ -117,18 +121,23 @@ class Counting:
 
     def __enter__(self) -> Counting:
         if self.bar:
+            from rich.console import Console
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
             columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[text]}"))
-            self._rich = Bar(*columns, transient=True)
+            self._rich = Bar(*columns, console=Console(file=self.stream), transient=True)
             self._rich.__enter__()
             self._task = self._rich.add_task(self.title, total=self.total, text="")
         return self
 
     def one(self) -> None:
         """One more is done."""
-        self.done += 1
+        self.more(1)
+
+    def more(self, count: int) -> None:
+        """So many more are done."""
+        self.done += count
         now = time.monotonic()
         if self._rich is not None:
             if now - self._shown > 0.1:
@@ -137,7 +146,7 @@ class Counting:
                 self._rich.update(self._task, completed=self.done, text=f"{self.done:,}  {seconds(left)} left")
         elif self.lines and not self._said and now - self._started > 1:
             self._said = True
-            print(f"{self.title} ...", flush=True)
+            print(f"{self.title} ...", file=self.stream, flush=True)
 
     def __exit__(self, *error: Any) -> None:
         if self._rich is not None:

@@ -6,18 +6,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerscope.studies.autoencoder import reconstruct, resume, train
+    from layerscope.studies.autoencoder import resume, train
     from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
+    from layerscope.studies.encoding import encode
+    from layerscope.studies.plotting import plot
+    from layerscope.studies.reconstruction import reconstruct
+    from layerscope.studies.scoring import score
 
-__all__ = ["compare_decoders", "demo", "reconstruct", "resume", "train"]
+__all__ = ["compare_decoders", "demo", "encode", "plot", "reconstruct", "resume", "score", "train"]
 
 _HOMES = {
     "compare_decoders": "decoder_study",
     "demo": "digits_demo",
     "train": "autoencoder",
-    "reconstruct": "autoencoder",
     "resume": "autoencoder",
+    "reconstruct": "reconstruction",
+    "encode": "encoding",
+    "score": "scoring",
+    "plot": "plotting",
 }
 
 

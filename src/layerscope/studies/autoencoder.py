@@ -1,4 +1,4 @@
-"""Training a network on images into a run folder, and looking at reconstructions."""
+"""Training a network on images into a run folder."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from layerscope import losses, optimizers, sources
 from layerscope.callbacks import Callback, History
 from layerscope.core import propagate, sizes
 from layerscope.core.errors import DataError, SettingError, ShapeError, SourceError
-from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
 from layerscope.models import Model, engines, load_model
 from layerscope.models.data import flatten_advice
-from layerscope.report import pictures
 from layerscope.studies import keeping, parts, runs
-from layerscope.studies.images import Images, Part, is_path, load_images, read_images
+from layerscope.studies.images import Images, Part, is_path, load_images
+from layerscope.studies.reconstruction import reconstructions
 from layerscope.studies.runs import Recipe
 from layerscope.utils import set_random_seed
 
@@ -275,80 +273,3 @@ def _free(name: str, data: str | os.PathLike[str]) -> Path:
     while (path / runs.MODEL).exists():
         path, number = base.with_name(f"{base.name}-{number}"), number + 1
     return path
-
-
-@dataclass
-class Reconstructions:
-    """Test images beside what the network makes of them, and the error of each; `ink` as in `pictures.figure`."""
-
-    originals: Array
-    restored: Array
-    errors: Array
-    ink: bool = True
-
-    @property
-    def rows(self) -> list[tuple[str, Array]]:
-        return [("originals", self.originals), ("reconstructions", self.restored)]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture; the numbers under it are mean squared errors."""
-        with replacing(path) as aside:
-            named = aside.with_suffix(Path(path).suffix or ".png")
-            pictures.figure(self.rows, named, [f"{error:.4f}" for error in self.errors], self.ink)
-            os.replace(named, aside)
-
-    def terminal(self, width: int, colour: bool) -> str:
-        """The same as text."""
-        return pictures.terminal(self.rows, width, colour)
-
-
-def reconstruct(
-    run: str | os.PathLike[str],
-    count: int = 10,
-    data: str | os.PathLike[str] | None = None,
-    folder: str | os.PathLike[str] | None = None,
-    *,
-    size: str | int | Sequence[int] | None = None,
-    fit: str | None = None,
-    colour: str | None = None,
-) -> Reconstructions:
-    """The first test images of the run's data set, or the first of `data`, and their reconstructions.
-
-    Where images lie in order of their classes, some of each are taken.
-
-    Errors: SourceError for what is no run folder; DataError when the network does not give images back.
-    """
-    recipe = runs.recipe(run)
-    count = sizes.checked(count, "count")
-    if recipe.target != "images":
-        raise DataError(f"{run} learned labels, so there is nothing to reconstruct")
-    model = load_model(Path(run) / runs.MODEL)
-    shape = _sizes(model.input_types[0])
-    if data is not None and is_path(data):
-        part = read_images(data, shape, fit or recipe.fit, most=count)
-    else:
-        part = load_images(
-            data or recipe.data,
-            folder or recipe.folder,
-            size=size or recipe.size,
-            fit=fit or recipe.fit,
-            colour=colour or recipe.colour,
-            wanted=shape,
-            most=count,
-        ).test
-    found = reconstructions(model, part.shown(count))
-    found.ink = not is_path(data or recipe.data)
-    return found
-
-
-def reconstructions(model: Model, images: Array) -> Reconstructions:
-    """What a model makes of images of its own size, or of vectors, which are shown as squares or lines."""
-    if images.ndim == 2:
-        side = math.isqrt(images.shape[1])
-        images = images.reshape(len(images), *((side, side) if side**2 == images.shape[1] else (1, -1)), 1)
-    shape = _sizes(model.input_types[0])
-    if images[0].size != int(np.prod(shape)):
-        raise DataError(f"the network takes {show(shape)}, but the images are {show(images.shape[1:])}")
-    restored = model.predict(images.reshape(-1, *shape)).reshape(images.shape)
-    errors = np.square(images - restored).reshape(len(images), -1).mean(axis=1)
-    return Reconstructions(images, restored, errors)

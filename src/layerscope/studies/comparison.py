@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.core.files import replacing
-from layerscope.report import error_maps, formats
+from layerscope.report import formats
+from layerscope.report.figures import error_maps
 from layerscope.report.document import Column, Document, count
 
 Array = NDArray[Any]

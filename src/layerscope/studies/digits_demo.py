@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.callbacks import Callback
-from layerscope.studies import autoencoder, runs
-from layerscope.studies.autoencoder import Array, Reconstructions
+from layerscope.studies import autoencoder, reconstruction, runs
+from layerscope.studies.autoencoder import Array
 from layerscope.studies.images import load_images
+from layerscope.studies.reconstruction import Reconstructions
 
 NETWORK = "example:autoencoder"
 GOAL = 0.85
@@ -78,8 +79,8 @@ def demo(out: str | os.PathLike[str] = "reconstructions.png", seed: int = 0, ver
             verbose=verbose,
             callbacks=[readable],
         )
-    found = autoencoder.reconstructions(run.model, readable.images[:10])
+    found = reconstruction.reconstructions(run.model, readable.images[:10])
     done = len(run.history.epoch)
     if done:
-        found.save(path)
+        found.save(path, maps=False)
     return Result(found, path, readable.loss, readable.share, readable.originals, done, run.history.interrupted)

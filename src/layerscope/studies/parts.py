@@ -45,10 +45,14 @@ class Part:
 
     def shown(self, count: int) -> Array:
         """So many images to look at: the first, or some of all classes where these lie one behind the other."""
+        return self.source.read(self.rows_shown(count))
+
+    def rows_shown(self, count: int) -> Array:
+        """The numbers of these images."""
         count = min(count, len(self))
         if self.labels is not None and len(self) and (np.diff(self.labels) >= 0).all():
-            return self.source.read(spread(len(self), count))
-        return self.array(0, count)
+            return spread(len(self), count)
+        return np.arange(count, dtype=np.int64)
 
 
 @dataclass
@@ -145,11 +149,24 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
+def label(labels: Array | None, classes: Sequence[str], number: int) -> str:
+    """The name of an image's class; its number where the class has none, "" where it is not known."""
+    if labels is None:
+        return ""
+    found = int(labels[number])
+    return classes[found] if 0 <= found < len(classes) else str(found)
+
+
 def unreadable(skipped: Sequence[tuple[str, str]], total: int) -> str:
     """ "3 of 1,204 files could not be read: a.png (cut short), …"."""
     rest = f", … ({len(skipped) - SHOWN:,} more)" if len(skipped) > SHOWN else ""
     named = ", ".join(f"{printable(name)} ({reason})" for name, reason in skipped[:SHOWN])
     return f"{len(skipped):,} of {total:,} files could not be read: {named}{rest}"
+
+
+def unread(skipped: Sequence[tuple[str, str]], read: int) -> str:
+    """The same as a sentence, of so many that could be read; "" when all could."""
+    return f"{unreadable(skipped, read + len(skipped))}." if skipped else ""
 
 
 def agree(shape: Sequence[int], wanted: Sequence[int | None] | None, data: str) -> None:

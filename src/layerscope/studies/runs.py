@@ -21,7 +21,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,13 +87,14 @@ def prepare(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
     return path
 
 
-def writable(path: str | os.PathLike[str]) -> Path:
-    """The path of a picture to write, whose folder is shown to be writable; OutputError otherwise."""
+def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = PICTURES, what: str = "a picture") -> Path:
+    """The path of a file to write, whose folder is shown to be writable; OutputError otherwise."""
     target = Path(path)
     if target.is_dir():
         raise OutputError(f"{target} is a folder; give the name of a file")
-    if target.suffix.lower() not in ("", *PICTURES):
-        raise OutputError(f"cannot write {target}: a picture is a {', '.join(PICTURES[:-1])} or {PICTURES[-1]} file")
+    if target.suffix.lower() not in ("", *suffixes):
+        kinds = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
+        raise OutputError(f"cannot write {target}: {what} is a {kinds} file")
     existed = target.exists()
     try:
         with open(target, "ab"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.report.pictures import planes
+from layerscope.report.figures import sheet
 
 Array = NDArray[Any]
 INCH = 0.62
@@ -44,12 +44,11 @@ def figure(
         bottom = size[1] - 0.2 - (line + 1) * (tall + 0.06)
         _named(drawing, name, caption, bottom + tall / 2, size)
         left: Any = _axes(drawing, (LABEL, bottom, INCH * count, tall), size)
-        shown = planes(images)
-        left.imshow(_strip(shown), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        left.imshow(_strip(sheet.shown(images, ink=True)), interpolation="nearest", aspect="auto")
         if line:
             right: Any = _axes(drawing, (LABEL + INCH * count + 0.3, bottom, INCH * count, tall), size)
             mapped = right.imshow(
-                _strip(errors[line - 1]), cmap="RdBu_r", vmin=-end, vmax=end, interpolation="nearest", aspect="auto"
+                _strip(errors[line - 1]), cmap=sheet.SIGNED, vmin=-end, vmax=end, interpolation="nearest", aspect="auto"
             )
     if mapped is not None:
         _scale(drawing, mapped, (LABEL + INCH * count + 0.3, size[1] - 0.2 - tall / 2, INCH * count, 0.1), size)

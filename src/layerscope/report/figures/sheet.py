@@ -1,0 +1,156 @@
+"""The paper that figures are drawn on: places in inches from the top left, colours, fonts, and the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+INK, SOFT, LINE = "#222222", "#666666", "#cccccc"
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's colours, which differ for colour-blind eyes too."""
+PIXELS, INKED, ERROR, AMOUNT, SIGNED = "gray", "gray_r", "magma_r", "viridis", "RdBu_r"
+"""Colour maps: images as they are; images of ink on paper; errors; amounts from 0; values around 0."""
+DOTS = 160
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "svg.hashsalt": "layerscope",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "savefig.dpi": DOTS,
+}
+NAMES = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""What would make two files of the same figure differ."""
+
+
+class Sheet:
+    """A white sheet of `width` × `height` inches. Use it inside `drawn`, which writes it."""
+
+    def __init__(self, width: float, height: float) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.width, self.height = width, height
+        self.figure: Any = Figure(figsize=(width, height), dpi=DOTS, facecolor="white")
+        FigureCanvasAgg(self.figure)
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Any:
+        """A plot whose frame lies there."""
+        box = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
+        return self.figure.add_axes(box)
+
+    def text(self, left: float, top: float, words: str, size: float = 8, colour: str = INK, **more: Any) -> None:
+        """Words whose upper left corner (or other `ha`, `va`) lies there; none is read as a formula."""
+        settings = {"ha": "left", "va": "top", "parse_math": False} | more
+        self.figure.text(left / self.width, 1 - top / self.height, words, fontsize=size, color=colour, **settings)
+
+    def picture(self, left: float, top: float, width: float, height: float, pixels: Array) -> Any:
+        """An RGB(A) image that fills the place, framed in the colour of lines; its axes count pixels."""
+        place = self.axes(left, top, width, height)
+        place.imshow(pixels, aspect="auto", interpolation="auto")
+        place.set_xticks([])
+        place.set_yticks([])
+        for side in place.spines.values():
+            side.set_visible(True)
+            side.set_color(LINE)
+        return place
+
+    def scale(
+        self, left: float, top: float, width: float, height: float, colours: str, low: float, high: float
+    ) -> None:
+        """An upright bar that says which colour means which number."""
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        place = self.axes(left, top, width, height)
+        bar = self.figure.colorbar(ScalarMappable(Normalize(low, high), colours), cax=place)
+        bar.outline.set_edgecolor(LINE)
+        bar.set_ticks([low, (low + high) / 2, high] if low < 0 < high else [low, high])
+        bar.ax.set_yticklabels([figure(tick) for tick in bar.get_ticks()], fontsize=6.5)
+        bar.ax.tick_params(length=2, pad=2)
+
+
+@contextmanager
+def drawn(path: str | os.PathLike[str], width: float, height: float) -> Generator[Sheet]:
+    """A sheet to draw on, that is written to `path` when the block ends well."""
+    import matplotlib
+
+    library: Any = matplotlib
+    with library.rc_context(STYLE):
+        sheet = Sheet(width, height)
+        yield sheet
+        suffix = Path(path).suffix[1:].lower() or "png"
+        sheet.figure.savefig(path, format=suffix, metadata=NAMES.get(suffix))
+
+
+def figure(value: float) -> str:
+    """A number as it stands in a picture: three significant digits."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def coloured(values: Array, colours: str, low: float, high: float) -> Array:
+    """Numbers as RGB in 0 … 1, by a colour map that runs from `low` to `high`."""
+    import matplotlib
+
+    span = high - low or 1.0
+    return np.asarray(matplotlib.colormaps[colours](np.clip((values - low) / span, 0, 1)))[..., :3]
+
+
+def shown(images: Array, ink: bool) -> Array:
+    """Images (n, height, width, C) in 0 … 1 as RGB, clipped.
+
+    One channel is grey, three are red, green and blue; of any other number the mean is shown as grey.
+    `ink` turns grey round, so that 1 is ink on white paper.
+    """
+    clipped = np.clip(np.asarray(images, np.float64), 0, 1)
+    if clipped.shape[-1] == 3:
+        return clipped
+    return coloured(clipped.mean(axis=-1), INKED if ink else PIXELS, 0, 1)
+
+
+def side_by_side(tiles: Sequence[Array], gap: int, columns: int | None = None) -> Array:
+    """RGB tiles of one size in rows of `columns`, white gaps of so many pixels between them."""
+    height, width = tiles[0].shape[:2]
+    across = min(len(tiles), columns or len(tiles))
+    down = -(-len(tiles) // across)
+    whole = np.ones((down * (height + gap) - gap, across * (width + gap) - gap, 3))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, across)
+        top, left = row * (height + gap), column * (width + gap)
+        whole[top : top + height, left : left + width] = tile
+    return whole
+
+
+def shortened(words: str, most: int) -> str:
+    """Words of at most so many letters: of longer ones the end, which tells files apart."""
+    return words if len(words) <= most else "…" + words[-(most - 1) :]
+
+
+def plain_ticks(axis: Any) -> None:
+    """Marks of a logarithmic axis at 1, 2, 5, 10, …, written without powers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(10, (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(_plain))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float, place: int) -> str:
+    return f"{value:g}"
