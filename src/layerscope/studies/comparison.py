@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from layerscope.core.files import replacing
 from layerscope.report import formats
-from layerscope.report.figures import error_maps
 from layerscope.report.document import Column, Document, count
+from layerscope.report.figures import error_maps
 
 Array = NDArray[Any]
 PCA = "pca"
@@ -101,10 +101,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A few test images, and what each decoder (of the first seed) makes of them, by name."""
+    """A few test images, and what each decoder (of the first seed) makes of them; `ink`: 1 is ink on paper."""
 
     originals: Array
     restored: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    ink: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class Comparison:
         ]
         with replacing(path) as aside:
             named = aside.with_suffix(Path(path).suffix or ".png")
-            error_maps.figure(self.pictures.originals, told, named)
+            error_maps.figure(self.pictures.originals, told, named, self.pictures.ink)
             os.replace(named, aside)
 
     def document(self) -> Document:

@@ -20,12 +20,16 @@ LABEL = 1.45
 
 
 def figure(
-    originals: Array, rows: Sequence[tuple[str, str, Array]], path: str | os.PathLike[str], least: float = 0.1
+    originals: Array,
+    rows: Sequence[tuple[str, str, Array]],
+    path: str | os.PathLike[str],
+    ink: bool = False,
+    least: float = 0.1,
 ) -> None:
     """One row for the originals, and for each (name, caption, reconstructions): these, and their errors.
 
-    Images are (n, height, width, C) in 0 … 1. An error is the reconstruction less the original (the mean over
-    channels), from blue (too small) over white to red (too large), on one scale for all rows; `least` is its least
+    Images are (n, height, width, C) in 0 … 1; `ink`: grey ones are ink on paper. An error is the reconstruction
+    less the original (the mean over channels), from blue (too small) over white to red (too large), on one scale for all rows; `least` is its least
     end. The suffix of the path chooses the format (png, svg, pdf).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -44,11 +48,12 @@ def figure(
         bottom = size[1] - 0.2 - (line + 1) * (tall + 0.06)
         _named(drawing, name, caption, bottom + tall / 2, size)
         left: Any = _axes(drawing, (LABEL, bottom, INCH * count, tall), size)
-        left.imshow(_strip(sheet.shown(images, ink=True)), interpolation="nearest", aspect="auto")
+        left.imshow(_strip(sheet.shown(images, ink)), interpolation="nearest", aspect="auto")
         if line:
             right: Any = _axes(drawing, (LABEL + INCH * count + 0.3, bottom, INCH * count, tall), size)
+            shown = _strip(errors[line - 1])
             mapped = right.imshow(
-                _strip(errors[line - 1]), cmap=sheet.SIGNED, vmin=-end, vmax=end, interpolation="nearest", aspect="auto"
+                shown, cmap=sheet.SIGNED, vmin=-end, vmax=end, interpolation="nearest", aspect="auto"
             )
     if mapped is not None:
         _scale(drawing, mapped, (LABEL + INCH * count + 0.3, size[1] - 0.2 - tall / 2, INCH * count, 0.1), size)
