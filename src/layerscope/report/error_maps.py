@@ -20,13 +20,18 @@ LABEL = 1.45
 
 
 def figure(
-    originals: Array, rows: Sequence[tuple[str, str, Array]], path: str | os.PathLike[str], least: float = 0.1
+    originals: Array,
+    rows: Sequence[tuple[str, str, Array]],
+    path: str | os.PathLike[str],
+    least: float = 0.1,
+    ink: bool = True,
 ) -> None:
     """One row for the originals, and for each (name, caption, reconstructions): these, and their errors.
 
     Images are (n, height, width, C) in 0 … 1. An error is the reconstruction less the original (the mean over
     channels), from blue (too small) over white to red (too large), on one scale for all rows; `least` is its least
-    end. The suffix of the path chooses the format (png, svg, pdf).
+    end. The suffix of the path chooses the format (png, svg, pdf). With `ink`, 1 in a grey image is black on white
+    paper, as in MNIST; without it, 1 is light, as in photographs.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -45,7 +50,9 @@ def figure(
         _named(drawing, name, caption, bottom + tall / 2, size)
         left: Any = _axes(drawing, (LABEL, bottom, INCH * count, tall), size)
         shown = planes(images)
-        left.imshow(_strip(shown), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        left.imshow(
+            _strip(shown), cmap="gray_r" if ink else "gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto"
+        )
         if line:
             right: Any = _axes(drawing, (LABEL + INCH * count + 0.3, bottom, INCH * count, tall), size)
             mapped = right.imshow(
