@@ -74,7 +74,9 @@ def test_the_folder_holds_the_study(done):
     assert sorted(os.listdir(folder)) == [
         "comparison.json", "decoders.json", "decoders.png", "nearest-0", "nearest-1", "unpool-0", "unpool-1",
     ]  # fmt: skip
-    assert sorted(os.listdir(folder / "unpool-1")) == ["history.csv", "model.npz", "result.json", "settings.json"]
+    assert sorted(os.listdir(folder / "unpool-1")) == [
+        "README.md", "history.csv", "model.npz", "network.json", "result.json", "settings.json",
+    ]  # fmt: skip
     assert (folder / "decoders.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert json.loads((folder / "decoders.json").read_text("utf-8")) == json.loads(json.dumps(found.to_json()))
     told = json.loads((folder / "comparison.json").read_text("utf-8"))

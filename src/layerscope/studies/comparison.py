@@ -101,11 +101,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A few test images, and what each decoder (of the first seed) makes of them; `ink`: 1 is ink on paper."""
+    """A few test images, and what each decoder (of the first seed) makes of them; with `ink`, 1 is drawn black."""
 
     originals: Array
     restored: Mapping[str, Array] = field(default_factory=dict[str, Array])
-    ink: bool = False
+    ink: bool = True
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Comparison:
         ]
         with replacing(path) as aside:
             named = aside.with_suffix(Path(path).suffix or ".png")
-            error_maps.figure(self.pictures.originals, told, named, self.pictures.ink)
+            error_maps.figure(self.pictures.originals, told, named, ink=self.pictures.ink)
             os.replace(named, aside)
 
     def document(self) -> Document:

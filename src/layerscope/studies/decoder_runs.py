@@ -17,7 +17,7 @@ from layerscope.callbacks import Callback
 from layerscope.core.errors import NotFiniteError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
-from layerscope.models import Model
+from layerscope.models import Model, engines
 from layerscope.studies import mirror, runs
 from layerscope.studies.checkerboard import Energy
 from layerscope.studies.comparison import Result
@@ -164,7 +164,14 @@ class Runs:
         told: dict[str, Any] = {key: getattr(self.plan, key) for key in keys}
         network = f"{self.plan.encoder}, decoder {name}"
         return runs.Recipe(
-            network=network, seed=seed, target="images", versions=runs.versions(), **told, **self.reading
+            network=network,
+            seed=seed,
+            target="images",
+            versions=runs.versions(),
+            threads=engines.threads(),
+            images={"train": list(self.x.shape), "test": list(self.test.shape)},
+            **told,
+            **self.reading,
         )
 
 

@@ -241,7 +241,7 @@ def _gathered(
         period=work.period,
         checkerboard=own.share,
         left_out=left_out,
-        pictures=Pictures(shown, restored, ink=not is_path(work.plan.data)),
+        pictures=Pictures(shown, restored, not is_path(work.plan.data)),
         notes=tuple(notes),
         interrupted=not finished,
     )

@@ -91,7 +91,8 @@ def opened(place: Path, plan: Plan, overwrite: bool) -> Path:
 def emptied(place: Path) -> None:
     """Take away what a run left in its folder, and what was being written when it was ended."""
     try:
-        for path in [place / RESULT, place / runs.MODEL, place / runs.HISTORY, *place.glob(".*.tmp")]:
+        left = [place / name for name in (RESULT, runs.MODEL, runs.CHECKPOINT, runs.HISTORY)]
+        for path in [*left, *place.glob(".*.tmp")]:
             path.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write into {place}: {why(error)}") from None

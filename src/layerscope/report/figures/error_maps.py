@@ -23,14 +23,15 @@ def figure(
     originals: Array,
     rows: Sequence[tuple[str, str, Array]],
     path: str | os.PathLike[str],
-    ink: bool = False,
     least: float = 0.1,
+    ink: bool = True,
 ) -> None:
     """One row for the originals, and for each (name, caption, reconstructions): these, and their errors.
 
-    Images are (n, height, width, C) in 0 … 1; `ink`: grey ones are ink on paper. An error is the reconstruction
-    less the original (the mean over channels), from blue (too small) over white to red (too large), on one scale for all rows; `least` is its least
-    end. The suffix of the path chooses the format (png, svg, pdf).
+    Images are (n, height, width, C) in 0 … 1. An error is the reconstruction less the original (the mean over
+    channels), from blue (too small) over white to red (too large), on one scale for all rows; `least` is its least
+    end. The suffix of the path chooses the format (png, svg, pdf). With `ink`, 1 in a grey image is black on white
+    paper, as in MNIST; without it, 1 is light, as in photographs.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
