@@ -6,13 +6,12 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image
 from tests.models.helpers import equal, refuses
 
 from layerscope import datasets, studies
 from layerscope.cli import main
 from layerscope.core.errors import DataError
-from layerscope.report import pictures as drawing
+from layerscope.report.figures import images as drawing
 from layerscope.studies import autoencoder, runs
 
 from .making import noise, pictures, smooth, write
@@ -66,7 +65,7 @@ def test_a_run_reads_its_images_again_from_anywhere(photos, tmp_path, monkeypatc
     run = studies.train(IMAGES, "photos", out="run", epochs=1, verbose=0)
     write(photos / "sun" / "other.jpg", smooth(99, 99))  # which must not change the size
     monkeypatch.chdir("/")
-    found = studies.reconstruct(tmp_path / "run", 2)
+    found = studies.reconstruct(tmp_path / "run", count=2)
     images = studies.images.load_images(photos, size="12x16", verbose=0)
     assert len(images.test) > 2, "or the next line says little"
     assert np.array_equal(found.originals, images.test.source.read(np.array([0, len(images.test) - 1])))
@@ -109,10 +108,10 @@ def test_array_files_train(tmp_path, monkeypatch, capsys):
     np.save("vectors.npy", noise(30, 20))
     vectors = studies.train("20 | dense 4 relu | dense 20 sigmoid", "vectors.npy", epochs=1, out="v", verbose=0)
     assert vectors.recipe.size is None
-    assert studies.reconstruct("v", 2).originals.shape == (2, 1, 20, 1)
+    assert studies.reconstruct("v", count=2).originals.shape == (2, 1, 20, 1)
     np.save("squares.npy", noise(30, 16))
     studies.train("16 | dense 4 relu | dense 16 sigmoid", "squares.npy", epochs=1, out="s", verbose=0)
-    assert studies.reconstruct("s", 2).originals.shape == (2, 4, 4, 1)
+    assert studies.reconstruct("s", count=2).originals.shape == (2, 4, 4, 1)
     np.save("two.npy", noise(30, 6, 5, 2))
     studies.train("6x5x2 | conv 2 3 same sigmoid", "two.npy", epochs=1, out="t", verbose=0)
     with refuses(
@@ -128,7 +127,7 @@ def test_known_sets_are_resized(tmp_path):
     network = "14x14x1 | conv 2 3 same relu | conv 1 3 same sigmoid"
     run = studies.train(network, "digits", size=14, epochs=1, out=tmp_path / "run", verbose=0)
     assert (run.recipe.data, run.recipe.size) == ("digits", "14x14")
-    assert studies.reconstruct(tmp_path / "run", 2).originals.shape == (2, 14, 14, 1)
+    assert studies.reconstruct(tmp_path / "run", count=2).originals.shape == (2, 14, 14, 1)
 
 
 def test_settings_of_earlier_versions_are_read(photos, tmp_path):
@@ -167,23 +166,13 @@ def test_digits_as_files_train_as_the_data_set_does(tmp_path, monkeypatch):
 @pytest.mark.parametrize("own", [True, False])
 def test_grey_photographs_are_not_drawn_as_ink(own, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(drawing, "figure", lambda rows, path, captions, ink: drawn.append(ink) or path.touch())
+    monkeypatch.setattr(drawing, "comparison", lambda path, asked: drawn.append(asked.ink) or path.touch())
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "grey", [f"{n}.png" for n in range(9)], (28, 28))
     data = "grey" if own else "digits"
     studies.train("28x28x1 | conv 1 3 same sigmoid", data, epochs=1, out="run", verbose=0)
-    studies.reconstruct("run", 2).save(tmp_path / "a.png")
+    studies.reconstruct("run", count=2).save(tmp_path / "a.png")
     assert drawn == [not own, not own]
-
-
-def test_a_drawing_of_light_is_light(tmp_path):
-    white = [("all", np.ones((1, 5, 5, 1)))]
-    middle = []
-    for ink in (True, False):
-        drawing.figure(white, tmp_path / "a.png", ink=ink)
-        with Image.open(tmp_path / "a.png") as image:
-            middle.append(image.convert("L").getpixel((image.width // 2, image.height // 2)))
-    assert middle == [0, 255]
 
 
 MISTAKES = {
