@@ -308,7 +308,7 @@ def test_a_reader_that_goes_away_is_no_error():
     assert len(done.stdout.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["demo", "trace", "explain", "examples", "train", "reconstruct"])
+@pytest.mark.parametrize("command", ["demo", "trace", "explain", "examples", "train", "reconstruct", "compare"])
 def test_help_has_an_example(command, capsys):
     code, out, _ = layerscope(capsys, command, "--help")
     assert code == 0

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerscope.studies.autoencoder import resume, train
+    from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
     from layerscope.studies.encoding import encode
     from layerscope.studies.plotting import plot
     from layerscope.studies.reconstruction import reconstruct
     from layerscope.studies.scoring import score
 
-__all__ = ["demo", "encode", "plot", "reconstruct", "resume", "score", "train"]
+__all__ = ["compare_decoders", "demo", "encode", "plot", "reconstruct", "resume", "score", "train"]
 
 _HOMES = {
+    "compare_decoders": "decoder_study",
     "demo": "digits_demo",
     "train": "autoencoder",
     "resume": "autoencoder",
