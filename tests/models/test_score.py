@@ -1,6 +1,8 @@
 """Scores, percentiles and worst regions by their definitions; files read back; what cannot be scored."""
 
 import csv
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from layerscope import datasets, studies
 from layerscope.cli import main
 from layerscope.core.errors import DataError
+from layerscope.models import progress
 from layerscope.studies import measures, opened
 
 from .helpers import equal, numbers, refuses
@@ -176,10 +179,33 @@ def test_what_is_printed(run, found, capsys, monkeypatch):
     ]
 
 
-def test_vectors_have_scores_and_no_regions(tmp_path):
+def test_progress_is_told_on_stderr(run, capsys, monkeypatch):
+    clock = itertools.count(0, 2)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    studies.score(run, "digits:test")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "Scoring the validation's 360 images ...\nScoring 360 images ...\n"
+
+
+def test_a_network_of_vectors_has_regions_where_its_images_are_pictures(tmp_path):
     run = trained(tmp_path / "run", "784 | dense 8 relu | dense 784 sigmoid", epochs=1)
     found = studies.score(run, "digits:test", verbose=0)
-    assert found.regions.shape == (360, 4)  # the run's images are images
+    assert found.regions.shape == (360, 4)
+
+
+def test_vectors_have_scores_and_no_regions(tmp_path):
+    np.savez(tmp_path / "v.npz", x_train=numbers(40, 30), x_test=numbers(20, 30, seed=1))
+    run = studies.train(
+        "30 | dense 4 tanh | dense 30 sigmoid", tmp_path / "v.npz", out=tmp_path / "run", epochs=1, verbose=0
+    )
+    found = studies.score(run, verbose=0, out=tmp_path / "s.csv")
+    by_hand = (numbers(20, 30, seed=1).astype("float64") - run.model.predict(numbers(20, 30, seed=1))) ** 2
+    np.testing.assert_allclose(found.values, by_hand.mean(axis=1), rtol=1e-6)
+    assert found.regions is None
+    assert (tmp_path / "s.csv").read_text("utf-8").splitlines()[1].endswith(",,,,")
+    with refuses(DataError, "a heat map needs images, but these are vectors (30,)"):
+        studies.score(run, verbose=0, heatmap=tmp_path / "w.png")
 
 
 def test_a_run_whose_images_have_gone(run, tmp_path, monkeypatch):

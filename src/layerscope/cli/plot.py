@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("-o", "--out", metavar="DIR", help="where the figures go (default: RUN/pictures)")
     parser.add_argument("--format", default="png", metavar="NAME", help="png (default), svg or pdf")
-    add_data(parser, None)
+    add_data(parser, "the run's")
 
 
 def run(asked: Any) -> int:
