@@ -152,6 +152,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert re.match(
         r"1/2  nearest, seed 0: MSE [\d.]+, [\d.]+ s  \d+ s left\n2/2  nails, seed 0: MSE [\d.]+, [\d.]+ s\n\n", out
     )
+    assert "each run                    1 epoch of 6 batches of 256, adam 0.001, mean_squared_error\n" in out
     assert out.endswith(
         "The picture: runs/compare-decoders-digits/decoders.png\n"
         "Everything as numbers: runs/compare-decoders-digits/decoders.json\n"

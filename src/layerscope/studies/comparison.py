@@ -234,8 +234,8 @@ class Comparison:
             ("code", f"{of}{self.numbers:,} numbers for the {int(np.prod(self.shape)):,} of an image ({whole})"),
             (
                 "each run",
-                f"{told['epochs']} epochs of {batches:,} batches of {told['batch_size']}, {told['optimizer']} "
-                f"{told['learning_rate']:g}, {told['loss']}",
+                f"{_many(told['epochs'], 'epoch')} of {_many(batches, 'batch', 'es')} of {told['batch_size']}, "
+                f"{told['optimizer']} {told['learning_rate']:g}, {told['loss']}",
             ),
             ("checkerboard of the images", f"{100 * self.checkerboard:.2f} %"),
         ]
@@ -264,6 +264,10 @@ class Comparison:
             "untrained: before training.",
             "pca: the first principal components of the training images as the code.",
         ]
+
+
+def _many(number: int, word: str, plural: str = "s") -> str:
+    return f"{number:,} {word}{'' if number == 1 else plural}"
 
 
 def _seeds(rows: Sequence[Row]) -> str:
