@@ -1,4 +1,4 @@
-"""Networks that compute: Model, Sequential, and loading them from a file."""
+"""Networks that compute: Model, Sequential, loading them from a file, taking them over from Keras."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layerscope.models.foreign import from_keras
     from layerscope.models.model import Model
     from layerscope.models.saving import load as load_model
     from layerscope.models.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "load_model"]
+__all__ = ["Model", "Sequential", "from_keras", "load_model"]
 
-_HOMES = {"Model": "model", "Sequential": "sequential", "load_model": "saving"}
+_HOMES = {"Model": "model", "Sequential": "sequential", "from_keras": "foreign", "load_model": "saving"}
 
 
 def __getattr__(name: str) -> Any:
