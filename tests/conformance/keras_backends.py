@@ -18,24 +18,24 @@ import warnings
 import numpy as np
 
 
-def gradient(keras, call, x, cotangent):
-    """The gradient of sum(cotangent · call(x)), by the backend's own means."""
+def gradient(keras, call, x, cotangent, compiled):
+    """The gradient of sum(cotangent · call(x)), by the backend's own means; TensorFlow compiles when told to."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        return jax.jit(jax.grad(lambda value: keras.ops.sum(call(value) * cotangent)))(x)
+        whole = jax.grad(lambda value: keras.ops.sum(call(value) * cotangent))
+        return jax.jit(whole, compiler_options={"xla_backend_optimization_level": 0})(x)
     if backend == "tensorflow":
         import tensorflow as tf
 
-        @tf.function(jit_compile=True)
-        def compiled(value):
+        def taped(value):
             with tf.GradientTape() as tape:
                 tape.watch(value)
                 total = keras.ops.sum(call(value) * cotangent)
             return tape.gradient(total, value)
 
-        return compiled(tf.constant(x))
+        return (tf.function(taped, jit_compile=True) if compiled else taped)(tf.constant(x))
     import torch
 
     value = torch.tensor(x, requires_grad=True)
@@ -55,7 +55,7 @@ def run_layers(keras, own, given, jobs, results):
         whole = layer([x, *rest] if rest else x)
         for place, output in enumerate(whole if isinstance(whole, tuple) else [whole]):
             results[f"layer/{number}/output/{place}"] = keras.ops.convert_to_numpy(output)
-        found = gradient(keras, first, x, given[f"{number}/cotangent"])
+        found = gradient(keras, first, x, given[f"{number}/cotangent"], number % 8 == 0)
         results[f"layer/{number}/gradient"] = keras.ops.convert_to_numpy(found)
 
 

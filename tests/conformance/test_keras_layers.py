@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,10 @@ from layerscope.core.types import TensorType
 from . import random_models
 from .oracles import MOST
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras's variables
 BACKENDS = ("jax", "tensorflow", "torch")
 KINDS = ("BedOfNails2D", "PixelShuffle2D", "MaxPooling2D", "MaxUnpooling2D")
-MODELS = 12
+MODELS = 10
 """Whole models that each backend loads."""
 
 
@@ -106,10 +109,20 @@ JOBS = [
     for kind in KINDS
     for case in [
         *(c for c in executable_examples() if type(c.layer).__name__ == kind and elements(*c.inputs) <= MOST),
-        *seeded(kind, 16),
+        *seeded(kind, 12),
     ]
     if switched(case)
 ] + [*ties(), *collisions()]
+
+
+def seeds() -> list[int]:
+    """Numbers of models without means that PyTorch takes otherwise: see docs/frameworks.md."""
+
+    def plain(seed):
+        found = random_models.random_model(seed).layers
+        return not any(layer.kind == "AveragePooling2D" and layer.padding == "same" for layer in found)
+
+    return list(islice(filter(plain, count()), MODELS))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +135,7 @@ def results(keras, tmp_path_factory):
         names = [f"{number}/{place}" for place in range(len(one.arrays))]
         arrays |= dict(zip(names, one.arrays, strict=True)) | {f"{number}/cotangent": one.cotangent}
         given["layers"].append({"layer": one.layer, "settings": one.settings, "inputs": names})
-    for seed in range(MODELS):
+    for seed in seeds():
         model = random_models.random_model(seed)
         path = folder / f"{seed}.keras"
         model.to_keras().save(path)
@@ -164,11 +177,11 @@ def test_every_backend_computes_what_ours_define(results, backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_loads_what_another_saved(results, backend):
-    for seed in range(MODELS):
+    for number, seed in enumerate(seeds()):
         model = random_models.random_model(seed)
         ours = model(random_models.random_inputs(model, seed, 3))
         for place, array in enumerate(ours if isinstance(ours, list) else [ours]):
-            np.testing.assert_allclose(results[backend][f"model/{seed}/output/{place}"], array, 1e-5, 1e-5)
+            np.testing.assert_allclose(results[backend][f"model/{number}/output/{place}"], array, 1e-5, 1e-5)
 
 
 def test_jobs_have_collisions_and_ties():
@@ -291,4 +304,6 @@ def test_messages(own, keras, number):
     cause, message = ERRORS[number]
     with pytest.raises(LayerscopeError) as caught:
         cause(own, keras)
-    assert str(caught.value) == message
+    # Keras puts a line before it, and the inputs behind it.
+    told = re.sub(r"\x1b\[\d+m", "", str(caught.value)).split("\n\n")
+    assert (told[1] if told[0].startswith("Exception encountered when calling") else told[0]) == message

@@ -1,11 +1,16 @@
 """Models from Keras and to Keras: the same outputs, names, structure and training, or a reason why not.
 
-Over 200 random architectures (random_models), with weights of about the size that training leaves.
+Over 200 random architectures (random_models) the largest difference was 5e-7 in Keras on TensorFlow, which compiles
+nothing here, and 2e-8 in what came back from it.
 """
 
 from __future__ import annotations
 
-import warnings
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +20,13 @@ from contract.cases import inputs_for, title, weights_for
 from contract.settings import seeded
 from layerscope import layers
 from layerscope.core.contract import Example, settings
-from layerscope.core.types import TensorType
+from layerscope.sources._keras_layers import rules
+from layerscope.sources._keras_layers import settings as keras_settings
 
-from . import keras_oracle, random_models
+from . import keras_oracle
+from .keras_comparing import CLOSE, distance, fed, listed, unpooling
 
 COUNT = 200
-CLOSE = 1e-5
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,48 +41,27 @@ def kl(keras):
     return keras.layers
 
 
-def listed(outputs):
-    return [np.asarray(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])]
-
-
-def fed(arrays):
-    return arrays if len(arrays) > 1 else arrays[0]
-
-
-def distance(ours, theirs) -> float:
-    """The largest difference, for numbers above 1 as a share of them."""
-    assert [a.shape for a in ours] == [a.shape for a in theirs]
-    return max(float((np.abs(a - b) / np.maximum(1, np.abs(b))).max()) for a, b in zip(ours, theirs, strict=True))
-
-
-def same_weights(one: ls.Model, other: ls.Model) -> bool:
-    mine, yours = one.get_weights(), other.get_weights()
-    return [w.shape for w in mine] == [w.shape for w in yours] and all(map(np.array_equal, mine, yours))
-
-
 # --- random architectures, there and back ---
 
 
 def test_random_architectures_there_and_back():
     """Ours to Keras, and that Keras model back: three times the same outputs."""
-    there, back = [], []
-    for seed in range(COUNT):
-        model = random_models.random_model(seed)
-        arrays = random_models.random_inputs(model, seed, 3)
-        ours = listed(model(fed(arrays)))
-        theirs = model.to_keras()
-        assert theirs.output_shape == fed([tuple(t) for t in map(open_shape, model.output_types)])
-        there.append(distance(ours, listed(theirs(fed(arrays), training=False))))
-        again = ls.from_keras(theirs)
-        assert again.count_params() == model.count_params()
-        back.append(distance(ours, listed(again(fed(arrays)))))
-    print(f"largest difference of {COUNT} models: Keras {max(there):.1e}, and back {max(back):.1e}")
-    assert max(there) < CLOSE
-    assert max(back) < CLOSE
-
-
-def open_shape(type: TensorType):
-    return tuple(size if isinstance(size, int) else None for size in type.shape)
+    script = Path(__file__).with_name("keras_round_trips.py")
+    told = {
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
+    }
+    done = subprocess.run(
+        [sys.executable, str(script), str(COUNT)], env=os.environ | told, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == COUNT
+    assert max(row["there"] for row in found) < 2e-6
+    assert max(row["back"] for row in found) < 1e-6
+    met = {kind for row in found for kind in row["kinds"]}
+    assert met >= {kind for kind, cls in layers.kinds().items() if cls.executable}
 
 
 # --- every layer with its settings, as Keras itself makes it ---
@@ -84,6 +69,21 @@ def open_shape(type: TensorType):
 CASES = [case for kind in keras_oracle.spelled() for case in seeded(kind, 8) if keras_oracle.accepts(case)]
 
 
+def test_every_setting_of_keras_is_seen(keras):
+    """What Keras itself would save of a layer is what is read of it."""
+    import layerscope.keras
+
+    needed = {
+        "Conv2D": (2, 3), "Conv2DTranspose": (2, 3), "Dense": (2,), "Activation": ("relu",), "Dropout": (0.5,),
+        "Reshape": ((2,),), "AveragePooling2D": (2,), "MaxPooling2D": (2,),
+    }  # fmt: skip
+    for name in rules():
+        cls = getattr(keras.layers, name, None) or getattr(layerscope.keras, name)
+        layer = cls(*needed.get(name, ()))
+        assert set(layer.get_config()) - {"trainable", "dtype"} <= set(keras_settings(layer)), name
+
+
+@pytest.mark.filterwarnings("ignore:.*softmax over axis -1:UserWarning")
 @pytest.mark.parametrize("case", CASES, ids=title)
 def test_a_layer_that_keras_made(keras, case):
     if getattr(case.layer, "return_switches", False):
@@ -153,6 +153,20 @@ def test_activations_as_layers(keras, kl, make, name):
 # --- structure ---
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras's variables
+def test_weights_are_copies_on_both_sides(keras, kl):
+    """Training one side leaves the other as it was."""
+    given = keras.Input((64,))
+    theirs = keras.Model(given, kl.Dense(64)(given))
+    ours = ls.from_keras(theirs)
+    others = [theirs, *(ours.to_keras() for _ in range(8))]
+    before = [listed(one.get_weights()) for one in others]
+    for variable in ours.weights:
+        variable.array[...] = 7  # in place, as training changes it
+    for one, kept in zip(others, before, strict=True):
+        assert all(map(np.array_equal, listed(one.get_weights()), kept))
+
+
 def encoder(keras, kl):
     image = keras.Input((8, 6, 2), name="picture")
     x = kl.Conv2D(4, 3, padding="same", activation="relu", name="conv")(image)
@@ -203,13 +217,18 @@ def test_open_sizes_and_several_outputs_by_name(keras, kl):
     assert distance(listed(again.to_keras()(array)), listed(again(array))) < CLOSE
 
 
-def test_training_false_silences_dropout(keras, kl):
-    part = keras.Sequential([keras.Input((6,)), kl.Dense(4, name="d"), kl.Dropout(0.5, name="drop")], name="part")
-    given = keras.Input((6,))
-    model = keras.Model(given, part(given, training=False))
-    assert [layer.kind for layer in ls.from_keras(model).layers] == ["InputLayer", "Dense", "Activation"]
-    loud = keras.Model(given, part(given))
-    assert [layer.kind for layer in ls.from_keras(loud).layers] == ["InputLayer", "Dense", "Dropout"]
+def test_training_is_said_by_fit_and_predict(keras, kl):
+    """As in Keras, where fit and predict override what a layer or a nested model was called with."""
+    part = keras.Sequential([keras.Input((600,)), kl.Dropout(0.5, name="drop")], name="part")
+    given = keras.Input((600,))
+    x = np.ones((1, 600), "float32")
+    for told in ({}, {"training": False}, {"training": True}):
+        model = keras.Model(given, kl.Dropout(0.5, name="other")(part(given, **told), **told))
+        ours = ls.from_keras(model)
+        assert [layer.kind for layer in ours.layers] == ["InputLayer", "Dropout", "Dropout"]
+        for mode in (True, False):
+            zeros = [(np.asarray(one(x, training=mode)) == 0).mean() for one in (model, ours)]
+            assert all(0.6 < share < 0.9 if mode else share == 0 for share in zeros)
 
 
 def test_frozen_weights_stay_frozen(keras, kl, tmp_path):
@@ -256,13 +275,6 @@ def test_tracing_a_keras_model(keras, kl):
 # --- switches ---
 
 
-def unpooling(size, told=None):
-    image = ls.Input((*size, 1))
-    x, switches = layers.MaxPooling2D(2, padding="same", return_switches=True)(image)
-    x = layers.Conv2D(1, 3, padding="same", bias_initializer="ones")(x)
-    return ls.Model(image, layers.MaxUnpooling2D(2, padding="same", output_size=told)([x, switches]))
-
-
 @pytest.mark.parametrize(
     ("size", "told"), [((7, 5), None), ((7, 5), (7, 5)), ((None, 5), None), ((None, None), None)]
 )
@@ -273,159 +285,3 @@ def test_unpooling_finds_its_plane(size, told):
     array = np.random.default_rng(0).normal(size=(2, 7, 5, 1)).astype("float32")
     assert distance(listed(theirs(array)), listed(model(array))) < CLOSE
     assert distance(listed(again(array)), listed(model(array))) < CLOSE
-
-
-# --- compiled and trained ---
-
-IMAGES = np.random.default_rng(5).random((48, 6, 6, 1)).astype("float32")
-OPTIMIZERS = {
-    "sgd": ("SGD", {"learning_rate": 0.3, "momentum": 0.9, "nesterov": True}),
-    "rmsprop": ("RMSprop", {"learning_rate": 0.003, "rho": 0.8, "momentum": 0.1, "epsilon": 1e-6}),
-    "adam": ("Adam", {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-6}),
-    "adadelta": ("Adadelta", {"learning_rate": 0.7, "rho": 0.9, "epsilon": 1e-6}),
-}
-
-
-def small_autoencoder(keras, kl, activation="sigmoid"):
-    image = keras.Input((6, 6, 1))
-    x = kl.MaxPooling2D(2)(kl.Conv2D(3, 3, padding="same", activation="tanh")(image))
-    return keras.Model(image, kl.Conv2DTranspose(1, 3, strides=2, padding="same", activation=activation)(x))
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of JAX, about itself
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_the_one_line(keras, kl, name):
-    """ls.from_keras(model).fit(...) trains as model.fit(...) does, and so does what comes back."""
-    kind, told = OPTIMIZERS[name]
-    theirs = small_autoencoder(keras, kl)
-    theirs.compile(getattr(keras.optimizers, kind)(**told), "binary_crossentropy", metrics=["mae"])
-    ours = ls.from_keras(theirs)
-    assert ours.optimizer.to_json() == {"optimizer": kind, "settings": told}
-    back = ours.to_keras()
-    for key, value in told.items():
-        assert back.optimizer.get_config()[key] == pytest.approx(value, rel=1e-7)
-    asked = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
-    expected = theirs.fit(IMAGES, IMAGES, **asked).history
-    for history in (ours.fit(IMAGES, IMAGES, **asked).history, back.fit(IMAGES, IMAGES, **asked).history):
-        assert list(history) == ["loss", "mae"] or set(history) == {"loss", "mae"}
-        for key in expected:
-            np.testing.assert_allclose(history[key], expected[key], rtol=2e-5)
-    x = IMAGES[:4]
-    assert distance(listed(ours.to_keras()(x)), listed(theirs(x))) < 1e-4
-
-
-@pytest.mark.parametrize(
-    ("loss", "activation", "name", "logits"),
-    [
-        ("mse", "sigmoid", "mean_squared_error", None),
-        ("mean_absolute_error", "sigmoid", "mean_absolute_error", None),
-        (lambda keras: keras.losses.BinaryCrossentropy(from_logits=True), None, "binary_crossentropy", True),
-        (lambda keras: keras.losses.mean_squared_error, "sigmoid", "mean_squared_error", None),
-        (lambda keras: [keras.losses.MeanAbsoluteError()], "sigmoid", "mean_absolute_error", None),
-    ],
-)
-def test_losses_both_ways(keras, kl, loss, activation, name, logits):
-    theirs = small_autoencoder(keras, kl, activation)
-    theirs.compile("adam", loss(keras) if callable(loss) else loss)
-    ours = ls.from_keras(theirs)
-    assert [one.name for one in ours.losses] == [name]
-    assert getattr(ours.losses[0], "from_logits", None) == (logits or (False if "cross" in name else None))
-    back = ours.to_keras()
-    assert ours.evaluate(IMAGES, IMAGES) == pytest.approx(theirs.evaluate(IMAGES, IMAGES, verbose=0), rel=1e-5)
-    assert ours.evaluate(IMAGES, IMAGES) == pytest.approx(back.evaluate(IMAGES, IMAGES, verbose=0), rel=1e-5)
-
-
-def test_classifier_with_metrics_and_two_outputs(keras, kl):
-    given = keras.Input((6,))
-    x = kl.Dense(5, activation="tanh")(given)
-    model = keras.Model(given, [kl.Dense(3, "softmax", name="class")(x), kl.Dense(1, name="size")(x)])
-    model.compile(
-        "sgd",
-        {"class": keras.losses.SparseCategoricalCrossentropy(), "size": "mse"},
-        metrics={"class": ["accuracy", keras.metrics.SparseCategoricalAccuracy()]},
-    )
-    ours = ls.from_keras(model)
-    assert [loss.name for loss in ours.losses] == ["sparse_categorical_crossentropy", "mean_squared_error"]
-    assert list(ours.metrics) == ["accuracy", "sparse_categorical_accuracy"]
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(20, 6)).astype("float32"), [rng.integers(0, 3, 20), rng.normal(size=20)]
-    found = ours.evaluate(x, y, return_dict=True)
-    theirs = ours.to_keras().evaluate(x, y, verbose=0, return_dict=True)
-    assert found["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
-    assert found["accuracy"] == pytest.approx(theirs["class_accuracy"], rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"optimizer": "nadam"},
-        {"loss": "huber"},
-        {"metrics": ["cosine_similarity"]},
-        {"loss_weights": [0.5]},
-        {"optimizer": lambda keras: keras.optimizers.SGD(weight_decay=0.1)},
-        {"optimizer": lambda keras: keras.optimizers.Adam(clipnorm=1.0)},
-        {"optimizer": lambda keras: keras.optimizers.Adam(amsgrad=True)},
-        {"optimizer": lambda keras: keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))},
-        {"loss": lambda keras: keras.losses.BinaryCrossentropy(label_smoothing=0.1)},
-        {"loss": lambda keras: lambda truth, guess: keras.ops.mean(guess)},
-    ],
-)
-def test_compiled_in_a_way_that_is_not_here(keras, kl, told):
-    """Then it comes uncompiled, and says so when it is to be trained."""
-    theirs = small_autoencoder(keras, kl)
-    asked = {"optimizer": "sgd", "loss": "mse"} | {k: v(keras) if callable(v) else v for k, v in told.items()}
-    theirs.compile(**asked)
-    ours = ls.from_keras(theirs)
-    with pytest.raises(ls.LayerscopeError, match="compile the model first"):
-        ours.fit(IMAGES, IMAGES)
-
-
-def test_initializers_survive(keras, kl):
-    given = keras.Input((3,))
-    told = {"kernel_initializer": keras.initializers.HeNormal(), "bias_initializer": keras.initializers.Constant(0.5)}
-    model = keras.Model(given, kl.Dense(2, **told)(given))
-    ours = ls.from_keras(model)
-    dense = ours.layers[1]
-    assert dense.kernel_initializer == "he_normal"
-    assert dense.bias_initializer == {"initializer": "Constant", "settings": {"value": 0.5}}
-    back = ours.to_keras().layers[1]
-    assert isinstance(back.kernel_initializer, keras.initializers.HeNormal)
-    assert back.bias_initializer.value == 0.5
-
-
-# --- files ---
-
-
-def test_write_and_load(keras, tmp_path):
-    from layerscope.targets import keras as target
-
-    model = unpooling((7, 5))
-    model.compile("adam", "mse", metrics=["mae"])
-    target.write(model, tmp_path / "new" / "model.keras")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.keras"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        loaded = keras.models.load_model(tmp_path / "new" / "model.keras")
-    array = np.random.default_rng(0).normal(size=(2, 7, 5, 1)).astype("float32")
-    assert distance(listed(loaded(array)), listed(model(array))) < CLOSE
-    again = ls.from_keras(loaded)
-    assert same_weights(again, model)
-    assert again.optimizer.to_json() == model.optimizer.to_json()
-    assert [type(metric) for _, metric in again.metrics.values()] == [
-        type(metric) for _, metric in model.metrics.values()
-    ]
-
-
-def test_write_says_where_it_cannot(tmp_path):
-    from layerscope.targets import keras as target
-
-    model = unpooling((7, 5))
-    with pytest.raises(ls.LayerscopeError) as caught:
-        target.write(model, tmp_path / "model.h5")
-    assert str(caught.value) == f"cannot write {tmp_path}/model.h5: the name of a Keras file ends in .keras"
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ls.LayerscopeError) as caught:
-        target.write(model, tmp_path / "file" / "model.keras")
-    assert str(caught.value) == (
-        f"cannot write {tmp_path}/file/model.keras: a part of this path is a file, not a folder"
-    )

@@ -97,7 +97,8 @@ class MaxUnpooling2D(ImageLayer):
 
     def compute_output_spec(self, inputs: Any) -> Any:
         """The law; ShapeError when switches are known to point into another plane than the output's."""
-        shape = self.compute_output_shape([x.shape for x in inputs])
+        several = isinstance(inputs, list | tuple)
+        shape = self.compute_output_shape([x.shape for x in inputs] if several else inputs.shape)
         _, height, width, _ = self.inward_shape(shape)
         pool = getattr(getattr(inputs[1], "_keras_history", None), "operation", None)
         if type(pool).__name__ == "MaxPoolingWithSwitches2D":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -59,60 +61,64 @@ def _compiled(config: Config) -> dict[str, Any]:
     }
 
 
-def _optimizer(config: Config) -> optimizers.Optimizer:
-    cls = _named(optimizers.CLASSES, config)
-    own = {f.name for f in fields(cls)}
-    settings = dict(config["config"])
-    if any(key not in own and key not in NEUTRAL and value not in (None, False) for key, value in settings.items()):
-        raise _Unlike  # weight decay, clipping, averages of weights, ...
-    rate = settings.get("learning_rate")
+def _described(value: Any, home: str) -> tuple[str, dict[str, Any]]:
+    """The class and settings of one of Keras's own optimizers, losses or metrics; _Unlike for anything else."""
+    name = type(value).__name__
+    if getattr(getattr(sys.modules["keras"], home), name, None) is not type(value):
+        raise _Unlike
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's variables still follow the protocol of NumPy 1
+        return name, dict(value.get_config())
+
+
+def _like(value: Any, home: str, classes: Sequence[type], usual: Config) -> tuple[type, dict[str, Any]]:
+    """Our class of the same name, and the settings that it has; _Unlike when another one is not as usual."""
+    name, config = _described(value, home)
+    found = [cls for cls in classes if cls.__name__ == name]
+    if not found:
+        raise _Unlike
+    own = {f.name for f in fields(found[0])}
+    if any(
+        key not in own and key not in NEUTRAL and item not in (usual.get(key), False) for key, item in config.items()
+    ):
+        raise _Unlike
+    return found[0], {key: item for key, item in config.items() if key in own}
+
+
+def _optimizer(value: Any) -> Any:
+    """Without weight decay, clipping, averages of weights and the like, which are off as None or False."""
+    cls, settings = _like(value, "optimizers", optimizers.CLASSES, {})
+    rate = settings["learning_rate"]
     if not isinstance(rate, int | float):
         raise _Unlike  # a schedule
     # Keras keeps it in float32; the shortest number that is the same there is the one that people wrote.
-    settings["learning_rate"] = float(str(np.float32(rate)))
-    return cls(**{key: value for key, value in settings.items() if key in own})
+    return cls(**settings | {"learning_rate": float(str(np.float32(rate)))})
 
 
-def _named(classes: Sequence[type], config: Any) -> Any:
-    name = config.get("class_name") if isinstance(config, Mapping) else None
-    for cls in classes:
-        if cls.__name__ == name:
-            return cls
-    raise _Unlike
-
-
-def _text(value: Any) -> str | None:
+def _text(value: Any, home: str) -> str | None:
     """A name that stands for itself, or the name of one of Keras's functions."""
-    if isinstance(value, Mapping) and value.get("class_name") == "function":
-        value = value["config"]
-    return value if isinstance(value, str) else None
+    if isinstance(value, str):
+        return value
+    name = getattr(value, "__name__", "")
+    return name if name and getattr(getattr(sys.modules["keras"], home), name, None) is value else None
 
 
 def _loss(value: Any) -> Any:
-    text = _text(value)
+    text = _text(value, "losses")
     if text is not None:
         return losses.get(text)
-    cls, settings = _named(losses.CLASSES, value), dict(value["config"])
-    usual = {"reduction": "sum_over_batch_size", "label_smoothing": 0, "axis": -1, "ignore_class": None}
-    own = {f.name for f in fields(cls)}
-    if any(key not in own and key not in NEUTRAL and usual.get(key) != item for key, item in settings.items()):
-        raise _Unlike
-    return cls(**{key: item for key, item in settings.items() if key in own})
+    usual = {"reduction": "sum_over_batch_size", "label_smoothing": 0, "axis": -1}
+    cls, settings = _like(value, "losses", losses.CLASSES, usual)
+    return cls(**settings)
 
 
 def _metric(value: Any) -> Any:
-    text = _text(value)
+    text = _text(value, "metrics")
     if text is not None:
         return text
-    classes = (
-        metrics.BinaryAccuracy,
-        metrics.CategoricalAccuracy,
-        metrics.SparseCategoricalAccuracy,
-        losses.MeanSquaredError,
-        losses.MeanAbsoluteError,
-    )
-    cls = _named(classes, value)
-    return cls(**{key: item for key, item in value["config"].items() if key in {f.name for f in fields(cls)}})
+    accuracies = (metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.SparseCategoricalAccuracy)
+    cls, settings = _like(value, "metrics", (*accuracies, losses.MeanSquaredError, losses.MeanAbsoluteError), {})
+    return cls(**settings)
 
 
 def _first(told: Any, names: Sequence[str]) -> list[Any]:

@@ -1,7 +1,12 @@
-"""How each of Keras's layers is said here: one rule for each class, from its settings to a layer of ours."""
+"""How each of Keras's layers is said here: one rule for each class, from its settings to a layer of ours.
+
+Settings are read from the layer itself, under the names of its constructor's arguments. Its get_config would import
+TensorFlow, where that is installed, and take seconds.
+"""
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -14,11 +19,12 @@ from layerscope.layers._activation import NAMES, SLOPE
 
 Config = Mapping[str, Any]
 Rule = Callable[[Config, int], Layer]
-"""From Keras's settings of a layer, as plain data, and the number of axes of its (first) input."""
+"""From Keras's settings of a layer and the number of axes of its (first) input."""
 
-OF_KERAS = ("name", "trainable", "dtype")
+OF_KERAS = ("name", "trainable", "dtype", "autocast")
 """Settings that every Keras layer has and that are read elsewhere."""
-TRAINING = {
+REASONS = {
+    "data_format": "layers here are channels last: (batch, height, width, channels)",
     "regularizer": "training here adds no penalties to the loss; set it to None on the layer to go without",
     "constraint": "training here does not constrain weights; set it to None on the layer to go without",
 }
@@ -41,11 +47,13 @@ def translate(layer: Any, rank: int) -> Layer:
     rule = rules().get(_known(layer))
     if rule is None:
         raise Refused(_foreign(layer))
-    try:
-        config = layer.get_config()
-    except Exception as error:  # whatever Keras or the user's own classes raise
-        raise Refused(f"its settings cannot be read: {error}") from None
-    return rule(config, rank)
+    return rule(settings(layer), rank)
+
+
+def settings(layer: Any) -> dict[str, Any]:
+    """The arguments of its constructor, as the layer holds them, and its name."""
+    named = [name for name in inspect.signature(type(layer).__init__).parameters if hasattr(layer, name)]
+    return {name: getattr(layer, name) for name in (*named, "activity_regularizer", "name")}
 
 
 def _known(layer: Any) -> str:
@@ -89,22 +97,23 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
 
     def rule(config: Config, rank: int) -> Layer:
         allowed = {f.name for f in fields(cls) if f.init}
+        if "data_format" not in allowed and config.get("data_format") == "channels_last":
+            config = {key: value for key, value in config.items() if key != "data_format"}
         reasons = [
             f"{key}={_shown(value)}: {_why(key)}"
             for key, value in config.items()
             if key not in allowed and key not in OF_KERAS and value is not None
         ]
-        settings = {key: value for key, value in config.items() if key in allowed} | fixed
-        for key in tuple(settings):
-            if key.endswith("_initializer"):
-                settings[key] = initializer(settings[key])
-                if settings[key] is None:
-                    del settings[key]
+        told = {key: value for key, value in config.items() if key in allowed} | fixed
+        for key in [key for key in told if key.endswith("_initializer")]:
+            told[key] = initializer(told[key])
+            if told[key] is None:
+                del told[key]
         try:
-            if "activation" in settings:
-                named = activation(settings["activation"], rank)
-                settings["activation"] = None if named == "linear" and cls.__name__ != "Activation" else named
-            made = cls(**settings)
+            if "activation" in told:
+                named = activation(told["activation"], rank)
+                told["activation"] = None if named == "linear" and cls.__name__ != "Activation" else named
+            made = cls(**told)
         except Refused as error:
             raise Refused("; ".join((*reasons, str(error)))) from None
         except LayerscopeError as error:
@@ -117,60 +126,55 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
 
 
 def _why(key: str) -> str:
-    return next((why for end, why in TRAINING.items() if key.endswith(end)), "there is no such setting here")
+    return next((why for end, why in REASONS.items() if key.endswith(end)), "there is no such setting here")
 
 
 def _shown(value: Any) -> str:
-    """A setting as people write it: L2(l2=0.01) rather than a dictionary."""
-    if isinstance(value, Mapping) and "class_name" in value:
-        config = value.get("config")
-        if isinstance(config, str):
-            return config
-        told = config.items() if isinstance(config, Mapping) else ()
-        return f"{value['class_name']}({', '.join(f'{k}={v!r}' for k, v in told)})"
-    return repr(value)
+    """A setting as people write it: L2(l2=0.01) rather than an object at an address."""
+    if hasattr(value, "get_config"):
+        return f"{type(value).__name__}({', '.join(f'{k}={v!r}' for k, v in value.get_config().items())})"
+    return getattr(value, "__name__", None) or repr(value)
 
 
 def activation(value: Any, rank: int) -> str:
-    """The name of an activation that is a name, one of Keras's functions, or one of its activation layers."""
+    """The name of an activation: one of Keras's functions or activation layers. Refused for one that is not here."""
     if value is None:
         return "linear"
-    if isinstance(value, Mapping):
-        rule = _rules.get(str(value.get("class_name"))) if str(value.get("module")) == "keras.layers" else None
-        made = rule(value["config"], rank) if rule is not None else None
-        value = getattr(made, "activation", None) if type(made).__name__ == "Activation" else _shown(value)
-    if value not in NAMES:
-        raise Refused(f"activation={value} is not known here; known: {', '.join(NAMES)}")
-    return value
+    if hasattr(value, "get_config"):  # a layer
+        rule = rules().get(_known(value))
+        made = rule(settings(value), rank) if rule is not None else None
+        name = getattr(made, "activation", None) if type(made).__name__ == "Activation" else None
+    else:
+        name = getattr(value, "__name__", "")
+        name = name if getattr(sys.modules["keras"].activations, name, None) is value else None
+    if name not in NAMES:
+        raise Refused(f"activation={_shown(value)} is not known here; known: {', '.join(NAMES)}")
+    return name
 
 
 def initializer(value: Any) -> Any:
     """The initializer's name, or its form as data; None for one that is not known here, which no weight needs."""
-    if not isinstance(value, Mapping):
-        return value
-    name, config = str(value.get("class_name")), dict(value.get("config") or {})
+    name, home = type(value).__name__, sys.modules["keras"].initializers
+    if getattr(home, name, None) is not type(value):
+        return None
+    config = dict(value.get_config())
+    seed = config["seed"] if isinstance(config.get("seed"), int) else None
     for stem, (scale, mode) in VARIANCE.items():
         end = name.removeprefix(stem)
         if end in ("Uniform", "Normal") and end != name:
             if config.get("seed") is None:
                 return f"{stem}_{end}".lower()
             kind = {"Uniform": "uniform", "Normal": "truncated_normal"}[end]
-            return _initializer("VarianceScaling", scale=scale, mode=mode, distribution=kind, seed=_seed(config))
+            return _initializer("VarianceScaling", scale=scale, mode=mode, distribution=kind, seed=seed)
     if name not in PLAIN:
         return None
-    if "seed" in config:
-        config["seed"] = _seed(config)
     if name in ("Zeros", "Ones"):
         return name.lower()
-    return _initializer(name, **config)
+    return _initializer(name, **config | ({"seed": seed} if "seed" in config else {}))
 
 
 def _initializer(name: str, **settings: Any) -> dict[str, Any]:
     return {"initializer": name, "settings": settings}
-
-
-def _seed(config: Config) -> int | None:
-    return config["seed"] if isinstance(config["seed"], int) else None
 
 
 def _function(name: str, config: Config) -> Layer:

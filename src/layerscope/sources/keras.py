@@ -33,7 +33,7 @@ def read(what: Any) -> Graph:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a Keras model holds: the graph, arrays by parameter id, and how it was compiled, as plain data."""
+    """What a Keras model holds: the graph, arrays by parameter id, and what it was compiled with."""
 
     graph: Graph
     weights: dict[str, Any]
@@ -51,7 +51,7 @@ def load(model: Any) -> Loaded:
     if int(keras.__version__.partition(".")[0]) < 3:
         raise SourceError(f"this model is of Keras {keras.__version__}, but only Keras 3 can be read")
     reader = _Reader(keras)
-    reader.survey(model, (), None)
+    reader.survey(model, ())
     if reader.problems:
         lines = [f"  {label} ({kind}): {why}" for (label, kind), why in reader.problems.items()]
         raise SourceError(
@@ -59,10 +59,10 @@ def load(model: Any) -> Loaded:
         )
     functional = _functional(model)
     start = [reader.input(tensor) for tensor in functional.inputs]
-    ends = reader.walk(model, start, (), None)
+    ends = reader.walk(model, start, ())
     graph, weights = reader.filled(trace_calls(start, ends, model.name))
     outputs = getattr(functional, "_outputs_struct", None)
-    return Loaded(graph, weights, not isinstance(outputs, list | tuple | dict), _compiled(keras, model))
+    return Loaded(graph, weights, not isinstance(outputs, list | tuple | dict), _compiled(model))
 
 
 def _known() -> str:
@@ -90,12 +90,12 @@ class _Reader:
     def __init__(self, keras: Any) -> None:
         self.keras = keras
         self.problems: dict[tuple[str, str], str] = {}
-        self.made: dict[tuple[int, bool], Layer] = {}
+        self.made: dict[int, Layer] = {}
         self.origins: dict[int, Any] = {}
 
     # --- what stands in the way ---
 
-    def survey(self, model: Any, scope: tuple[str, ...], training: bool | None) -> None:
+    def survey(self, model: Any, scope: tuple[str, ...]) -> None:
         """Translate every layer, and note all that cannot be."""
         functional = _functional(model)
         if functional is None:
@@ -105,11 +105,11 @@ class _Reader:
             for tensor in functional.inputs:
                 self._try(tensor._keras_history.operation, scope, lambda tensor=tensor: self.input(tensor))
         for node in _nodes(functional):
-            operation, mode = node.operation, _mode(node, training)
+            operation = node.operation
             if isinstance(operation, self.keras.Model):
-                self.survey(operation, (*scope, operation.name), mode)
+                self.survey(operation, (*scope, operation.name))
             else:
-                self._try(operation, scope, lambda node=node, mode=mode: self._layer(node, mode))
+                self._try(operation, scope, lambda node=node: self._layer(node))
 
     def _try(self, operation: Any, scope: tuple[str, ...], make: Any) -> None:
         try:
@@ -131,26 +131,20 @@ class _Reader:
         layer = cls(shape, batch, str(tensor.dtype), name=operation.name)
         return Symbolic(Call(layer, (), layer.out()))
 
-    def _layer(self, node: Any, training: bool | None) -> Layer:
+    def _layer(self, node: Any) -> Layer:
         """Our layer for a node's; the same one for all its uses, so that weights stay shared."""
         operation = node.operation
         self._check_arguments(node)
-        passive = type(operation).__name__ == "Dropout" and training is False
-        key = id(operation), passive
-        if key not in self.made:
-            if not isinstance(operation, self.keras.layers.Layer):
-                made = translate_operation(operation)
-            elif passive:
-                cls: Any = layer_class("Activation")
-                made = cls("linear", name=operation.name)
-            else:
+        if id(operation) not in self.made:
+            if isinstance(operation, self.keras.layers.Layer):
                 made = translate(operation, len(node.input_tensors[0].shape))
-            self.made[key], self.origins[id(made)] = made, operation
-        if type(operation).__name__ == "Dropout" and training is True:
-            raise Refused("it is called with training=True, but here it acts in training only")
-        return self.made[key]
+            else:
+                made = translate_operation(operation)
+            self.made[id(operation)], self.origins[id(made)] = made, operation
+        return self.made[id(operation)]
 
     def _check_arguments(self, node: Any) -> None:
+        # Whether layers act as in training is said by fit and predict, in Keras too, whatever `training` says here.
         kwargs = {k: v for k, v in node.arguments.kwargs.items() if k != "training" and v is not None}
         told = [key for key, value in kwargs.items() if not self.keras.utils.is_keras_tensor(value)]
         if told or "mask" in kwargs:
@@ -161,25 +155,21 @@ class _Reader:
 
     # --- the graph ---
 
-    def walk(
-        self, model: Any, fed: Sequence[Symbolic], scope: tuple[str, ...], training: bool | None
-    ) -> list[Symbolic]:
+    def walk(self, model: Any, fed: Sequence[Symbolic], scope: tuple[str, ...]) -> list[Symbolic]:
         """The model's outputs when it is fed these tensors; nested models become part of the graph."""
         functional = _functional(model)
         values = {id(tensor): value for tensor, value in zip(functional.inputs, fed, strict=True)}
         for node in _nodes(functional):
-            given, mode = tuple(values[id(tensor)] for tensor in node.input_tensors), _mode(node, training)
+            given = tuple(values[id(tensor)] for tensor in node.input_tensors)
             if isinstance(node.operation, self.keras.Model):
-                made: Sequence[Symbolic] = self.walk(node.operation, given, (*scope, node.operation.name), mode)
+                made: Sequence[Symbolic] = self.walk(node.operation, given, (*scope, node.operation.name))
             else:
-                made = self._call(node, given, scope, mode)
+                made = self._call(node, given, scope)
             values |= {id(tensor): value for tensor, value in zip(node.outputs, made, strict=True)}
         return [values[id(tensor)] for tensor in functional.outputs]
 
-    def _call(
-        self, node: Any, given: tuple[Symbolic, ...], scope: tuple[str, ...], training: bool | None
-    ) -> list[Symbolic]:
-        layer = self._layer(node, training)
+    def _call(self, node: Any, given: tuple[Symbolic, ...], scope: tuple[str, ...]) -> list[Symbolic]:
+        layer = self._layer(node)
         title = f"{'/'.join((*scope, node.operation.name))} ({type(node.operation).__name__})"
         if layer.kind == "MaxUnpooling2D" and len(given) == 3:
             layer, given = _unpooling(layer, given, title)
@@ -204,14 +194,8 @@ class _Reader:
                     rows[id_] = replace(rows[id_], trainable=False)
                 if str(variable.dtype) == "bfloat16":
                     variable = self.keras.ops.cast(variable, "float32")
-                arrays[id_] = self.keras.ops.convert_to_numpy(variable)
+                arrays[id_] = self.keras.ops.convert_to_numpy(getattr(variable, "value", variable))
         return replace(graph, parameters=rows), arrays
-
-
-def _mode(node: Any, training: bool | None) -> bool | None:
-    """Whether a node is told to act as in training, by its own call or by the models around it."""
-    own = node.arguments.kwargs.get("training")
-    return training if own is None else bool(own)
 
 
 def _unreadable(keras: Any, model: Any) -> str:
@@ -242,13 +226,9 @@ def _check_shape(theirs: tuple[int | None, ...], ours: TensorType, title: str) -
         raise SourceError(f"{title}: Keras says that its output is {show(theirs)}, but here it would be {ours}")
 
 
-def _compiled(keras: Any, model: Any) -> dict[str, Any] | None:
-    """Optimizer, loss and metrics as plain data; None when the model is not compiled or cannot say how."""
-    if not getattr(model, "compiled", False) or getattr(model, "optimizer", None) is None:
+def _compiled(model: Any) -> dict[str, Any] | None:
+    """What the model was compiled with, as Keras's objects; None when it is not compiled."""
+    told = getattr(getattr(model, "_compile_config", None), "config", None)
+    if not getattr(model, "compiled", False) or getattr(model, "optimizer", None) is None or told is None:
         return None
-    try:
-        found = dict(model.get_compile_config())
-        found["optimizer"] = keras.optimizers.serialize(model.optimizer)
-        return found | {"names": list(getattr(model, "output_names", ()))}
-    except Exception:  # custom objects that Keras cannot turn into data: there is nothing that we could read
-        return None
+    return {**told, "optimizer": model.optimizer, "names": list(getattr(model, "output_names", ()))}

@@ -198,7 +198,8 @@ class _Writer:
         made = layer(fed)
         for name, initializer in wanted.items():
             setattr(layer, name, initializer)
-        arrays = {role: self.model._variables[id_].array for role, id_ in node.weights.items()}
+        # Copies: JAX may keep the memory that it is given, and ours is changed in place by training.
+        arrays = {role: self.model._variables[id_].numpy() for role, id_ in node.weights.items()}
         arrays["kernel"] = change(arrays["kernel"])
         layer.set_weights(list(arrays.values()))
         return made
@@ -289,9 +290,9 @@ def _conv(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorTyp
 
 
 def _conv_transpose(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
-    """Groups, or strides together with dilation: a bed of nails, and a convolution with the flipped kernel."""
+    """A bed of nails, and a convolution with the flipped kernel, where not every backend has one layer for it."""
     layer: Any = node.layer
-    if layer.groups == 1 and not _strided_and_dilated(layer):
+    if layer.groups == 1 and not _beyond_tensorflow(layer):
         return _same(writer, node, fed, types)
     x = fed[0]
     if max(layer.strides) > 1:
@@ -314,6 +315,15 @@ def _conv_transpose(writer: _Writer, node: Node, fed: list[Any], types: Sequence
         x,
         lambda kernel: _flipped(kernel, layer.groups),
     )
+
+
+def _beyond_tensorflow(layer: Any) -> bool:
+    """What TensorFlow refuses on a CPU, though the layer can be made: dilation, and a size from which no `same`
+    convolution leads back, which an even kernel with output_padding 0 has.
+    """
+    added = layer.output_padding if layer.padding == "same" else None
+    short = added is not None and any(k % 2 == 0 and a == 0 for k, a in zip(layer.kernel_size, added, strict=True))
+    return short or max(layer.dilation_rate) > 1
 
 
 def _flipped(kernel: Array, groups: int) -> Array:
