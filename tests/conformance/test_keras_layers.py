@@ -28,7 +28,7 @@ from .oracles import MOST
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras's variables
 BACKENDS = ("jax", "tensorflow", "torch")
 KINDS = ("BedOfNails2D", "PixelShuffle2D", "MaxPooling2D", "MaxUnpooling2D")
-MODELS = 10
+MODELS = 6
 """Whole models that each backend loads."""
 
 
@@ -109,7 +109,7 @@ JOBS = [
     for kind in KINDS
     for case in [
         *(c for c in executable_examples() if type(c.layer).__name__ == kind and elements(*c.inputs) <= MOST),
-        *seeded(kind, 12),
+        *seeded(kind, 8),
     ]
     if switched(case)
 ] + [*ties(), *collisions()]

@@ -203,6 +203,8 @@ def test_sequential_with_and_without_input(keras, kl):
         assert distance(listed(again(x)), listed(model(x, training=False))) < CLOSE
     assert ls.from_keras(started).input_shape == (4, 5)
     assert isinstance(ls.from_keras(started).predict(x), np.ndarray)
+    late.compile("adam", "mse")
+    assert ls.from_keras(late).evaluate(x, x[:, :3]) == pytest.approx(late.evaluate(x, x[:, :3], verbose=0), rel=1e-5)
 
 
 def test_open_sizes_and_several_outputs_by_name(keras, kl):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope.core.errors import SettingError
 
 if TYPE_CHECKING:
-    keras: Any
+    keras: Any = None
 else:
     import keras
 

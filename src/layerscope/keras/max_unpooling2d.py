@@ -44,7 +44,8 @@ class MaxUnpooling2D(ImageLayer):
     def _plane(self, shapes: Sequence[Shape]) -> tuple[Any, Any]:
         """Height and width of the output, from shapes with their channels last."""
         if self.output_size is not None:
-            return self.output_size
+            rows, columns = self.output_size
+            return rows, columns
         if len(shapes) == 3:
             return shapes[2][1], shapes[2][2]
         rows, columns = (
@@ -100,7 +101,7 @@ class MaxUnpooling2D(ImageLayer):
         several = isinstance(inputs, list | tuple)
         shape = self.compute_output_shape([x.shape for x in inputs] if several else inputs.shape)
         _, height, width, _ = self.inward_shape(shape)
-        pool = getattr(getattr(inputs[1], "_keras_history", None), "operation", None)
+        pool: Any = getattr(getattr(inputs[1], "_keras_history", None), "operation", None)
         if type(pool).__name__ == "MaxPoolingWithSwitches2D":
             node = pool._inbound_nodes[inputs[1]._keras_history.node_index]
             _, rows, columns, _ = pool.inward_shape(node.input_tensors[0].shape)

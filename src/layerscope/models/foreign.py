@@ -40,7 +40,7 @@ def from_keras(model: Any) -> Model:
     made._single = found.single
     if found.compiled is not None:
         # Compiled in a way that is not here, it stays uncompiled: that is left to the user.
-        with contextlib.suppress(_Unlike, LayerscopeError, TypeError):
+        with contextlib.suppress(_Unlike, LayerscopeError):
             made.compile(**_compiled(found.compiled))
     return made
 

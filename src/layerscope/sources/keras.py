@@ -231,4 +231,4 @@ def _compiled(model: Any) -> dict[str, Any] | None:
     told = getattr(getattr(model, "_compile_config", None), "config", None)
     if not getattr(model, "compiled", False) or getattr(model, "optimizer", None) is None or told is None:
         return None
-    return {**told, "optimizer": model.optimizer, "names": list(getattr(model, "output_names", ()))}
+    return {**told, "optimizer": model.optimizer, "names": list(_functional(model).output_names)}
