@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
 import layerscope as ls
-from layerscope import layers
-from layerscope.core.errors import OutputError, ShapeError, SourceError
-from layerscope.core.types import TensorType
-from layerscope.layers import Opaque
+from layerscope.core.errors import ShapeError, SourceError
 from layerscope.sources._keras_layers import rules
-from layerscope.targets import keras as target
 
 from . import keras_oracle
 
@@ -133,56 +127,6 @@ def test_what_is_no_keras_model(keras):
 
 def test_the_list_of_what_is_known_is_the_table():
     assert f"Layers that can be: {', '.join(sorted(rules()))}." == KNOWN
-
-
-# --- to Keras ---
-
-
-def test_what_keras_cannot_express():
-    image = ls.Input((None, None, 4))
-    x = layers.Conv2D(4, 3, strides=2, dilation_rate=2, padding="same", name="both")(image)
-    model = ls.Model(image, Opaque("Mystery", (TensorType((2, 8)),), name="dark")(x))
-    with pytest.raises(OutputError) as caught:
-        model.to_keras()
-    assert str(caught.value) == (
-        "this model cannot become a Keras model:\n"
-        "  both (Conv2D): Keras has no strides together with dilation_rate, and what can stand for it needs pads that "
-        "depend on the open size of its input. Give the Input whole sizes, or this layer padding='valid'\n"
-        "  dark (Mystery): it is described only: its shapes are known, but not what it computes"
-    )
-
-
-def test_tied_weights():
-    """Two layers with one weight, which a JSON graph can say."""
-    given = ls.Input((3,))
-    model = ls.Model(given, layers.Dense(3, "tanh", name="b")(layers.Dense(3, "relu", name="a")(given)))
-    text = model.to_json().replace('"b/kernel"', '"a/kernel"')
-    import json
-
-    data = json.loads(text)
-    from layerscope.sources import json as graph_json
-
-    tied = ls.Model.from_graph(graph_json.load(data))
-    assert tied.count_params() == 15
-    with pytest.raises(OutputError) as caught:
-        tied.to_keras()
-    assert str(caught.value) == (
-        "this model cannot become a Keras model:\n"
-        "  b (Dense): its kernel is that of a, but in Keras two layers cannot share one weight"
-    )
-
-
-def test_without_keras(monkeypatch):
-    given = ls.Input((3,))
-    model = ls.Model(given, layers.Dense(3)(given))
-    monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(OutputError) as caught:
-        target.to_keras(model)
-    assert str(caught.value) == (
-        "Keras cannot be imported (import of keras halted; None in sys.modules). Install Keras 3 and a backend, for "
-        "example pip install keras jax, and say which one by the environment variable KERAS_BACKEND=jax (or torch, or "
-        "tensorflow)"
-    )
 
 
 def test_a_wrong_image_for_the_plane(keras):

@@ -5,6 +5,7 @@ Keras is not imported: a model of it implies that its user has done so.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -45,9 +46,12 @@ def load(model: Any) -> Loaded:
     """Everything but the optimizer's state; SourceError lists every layer that has no equal here."""
     keras: Any = sys.modules.get("keras")
     if not handles(model):
-        path = isinstance(model, str)
-        advice = f": load it first, keras.models.load_model({model!r})" if path else ""
-        raise SourceError(f"this is no Keras 3 model in memory but a {type(model).__name__}{advice}")
+        kind, home = type(model).__name__, type(model).__module__.partition(".")[0]
+        if isinstance(model, str | os.PathLike):
+            kind += f": load it first, keras.models.load_model({os.fspath(model)!r})"
+        elif home == "tf_keras":
+            kind += " of tf_keras, which is Keras 2: save it as .keras, and load that with Keras 3"
+        raise SourceError(f"this is no Keras 3 model in memory but a {kind}")
     if int(keras.__version__.partition(".")[0]) < 3:
         raise SourceError(f"this model is of Keras {keras.__version__}, but only Keras 3 can be read")
     reader = _Reader(keras)
