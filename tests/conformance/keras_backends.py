@@ -68,6 +68,20 @@ def run_models(keras, given, jobs, results):
             results[f"model/{number}/output/{place}"] = keras.ops.convert_to_numpy(output)
 
 
+def check_compiled(keras):
+    """On every backend optimizer, loss and metrics come over: their classes differ from backend to backend."""
+    import layerscope as ls
+
+    for optimizer in ls.optimizers.CLASSES:
+        given = ls.Input((3,))
+        model = ls.Model(given, ls.layers.Dense(2, "softmax")(given))
+        model.compile(optimizer(learning_rate=0.3), "categorical_crossentropy", metrics=["accuracy", "mse"])
+        again = ls.from_keras(model.to_keras())
+        assert again.optimizer == model.optimizer, again.optimizer
+        assert again.losses == model.losses, again.losses
+        assert [one for _, one in again.metrics.values()] == [one for _, one in model.metrics.values()], again.metrics
+
+
 def main(source: str, target: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -79,6 +93,7 @@ def main(source: str, target: str) -> None:
     with np.load(source) as given:
         run_layers(keras, own, given, json.loads(str(given["layers"])), results)
         run_models(keras, given, json.loads(str(given["models"])), results)
+    check_compiled(keras)
     np.savez(target, **results)
 
 

@@ -21,6 +21,7 @@ from layerscope import layers as ls
 from layerscope.core.contract import Example, settings
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.types import TensorType
+from layerscope.models import Model
 
 from . import random_models
 from .oracles import MOST
@@ -125,6 +126,11 @@ def seeds() -> list[int]:
     return list(islice(filter(plain, count()), MODELS))
 
 
+def averaged() -> Model:
+    image = ls.Input((3, 4, 1))
+    return Model(image, ls.AveragePooling2D(2, padding="same")(image))
+
+
 @pytest.fixture(scope="module")
 def results(keras, tmp_path_factory):
     """What each backend made of all jobs, and of the files that Keras on JAX wrote."""
@@ -135,12 +141,11 @@ def results(keras, tmp_path_factory):
         names = [f"{number}/{place}" for place in range(len(one.arrays))]
         arrays |= dict(zip(names, one.arrays, strict=True)) | {f"{number}/cotangent": one.cotangent}
         given["layers"].append({"layer": one.layer, "settings": one.settings, "inputs": names})
-    for seed in seeds():
-        model = random_models.random_model(seed)
-        path = folder / f"{seed}.keras"
+    for number, model in enumerate([*map(random_models.random_model, seeds()), averaged()]):
+        path = folder / f"{number}.keras"
         model.to_keras().save(path)
-        inputs = random_models.random_inputs(model, seed, 3)
-        names = [f"model/{seed}/{place}" for place in range(len(inputs))]
+        inputs = random_models.random_inputs(model, number, 3)
+        names = [f"model/{number}/{place}" for place in range(len(inputs))]
         arrays |= dict(zip(names, inputs, strict=True))
         given["models"].append({"path": str(path), "inputs": names})
     np.savez(folder / "jobs.npz", **arrays, **{key: json.dumps(value) for key, value in given.items()})
@@ -179,9 +184,19 @@ def test_every_backend_computes_what_ours_define(results, backend):
 def test_every_backend_loads_what_another_saved(results, backend):
     for number, seed in enumerate(seeds()):
         model = random_models.random_model(seed)
-        ours = model(random_models.random_inputs(model, seed, 3))
+        ours = model(random_models.random_inputs(model, number, 3))
         for place, array in enumerate(ours if isinstance(ours, list) else [ours]):
             np.testing.assert_allclose(results[backend][f"model/{number}/output/{place}"], array, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_padding_counts_in_a_mean_on_pytorch_only(results, backend):
+    """Below the last row lies one of padding; the mean of its windows is over two cells, or over two and two zeros."""
+    model = averaged()
+    ours = model(random_models.random_inputs(model, MODELS, 3))
+    found = results[backend][f"model/{MODELS}/output/0"]
+    np.testing.assert_allclose(found[:, 0], ours[:, 0], 1e-6)
+    np.testing.assert_allclose(found[:, 1], ours[:, 1] / (2 if backend == "torch" else 1), 1e-6)
 
 
 def test_jobs_have_collisions_and_ties():

@@ -274,6 +274,17 @@ def test_tracing_a_keras_model(keras, kl):
     assert found.totals["parameters"] == 76
 
 
+def test_tracing_a_function_that_returns_one(tmp_path, monkeypatch):
+    (tmp_path / "nets_of_keras.py").write_text(
+        "import keras\ndef make():\n    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])\n"
+        "made = make()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("make", "made"):
+        assert ls.trace(f"nets_of_keras:{name}").totals["parameters"] == 10
+
+
 # --- switches ---
 
 

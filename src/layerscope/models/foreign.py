@@ -63,8 +63,10 @@ def _compiled(config: Config) -> dict[str, Any]:
 
 def _described(value: Any, home: str) -> tuple[str, dict[str, Any]]:
     """The class and settings of one of Keras's own optimizers, losses or metrics; _Unlike for anything else."""
-    name = type(value).__name__
-    if getattr(getattr(sys.modules["keras"], home), name, None) is not type(value):
+    cls, name = type(value), type(value).__name__
+    known = getattr(getattr(sys.modules["keras"], home), name, None)
+    # On PyTorch an optimizer is of a subclass of Keras's own, with the same name.
+    if known not in cls.__mro__ or not cls.__module__.startswith("keras."):
         raise _Unlike
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras's variables still follow the protocol of NumPy 1
