@@ -34,7 +34,7 @@ def refused(capsys, *arguments):
 
 
 KINDS = (
-    "Known: one of the reference document's networks, such as example:autoencoder; a graph saved as JSON; a Model, or "
+    "Known: one of the reference document's networks, such as example:autoencoder; a graph saved as JSON; a Keras 3 model; a Model, or "
     "a file written by Model.save; package.module:callable, a Python function that returns a model; one line of text, "
     "such as '28x28x1 | conv 16 3 same relu | maxpool 2'."
 )
@@ -258,7 +258,7 @@ def test_module_and_callable(capsys, tmp_path, monkeypatch):
         f"({tmp_path}/nets_for_test.py, line 7)\n"
     )
     assert refused(capsys, "trace", "nets_for_test:number") == (
-        "layerscope trace: nets_for_test:number gives an object of type int; expected a Model, a Graph or one line of text\n"
+        "layerscope trace: nets_for_test:number gives an object of type int; expected a Model, a Graph, a Keras model or one line of text\n"
     )
     assert "unknown name 'modell'. Did you mean 'model'?" in refused(capsys, "trace", "nets_for_test:modell")
 

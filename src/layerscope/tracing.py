@@ -70,7 +70,8 @@ def colourful(stream: Any = None) -> bool:
 def trace(what: Any, batch: int | None = None) -> Trace:
     """Follow the data through a network without running it.
 
-    `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model or a Graph.
+    `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph
+    or a Keras model.
     With `batch`, totals are for so many examples; without, per example.
 
     Errors: TextError, SourceError, ShapeError, UnknownNameError, SizeError, each with what to change.

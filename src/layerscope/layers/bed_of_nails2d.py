@@ -54,7 +54,7 @@ class BedOfNails2D(Upsampling):
         ]
 
     spellings = {
-        "keras": Spelling("", "no such layer; DepthwiseConv2DTranspose of a 1×1 kernel of one would be the same"),
+        "keras": Spelling("", "no such layer of its own; layerscope.keras.BedOfNails2D is one"),
         "torch": Spelling(
             "",
             "no such layer; conv_transpose2d, groups=C, with a 1×1 kernel of one, stride s, output_padding s-1",

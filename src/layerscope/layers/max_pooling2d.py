@@ -76,7 +76,7 @@ class MaxPooling2D(Pooling):
         ]
 
     spellings = {
-        "keras": Spelling("MaxPooling2D", "has no switches"),
+        "keras": Spelling("MaxPooling2D", "has no switches; layerscope.keras.MaxPoolingWithSwitches2D does"),
         "torch": Spelling(
             "torch.nn.MaxPool2d",
             "channels first; return_indices=True gives switches; pads at most half a window",

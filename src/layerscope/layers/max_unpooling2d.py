@@ -125,7 +125,7 @@ class MaxUnpooling2D(Layer):
         ]
 
     spellings = {
-        "keras": Spelling("", "no such layer"),
+        "keras": Spelling("", "no such layer of its own; layerscope.keras.MaxUnpooling2D is one"),
         "torch": Spelling("torch.nn.MaxUnpool2d", "channels first; colliding values: which stays is not defined"),
         "onnx": Spelling("MaxUnpool", "channels first; switches count over the whole tensor"),
     }

@@ -82,7 +82,7 @@ class PixelShuffle2D(Upsampling):
         ]
 
     spellings = {
-        "keras": Spelling("", "no such layer; keras.ops.depth_to_space takes the channels in another order"),
+        "keras": Spelling("", "no such layer of its own; layerscope.keras.PixelShuffle2D is one"),
         "torch": Spelling("torch.nn.PixelShuffle", "channels first; one factor for both axes; for two torch.nn.Fold"),
         "onnx": Spelling("DepthToSpace", "channels first; mode='CRD'; one factor for both axes; for two Col2Im"),
     }

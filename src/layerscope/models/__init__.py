@@ -1,4 +1,4 @@
-"""Networks that compute: Model, Sequential, loading them from a file; and Source, examples read when wanted."""
+"""Networks that compute: Model, Sequential, from a file or from Keras; and Source, examples read when wanted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layerscope.models.foreign import from_keras
     from layerscope.models.model import Model
     from layerscope.models.saving import load as load_model
     from layerscope.models.sequential import Sequential
     from layerscope.models.streams import Source
 
-__all__ = ["Model", "Sequential", "Source", "load_model"]
+__all__ = ["Model", "Sequential", "Source", "from_keras", "load_model"]
 
-_HOMES = {"Model": "model", "Sequential": "sequential", "Source": "streams", "load_model": "saving"}
+_HOMES = {
+    "Model": "model",
+    "Sequential": "sequential",
+    "Source": "streams",
+    "from_keras": "foreign",
+    "load_model": "saving",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ from layerscope.callbacks import Callback, History
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.errors import DataError, GraphError, SettingError, ShapeError, TrainingError
-from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
+from layerscope.core.graph import Graph, Symbolic, trace_calls
 from layerscope.core.sizes import checked
 from layerscope.core.types import TensorType, show
 from layerscope.engine.plan import Compiling, Job
@@ -23,6 +23,7 @@ from layerscope.engine.reference import State
 from layerscope.models import data, eager, engines, streaming, training
 from layerscope.models import variables as store
 from layerscope.models.data import Array
+from layerscope.models.inlining import inline
 from layerscope.models.variables import Variable
 from layerscope.report.summary import summary
 from layerscope.sources import json as graph_json
@@ -74,9 +75,10 @@ class Model:
         return model
 
     def _take(self, graph: Graph, single: bool) -> None:
-        self.graph, self.name, self._single = graph, graph.name, single
         self._types = propagate.types(graph)
         self._variables = store.for_graph(graph)
+        graph = store.frozen(graph, self._variables)
+        self.graph, self.name, self._single = graph, graph.name, single
         self.losses: list[loss_module.Loss] = []
         self.metrics: dict[str, tuple[int, metric_module.Metric | loss_module.Loss]] = {}
         self._optimizer: optimizers.Optimizer | None = None
@@ -186,7 +188,7 @@ class Model:
         """
         flat = list(inputs[0] if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else inputs)
         if flat and all(isinstance(value, Symbolic) for value in flat):
-            return self._inline(flat)
+            return inline(self, flat)
         given = inputs[0] if len(inputs) == 1 else flat
         if not training:
             return self._reference(given)
@@ -200,27 +202,6 @@ class Model:
         engine = engines.make("reference", self._job_for(arrays), self._state, self._precision)
         found = streaming.predict(engine, arrays, 256, lambda *_: True)
         return found[0] if self._single else found
-
-    def _inline(self, given: Sequence[Symbolic]) -> Any:
-        title = f"{self.name} (Model)"
-        if len(given) != len(self.graph.inputs):
-            raise ShapeError(f"takes {len(self.graph.inputs)} inputs, but got {len(given)}").at(title)
-        for value, type in zip(given, self.input_types, strict=True):
-            if value.type.rank != type.rank:
-                raise ShapeError(f"its input is {type}, but got {value.type}").at(title)
-        seeds = {node: (value,) for node, value in zip(self.graph.inputs, given, strict=True)}
-
-        def rule(node: Node, fed: tuple[Symbolic, ...]) -> tuple[Symbolic, ...]:
-            try:
-                types = node.layer.out(*(value.type for value in fed))
-            except ShapeError as error:
-                raise error.at(f"{self.name}/{node.label} ({node.layer.kind})") from None
-            call = Call(node.layer, fed, types, (self.name, *node.scope), node.name, owner=self)
-            return tuple(Symbolic(call, number) for number in range(len(types)))
-
-        made = propagate.forward(self.graph, seeds, rule)
-        outputs = [made[node][number] for node, number in self.graph.outputs]
-        return outputs[0] if self._single else outputs
 
     # --- training ---
 
@@ -382,6 +363,16 @@ class Model:
         from layerscope.models.saving import save
 
         save(self, path)
+
+    def to_keras(self) -> Any:
+        """A functional Keras 3 model with the same layers, names and weights, compiled alike.
+
+        What Keras lacks comes from `layerscope.keras`, or as several of its layers that compute the same.
+        Errors: OutputError without Keras, or listing the layers that it cannot express.
+        """
+        from layerscope.targets.keras import to_keras
+
+        return to_keras(self)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -111,6 +111,14 @@ def for_graph(graph: Graph) -> dict[str, Variable]:
             initial[role] = found[key]
         _variables.setdefault(node.layer, initial)
     return found
+
+
+def frozen(graph: Graph, variables: dict[str, Variable]) -> Graph:
+    """The graph in which weights that are frozen in another model, whose layers these are, are frozen too."""
+    still = {id: row for id, row in graph.parameters.items() if row.trainable and not variables[id].trainable}
+    if not still:
+        return graph
+    return replace(graph, parameters=graph.parameters | {id: replace(r, trainable=False) for id, r in still.items()})
 
 
 def _initializer(layer: Layer, role: str) -> object:

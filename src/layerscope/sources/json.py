@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from layerscope.core import sizes
@@ -125,8 +125,7 @@ def _graph(data: Any) -> Graph:
     made = [_tensor([name, 0], calls, "inputs") for name in _list(data, "inputs")]
     outputs = [_tensor(edge, calls, "outputs") for edge in _list(data, "outputs")]
     graph = trace_calls(made, outputs, str(data.get("name", "model")))
-    _check_parameters(graph, data.get("parameters", {}))
-    return graph
+    return _with_parameters(graph, data.get("parameters", {}))
 
 
 def _label(row: dict[str, Any], number: int) -> str:
@@ -209,8 +208,10 @@ def _tuple(value: Any) -> Any:
     return value
 
 
-def _check_parameters(graph: Graph, table: Any) -> None:
+def _with_parameters(graph: Graph, table: Any) -> Graph:
+    """The graph, whose parameters must be those of the table; those that are frozen there are frozen."""
     _need(isinstance(table, dict), '"parameters" must be an object')
+    rows = dict(graph.parameters)
     for id, row in table.items():
         mine = graph.parameters.get(id)
         _need(mine is not None, f"parameter {id!r} belongs to no node")
@@ -220,3 +221,6 @@ def _check_parameters(graph: Graph, table: Any) -> None:
             shape == list(mine.shape),
             f"parameter {id!r} has the shape {shape}, but its layer needs {list(mine.shape)}",
         )
+        if row.get("trainable") is False:
+            rows[id] = replace(mine, trainable=False)
+    return replace(graph, parameters=rows)

@@ -10,6 +10,7 @@ from typing import Any
 
 from layerscope.core.errors import LayerscopeError, SourceError, UnknownNameError
 from layerscope.core.graph import Graph
+from layerscope.sources import keras
 
 SUMMARY = "package.module:callable, a Python function that returns a model"
 PATTERN = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
@@ -24,6 +25,8 @@ def read(what: str) -> Graph:
     """What the callable returns, as a graph; SourceError says where it fails."""
     module_name, _, path = what.partition(":")
     made = _call(_find(_load(module_name, what), path, what), what)
+    if keras.handles(made):
+        return keras.read(made)
     graph = getattr(made, "graph", made)
     if isinstance(graph, str):
         from layerscope.sources import text
@@ -31,7 +34,8 @@ def read(what: str) -> Graph:
         return text.read(graph)
     if not isinstance(graph, Graph):
         raise SourceError(
-            f"{what} gives an object of type {type(made).__name__}; expected a Model, a Graph or one line of text"
+            f"{what} gives an object of type {type(made).__name__}; "
+            "expected a Model, a Graph, a Keras model or one line of text"
         )
     return graph
 
@@ -62,6 +66,8 @@ def _find(module: Any, path: str, what: str) -> Any:
 
 def _call(found: Any, what: str) -> Any:
     if isinstance(found, Graph | str) or (hasattr(found, "graph") and not isinstance(found, type)):
+        return found
+    if keras.handles(found):
         return found
     if not callable(found):
         raise SourceError(f"{what} is a {type(found).__name__}, neither a model nor a function that makes one")

@@ -1,0 +1,138 @@
+"""Models of other frameworks, taken over with their weights."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from layerscope import losses, metrics, optimizers
+from layerscope.core.errors import LayerscopeError
+from layerscope.models.model import Model
+from layerscope.sources import keras as keras_source
+
+Config = Mapping[str, Any]
+NEUTRAL = ("name", "ema_momentum", "dtype")
+"""Settings of Keras's optimizers, losses and metrics that change nothing by themselves."""
+
+
+class _Unlike(Exception):
+    """Something of a compiled model that is not here."""
+
+
+def from_keras(model: Any) -> Model:
+    """A Keras 3 model as one of ours: the same layers, names and weights, and compiled alike.
+
+    Sequential and functional models, nested and shared ones, with several inputs and outputs. Nothing is run; the
+    Keras model stays as it is. Weights become float32; those that are frozen stay frozen. Where optimizer, loss
+    or metrics are not here, the model comes uncompiled. The optimizer's state is not taken over.
+    Errors: SourceError lists every layer that has no equal here, with the reason.
+    """
+    found = keras_source.load(model)
+    made = Model.from_graph(found.graph)
+    for id_, array in found.weights.items():
+        made._variables[id_].assign(array)
+    made._single = found.single
+    if found.compiled is not None:
+        # Compiled in a way that is not here, it stays uncompiled: that is left to the user.
+        with contextlib.suppress(_Unlike, LayerscopeError):
+            made.compile(**_compiled(found.compiled))
+    return made
+
+
+def _compiled(config: Config) -> dict[str, Any]:
+    """Arguments of Model.compile from Keras's; _Unlike when one of them has no equal here."""
+    names = config["names"]
+    if config.get("loss_weights") is not None or config.get("weighted_metrics"):
+        raise _Unlike
+    told = config.get("loss")
+    if isinstance(told, Mapping) and "class_name" not in told:
+        told = [told.get(name) for name in names]
+    given = list(told) if isinstance(told, list | tuple) else [told] * len(names)
+    return {
+        "optimizer": _optimizer(config["optimizer"]),
+        "loss": [_loss(one) for one in given],
+        "metrics": [_metric(one) for one in _first(config.get("metrics"), names)],
+    }
+
+
+def _described(value: Any, home: str) -> tuple[str, dict[str, Any]]:
+    """The class and settings of one of Keras's own optimizers, losses or metrics; _Unlike for anything else."""
+    cls, name = type(value), type(value).__name__
+    known = getattr(getattr(sys.modules["keras"], home), name, None)
+    # On PyTorch an optimizer is of a subclass of Keras's own, with the same name.
+    if known not in cls.__mro__ or not cls.__module__.startswith("keras."):
+        raise _Unlike
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's variables still follow the protocol of NumPy 1
+        return name, dict(value.get_config())
+
+
+def _like(value: Any, home: str, classes: Sequence[type], usual: Config) -> tuple[type, dict[str, Any]]:
+    """Our class of the same name, and the settings that it has; _Unlike when another one is not as usual."""
+    name, config = _described(value, home)
+    found = [cls for cls in classes if cls.__name__ == name]
+    if not found:
+        raise _Unlike
+    own = {f.name for f in fields(found[0])}
+    if any(
+        key not in own and key not in NEUTRAL and item not in (usual.get(key), False) for key, item in config.items()
+    ):
+        raise _Unlike
+    return found[0], {key: item for key, item in config.items() if key in own}
+
+
+def _optimizer(value: Any) -> Any:
+    """Without weight decay, clipping, averages of weights and the like, which are off as None or False."""
+    cls, settings = _like(value, "optimizers", optimizers.CLASSES, {})
+    rate = settings["learning_rate"]
+    if not isinstance(rate, int | float):
+        raise _Unlike  # a schedule
+    # Keras keeps it in float32; the shortest number that is the same there is the one that people wrote.
+    return cls(**settings | {"learning_rate": float(str(np.float32(rate)))})
+
+
+def _text(value: Any, home: str) -> str | None:
+    """A name that stands for itself, or the name of one of Keras's functions."""
+    if isinstance(value, str):
+        return value
+    name = getattr(value, "__name__", "")
+    return name if name and getattr(getattr(sys.modules["keras"], home), name, None) is value else None
+
+
+def _loss(value: Any) -> Any:
+    text = _text(value, "losses")
+    if text is not None:
+        return losses.get(text)
+    usual = {"reduction": "sum_over_batch_size", "label_smoothing": 0, "axis": -1}
+    cls, settings = _like(value, "losses", losses.CLASSES, usual)
+    return cls(**settings)
+
+
+def _metric(value: Any) -> Any:
+    text = _text(value, "metrics")
+    if text is not None:
+        return text
+    accuracies = (metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.SparseCategoricalAccuracy)
+    cls, settings = _like(value, "metrics", (*accuracies, losses.MeanSquaredError, losses.MeanAbsoluteError), {})
+    return cls(**settings)
+
+
+def _first(told: Any, names: Sequence[str]) -> list[Any]:
+    """The metrics of the first output; here the others have none."""
+    if isinstance(told, Mapping):
+        told = [told.get(name) for name in names]
+    rows = list(told or ())
+    if len(names) == 1:
+        return [one for row in rows for one in (row if isinstance(row, list | tuple) else [row])]
+    if not rows:
+        return []
+    nested = [row if isinstance(row, list | tuple) else [] if row is None else [row] for row in rows]
+    if len(nested) != len(names) or any(nested[1:]):
+        raise _Unlike
+    return list(nested[0])

@@ -1,0 +1,370 @@
+"""A model as a Keras 3 model: the same layers, names and weights; and as a .keras file.
+
+What Keras lacks is in `layerscope.keras`, or said by several of its layers that together compute the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerscope import losses, metrics
+from layerscope.core import propagate
+from layerscope.core.contract import Layer, settings
+from layerscope.core.errors import OutputError
+from layerscope.core.files import replacing
+from layerscope.core.graph import Edge, Graph, Node
+from layerscope.core.types import TensorType
+from layerscope.initializers import Initializer, get
+from layerscope.models.model import Model
+
+Array = Any
+OURS_ONLY = {"MaxPooling2D": ("return_switches",), "Conv2DTranspose": ("groups",)}
+"""Settings that Keras's layers of the same name do not have."""
+
+
+def to_keras(model: Model) -> Any:
+    """The model as a functional Keras model; see `Model.to_keras`."""
+    refuse(model)
+    keras = _framework()
+    writer = _Writer(keras, model)
+    for index, node in enumerate(model.graph.nodes):
+        writer.add(index, node)
+    inputs = [writer.tensors[index, 0] for index in model.graph.inputs]
+    outputs = [writer.tensors[edge] for edge in model.graph.outputs]
+    made = keras.Model(
+        inputs[0] if len(inputs) == 1 else inputs,
+        outputs[0] if model._single else outputs,
+        name=_plain(model.graph.name, "functional"),
+    )
+    if model._optimizer is not None:
+        _compile(keras, model, made)
+    return made
+
+
+def write(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write the model as a .keras file, which `keras.models.load_model` reads (behind `import layerscope.keras`).
+
+    Errors: OutputError when the model or the place is none that Keras takes.
+    """
+    name = os.fspath(path)
+    if not name.endswith(".keras"):
+        raise OutputError(f"cannot write {name}: the name of a Keras file ends in .keras")
+    made = to_keras(model)
+    with replacing(path) as aside:
+        whole = aside.with_name(f"{aside.name}.keras")  # Keras insists on the ending
+        try:
+            made.save(whole)
+            os.replace(whole, aside)
+        finally:
+            whole.unlink(missing_ok=True)
+
+
+def _framework() -> Any:
+    if TYPE_CHECKING:
+        keras: Any = None
+    else:
+        try:
+            import keras
+        except Exception as error:  # a backend that is missing or broken raises what it likes
+            raise OutputError(
+                f"Keras cannot be imported ({error}). Install Keras 3 and a backend, for example "
+                "pip install keras jax, and say which one by the environment variable KERAS_BACKEND=jax "
+                "(or torch, or tensorflow)"
+            ) from None
+    if int(keras.__version__.partition(".")[0]) < 3:
+        raise OutputError(f"Keras {keras.__version__} is installed, but Keras 3 is needed: pip install -U keras")
+    return keras
+
+
+# --- what cannot be said in Keras ---
+
+
+def refuse(model: Model) -> None:
+    """OutputError, listing every layer that Keras cannot express, and why; nothing when there is none."""
+    graph = model.graph
+    found = propagate.types(graph)
+    fed = propagate.fed_types(graph, found)
+    lines: list[str] = []
+    owners: dict[str, Node] = {}
+    for node, types in zip(graph.nodes, fed, strict=True):
+        why = _why_not(graph, node, types) or _tied(node, owners)
+        if why:
+            lines.append(f"  {node.label} ({node.layer.kind}): {why}")
+    if lines:
+        raise OutputError("this model cannot become a Keras model:\n" + "\n".join(lines))
+
+
+def _why_not(graph: Graph, node: Node, types: Sequence[TensorType]) -> str:
+    layer: Any = node.layer
+    if not layer.executable:
+        return "it is described only: its shapes are known, but not what it computes"
+    if layer.kind == "Conv2D" and _strided_and_dilated(layer) and layer.padding == "same":
+        sizes = zip(types[0].shape[1:-1], layer.strides, strict=True)
+        if any(s > 1 and not isinstance(n, int) for n, s in sizes):
+            return (
+                "Keras has no strides together with dilation_rate, and what can stand for it needs pads that depend "
+                "on the open size of its input. Give the Input whole sizes, or this layer padding='valid'"
+            )
+    if layer.kind == "MaxUnpooling2D" and _open(layer.plane(*types)) and types[1].plane is not None:
+        source = graph.nodes[node.inputs[1][0]]
+        if source.layer.kind != "MaxPooling2D":
+            return "the plane of its switches has an open size, which Keras's tensors do not carry. Give output_size"
+    return ""
+
+
+def _tied(node: Node, owners: dict[str, Node]) -> str:
+    for role, id_ in node.weights.items():
+        owner = owners.setdefault(id_, node)
+        if owner.layer is not node.layer:
+            return f"its {role} is that of {owner.label}, but in Keras two layers cannot share one weight"
+    return ""
+
+
+def _open(shape: Sequence[Any]) -> bool:
+    return not all(isinstance(size, int) for size in shape)
+
+
+def _strided_and_dilated(layer: Any) -> bool:
+    return max(layer.strides) > 1 and max(layer.dilation_rate) > 1
+
+
+# --- building ---
+
+
+class _Writer:
+    """The symbolic tensors of the Keras model while it is built, and its layers by ours."""
+
+    def __init__(self, keras: Any, model: Model) -> None:
+        self.keras, self.model = keras, model
+        self.tensors: dict[Edge, Any] = {}
+        self.types = propagate.fed_types(model.graph, propagate.types(model.graph))
+        self.layers: dict[tuple[Any, ...], Any] = {}
+        self.names: set[str] = set()
+        self.dtype = {"dtype": "float64"} if model._precision == "float64" else {}
+        self.switched = {
+            node.inputs[number] for node in model.graph.nodes for number in node.layer.integer_inputs if node.inputs
+        }
+
+    def add(self, index: int, node: Node) -> None:
+        """One use of a layer."""
+        if index in self.model.graph.inputs:
+            self.tensors[index, 0] = self._input(index, node)
+            return
+        fed = [self.tensors[edge] for edge in node.inputs]
+        made = RULES.get(node.layer.kind, _same)(self, node, fed, self.types[index])
+        outputs = made if isinstance(made, list | tuple) else [made]
+        self.tensors |= {(index, number): tensor for number, tensor in enumerate(outputs)}
+
+    def _input(self, index: int, node: Node) -> Any:
+        (type_,) = node.layer.out()
+        shape = [size if isinstance(size, int) else None for size in type_.shape]
+        floating = type_.dtype.startswith(("float", "bfloat"))
+        # Here other numbers become floating in the first layer; Keras does it where they enter.
+        dtype = type_.dtype if floating or (index, 0) in self.switched else None
+        return self.keras.Input(batch_shape=shape, dtype=self.dtype.get("dtype", dtype), name=self.name(node.label))
+
+    def name(self, label: str, part: str = "") -> str:
+        """A name that every backend takes, and that no other layer has."""
+        stem = name = _plain(label, "layer") + part
+        number = 1
+        while name in self.names:
+            name, number = f"{stem}_{number}", number + 1
+        self.names.add(name)
+        return name
+
+    def layer(self, cls: Any, node: Node, part: str = "", sizes: Any = None, **given: Any) -> Any:
+        """A Keras layer, made at the first use of ours.
+
+        `part` names one of several that stand for it; `sizes` are those of its settings that depend on its input.
+        """
+        key = (id(node.layer), part, sizes)
+        if key not in self.layers:
+            trainable = all(self.model.graph.parameters[id_].trainable for id_ in node.weights.values())
+            self.layers[key] = cls(**given, **self.dtype, trainable=trainable, name=self.name(node.label, part))
+        return self.layers[key]
+
+    def weighted(self, layer: Any, node: Node, fed: Any, change: Callable[[Array], Array] = np.asarray) -> Any:
+        """What a layer with weights makes of a tensor. The weights are set when it is built, at its first use."""
+        if layer.built:
+            return layer(fed)
+        wanted = {name: getattr(layer, name) for name in ("kernel_initializer", "bias_initializer")}
+        for name in wanted:
+            setattr(layer, name, self.keras.initializers.get("zeros"))  # nothing is drawn that would be replaced
+        made = layer(fed)
+        for name, initializer in wanted.items():
+            setattr(layer, name, initializer)
+        # Copies: JAX may keep the memory that it is given, and ours is changed in place by training.
+        arrays = {role: self.model._variables[id_].numpy() for role, id_ in node.weights.items()}
+        arrays["kernel"] = change(arrays["kernel"])
+        layer.set_weights(list(arrays.values()))
+        return made
+
+    def settings(self, layer: Layer) -> dict[str, Any]:
+        """Settings as Keras writes them."""
+        told = {k: v for k, v in settings(layer).items() if k not in OURS_ONLY.get(layer.kind, ())}
+        for key, value in told.items():
+            if key == "data_format":
+                told[key] = "channels_last"
+            elif key.endswith("_initializer"):
+                told[key] = _initializer(self.keras, value)
+        return told
+
+
+def _plain(label: str, otherwise: str) -> str:
+    """A label in the letters that TensorFlow takes as a name: a/b becomes a_b."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", label)
+    return name if re.match(r"[A-Za-z0-9.]", name) else f"{otherwise}{name if name.strip('_') else ''}"
+
+
+def _initializer(keras: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    told = value.to_json() if isinstance(value, Initializer) else get(value).to_json()
+    return getattr(keras.initializers, told["initializer"])(**told["settings"])
+
+
+def _same(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+    """A layer that Keras has, with settings of the same names."""
+    name = node.layer.spellings["keras"].name
+    layer = writer.layer(getattr(writer.keras.layers, name), node, **writer.settings(node.layer))
+    given = fed if len(fed) > 1 else fed[0]
+    return writer.weighted(layer, node, given) if node.weights else layer(given)
+
+
+def _own(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+    """A layer of layerscope.keras."""
+    import layerscope.keras as own
+
+    cls = getattr(own, node.layer.kind)
+    return writer.layer(cls, node, **writer.settings(node.layer), data_format="channels_last")(fed[0])
+
+
+def _max_pooling(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+    layer: Any = node.layer
+    if not layer.return_switches:
+        return _same(writer, node, fed, types)
+    from layerscope.keras import MaxPoolingWithSwitches2D
+
+    return writer.layer(MaxPoolingWithSwitches2D, node, **writer.settings(layer))(fed[0])
+
+
+def _max_unpooling(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+    """Switches carry the size of their plane here, but not in Keras: it becomes a setting, or a third input."""
+    from layerscope.keras import MaxUnpooling2D
+
+    layer: Any = node.layer
+    given, plane = writer.settings(layer), layer.plane(*types)
+    if not _open(plane):
+        given["output_size"] = plane
+    elif types[1].plane is not None:
+        (image,) = writer.model.graph.nodes[node.inputs[1][0]].inputs
+        fed = [*fed, writer.tensors[image]]
+    return writer.layer(MaxUnpooling2D, node, "", plane, **given, data_format="channels_last")(fed)
+
+
+def _framed(writer: _Writer, node: Node, x: Any, ends: Sequence[tuple[int, int]]) -> Any:
+    """Zeros put around an image where the ends are above 0, and rows and columns cut off where they are below."""
+    layers = writer.keras.layers
+    for cls, part, sign in ((layers.ZeroPadding2D, "_padding", 1), (layers.Cropping2D, "_cropping", -1)):
+        frame = tuple(tuple(max(sign * end, 0) for end in pair) for pair in ends)
+        if any(map(any, frame)):
+            x = writer.layer(cls, node, part, frame, **{part[1:]: frame}, data_format="channels_last")(x)
+    return x
+
+
+def _conv(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+    """Strides together with dilation, which Keras refuses: every position is computed, and those between left out."""
+    layer: Any = node.layer
+    if not _strided_and_dilated(layer):
+        return _same(writer, node, fed, types)
+    x = _framed(writer, node, fed[0], [p.pads for p in layer.placements(types[0])])
+    given = writer.settings(layer) | {"strides": 1, "padding": "valid"}
+    x = writer.weighted(writer.layer(writer.keras.layers.Conv2D, node, **given), node, x)
+    steps = {"pool_size": 1, "strides": layer.strides, "data_format": "channels_last"}
+    return writer.layer(writer.keras.layers.MaxPooling2D, node, "_strides", **steps)(x)
+
+
+def _conv_transpose(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+    """A bed of nails, and a convolution with the flipped kernel, where not every backend has one layer for it."""
+    layer: Any = node.layer
+    if layer.groups == 1 and not _beyond_tensorflow(layer):
+        return _same(writer, node, fed, types)
+    x = fed[0]
+    if max(layer.strides) > 1:
+        from layerscope.keras import BedOfNails2D
+
+        x = writer.layer(BedOfNails2D, node, "_nails", size=layer.strides, data_format="channels_last")(x)
+    ends: list[tuple[int, int]] = []
+    for place, s, k, d in zip(
+        layer.placements(types[0]), layer.strides, layer.kernel_size, layer.dilation_rate, strict=True
+    ):
+        span = d * (k - 1) + 1
+        begin, end = place.pads
+        ends.append((span - 1 - begin, span - s - end))
+    x = _framed(writer, node, x, ends)
+    given = writer.settings(layer) | {"strides": 1, "padding": "valid", "groups": layer.groups}
+    del given["output_padding"]
+    return writer.weighted(
+        writer.layer(writer.keras.layers.Conv2D, node, **given),
+        node,
+        x,
+        lambda kernel: _flipped(kernel, layer.groups),
+    )
+
+
+def _beyond_tensorflow(layer: Any) -> bool:
+    """What TensorFlow refuses on a CPU, though the layer can be made: dilation, and a size from which no `same`
+    convolution leads back, which an even kernel with output_padding 0 has.
+    """
+    added = layer.output_padding if layer.padding == "same" else None
+    short = added is not None and any(k % 2 == 0 and a == 0 for k, a in zip(layer.kernel_size, added, strict=True))
+    return short or max(layer.dilation_rate) > 1
+
+
+def _flipped(kernel: Array, groups: int) -> Array:
+    """The kernel (kh, kw, filters/groups, C) of a transposed convolution as that of the convolution behind nails."""
+    parts = np.split(kernel[::-1, ::-1], groups, axis=3)
+    return np.concatenate([part.swapaxes(2, 3) for part in parts], axis=3)
+
+
+RULES: dict[str, Callable[[_Writer, Node, list[Any], Sequence[TensorType]], Any]] = {
+    "BedOfNails2D": _own,
+    "PixelShuffle2D": _own,
+    "MaxPooling2D": _max_pooling,
+    "MaxUnpooling2D": _max_unpooling,
+    "Conv2D": _conv,
+    "Conv2DTranspose": _conv_transpose,
+}
+"""Layers that Keras lacks or has in part; all others are `_same`."""
+
+
+# --- compiling ---
+
+
+def _compile(keras: Any, model: Model, made: Any) -> None:
+    """The same optimizer, losses and metrics; the optimizer starts anew."""
+    told = model.optimizer.to_json()
+    measured: list[Any] = [_metric(keras, name, metric) for name, (_, metric) in model.metrics.items()]
+    count = len(model.graph.outputs)
+    found = [_loss(keras, loss) for loss in model.losses]
+    made.compile(
+        optimizer=getattr(keras.optimizers, told["optimizer"])(**told["settings"]),
+        loss=found[0] if count == 1 else found,
+        metrics=measured if count == 1 else [measured, *([[]] * (count - 1))] if measured else None,
+    )
+    made.optimizer.build(made.trainable_variables)
+
+
+def _loss(keras: Any, loss: losses.Loss) -> Any:
+    given = {"from_logits": True} if getattr(loss, "from_logits", False) else {}
+    return getattr(keras.losses, type(loss).__name__)(**given)
+
+
+def _metric(keras: Any, name: str, metric: metrics.Metric | losses.Loss) -> Any:
+    given = {"threshold": metric.threshold} if isinstance(metric, metrics.BinaryAccuracy) else {}
+    return getattr(keras.metrics, type(metric).__name__)(name=name, **given)

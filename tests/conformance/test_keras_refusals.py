@@ -1,0 +1,151 @@
+"""What cannot go from Keras to here, or back: all of it at once, by name, and why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import layerscope as ls
+from layerscope.core.errors import ShapeError, SourceError
+from layerscope.sources._keras_layers import rules
+
+from . import keras_oracle
+
+KNOWN = (
+    "Layers that can be: Activation, Add, AveragePooling2D, BedOfNails2D, Concatenate, Conv2D, Conv2DTranspose, "
+    "Cropping2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, Identity, LeakyReLU, "
+    "MaxPooling2D, MaxPoolingWithSwitches2D, MaxUnpooling2D, PixelShuffle2D, ReLU, Reshape, Softmax, "
+    "UpSampling2D, ZeroPadding2D."
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keras():
+    pytest.importorskip("jax")
+    pytest.importorskip("keras")
+    return keras_oracle.modules()[0]
+
+
+def refused(model) -> str:
+    with pytest.raises(SourceError) as caught:
+        ls.from_keras(model)
+    return str(caught.value)
+
+
+def test_everything_that_is_not_here_at_once(keras):
+    kl = keras.layers
+
+    class Own(kl.Dense):
+        """Called like nothing of Keras's."""
+
+    class Conv2D(kl.Conv2D):
+        """Called like one of Keras's, and something else."""
+
+    image = keras.Input((16, 16, 3), name="image")
+    x = kl.Conv2D(4, 3, activation="selu", kernel_regularizer="l2", bias_constraint="non_neg", name="conv")(image)
+    x = kl.BatchNormalization(name="norm")(x)
+    part = keras.Sequential(
+        [keras.Input((14, 14, 4)), kl.LeakyReLU(name="leaky"), kl.DepthwiseConv2D(3, name="deep")], name="part"
+    )
+    x = part(x)
+    x = kl.Dropout(0.5, noise_shape=(None, 1, 1, 4), name="drop")(x)
+    x = kl.UpSampling2D(2, interpolation="bicubic", name="up")(x)
+    x = kl.ReLU(max_value=6, name="six")(x)
+    x = kl.Softmax(axis=1, name="soft")(x)
+    x = Conv2D(2, 1, name="look_alike")(x)
+    x = kl.Lambda(lambda value: value * 2, name="twice")(x)
+    x = keras.ops.gelu(x + 1)
+    x = keras.ops.square(x)
+    model = keras.Model(image, Own(3, name="own")(x), name="net")
+    here = f"{__name__}.test_everything_that_is_not_here_at_once.<locals>"
+    names = [op.name for op in model.operations if not isinstance(op, keras.layers.Layer)]
+    assert refused(model) == (
+        "this Keras model (net) cannot be taken over:\n"
+        "  conv (Conv2D): kernel_regularizer=L2(l2=0.01): training here adds no penalties to the loss; set it to None "
+        "on the layer to go without; bias_constraint=NonNeg(): training here does not constrain weights; set it to "
+        "None on the layer to go without; activation=selu is not known here; known: linear, relu, leaky_relu, elu, "
+        "gelu, sigmoid, tanh, softmax, softplus\n"
+        "  norm (BatchNormalization): there is no such layer here\n"
+        "  part/leaky (LeakyReLU): negative_slope=0.3: leaky_relu here has 0.2\n"
+        "  part/deep (DepthwiseConv2D): there is no such layer here\n"
+        "  drop (Dropout): noise_shape is not supported; every number is dropped by itself\n"
+        "  up (UpSampling2D): interpolation must be 'nearest' or 'bilinear', not 'bicubic'\n"
+        "  six (ReLU): max_value=6: relu here has no upper end\n"
+        "  soft (Softmax): axis=1: softmax here is over the last axis\n"
+        f"  look_alike (Conv2D): {here}.Conv2D is none of Keras's layers, and what it computes is Python code\n"
+        "  twice (Lambda): what it computes is a Python function\n"
+        f"  {names[0]} (Add): one of its inputs is a constant\n"
+        f"  {names[1]} (Gelu): approximate=True: gelu here has False\n"
+        f"  {names[2]} (Square): this function of keras.ops is no layer here\n"
+        f"  own (Own): {here}.Own is none of Keras's layers, and what it computes is Python code\n"
+        f"{KNOWN}"
+    )
+
+
+def test_channels_first(keras):
+    image = keras.Input((3, 8, 8))
+    model = keras.Model(
+        image, keras.layers.Conv2D(2, 3, data_format="channels_first", name="conv")(image), name="net"
+    )
+    assert refused(model) == (
+        "this Keras model (net) cannot be taken over:\n"
+        "  conv (Conv2D): data_format='channels_first' is not supported; layers here are channels last: "
+        f"(batch, height, width, channels)\n{KNOWN}"
+    )
+
+
+def test_models_without_a_graph(keras):
+    class Free(keras.Model):
+        def __init__(self):
+            super().__init__(name="free")
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    assert refused(Free()) == (
+        "this Keras model (free) cannot be taken over:\n"
+        "  free (Free): a subclassed model has no graph of layers: what it computes is Python code. If that puts "
+        "layers to its input and nothing else, keras.Model(x, model.call(x)) with x = keras.Input(shape) has one\n"
+        f"{KNOWN}"
+    )
+    x = keras.Input((3,))
+    assert ls.from_keras(keras.Model(x, Free().call(x))).count_params() == 8
+    assert refused(keras.Sequential([keras.layers.Dense(2)], name="late")) == (
+        "this Keras model (late) cannot be taken over:\n"
+        "  late (Sequential): it is not built: its input's shape is unknown. Put keras.Input(shape) first, or call "
+        f"build\n{KNOWN}"
+    )
+
+
+def test_what_is_no_keras_model(keras):
+    assert refused("model.keras") == (
+        "this is no Keras 3 model in memory but a str: load it first, keras.models.load_model('model.keras')"
+    )
+    assert refused(keras.layers.Dense(3)) == "this is no Keras 3 model in memory but a Dense"
+
+
+def test_the_list_of_what_is_known_is_the_table():
+    assert f"Layers that can be: {', '.join(sorted(rules()))}." == KNOWN
+
+
+def test_a_wrong_image_for_the_plane(keras):
+    import layerscope.keras as own
+
+    image, other = keras.Input((7, 6, 1)), keras.Input((8, 6, 1))
+    values, switches = own.MaxPoolingWithSwitches2D(2, padding="same")(image)
+    loose = keras.Input((4, 3, 1), dtype="int32")
+    placed = own.MaxUnpooling2D(2, name="back")([values, loose, other])
+    model = keras.Model([loose, image, other], keras.layers.Add()([placed, other]))
+    x = [np.full((1, 4, 3, 1), 9, "int32"), np.ones((1, 7, 6, 1), "float32"), np.zeros((1, 8, 6, 1), "float32")]
+    ours = ls.from_keras(model)(x)
+    assert np.flatnonzero(ours).tolist() == [9]
+    np.testing.assert_array_equal(ours, np.asarray(model(x)))
+    open_image = keras.Input((None, None, 1))
+    values, switches = own.MaxPoolingWithSwitches2D(2, padding="same")(open_image)
+    model = keras.Model([open_image, other], own.MaxUnpooling2D(2, name="back")([values, switches, other]))
+    with pytest.raises(ShapeError) as caught:
+        ls.from_keras(model)
+    assert str(caught.value) == (
+        "back (MaxUnpooling2D): its switches do not come from pooling its third input, of (batch, 8, 6, 1)"
+    )

@@ -1,0 +1,176 @@
+"""Compiled models from Keras and to Keras train alike; files; and what is compiled in ways that are not here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import layerscope as ls
+
+from . import keras_oracle
+from .keras_comparing import CLOSE, distance, listed, same_weights, unpooling
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keras():
+    pytest.importorskip("jax")
+    pytest.importorskip("keras")
+    return keras_oracle.modules()[0]
+
+
+@pytest.fixture(scope="module")
+def kl(keras):
+    return keras.layers
+
+
+IMAGES = np.random.default_rng(5).random((48, 6, 6, 1)).astype("float32")
+OPTIMIZERS = {
+    "sgd": ("SGD", {"learning_rate": 0.3, "momentum": 0.9, "nesterov": True}),
+    "rmsprop": ("RMSprop", {"learning_rate": 0.003, "rho": 0.8, "momentum": 0.1, "epsilon": 1e-6}),
+    "adam": ("Adam", {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-6}),
+    "adadelta": ("Adadelta", {"learning_rate": 0.7, "rho": 0.9, "epsilon": 1e-6}),
+}
+
+
+def small_autoencoder(keras, kl, activation="sigmoid"):
+    image = keras.Input((6, 6, 1))
+    x = kl.MaxPooling2D(2)(kl.Conv2D(3, 3, padding="same", activation="tanh")(image))
+    return keras.Model(image, kl.Conv2DTranspose(1, 3, strides=2, padding="same", activation=activation)(x))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of JAX, about itself
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_one_line(keras, kl, name):
+    """ls.from_keras(model).fit(...) trains as model.fit(...) does, and so does what comes back."""
+    kind, told = OPTIMIZERS[name]
+    theirs = small_autoencoder(keras, kl)
+    theirs.compile(getattr(keras.optimizers, kind)(**told), "binary_crossentropy", metrics=["mae"])
+    ours = ls.from_keras(theirs)
+    assert ours.optimizer.to_json() == {"optimizer": kind, "settings": told}
+    back = ours.to_keras()
+    for key, value in told.items():
+        assert back.optimizer.get_config()[key] == pytest.approx(value, rel=1e-7)
+    asked = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
+    expected = theirs.fit(IMAGES, IMAGES, **asked).history
+    for history in (ours.fit(IMAGES, IMAGES, **asked).history, back.fit(IMAGES, IMAGES, **asked).history):
+        assert list(history) == ["loss", "mae"] or set(history) == {"loss", "mae"}
+        for key in expected:
+            np.testing.assert_allclose(history[key], expected[key], rtol=2e-5)
+    x = IMAGES[:4]
+    assert distance(listed(ours.to_keras()(x)), listed(theirs(x))) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation", "name", "logits"),
+    [
+        ("mse", "sigmoid", "mean_squared_error", None),
+        ("mean_absolute_error", "sigmoid", "mean_absolute_error", None),
+        (lambda keras: keras.losses.BinaryCrossentropy(from_logits=True), None, "binary_crossentropy", True),
+        (lambda keras: keras.losses.mean_squared_error, "sigmoid", "mean_squared_error", None),
+        (lambda keras: [keras.losses.MeanAbsoluteError()], "sigmoid", "mean_absolute_error", None),
+    ],
+)
+def test_losses_both_ways(keras, kl, loss, activation, name, logits):
+    theirs = small_autoencoder(keras, kl, activation)
+    theirs.compile("adam", loss(keras) if callable(loss) else loss)
+    ours = ls.from_keras(theirs)
+    assert [one.name for one in ours.losses] == [name]
+    assert getattr(ours.losses[0], "from_logits", None) == (logits or (False if "cross" in name else None))
+    back = ours.to_keras()
+    assert ours.evaluate(IMAGES, IMAGES) == pytest.approx(theirs.evaluate(IMAGES, IMAGES, verbose=0), rel=1e-5)
+    assert ours.evaluate(IMAGES, IMAGES) == pytest.approx(back.evaluate(IMAGES, IMAGES, verbose=0), rel=1e-5)
+
+
+def test_classifier_with_metrics_and_two_outputs(keras, kl):
+    given = keras.Input((6,))
+    x = kl.Dense(5, activation="tanh")(given)
+    model = keras.Model(given, [kl.Dense(3, "softmax", name="class")(x), kl.Dense(1, name="size")(x)])
+    model.compile(
+        "sgd",
+        {"class": keras.losses.SparseCategoricalCrossentropy(), "size": "mse"},
+        metrics={"class": ["accuracy", keras.metrics.SparseCategoricalAccuracy()]},
+    )
+    ours = ls.from_keras(model)
+    assert [loss.name for loss in ours.losses] == ["sparse_categorical_crossentropy", "mean_squared_error"]
+    assert list(ours.metrics) == ["accuracy", "sparse_categorical_accuracy"]
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 6)).astype("float32"), [rng.integers(0, 3, 20), rng.normal(size=20)]
+    found = ours.evaluate(x, y, return_dict=True)
+    theirs = ours.to_keras().evaluate(x, y, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+    assert found["accuracy"] == pytest.approx(theirs["class_accuracy"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"optimizer": "nadam"},
+        {"loss": "huber"},
+        {"metrics": ["cosine_similarity"]},
+        {"loss_weights": [0.5]},
+        {"optimizer": lambda keras: keras.optimizers.SGD(weight_decay=0.1)},
+        {"optimizer": lambda keras: keras.optimizers.Adam(clipnorm=1.0)},
+        {"optimizer": lambda keras: keras.optimizers.Adam(amsgrad=True)},
+        {"optimizer": lambda keras: keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))},
+        {"loss": lambda keras: keras.losses.BinaryCrossentropy(label_smoothing=0.1)},
+        {"loss": lambda keras: lambda truth, guess: keras.ops.mean(guess)},
+    ],
+)
+def test_compiled_in_a_way_that_is_not_here(keras, kl, told):
+    """Then it comes uncompiled, and says so when it is to be trained."""
+    theirs = small_autoencoder(keras, kl)
+    asked = {"optimizer": "sgd", "loss": "mse"} | {k: v(keras) if callable(v) else v for k, v in told.items()}
+    theirs.compile(**asked)
+    ours = ls.from_keras(theirs)
+    with pytest.raises(ls.LayerscopeError, match="compile the model first"):
+        ours.fit(IMAGES, IMAGES)
+
+
+def test_initializers_survive(keras, kl):
+    given = keras.Input((3,))
+    told = {"kernel_initializer": keras.initializers.HeNormal(), "bias_initializer": keras.initializers.Constant(0.5)}
+    model = keras.Model(given, kl.Dense(2, **told)(given))
+    ours = ls.from_keras(model)
+    dense = ours.layers[1]
+    assert dense.kernel_initializer == "he_normal"
+    assert dense.bias_initializer == {"initializer": "Constant", "settings": {"value": 0.5}}
+    back = ours.to_keras().layers[1]
+    assert isinstance(back.kernel_initializer, keras.initializers.HeNormal)
+    assert back.bias_initializer.value == 0.5
+
+
+# --- files ---
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras's variables
+def test_write_and_load(keras, tmp_path):
+    from layerscope.targets import keras as target
+
+    model = unpooling((7, 5))
+    model.compile("adam", "mse", metrics=["mae"])
+    target.write(model, tmp_path / "new" / "model.keras")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.keras"]
+    loaded = keras.models.load_model(tmp_path / "new" / "model.keras")  # without a warning about the optimizer
+    array = np.random.default_rng(0).normal(size=(2, 7, 5, 1)).astype("float32")
+    assert distance(listed(loaded(array)), listed(model(array))) < CLOSE
+    again = ls.from_keras(loaded)
+    assert same_weights(again, model)
+    assert again.optimizer.to_json() == model.optimizer.to_json()
+    assert [type(metric) for _, metric in again.metrics.values()] == [
+        type(metric) for _, metric in model.metrics.values()
+    ]
+
+
+def test_write_says_where_it_cannot(tmp_path):
+    from layerscope.targets import keras as target
+
+    model = unpooling((7, 5))
+    with pytest.raises(ls.LayerscopeError) as caught:
+        target.write(model, tmp_path / "model.h5")
+    assert str(caught.value) == f"cannot write {tmp_path}/model.h5: the name of a Keras file ends in .keras"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ls.LayerscopeError) as caught:
+        target.write(model, tmp_path / "file" / "model.keras")
+    assert str(caught.value) == (
+        f"cannot write {tmp_path}/file/model.keras: a part of this path is a file, not a folder"
+    )
