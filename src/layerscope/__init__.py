@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from layerscope.core.errors import LayerscopeError
     from layerscope.layers.input_layer import Input
-    from layerscope.models import Model, Sequential, load_model
+    from layerscope.models import Model, Sequential, from_torch, load_model
     from layerscope.tracing import trace
 
 __version__ = "0.1.0"
@@ -33,6 +33,7 @@ _HOMES = {
     "LayerscopeError": "layerscope.core.errors",
     "Model": "layerscope.models",
     "Sequential": "layerscope.models",
+    "from_torch": "layerscope.models",
     "load_model": "layerscope.models",
     "trace": "layerscope.tracing",
 }
@@ -48,6 +49,7 @@ __all__ = [
     "Sequential",
     "callbacks",
     "datasets",
+    "from_torch",
     "initializers",
     "layers",
     "load_model",

@@ -18,7 +18,7 @@ from layerscope import __version__
 from layerscope.core.errors import LayerscopeError
 
 ABOUT = "See what every layer of a neural network does to the data, and train small networks on a CPU."
-COMMANDS = ("demo", "trace", "explain", "examples", "train", "reconstruct")
+COMMANDS = ("demo", "trace", "explain", "examples", "train", "reconstruct", "export")
 """In the order of the help."""
 
 

@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layerscope.models.importing import from_torch
     from layerscope.models.model import Model
     from layerscope.models.saving import load as load_model
     from layerscope.models.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "load_model"]
+__all__ = ["Model", "Sequential", "from_torch", "load_model"]
 
-_HOMES = {"Model": "model", "Sequential": "sequential", "load_model": "saving"}
+_HOMES = {"Model": "model", "from_torch": "importing", "Sequential": "sequential", "load_model": "saving"}
 
 
 def __getattr__(name: str) -> Any:

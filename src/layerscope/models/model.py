@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from layerscope import losses as loss_module
@@ -15,7 +16,7 @@ from layerscope.callbacks import Callback, History
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.errors import DataError, GraphError, SettingError, ShapeError, TrainingError
-from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
+from layerscope.core.graph import Graph, Symbolic, trace_calls
 from layerscope.core.sizes import checked
 from layerscope.core.types import TensorType, show
 from layerscope.engine.plan import Compiling, Job
@@ -23,6 +24,7 @@ from layerscope.engine.reference import State
 from layerscope.models import data, eager, engines, training
 from layerscope.models import variables as store
 from layerscope.models.data import Array
+from layerscope.models.inlining import inline
 from layerscope.models.variables import Variable
 from layerscope.report.summary import summary
 from layerscope.sources import json as graph_json
@@ -176,7 +178,7 @@ class Model:
         """
         flat = list(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else list(inputs)
         if flat and all(isinstance(value, Symbolic) for value in flat):
-            return self._inline(flat)
+            return inline(self, flat)
         given = inputs[0] if len(inputs) == 1 else flat
         if not training:
             return self._reference(given)
@@ -190,27 +192,6 @@ class Model:
         engine = engines.make("reference", self._job_for(arrays), self._state, self._precision)
         found = engine.predict(arrays, 256, lambda *_: True)
         return found[0] if self._single else found
-
-    def _inline(self, given: Sequence[Symbolic]) -> Any:
-        title = f"{self.name} (Model)"
-        if len(given) != len(self.graph.inputs):
-            raise ShapeError(f"takes {len(self.graph.inputs)} inputs, but got {len(given)}").at(title)
-        for value, type in zip(given, self.input_types, strict=True):
-            if value.type.rank != type.rank:
-                raise ShapeError(f"its input is {type}, but got {value.type}").at(title)
-        seeds = {node: (value,) for node, value in zip(self.graph.inputs, given, strict=True)}
-
-        def rule(node: Node, fed: tuple[Symbolic, ...]) -> tuple[Symbolic, ...]:
-            try:
-                types = node.layer.out(*(value.type for value in fed))
-            except ShapeError as error:
-                raise error.at(f"{self.name}/{node.label} ({node.layer.kind})") from None
-            call = Call(node.layer, fed, types, (self.name, *node.scope), node.name, owner=self)
-            return tuple(Symbolic(call, number) for number in range(len(types)))
-
-        made = propagate.forward(self.graph, seeds, rule)
-        outputs = [made[node][number] for node, number in self.graph.outputs]
-        return outputs[0] if self._single else outputs
 
     # --- training ---
 
@@ -389,6 +370,18 @@ class Model:
         from layerscope.models.saving import load
 
         return load(path)
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write it for others: .onnx, .keras or .pt2 (PyTorch) by the suffix. ExportError says what cannot be."""
+        import_module("layerscope.targets").write(self, path)
+
+    def to_onnx(self) -> Any:
+        """The model as an `onnx.ModelProto`, channels last as here (see `layerscope.targets.onnx`)."""
+        return import_module("layerscope.targets.onnx").model(self)
+
+    def to_torch(self) -> Any:
+        """The model as a `torch.nn.Module`, images channels first (see `layerscope.targets.torch`)."""
+        return import_module("layerscope.targets.torch").module(self)
 
 
 def _output_types(graph: Graph) -> list[TensorType]:

@@ -1,4 +1,4 @@
-"""Whole jobs, each a function with the words of its command: train, reconstruct, demo."""
+"""Whole jobs, each a function with the words of its command: train, reconstruct, export, demo."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerscope.studies.autoencoder import reconstruct, train
     from layerscope.studies.digits_demo import demo
+    from layerscope.studies.exporting import export
 
-__all__ = ["demo", "reconstruct", "train"]
+__all__ = ["demo", "export", "reconstruct", "train"]
 
-_HOMES = {"demo": "digits_demo", "train": "autoencoder", "reconstruct": "autoencoder"}
+_HOMES = {"demo": "digits_demo", "train": "autoencoder", "reconstruct": "autoencoder", "export": "exporting"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,195 @@
+"""A trained model as a file for others, written and then compared with the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope import targets
+from layerscope.core import sizes
+from layerscope.core.errors import ExportError, SourceError
+from layerscope.core.types import BATCH, TensorType
+from layerscope.models import Model, load_model
+from layerscope.studies import runs
+
+Array = NDArray[Any]
+EXAMPLES = 4
+OPEN = 24
+"""The size that an axis gets for the comparison where the model leaves it open."""
+TOLERANCE = 1e-3
+"""Differences above it, beside outputs of about 1, are a fault and no rounding."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A format: its name, what runs it, how that is installed, and whether images are channels first in it."""
+
+    title: str
+    runtime: str
+    package: str
+    install: str
+    first: bool
+
+
+FORMS = {
+    ".onnx": Form("ONNX", "ONNX Runtime", "onnxruntime", "pip install onnxruntime", False),
+    ".keras": Form("Keras", "Keras", "keras", "pip install keras", False),
+    ".pt2": Form("PyTorch", "PyTorch", "torch", "see https://pytorch.org/get-started", True),
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: names and types of inputs and outputs as the file has them, and how it was compared.
+
+    `difference` is the largest one between the model's outputs and the file's; None where its runtime is missing.
+    """
+
+    path: Path
+    form: Form
+    size: int
+    inputs: list[tuple[str, TensorType]]
+    outputs: list[tuple[str, TensorType]]
+    difference: float | None
+
+    def __str__(self) -> str:
+        """The report in a few lines."""
+        order = "first" if self.form.first else "last"
+        rows = [("in", *row) for row in self.inputs] + [("out", *row) for row in self.outputs]
+        width = max(len(name) for _, name, _ in rows)
+        lines = [f"{self.path}: {self.form.title}, {self.size:,} bytes"]
+        lines += [
+            f"  {way:<4}{name:<{width}}  {type}" + (f"  channels {order}" if type.rank == 4 else "")
+            for way, name, type in rows
+        ]
+        if self.difference is None:
+            lines.append(f"Not compared: {self.form.runtime} is not here ({self.form.install}).")
+        else:
+            lines.append(
+                f"Compared with {self.form.runtime} on {EXAMPLES} random inputs: "
+                f"the outputs differ by {self.difference:.1e} at most."
+            )
+        return "\n".join(lines)
+
+
+def export(run: Any, out: str | os.PathLike[str]) -> Exported:
+    """Write the model of a run folder (or of a file, or a Model) as .onnx, .keras or .pt2, and compare the two.
+
+    The suffix of `out` chooses the format. The file's outputs are compared with the model's on random inputs where
+    the format's runtime is installed.
+    Errors: SourceError for what is no run; ExportError for a network that the format cannot hold, an unknown suffix,
+    a missing package, or outputs that differ; OutputError for a place that cannot be written.
+    """
+    path = Path(out)
+    target = targets.target(path)
+    model = run if isinstance(run, Model) else _load(run)
+    target.write(model, path)
+    form = FORMS[path.suffix.lower()]
+    found = None
+    if find_spec(form.package) is not None:
+        found = _difference(model, path, form)
+    nodes = model.graph.nodes
+    return Exported(
+        path,
+        form,
+        path.stat().st_size,
+        [(nodes[n].label, _seen(t, form)) for n, t in zip(model.graph.inputs, model.input_types, strict=True)],
+        [(nodes[n].label, _seen(t, form)) for (n, _), t in zip(model.graph.outputs, model.output_types, strict=True)],
+        found,
+    )
+
+
+def _load(run: str | os.PathLike[str]) -> Model:
+    path = Path(run)
+    if path.is_dir():
+        if not (path / runs.MODEL).is_file():
+            raise SourceError(f"{path} is not a run folder: it holds no {runs.MODEL}")
+        return load_model(path / runs.MODEL)
+    if not path.exists():
+        raise SourceError(
+            f"{path}: there is no such run folder or model file; layerscope train makes one, Model.save the other"
+        )
+    return load_model(path)
+
+
+def _seen(type: TensorType, form: Form) -> TensorType:
+    if not form.first or type.rank != 4:
+        return type
+    batch, height, width, channels = type.shape
+    return type.with_shape((batch, channels, height, width))
+
+
+def _inputs(model: Model) -> list[Array]:
+    """Random arrays that fit: numbers in 0 … 1, or switches into their plane."""
+    random = np.random.default_rng(0)
+    names: dict[str, int] = {}
+    for type in model.input_types:
+        for size in type.shape:
+            names |= dict.fromkeys(sizes.names(size), OPEN)
+    names[BATCH] = EXAMPLES
+    arrays: list[Array] = []
+    for type in model.input_types:
+        shape = sizes.numbers(type.bind(names).shape)
+        if type.dtype == "int32":
+            arrays.append(random.integers(0, 1 + shape[1] * shape[2] if len(shape) == 4 else 2, shape).astype(np.int32))
+        else:
+            arrays.append(random.random(shape, np.float32))
+    return arrays
+
+
+def _difference(model: Model, path: Path, form: Form) -> float:
+    given = _inputs(model)
+    mine: Any = model.predict(given)
+    mine = mine if isinstance(mine, list) else [mine]
+    theirs = RUN[path.suffix.lower()](path, given)
+    worst = 0.0
+    for one, other in zip(mine, theirs, strict=True):
+        gap = float(np.abs(one.astype(np.float64) - other).max(initial=0))
+        worst = max(worst, gap)
+        if one.shape != other.shape or not gap <= TOLERANCE * max(1.0, float(np.abs(one).max(initial=0))):
+            raise ExportError(
+                f"{path} was written, but {form.runtime} computes other numbers from it than the model does: they "
+                f"differ by {gap:.1e}. Do not use the file; this is a fault of Layerscope, which please report."
+            )
+    return worst
+
+
+def _onnx(path: Path, given: Sequence[Array]) -> list[Array]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return session.run(None, {value.name: array for value, array in zip(session.get_inputs(), given, strict=True)})
+
+
+def _torch(path: Path, given: Sequence[Array]) -> list[Array]:
+    import torch
+
+    network = torch.export.load(str(path)).module()
+    tensors = [torch.from_numpy(np.ascontiguousarray(np.moveaxis(a, -1, 1) if a.ndim == 4 else a)) for a in given]
+    with torch.no_grad():
+        found = network(*(t.long() if t.dtype == torch.int32 else t for t in tensors))
+    listed = list(found) if isinstance(found, tuple | list) else [found]
+    return [np.moveaxis(t.numpy(), 1, -1) if t.ndim == 4 else t.numpy() for t in listed]
+
+
+def _keras(path: Path, given: Sequence[Array]) -> list[Array]:
+    import keras
+
+    import layerscope.keras  # pyright: ignore[reportMissingImports]  # the layers that Keras lacks
+
+    network = keras.saving.load_model(path)
+    found = network(list(given) if len(given) > 1 else given[0])
+    listed = list(found) if isinstance(found, tuple | list) else [found]
+    return [keras.ops.convert_to_numpy(value) for value in listed]
+
+
+RUN = {".onnx": _onnx, ".pt2": _torch, ".keras": _keras}

@@ -1,0 +1,71 @@
+"""A trained model in the form of another framework: one module for each, named after it.
+
+Each says of a layer that it cannot express why not, and what to do instead (ExportError). Frameworks are imported
+inside functions, so that nothing is loaded before it is wanted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from layerscope.core import propagate
+from layerscope.core.contract import Layer
+from layerscope.core.errors import ExportError
+from layerscope.core.graph import Graph, Node
+from layerscope.core.types import TensorType
+
+FORMATS = {".keras": "keras", ".onnx": "onnx", ".pt2": "torch"}
+"""The module that writes files of each suffix."""
+Reason = Callable[[Node, Sequence[TensorType]], str | None]
+"""Why a node cannot be expressed, and what to do; None where it can."""
+
+
+def target(path: str | os.PathLike[str]) -> Any:
+    """The module that writes such a file, by its suffix; ExportError naming those that there are."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise ExportError(
+            f"{os.fspath(path)}: {f'{suffix} is' if suffix else 'without a suffix it is'} none of the formats that can "
+            "be written; name it .onnx (ONNX), .keras (Keras) or .pt2 (PyTorch)"
+        )
+    return import_module(f"{__name__}.{FORMATS[suffix]}")
+
+
+def write(model: Any, path: str | os.PathLike[str]) -> None:
+    """Write the model in the format of the file's suffix. Errors: ExportError; OutputError."""
+    target(path).write(model, path)
+
+
+def framework(name: str, package: str, form: str) -> Any:
+    """The framework's module; ExportError saying what to install where it is missing."""
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ExportError(f"writing {form} needs the package {package}: pip install {package}") from None
+
+
+def refuse(graph: Graph, form: str, known: Mapping[str, object], reason: Reason = lambda *_: None) -> None:
+    """ExportError listing every layer of the graph that the form cannot express, each with its reason."""
+    types = propagate.types(graph)
+    fed = propagate.fed_types(graph, types)
+    found: list[str] = []
+    for number, node in enumerate(graph.nodes):
+        if number not in graph.inputs:
+            why = _unknown(node.layer, form, known) or reason(node, fed[number])
+            if why:
+                found.append(f"{node.label} ({node.layer.kind}): {why}")
+    if found:
+        more = f"{len(found)} layers cannot be written as {form}:\n  " if len(found) > 1 else f"no {form}: "
+        raise ExportError(more + "\n  ".join(found))
+
+
+def _unknown(layer: Layer, form: str, known: Mapping[str, object]) -> str | None:
+    if not layer.executable:
+        return "is described only, so there is nothing to compute; take it out, or replace it by layers that compute"
+    if type(layer).__name__ not in known:
+        return f"has no form in {form} here; replace it by other layers"
+    return None
