@@ -46,7 +46,9 @@ def ours(model: Model, given: list[np.ndarray]) -> list[np.ndarray]:
 def distance(mine: list[np.ndarray], theirs: list[np.ndarray]) -> float:
     """The largest difference, beside outputs of 1 at least; shapes are equal."""
     assert [a.shape for a in mine] == [b.shape for b in theirs]
-    gaps = [np.abs(a.astype(np.float64) - b).max() / max(1, np.abs(a).max()) for a, b in zip(mine, theirs, strict=True)]
+    gaps = [
+        np.abs(a.astype(np.float64) - b).max() / max(1, np.abs(a).max()) for a, b in zip(mine, theirs, strict=True)
+    ]
     return float(max(gaps))
 
 

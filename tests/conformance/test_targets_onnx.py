@@ -72,7 +72,9 @@ def test_what_stands_in_the_file(runtime):
     """Names, open sizes, versions; shapes that ONNX infers are ours."""
     onnx, _ = runtime
     image = ls.Input((8, 6, 2), name="picture")
-    x, switches = ls.MaxPooling2D(2, return_switches=True, name="pool")(ls.Conv2D(3, 3, padding="same", name="wide")(image))
+    x, switches = ls.MaxPooling2D(2, return_switches=True, name="pool")(
+        ls.Conv2D(3, 3, padding="same", name="wide")(image)
+    )
     x = ls.MaxUnpooling2D(2, name="back")([x, switches])
     model = Model(image, [x, ls.Dense(5, name="scores")(ls.Flatten()(x))], name="both")
     proto = model.to_onnx()
@@ -153,7 +155,11 @@ def test_sizes_stay_open_where_the_model_leaves_them_open(size, runtime):
 
 def test_the_last_of_colliding_values_stays(runtime):
     """Windows of 3 every 2 cells share cells; and switches that are data, all of one cell."""
-    case = next(case for case in layer_cases("MaxUnpooling2D", 0) if case.layer.strides == (2, 2) and case.layer.pool_size == (3, 3))
+    case = next(
+        case
+        for case in layer_cases("MaxUnpooling2D", 0)
+        if case.layer.strides == (2, 2) and case.layer.pool_size == (3, 3)
+    )
     model, given = model_of(case)
     given[1] = np.full_like(given[1], 7)
     (found,) = answers(model, given, runtime)

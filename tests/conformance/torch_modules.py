@@ -54,7 +54,10 @@ class UNet(nn.Module):
 
     def block(self, given, made):
         return nn.Sequential(
-            nn.Conv2d(given, made, 3, padding="same"), nn.ReLU(inplace=True), nn.Conv2d(made, made, 3, padding=1), nn.GELU()
+            nn.Conv2d(given, made, 3, padding="same"),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(made, made, 3, padding=1),
+            nn.GELU(),
         )
 
     def forward(self, x):
@@ -192,7 +195,10 @@ MODULES = {
     "joined": (Joined, (1, 8, 8)),
     "normed": (Normed, (1, 7, 7)),
     "image from a row": (lambda: nn.Sequential(nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 2, 3)), (16,)),
-    "global": (lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)), (1, 6, 6)),
+    "global": (
+        lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)),
+        (1, 6, 6),
+    ),
     "adaptive": (lambda: nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.AdaptiveMaxPool2d((1, 3))), (2, 8, 9)),
     "ceil": (lambda: nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.AvgPool2d(2, ceil_mode=True)), (2, 7, 9)),
 }

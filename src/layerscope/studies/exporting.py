@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ from layerscope.core.errors import ExportError, SourceError
 from layerscope.core.types import BATCH, TensorType
 from layerscope.models import Model, load_model
 from layerscope.studies import runs
+from layerscope.targets import runtimes
 
 Array = NDArray[Any]
 EXAMPLES = 4
@@ -138,7 +138,9 @@ def _inputs(model: Model) -> list[Array]:
     for type in model.input_types:
         shape = sizes.numbers(type.bind(names).shape)
         if type.dtype == "int32":
-            arrays.append(random.integers(0, 1 + shape[1] * shape[2] if len(shape) == 4 else 2, shape).astype(np.int32))
+            arrays.append(
+                random.integers(0, 1 + shape[1] * shape[2] if len(shape) == 4 else 2, shape).astype(np.int32)
+            )
         else:
             arrays.append(random.random(shape, np.float32))
     return arrays
@@ -148,7 +150,7 @@ def _difference(model: Model, path: Path, form: Form) -> float:
     given = _inputs(model)
     mine: Any = model.predict(given)
     mine = mine if isinstance(mine, list) else [mine]
-    theirs = RUN[path.suffix.lower()](path, given)
+    theirs = runtimes.RUN[path.suffix.lower()](path, given)
     worst = 0.0
     for one, other in zip(mine, theirs, strict=True):
         gap = float(np.abs(one.astype(np.float64) - other).max(initial=0))
@@ -159,37 +161,3 @@ def _difference(model: Model, path: Path, form: Form) -> float:
                 f"differ by {gap:.1e}. Do not use the file; this is a fault of Layerscope, which please report."
             )
     return worst
-
-
-def _onnx(path: Path, given: Sequence[Array]) -> list[Array]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return session.run(None, {value.name: array for value, array in zip(session.get_inputs(), given, strict=True)})
-
-
-def _torch(path: Path, given: Sequence[Array]) -> list[Array]:
-    import torch
-
-    network = torch.export.load(str(path)).module()
-    tensors = [torch.from_numpy(np.ascontiguousarray(np.moveaxis(a, -1, 1) if a.ndim == 4 else a)) for a in given]
-    with torch.no_grad():
-        found = network(*(t.long() if t.dtype == torch.int32 else t for t in tensors))
-    listed = list(found) if isinstance(found, tuple | list) else [found]
-    return [np.moveaxis(t.numpy(), 1, -1) if t.ndim == 4 else t.numpy() for t in listed]
-
-
-def _keras(path: Path, given: Sequence[Array]) -> list[Array]:
-    import keras
-
-    import layerscope.keras  # pyright: ignore[reportMissingImports]  # the layers that Keras lacks
-
-    network = keras.saving.load_model(path)
-    found = network(list(given) if len(given) > 1 else given[0])
-    listed = list(found) if isinstance(found, tuple | list) else [found]
-    return [keras.ops.convert_to_numpy(value) for value in listed]
-
-
-RUN = {".onnx": _onnx, ".pt2": _torch, ".keras": _keras}

@@ -28,9 +28,10 @@ def target(path: str | os.PathLike[str]) -> Any:
     """The module that writes such a file, by its suffix; ExportError naming those that there are."""
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
+        what = f"{suffix} is" if suffix else "without a suffix it is"
         raise ExportError(
-            f"{os.fspath(path)}: {f'{suffix} is' if suffix else 'without a suffix it is'} none of the formats that can "
-            "be written; name it .onnx (ONNX), .keras (Keras) or .pt2 (PyTorch)"
+            f"{os.fspath(path)}: {what} none of the formats that can be written; name it .onnx (ONNX), .keras "
+            "(Keras) or .pt2 (PyTorch)"
         )
     return import_module(f"{__name__}.{FORMATS[suffix]}")
 
@@ -40,12 +41,13 @@ def write(model: Any, path: str | os.PathLike[str]) -> None:
     target(path).write(model, path)
 
 
-def framework(name: str, package: str, form: str) -> Any:
-    """The framework's module; ExportError saying what to install where it is missing."""
+def framework(name: str, form: str, install: str) -> Any:
+    """The framework's module; ExportError saying how to install it where it is missing."""
     try:
         return import_module(name)
     except ImportError:
-        raise ExportError(f"writing {form} needs the package {package}: pip install {package}") from None
+        package = name.partition(".")[0]
+        raise ExportError(f"writing {form} needs the package {package}: {install}") from None
 
 
 def refuse(graph: Graph, form: str, known: Mapping[str, object], reason: Reason = lambda *_: None) -> None:

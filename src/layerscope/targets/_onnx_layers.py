@@ -91,6 +91,7 @@ def dense(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 
 @form("Conv2D")
 def conv2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Conv, its kernel channels first."""
     layer: Any = node.layer
     bias = [writer.weight(node, "bias")] if layer.use_bias else []
     name = writer.op(
@@ -158,20 +159,24 @@ def places_differ(pool: Node | None) -> bool:
 
 def _claimed(writer: Writer, values: str, places: str, x: Value, plane: Sequence[Size]) -> str:
     int64 = writer.onnx.TensorProto.INT64
-    count = writer.size(x.type.shape[1] * x.type.shape[2])
-    scalars = [writer.constant(np.int64(number)) for number in (0, 1)]
-    numbers = writer.op("Range", scalars[0], writer.op("Squeeze", count), scalars[1])
+    count = x.type.shape[1] * x.type.shape[2]
+    if isinstance(count, int):
+        numbers = writer.constant(np.arange(count, dtype=np.int64))
+    else:
+        zero, one = (writer.constant(np.int64(number)) for number in (0, 1))
+        numbers = writer.op("Range", zero, writer.op("Squeeze", writer.size(count), writer.whole(0)), one)
     claims = writer.op("Expand", numbers, writer.op("Shape", places))
     nobody = writer.onnx.helper.make_tensor("nobody", int64, [1], [-1])
     start = writer.op("ConstantOfShape", writer.shape(*plane), value=nobody)
     places = writer.op("Cast", places, to=int64)
     owners = writer.op("ScatterElements", start, places, claims, axis=2, reduction="max")
-    zero = writer.op("ConstantOfShape", writer.shape(*plane[:2], 1))
-    return writer.op("GatherElements", writer.op("Concat", values, zero, axis=2), owners, axis=2)
+    nothing = writer.op("ConstantOfShape", writer.shape(*plane[:2], 1))
+    return writer.op("GatherElements", writer.op("Concat", values, nothing, axis=2), owners, axis=2)
 
 
 @form("AveragePooling2D")
 def average_pooling2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """AveragePool, in which pads do not count."""
     layer: Any = node.layer
     name = writer.op(
         "AveragePool", writer.first(x), kernel_shape=layer.pool_size, strides=layer.strides, count_include_pad=0,
@@ -197,8 +202,10 @@ FORMS["GlobalMaxPooling2D"] = _global("GlobalMaxPool")
 
 @form("UpSampling2D")
 def up_sampling2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Resize by whole factors."""
     layer: Any = node.layer
     scales = writer.constant(np.array([1, 1, *layer.size], np.float32))
+    how: dict[str, Any]
     if layer.interpolation == "nearest":
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     else:
@@ -229,14 +236,15 @@ def _placed(writer: Writer, x: Value, size: tuple[int, int], channels: int, ones
     block = 1 if ones else size[0] * size[1]
     kernel = np.ones((channels, 1, 1, 1)) if ones else np.tile(np.eye(block), (channels, 1))
     shape = (1, 1) if ones else size
-    return writer.op(
-        "ConvTranspose", writer.first(x), writer.constant(kernel.reshape(channels * block, 1, *shape), dtype=np.float32),
-        kernel_shape=shape, strides=size, group=channels, output_padding=[s - k for s, k in zip(size, shape, strict=True)],
-    )  # fmt: skip
+    held = writer.constant(kernel.reshape(channels * block, 1, *shape), dtype=np.float32)
+    more = [s - k for s, k in zip(size, shape, strict=True)]
+    told = {"kernel_shape": shape, "strides": size, "group": channels, "output_padding": more}
+    return writer.op("ConvTranspose", writer.first(x), held, **told)
 
 
 @form("ZeroPadding2D")
 def zero_padding2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Pad."""
     layer: Any = node.layer
     (top, bottom), (left, right) = layer.padding
     first = x.first is not None
@@ -247,6 +255,7 @@ def zero_padding2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 
 @form("Cropping2D")
 def cropping2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Slice."""
     layer: Any = node.layer
     first = x.first is not None
     begins, ends = zip(*layer.cropping, strict=True)
@@ -265,6 +274,7 @@ def _alike(writer: Writer, values: Sequence[Value]) -> tuple[list[str], bool]:
 
 @form("Add")
 def add(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
+    """Add, one after another."""
     names, first = _alike(writer, values)
     total = names[0]
     for name in names[1:]:
@@ -274,6 +284,7 @@ def add(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
 
 @form("Concatenate")
 def concatenate(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
+    """Concat."""
     names, first = _alike(writer, values)
     layer: Any = node.layer
     axis = layer.axis % out[0].rank
@@ -282,17 +293,20 @@ def concatenate(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
 
 @form("Flatten")
 def flatten(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Flatten, of channels last."""
     return x if x.type.rank == 2 else writer.put(out[0], writer.op("Flatten", writer.last(x)), False)
 
 
 @form("Reshape")
 def reshape(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Reshape, of channels last; a 0 keeps the batch."""
     layer: Any = node.layer
     return writer.put(out[0], writer.op("Reshape", writer.last(x), writer.whole(0, *layer.target_shape)), False)
 
 
 @form("Activation")
 def activation(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """The function alone."""
     layer: Any = node.layer
     return activated(writer, layer.activation, x)
 

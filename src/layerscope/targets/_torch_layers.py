@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from layerscope.core.graph import Node
-from layerscope.core.sizes import numbers
+from layerscope.core.sizes import number, numbers
 from layerscope.core.types import TensorType
 from layerscope.targets.torch import Value, Writer
 
@@ -110,7 +110,9 @@ def conv2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     pads = [place.pads for place in layer.placements(x.type)]
     both = tuple(begin for begin, _ in pads)
     proxy = x.proxy
-    if not writer.alone(node) or any(begin != end for begin, end in pads):
+    if any(begin != end for begin, end in pads) or any(
+        layer.placements(*types) != layer.placements(x.type) for types in writer.fed(node)
+    ):  # pads that are not alike at both ends, or not for each use of the layer
         proxy, both = padded(writer, proxy, pads), (0, 0)
     cls = writer.torch.nn.Conv2d
     proxy = writer.weighted(node, lambda: _convolution(writer, node, cls, x, padding=both), proxy)
@@ -142,7 +144,9 @@ def _windows(x: Value, layer: Any) -> tuple[Pads, dict[str, Any] | None]:
         for n, k, s, place in zip(x.type.shape[1:3], layer.pool_size, layer.strides, found, strict=True):
             if layer.padding == "valid" and not ceil:
                 continue
-            fits &= 2 * place.pads[0] <= k and isinstance(n, int) and _pooled(n, k, s, place.pads[0], ceil) == place.out
+            fits &= (
+                2 * place.pads[0] <= k and isinstance(n, int) and _pooled(n, k, s, place.pads[0], ceil) == place.out
+            )
         if fits:
             return pads, {"stride": layer.strides, "padding": begin, "ceil_mode": ceil}
     return pads, None
@@ -157,7 +161,7 @@ def _pooled(n: int, window: int, stride: int, pad: int, ceil: bool) -> int:
 
 @form("MaxPooling2D")
 def max_pooling2d(writer: Writer, node: Node, x: Value, *, out: Out) -> tuple[Value, ...]:
-    """Where PyTorch has not these windows, over an image framed with -inf; switches are brought back into the plane."""
+    """Where PyTorch has not these windows, over an image framed with -inf; its switches are brought back."""
     layer: Any = node.layer
     pads, told = _windows(x, layer)
     nn, proxy = writer.torch.nn, x.proxy
@@ -171,7 +175,7 @@ def max_pooling2d(writer: Writer, node: Node, x: Value, *, out: Out) -> tuple[Va
         return (Value(out[0], made),)
     values, index = made[0], made[1]
     if framed:
-        height, width = numbers(x.type.shape[1:3])
+        width = number(x.type.shape[2])
         (top, _), (left, right) = pads
         wide = left + width + right
         rows = writer.torch.div(index, wide, rounding_mode="floor") - top
@@ -251,6 +255,7 @@ FORMS["GlobalMaxPooling2D"] = _global("AdaptiveMaxPool2d")
 
 @form("UpSampling2D")
 def up_sampling2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Upsample."""
     layer: Any = node.layer
     how = {"align_corners": False} if layer.interpolation == "bilinear" else {}
     scale = tuple(float(factor) for factor in layer.size)
@@ -268,6 +273,7 @@ def bed_of_nails2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 
 @form("PixelShuffle2D")
 def pixel_shuffle2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """PixelShuffle; with two factors its definition."""
     layer: Any = node.layer
     r, s = layer.size
     if r == s:
@@ -278,6 +284,7 @@ def pixel_shuffle2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 
 @form("ZeroPadding2D")
 def zero_padding2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """ZeroPad2d."""
     layer: Any = node.layer
     return Value(out[0], padded(writer, x.proxy, layer.padding, suffix=""))
 
@@ -291,6 +298,7 @@ def cropping2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 
 @form("Add")
 def add(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
+    """A sum, one after another."""
     total = writer.rows(values[0])
     for value in values[1:]:
         total = total + writer.rows(value)
@@ -299,6 +307,7 @@ def add(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
 
 @form("Concatenate")
 def concatenate(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
+    """torch.cat, of channels at axis 1."""
     layer: Any = node.layer
     axis = layer.axis % out[0].rank
     dim = (0, 2, 3, 1)[axis] if out[0].rank == 4 else axis
@@ -324,6 +333,7 @@ def flatten(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 
 @form("Reshape")
 def reshape(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Flatten and Unflatten, of channels last."""
     layer: Any = node.layer
     target, proxy = layer.target_shape, writer.native(x)
     if x.type.rank > 2:
@@ -339,11 +349,13 @@ def reshape(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 
 @form("Activation")
 def activation(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """The function alone."""
     layer: Any = node.layer
     return activated(writer, layer.activation, x, suffix=False)
 
 
 @form("Dropout")
 def dropout(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """Dropout."""
     layer: Any = node.layer
     return Value(out[0], writer.module(writer.torch.nn.Dropout(float(layer.rate)), x.proxy), x.order)

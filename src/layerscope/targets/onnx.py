@@ -106,14 +106,14 @@ class Writer:
         """The value channels first."""
         if value.first is None:
             assert value.last is not None
-            value.first = self.op("Transpose", value.last, perm=FIRST)
+            value.first = str(self.op("Transpose", value.last, perm=FIRST))
         return value.first
 
     def last(self, value: Value) -> str:
         """The value as the network has it, channels last."""
         if value.last is None:
             assert value.first is not None
-            value.last = self.op("Transpose", value.first, perm=LAST)
+            value.last = str(self.op("Transpose", value.first, perm=LAST))
         return value.last
 
     def put(self, type: TensorType, name: str, first: bool) -> Value:
@@ -161,7 +161,7 @@ def model(model: Model, name: str | None = None) -> Any:
     Shapes: inputs and outputs as those of `Model.predict`, channels last; open sizes stay open, by their names.
     Errors: ExportError, naming each layer that cannot be expressed and why; or when the package onnx is missing.
     """
-    onnx = framework("onnx", "onnx", "ONNX")
+    onnx = framework("onnx", "ONNX", "pip install onnx")
     from layerscope.targets import _onnx_layers as layers
 
     graph = model.graph
@@ -280,5 +280,3 @@ def _rename(nodes: list[Any], old: str, new: str) -> None:
             for at, name in enumerate(names):
                 if name == old:
                     names[at] = new
-
-

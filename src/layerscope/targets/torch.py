@@ -30,7 +30,7 @@ from layerscope.targets import framework, refuse
 if TYPE_CHECKING:
     from layerscope.models import Model
 
-INSTALL = "torch (https://pytorch.org/get-started)"
+INSTALL = "see https://pytorch.org/get-started"
 
 
 @dataclass
@@ -85,11 +85,19 @@ class Writer:
             self.modules[known] = make()
         return self.put(known, *inputs)
 
+    def fed(self, node: Node) -> list[tuple[TensorType, ...]]:
+        """The types that this node and all others with its weights take."""
+        graph = self.model.graph
+        types = propagate.fed_types(graph, self.model._types)
+        return [fed for other, fed in zip(graph.nodes, types, strict=True) if other.weights == node.weights]
+
     def alone(self, node: Node) -> bool:
         """Whether no other node has this one's weights."""
-        return sum(other.weights == node.weights for other in self.model.graph.nodes) == 1
+        return len(self.fed(node)) == 1
 
-    def parameter(self, node: Node, role: str, turn: Callable[[Any], Any] = lambda array: array, how: str = "") -> Any:
+    def parameter(
+        self, node: Node, role: str, turn: Callable[[Any], Any] = lambda array: array, how: str = ""
+    ) -> Any:
         """A weight as a parameter, its array turned; tied weights are one."""
         id = node.weights[role]
         if (id, how) not in self.parameters:
@@ -120,12 +128,12 @@ def module(model: Model) -> Any:
     Several inputs are the arguments of forward, in order; several outputs a tuple.
     Errors: ExportError, naming each layer that cannot be expressed and why; or when PyTorch is missing.
     """
-    torch = framework("torch", INSTALL, "a PyTorch module")
+    torch = framework("torch", "a PyTorch module", INSTALL)
     from layerscope.targets import _torch_layers as layers
 
     graph = model.graph
     refuse(graph, "a PyTorch module", layers.FORMS, _open_pads)
-    fx = framework("torch.fx", INSTALL, "a PyTorch module")
+    fx = framework("torch.fx", "a PyTorch module", INSTALL)
     body = fx.Graph()
     writer = Writer(torch, model, fx.proxy.GraphAppendingTracer(body))
     outputs = _walk(writer, graph, layers.FORMS, body)
@@ -177,22 +185,20 @@ def _class_name(name: str) -> str:
 
 
 def _open_pads(node: Node, fed: Sequence[TensorType]) -> str | None:
-    """PyTorch's modules have fixed pads; those of "same" with strides depend on the size."""
+    """PyTorch's modules have fixed pads; those of "same" with strides, and planes of switches, depend on sizes."""
     layer: Any = node.layer
-    if getattr(layer, "padding", None) == "same" and not hasattr(layer, "output_padding") and fed[0].rank == 4:
+    kind = type(layer).__name__
+    needed = "; give Input the sizes"
+    if kind in ("Conv2D", "AveragePooling2D", "MaxPooling2D") and layer.padding == "same":
+        switches = kind == "MaxPooling2D" and layer.return_switches
         for n, s in zip(fed[0].shape[1:3], layer.strides, strict=True):
-            if isinstance(n, Expression) and s > 1 and hasattr(layer, "placements"):
+            if isinstance(n, Expression) and (s > 1 or switches):
                 return (
                     f"the pads of padding='same' with strides {layer.strides} depend on the size of its input, which "
-                    f"is open ({n}); give Input the sizes"
+                    f"is open ({n}){needed}"
                 )
-    if type(layer).__name__ == "MaxUnpooling2D":
-        plane = layer.plane(*fed)
-        if any(isinstance(n, Expression) for n in plane):
-            return f"the plane of its switches is open ({' × '.join(map(str, plane))}); give Input the sizes"
-    if type(layer).__name__ == "MaxPooling2D" and layer.return_switches and layer.padding == "same":
-        if any(isinstance(n, Expression) for n in fed[0].shape[1:3]):
-            return "its switches depend on the size of its input, which is open; give Input the sizes"
+    if kind == "MaxUnpooling2D" and any(isinstance(n, Expression) for n in layer.plane(*fed)):
+        return f"the plane of its switches is open ({' × '.join(map(str, layer.plane(*fed)))}){needed}"
     return None
 
 
@@ -202,8 +208,8 @@ def write(model: Model, path: str | os.PathLike[str]) -> None:
     `torch.export.load(path).module()` is the network. Errors: as `module`; OutputError for a file that cannot be
     written.
     """
-    torch = framework("torch", INSTALL, "a PyTorch module")
-    program = exported(model, torch)
+    torch = framework("torch", "a PyTorch module", INSTALL)
+    program = exported(model)
     with replacing(path) as aside:
         named = aside.with_suffix(".pt2")
         try:
@@ -213,10 +219,10 @@ def write(model: Model, path: str | os.PathLike[str]) -> None:
             named.unlink(missing_ok=True)
 
 
-def exported(model: Model, torch: Any) -> Any:
-    """The module as a `torch.export.ExportedProgram`, the batch open, in inference mode."""
-    import torch.export
-
+def exported(model: Model) -> Any:
+    """The module as a `torch.export.ExportedProgram`, the batch open, in inference mode. Errors: as `write`."""
+    torch = framework("torch", "a PyTorch module", INSTALL)
+    framework("torch.export", "a PyTorch module", INSTALL)
     network = module(model).eval()
     examples: list[Any] = []
     for type in model.input_types:
@@ -243,4 +249,3 @@ def first(type: TensorType) -> TensorType:
 
 def _dtype(model: Model, torch: Any) -> Any:
     return torch.float64 if model._precision == "float64" else torch.float32
-

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from layerscope.core.contract import Layer, snake_case
+from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.graph import Call, Symbolic
 from layerscope.core.sizes import named
@@ -15,7 +15,7 @@ from layerscope.core.types import BATCH as BATCH_NAME
 from layerscope.core.types import TensorType
 from layerscope.layers import layer_class
 from layerscope.layers.input_layer import Input
-from layerscope.sources.torch import BATCH, Ref, Step, Tape, mapped, refs
+from layerscope.sources._torch.tape import BATCH, Ref, Step, Tape, mapped, refs
 
 FIRST = (0, 3, 1, 2)
 """Of an image that PyTorch has channels first: where each of its axes is here."""
@@ -29,7 +29,8 @@ class Unsupported(Exception):
 class Value:
     """A tensor: `axes` says for each of PyTorch's axes which one of ours it is.
 
-    `order` says for each number of a row which one of ours it is, where rows were images. `positive`: none is below 0.
+    `order` says for each number of a row which one of ours it is, where rows were images. `positive`: none is
+    below zero.
     """
 
     tensor: Symbolic
@@ -77,25 +78,33 @@ def order_of(sizes: Sequence[int], axes: Sequence[int]) -> tuple[int, ...] | Non
     return None if found == list(range(len(found))) else tuple(found)
 
 
+def make(kind: str, settings: Mapping[str, Any]) -> Layer:
+    """The layer of this kind with these settings."""
+    cls: Any = layer_class(kind)
+    return cls(**settings)
+
+
 class Reader:
     """Steps of a tape, one after another, as layers on symbolic tensors."""
 
-    def __init__(self, tape: Tape, held: Mapping[str, Any]) -> None:
-        self.tape, self.held = tape, held
+    def __init__(
+        self,
+        tape: Tape,
+        held: Mapping[str, Any],
+        wanted: Mapping[int, tuple[int, ...]],
+        functions: Mapping[str, Callable[..., Any]],
+        reasons: Mapping[str, str],
+    ) -> None:
+        self.tape, self.held, self.wanted, self.functions, self.reasons = tape, held, wanted, functions, reasons
         self.values: dict[int, Value | Constant] = {}
         self.arrays: dict[int, tuple[Layer, dict[str, Any]]] = {}
         self.layers: dict[Any, Layer] = {}
         self.problems: list[str] = []
         self.taken: set[str] = set()
         self.step: Step = Step("", None, (), {}, [], "", "", False)
-        self.makers = {id(ref): step for step in tape.steps for ref in step.outputs}
-        self.wanted: dict[int, tuple[int, ...]] = {}
 
     def run(self) -> tuple[list[Symbolic], list[Any]]:
         """The inputs and outputs of the network; `problems` tells what is an Opaque in it."""
-        from layerscope.sources._torch_functions import FUNCTIONS, REASONS, plan
-
-        self.wanted = plan(self)
         inputs: list[Symbolic] = []
         for ref in self.tape.inputs:
             shape, axes = ref.shape[1:], straight(len(ref.shape))
@@ -105,19 +114,19 @@ class Reader:
             self.values[id(ref)] = Value(inputs[-1], axes)
         for step in self.tape.steps:
             self.step = step
-            self._take(step, FUNCTIONS.get(step.name), REASONS)
+            self._take(step)
         return inputs, [self._output(ref) for ref in self.tape.outputs]
 
-    def _take(self, step: Step, function: Callable[..., Any] | None, reasons: Mapping[str, str]) -> None:
+    def _take(self, step: Step) -> None:
         given = [self.get(ref) for ref in refs((step.args, step.kwargs))]
         if not any(isinstance(value, Value) for value in given):
             self._fold(step)
             return
         args, kwargs = mapped(step.args, self.get), mapped(step.kwargs, self.get)
         try:
-            if function is None:
-                raise Unsupported(reasons.get(step.name, "no layer here does this"))
-            made = function(self, *args, **kwargs)
+            if step.name not in self.functions:
+                raise Unsupported(self.reasons.get(step.name, "no layer here does this"))
+            made = self.functions[step.name](self, *args, **kwargs)
             found = list(made) if isinstance(made, tuple) else [made]
             self._agree(step, found)
         except (Unsupported, LayerscopeError) as error:
@@ -171,7 +180,7 @@ class Reader:
             batch, *rest = ref.shape or (1,)
             shape = (*rest[1:], rest[0]) if len(ref.shape) == 4 else tuple(rest)
             types.append(TensorType((named(BATCH_NAME) if batch == BATCH else batch, *shape)))
-        layer = layer_class("Opaque")(step.kind if step.leaf else step.name, types)  # pyright: ignore[reportCallIssue]
+        layer = make("Opaque", {"type_name": step.kind if step.leaf else step.name, "outputs": types})
         made = self.put(layer, *(value.tensor for value in given))
         return [
             Value(tensor, FIRST if len(ref.shape) == 4 else straight(len(ref.shape)))
@@ -187,16 +196,19 @@ class Reader:
                 "the output: it is an image's numbers in a row in PyTorch's order, channels first, and no layer here "
                 "puts them so; return the image, or put a Linear behind"
             )
-        elif value.rank == 4 and value.axes not in (FIRST, straight(4)) or value.rank == 3 and value.axes != (0, 1, 2):
+        elif value.axes not in (straight(value.rank), FIRST):
             self.problems.append("the output: its axes are turned, and no layer here turns them; return it unturned")
         return value.tensor
 
     # --- for the functions ---
 
-    def add(self, kind: str, settings: dict[str, Any], *values: Value | Symbolic, suffix: str = "") -> tuple[Symbolic, ...]:
+    def add(
+        self, kind: str, settings: dict[str, Any], *values: Value | Symbolic, suffix: str = ""
+    ) -> tuple[Symbolic, ...]:
         """The outputs of a new layer without weights."""
-        layer = layer_class(kind)(**settings)
-        return self.put(layer, *(v.tensor if isinstance(v, Value) else v for v in values), suffix=suffix)
+        return self.put(
+            make(kind, settings), *(v.tensor if isinstance(v, Value) else v for v in values), suffix=suffix
+        )
 
     def weighted(
         self, kind: str, settings: dict[str, Any], key: Any, weights: Callable[[], dict[str, Any]], value: Symbolic
@@ -206,10 +218,11 @@ class Reader:
         if known not in self.layers:
             if any(other[1][0] == key[0] for other in self.layers):
                 raise Unsupported("its weights are used a second time, in another way, so they cannot be one layer's")
-            layer = self.layers[known] = layer_class(kind)(**settings)
-            self.arrays[id(layer)] = layer, {
-                role: array.detach().contiguous().float().numpy() for role, array in weights().items()
-            }
+            layer = self.layers[known] = make(kind, settings)
+            self.arrays[id(layer)] = (
+                layer,
+                {role: array.detach().contiguous().float().numpy() for role, array in weights().items()},
+            )
         return self.put(self.layers[known], value)[0]
 
     def put(self, layer: Layer, *inputs: Symbolic, suffix: str = "") -> tuple[Symbolic, ...]:
@@ -219,7 +232,7 @@ class Reader:
         name = None
         if self.step.leaf and parts:
             *parts, name = parts
-            name = (f"{snake_case(layer.kind)}_{name}" if name.isdigit() else name) + suffix
+            name = (f"{self.step.kind.lower()}_{name}" if name.isdigit() else name) + suffix
             label = "/".join((*parts, name))
             name = None if label in self.taken else name
             self.taken.add(label)

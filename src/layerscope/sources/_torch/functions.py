@@ -11,9 +11,9 @@ from typing import Any
 
 from layerscope.core.contract import Layer
 from layerscope.core.types import TensorType
-from layerscope.layers import layer_class
-from layerscope.sources import _torch_shapes as shapes
-from layerscope.sources._torch_reader import FIRST, Constant, Reader, Unsupported, Value
+from layerscope.sources._torch import shapes
+from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, make, order_of
+from layerscope.sources._torch.tape import Tape
 
 FUNCTIONS: dict[str, Callable[..., Any]] = dict(shapes.FUNCTIONS)
 REASONS = {
@@ -49,21 +49,22 @@ def form(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return keep
 
 
-def plan(reader: Reader) -> dict[int, tuple[int, ...]]:
+def plan(tape: Tape) -> dict[int, tuple[int, ...]]:
     """The outputs of Linears that become images: in which order their units must stand here, by the step."""
     wanted: dict[int, tuple[int, ...]] = {}
-    for step in reader.tape.steps:
+    makers = {id(ref): step for step in tape.steps for ref in step.outputs}
+    for step in tape.steps:
         if step.name not in ("view", "reshape", "unflatten") or not step.args or len(step.outputs[0].shape) != 4:
             continue
         source = step.args[0]
-        users = reader.tape.users(step.outputs[0])
+        users = tape.users(step.outputs[0])
         if len(source.shape) != 2 or (users and all(user.name in ("permute", "transpose") for user in users)):
             continue
-        maker = reader.makers.get(id(source))
+        maker = makers.get(id(source))
         while maker is not None and maker.name in THROUGH:
-            maker = reader.makers.get(id(maker.args[0]))
+            maker = makers.get(id(maker.args[0]))
         channels, height, width = step.outputs[0].shape[1:]
-        order = shapes.order_of((height, width, channels), (2, 0, 1))
+        order = order_of((height, width, channels), (2, 0, 1))
         if maker is not None and maker.name in ("linear", "matmul", "__matmul__") and order is not None:
             wanted.setdefault(id(maker), order)
     return wanted
@@ -148,14 +149,13 @@ def conv2d(
 
 
 def _fitting(kind: str, told: dict[str, Any], x: Value, pads: tuple[int, int], reader: Reader) -> str | None:
-    """Which of "valid" and "same" places the windows as PyTorch does, if one."""
+    """Which of "valid" and "same" places the windows as PyTorch does: as many, beginning at the same cell."""
     out = reader.step.outputs[0].shape[2:]
     for padding in ("valid", "same"):
-        layer: Any = layer_class(kind)(**told, padding=padding)
+        layer: Any = make(kind, told | {"padding": padding})
         found = layer.placements(TensorType((1, *x.ours))) if _large_enough(layer, x) else ()
         if found and tuple(p.out for p in found) == out and tuple(p.pads[0] for p in found) == pads:
-            if padding == "valid" or kind != "Conv2D" or all(p.pads[1] >= pad for p, pad in zip(found, pads, strict=True)):
-                return padding
+            return padding
     return None
 
 
@@ -182,7 +182,7 @@ def conv_transpose2d(
     ends = tuple((p, p - a) for p, a in zip(crop, more, strict=True))
     settings: dict[str, Any] | None = None
     for padding_name in ("same", "valid"):
-        layer: Any = layer_class("Conv2DTranspose")(**told, padding=padding_name)
+        layer: Any = make("Conv2DTranspose", told | {"padding": padding_name})
         try:
             found = layer.placements(x.tensor.type)
         except ValueError:  # crops all of it

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
-from layerscope.sources._torch_reader import FIRST, Constant, Reader, Unsupported, Value, order_of, straight
+from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, order_of, straight
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
@@ -39,7 +40,9 @@ def add(reader: Reader, input: Any, other: Any, alpha: Any = 1) -> Value:
     if alpha != 1:
         raise Unsupported(f"its alpha is {alpha}; Add here has none")
     if input.order != other.order:
-        raise Unsupported("one is an image's numbers in a row, the other is not, so they stand in different orders here")
+        raise Unsupported(
+            "one is an image's numbers in a row, the other is not, so they stand in different orders here"
+        )
     other = reader.arranged(other, input.axes) if other.axes != input.axes else other
     (made,) = reader.add("Add", {}, input, other)
     return replace(input, tensor=made, positive=input.positive and other.positive)
@@ -85,9 +88,9 @@ def permute(reader: Reader, input: Any, *dims: Any, **told: Any) -> Value:
 @form("transpose", "swapaxes")
 def transpose(reader: Reader, input: Any, dim0: int, dim1: int) -> Value:
     """Nothing here: two axes only lie otherwise."""
-    dims = list(range(input.rank))
-    dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
-    return permute(reader, input, *dims)
+    first, second = dim0 % input.rank, dim1 % input.rank
+    swapped = {first: second, second: first}
+    return permute(reader, input, *(swapped.get(d, d) for d in range(input.rank)))
 
 
 @form("flatten")
@@ -115,8 +118,8 @@ def reshaped(reader: Reader, x: Value, wanted: tuple[int, ...]) -> Value:
         return Value(row, (0, 1), order_of(x.ours, [axis - 1 for axis in x.axes[1:]]), x.positive)
     if x.rank == 2:
         return _unflattened(reader, x, wanted)
-    if x.rank == 4 and x.axes == FIRST and wanted == (x.shape[0], x.shape[1] * x.shape[2]):
-        (made,) = reader.add("Reshape", {"target_shape": (wanted[1], wanted[0])}, x)
+    if x.rank == 4 and x.axes == FIRST and wanted == (x.shape[0], prod(x.shape[1:])):
+        (made,) = reader.add("Reshape", {"target_shape": wanted[::-1]}, x)
         return Value(made, (0, 2, 1), None, x.positive)
     if x.rank == 3 and x.axes == (0, 2, 1) and len(wanted) == 3 and wanted[0] == x.shape[0]:
         (made,) = reader.add("Reshape", {"target_shape": (*wanted[1:], wanted[0])}, x)
@@ -172,7 +175,9 @@ def single(reader: Reader, input: Any, *_: Any, **__: Any) -> Value:
 def pad(reader: Reader, input: Any, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Value:
     """A ZeroPadding2D, a Cropping2D, or both; PyTorch lists the last axis first."""
     if mode != "constant" or value not in (None, 0):
-        raise Unsupported(f"it pads with {f'mode={mode!r}' if mode != 'constant' else value}; layers here pad with zeros")
+        raise Unsupported(
+            f"it pads with {f'mode={mode!r}' if mode != 'constant' else value}; layers here pad with zeros"
+        )
     x = reader.image(input)
     sides = [*pad, 0, 0, 0, 0, 0, 0]
     if any(sides[4:]):
@@ -219,7 +224,7 @@ def interpolate(
         raise Unsupported("align_corners=True is another law; UpSampling2D here has half-pixel centres")
     if any(m % n for m, n in zip(out, x.ours, strict=False)):
         raise Unsupported(f"it leads from {x.ours[:2]} to {out}; UpSampling2D here enlarges by whole factors")
-    told = {"size": tuple(m // n for m, n in zip(out, x.ours, strict=False))}
+    told: dict[str, Any] = {"size": tuple(m // n for m, n in zip(out, x.ours, strict=False))}
     told["interpolation"] = "bilinear" if mode == "bilinear" else "nearest"
     return replace(x, tensor=reader.add("UpSampling2D", told, x)[0])
 
