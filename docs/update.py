@@ -1,6 +1,7 @@
 """Run the documentation again and write what it prints: console blocks, and Python blocks with an output block.
 
 Run: python docs/update.py (the tests fail when a block prints something else than it shows)
+The page on other frameworks needs them: pip install -e '.[dev,oracles]', and KERAS_BACKEND=jax.
 """
 
 import contextlib
@@ -16,6 +17,8 @@ from layerscope.cli import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+WITH_FRAMEWORKS = [ROOT / "docs" / "frameworks.md"]
+"""Pages whose Python blocks import other frameworks."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FOLLOWED = re.compile(r"^```python\n((?:(?!```).*\n)*)```\n\n```output\n((?:(?!```).*\n)*)```$", re.MULTILINE)
 """A Python block, and the block of what it prints behind it."""

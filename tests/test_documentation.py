@@ -20,10 +20,14 @@ update = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(update)
 
 
-def found(language):
+PLAIN = [page for page in update.PAGES if page not in update.WITH_FRAMEWORKS]
+"""The blocks of the other pages run in tests/conformance, where the frameworks are."""
+
+
+def found(language, pages=PLAIN):
     return [
         pytest.param(block, id=f"{page.name}-{number}")
-        for page in update.PAGES
+        for page in pages
         for number, block in enumerate(update.blocks(page, language))
     ]
 
@@ -36,7 +40,7 @@ def test_console_blocks_print_what_they_show(block, monkeypatch):
 
 PRINTED = [
     pytest.param(code, output, id=f"{page.name}-{number}")
-    for page in update.PAGES
+    for page in PLAIN
     for number, (code, output) in enumerate(update.followed(page))
 ]
 

@@ -30,7 +30,7 @@ def modules(torch):
 
 NAMES = (
     "mlp", "rows", "functional", "autoencoder", "unet", "segnet", "residual", "subpixel", "turned", "tokens", "shared",
-    "joined", "normed", "image from a row", "global", "adaptive", "ceil",
+    "joined", "normed", "normalised", "image from a row", "global", "adaptive", "ceil",
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_modules_come_over_and_go_back(name, torch, modules):
     again = model.to_torch().eval()
     assert distance(theirs, computed(torch, again, given)) <= NEAR
     assert sum(p.numel() for p in again.parameters()) == model.count_params()
-    if name != "normed":  # whose weights are computed from others
+    if name not in ("normed", "normalised"):  # whose weights are computed from others
         assert model.count_params() == sum(p.numel() for p in module.parameters())
 
 
@@ -197,6 +197,36 @@ def test_the_module_is_left_as_it_was(torch, modules):
     assert torch.equal(state, torch.get_rng_state())
     assert module.training
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def test_normalisation_is_folded_where_it_can_be(torch):
+    nn = torch.nn
+    norm = nn.BatchNorm2d(2)
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), norm, nn.ReLU(), nn.BatchNorm2d(2)).eval()
+    with pytest.raises(SourceError) as caught:
+        ls.from_torch(module, input=(1, 5, 5))
+    assert str(caught.value) == (
+        "Sequential cannot be taken over:\n  3 (BatchNorm2d): no layer here normalises; it is folded into a convolution or "
+        "Linear only that stands right before it"
+    )
+    with pytest.raises(SourceError) as caught:
+        ls.from_torch(module[:3].train(), input=(1, 5, 5))
+    assert str(caught.value) == (
+        "Sequential cannot be taken over:\n  1 (BatchNorm2d): no layer here normalises; call module.eval() first, and it is "
+        "folded into the layer before it"
+    )
+    assert norm.num_batches_tracked == 0
+
+
+def test_what_is_frozen_stays_frozen(torch):
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    module[0].requires_grad_(False)
+    module[1].bias.requires_grad_(False)
+    model = ls.from_torch(module, input=(3,))
+    assert [variable.trainable for variable in model.weights] == [False, False, True, False]
+    again = model.to_torch()
+    assert [p.requires_grad for p in again.parameters()] == [False, False, True, False]
+    assert [variable.shape for variable in model.trainable_weights] == [(4, 2)]
 
 
 def test_large_images_take_no_memory(torch):

@@ -151,6 +151,24 @@ def test_other_networks_are_readable(torch):
     ]
 
 
+def test_names_that_python_or_pytorch_have_taken(torch):
+    """Layers may have any names; in scopes, too."""
+    x = image = ls.Input((4,), name="input")
+    for name in ("code", "graph", "training", "pop", "class", "1st", "a b", "a_b", "forward"):
+        x = ls.Dense(4, name=name)(x)
+    inner = Model(image, x, name="part")
+    outer = ls.Input((4,), name="class")
+    model = Model(outer, ls.Add()([inner(outer), outer]))
+    given = [np.ones((2, 4), np.float32)]
+    module = model.to_torch()
+    assert distance(ours(model, given), answers(torch, module, given)) <= NEAR
+    chain = inner.to_torch()
+    assert type(chain) is torch.nn.Sequential
+    assert [name for name, _ in chain.named_children()] == [
+        "code_1", "graph_1", "training_1", "pop_1", "class_", "layer_1st", "a_b", "a_b_1", "forward_1",
+    ]  # fmt: skip
+
+
 def test_a_module_holds_weights_of_its_own(torch):
     x = ls.Input((3,))
     model = Model(x, ls.Dense(2)(x))

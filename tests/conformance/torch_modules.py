@@ -180,6 +180,28 @@ class Normed(nn.Module):
         return self.first(x).amax((2, 3)) @ self.matrix.T
 
 
+class Normalised(nn.Module):
+    """Batch normalisation behind every kind of layer with weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2), nn.BatchNorm2d(6, affine=False), nn.ReLU()
+        )
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(6 * 10 * 8, 5), nn.BatchNorm1d(5))
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+                part.running_mean.normal_()
+                part.running_var.uniform_(0.5, 2)
+                if part.affine:
+                    nn.init.normal_(part.weight)
+                    nn.init.normal_(part.bias)
+
+    def forward(self, x):
+        return self.head(self.up(self.down(x)))
+
+
 MODULES = {
     "mlp": (lambda: nn.Sequential(nn.Linear(7, 5), nn.Tanh(), nn.Linear(5, 3), nn.Softmax(-1)), (7,)),
     "rows": (lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(15, 2)), (5, 4)),
@@ -194,6 +216,7 @@ MODULES = {
     "shared": (Shared, [(2, 5, 4), (2, 5, 4)]),
     "joined": (Joined, (1, 8, 8)),
     "normed": (Normed, (1, 7, 7)),
+    "normalised": (Normalised, (2, 5, 4)),
     "image from a row": (lambda: nn.Sequential(nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 2, 3)), (16,)),
     "global": (
         lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)),

@@ -1,4 +1,4 @@
-"""A model as a part of another: its layers put to that one's tensors."""
+"""A model called on symbolic tensors: its layers become part of another network."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
 
 def inline(model: Model, given: Sequence[Symbolic]) -> Any:
-    """The outputs of the model's layers on symbolic tensors. ShapeError where they do not fit."""
-    graph = model.graph
+    """The outputs of the model's layers put to these tensors; ShapeError where they do not fit."""
     title = f"{model.name} (Model)"
-    if len(given) != len(graph.inputs):
-        raise ShapeError(f"takes {len(graph.inputs)} inputs, but got {len(given)}").at(title)
+    if len(given) != len(model.graph.inputs):
+        raise ShapeError(f"takes {len(model.graph.inputs)} inputs, but got {len(given)}").at(title)
     for value, type in zip(given, model.input_types, strict=True):
         if value.type.rank != type.rank:
             raise ShapeError(f"its input is {type}, but got {value.type}").at(title)
-    seeds = {node: (value,) for node, value in zip(graph.inputs, given, strict=True)}
+    seeds = {node: (value,) for node, value in zip(model.graph.inputs, given, strict=True)}
 
     def rule(node: Node, fed: tuple[Symbolic, ...]) -> tuple[Symbolic, ...]:
         try:
@@ -32,6 +31,6 @@ def inline(model: Model, given: Sequence[Symbolic]) -> Any:
         call = Call(node.layer, fed, types, (model.name, *node.scope), node.name, owner=model)
         return tuple(Symbolic(call, number) for number in range(len(types)))
 
-    made = propagate.forward(graph, seeds, rule)
-    outputs = [made[node][number] for node, number in graph.outputs]
+    made = propagate.forward(model.graph, seeds, rule)
+    outputs = [made[node][number] for node, number in model.graph.outputs]
     return outputs[0] if model._single else outputs

@@ -12,7 +12,7 @@ is an image's numbers in PyTorch's order (`Value.order`); the weights of the nex
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.core import sizes
@@ -72,8 +72,15 @@ def convert(module: Any, input: Any, name: str | None = None) -> Imported:
     for value in outputs:
         if not isinstance(value, Symbolic):
             raise SourceError(f"{type(module).__name__}: an output does not depend on the input")
-    graph = trace_calls(inputs, outputs, name or type(module).__name__.lower())
+    graph = _frozen(trace_calls(inputs, outputs, name or type(module).__name__.lower()), reading.frozen)
     return Imported(graph, list(reading.arrays.values()), reading.problems)
+
+
+def _frozen(graph: Graph, roles: set[tuple[int, str]]) -> Graph:
+    """The graph in which the weights of these layers and roles are not trained."""
+    ids = {id_ for node in graph.nodes for role, id_ in node.weights.items() if (id(node.layer), role) in roles}
+    rows = {id_: replace(row, trainable=row.trainable and id_ not in ids) for id_, row in graph.parameters.items()}
+    return replace(graph, parameters=rows)
 
 
 def imported(module: Any, input: Any, name: str | None = None) -> Imported:

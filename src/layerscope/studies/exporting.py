@@ -95,13 +95,13 @@ def export(run: Any, out: str | os.PathLike[str]) -> Exported:
     found = None
     if find_spec(form.package) is not None:
         found = _difference(model, path, form)
-    nodes = model.graph.nodes
+    nodes, names = model.graph.nodes, targets.output_names(model.graph)
     return Exported(
         path,
         form,
         path.stat().st_size,
         [(nodes[n].label, _seen(t, form)) for n, t in zip(model.graph.inputs, model.input_types, strict=True)],
-        [(nodes[n].label, _seen(t, form)) for (n, _), t in zip(model.graph.outputs, model.output_types, strict=True)],
+        [(name, _seen(t, form)) for name, t in zip(names, model.output_types, strict=True)],
         found,
     )
 

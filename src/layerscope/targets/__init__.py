@@ -41,6 +41,20 @@ def write(model: Any, path: str | os.PathLike[str]) -> None:
     target(path).write(model, path)
 
 
+def output_names(graph: Graph) -> list[str]:
+    """The layers' names; numbered where a layer has several outputs, is an output twice, or is an input too."""
+    used = {graph.nodes[number].label for number in graph.inputs}
+    names: list[str] = []
+    for node, number in graph.outputs:
+        name = stem = graph.nodes[node].label + (f":{number}" if number else "")
+        again = 2
+        while name in used:
+            name, again = f"{stem}#{again}", again + 1
+        used.add(name)
+        names.append(name)
+    return names
+
+
 def framework(name: str, form: str, install: str) -> Any:
     """The framework's module; ExportError saying how to install it where it is missing."""
     try:

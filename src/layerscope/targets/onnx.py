@@ -20,10 +20,10 @@ import numpy as np
 from layerscope.core import propagate, sizes
 from layerscope.core.errors import ExportError
 from layerscope.core.files import replacing
-from layerscope.core.graph import Edge, Graph, Node
+from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import Expression, Floor, Maximum, Named, Size
 from layerscope.core.types import TensorType
-from layerscope.targets import framework, refuse
+from layerscope.targets import framework, output_names, refuse
 
 if TYPE_CHECKING:
     from layerscope.models import Model
@@ -243,35 +243,21 @@ def _floats(writer: Writer, value: Value) -> Value:
 
 def _outputs(writer: Writer, graph: Graph, found: list[tuple[Value, ...]]) -> list[Any]:
     """The outputs under the names of their layers, without an operator more where that is possible."""
-    used: set[str] = {graph.nodes[number].label for number in graph.inputs}
+    named = {graph.nodes[number].label for number in graph.inputs}
     told: list[Any] = []
-    for edge in graph.outputs:
-        value, label = found[edge[0]][edge[1]], _title(graph, edge, used)
-        writer.where = graph.nodes[edge[0]].label
+    for (node, number), label in zip(graph.outputs, output_names(graph), strict=True):
+        value = found[node][number]
+        writer.where = graph.nodes[node].label
         name = writer.last(value)
-        makers = [node for node in writer.nodes if name in node.output]
-        if not makers or name in used:
+        if name in named:
             writer.nodes.append(writer.onnx.helper.make_node("Identity", [name], [label], name=f"{label}/Identity"))
         else:
             _rename(writer.nodes, name, label)
             value.last = label
-        used.add(label)
-        told.append(
-            writer.onnx.helper.make_tensor_value_info(
-                label, _element(writer.onnx, value.type), _dimensions(value.type)
-            )
-        )
+        named.add(label)
+        element, dimensions = _element(writer.onnx, value.type), _dimensions(value.type)
+        told.append(writer.onnx.helper.make_tensor_value_info(label, element, dimensions))
     return told
-
-
-def _title(graph: Graph, edge: Edge, used: set[str]) -> str:
-    """The layer's name; numbered where it has several outputs, or is an output twice."""
-    node, number = graph.nodes[edge[0]], edge[1]
-    title = stem = node.label if number == 0 else f"{node.label}:{number}"
-    again = 2
-    while title in used:
-        title, again = f"{stem}#{again}", again + 1
-    return title
 
 
 def _rename(nodes: list[Any], old: str, new: str) -> None:

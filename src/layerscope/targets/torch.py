@@ -10,6 +10,7 @@ Source: https://docs.pytorch.org/docs/stable/nn.html
 
 from __future__ import annotations
 
+import keyword
 import os
 import re
 from collections import OrderedDict
@@ -61,11 +62,14 @@ class Writer:
 
     def title(self, stem: str) -> str:
         """A free name for a module: a Python identifier."""
-        name = plain = re.sub(r"\W", "_", stem if stem[:1].isalpha() else f"layer_{stem}")
+        name = plain = identifier(stem)
         number = 1
-        while name in self.modules or hasattr(self.torch.nn.Module, name):
+        while name in self.modules or name == "training" or self._known(name):
             name, number = f"{plain}_{number}", number + 1
         return name
+
+    def _known(self, name: str) -> bool:
+        return any(hasattr(cls, name) for cls in (self.torch.fx.GraphModule, self.torch.nn.Sequential))
 
     def module(self, made: Any, *inputs: Any, suffix: str = "") -> Any:
         """The proxy of what a new module makes of proxies."""
@@ -121,6 +125,12 @@ class Writer:
         return Value(type, proxy.permute(0, 3, 1, 2) if type.rank == 4 else proxy)
 
 
+def identifier(name: str) -> str:
+    """A name of a layer as a name in Python."""
+    plain = re.sub(r"\W", "_", name if name[:1].isalpha() else f"layer_{name}")
+    return f"{plain}_" if keyword.iskeyword(plain) or plain == "self" else plain
+
+
 def module(model: Model) -> Any:
     """The model as a `torch.nn.Module`, in training mode as PyTorch's modules are when made.
 
@@ -152,7 +162,7 @@ def _walk(writer: Writer, graph: Graph, forms: dict[str, Any], body: Any) -> lis
     seeds: dict[int, tuple[Value, ...]] = {}
     for place in graph.inputs:
         node = graph.nodes[place]
-        named = body.placeholder(re.sub(r"\W", "_", node.label))
+        named = body.placeholder(identifier(node.label))
         seeds[place] = (Value(types[place][0], fx.Proxy(named, writer.tracer)),)
 
     def rule(node: Node, fed: tuple[Value, ...]) -> tuple[Value, ...]:

@@ -12,15 +12,12 @@ from typing import Any
 from layerscope.core.contract import Layer
 from layerscope.core.types import TensorType
 from layerscope.sources._torch import shapes
+from layerscope.sources._torch.folding import batch_norm, folded
 from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, make, order_of
 from layerscope.sources._torch.tape import Tape
 
-FUNCTIONS: dict[str, Callable[..., Any]] = dict(shapes.FUNCTIONS)
+FUNCTIONS: dict[str, Callable[..., Any]] = {**shapes.FUNCTIONS, "batch_norm": batch_norm}
 REASONS = {
-    "batch_norm": (
-        "it normalises by statistics of the data, and no layer here does; fold it into the convolution before it "
-        "(torch.nn.utils.fuse_conv_bn_eval)"
-    ),
     "layer_norm": "it normalises each example, and no layer here does",
     "group_norm": "it normalises each example, and no layer here does",
     "instance_norm": "it normalises each example, and no layer here does",
@@ -90,6 +87,7 @@ def linear(reader: Reader, input: Any, weight: Any, bias: Any = None) -> Value:
             "1×1 convolution"
         )
     wanted = reader.wanted.get(id(reader.step))
+    weight, bias = folded(reader, weight, bias, axis=0)
 
     def weights() -> dict[str, Any]:
         kernel = weight.tensor.T
@@ -104,7 +102,9 @@ def linear(reader: Reader, input: Any, weight: Any, bias: Any = None) -> Value:
         return found
 
     settings = {"units": int(weight.tensor.shape[0]), "use_bias": bias is not None}
-    made = reader.weighted("Dense", settings, (weight.key, input.order, wanted), weights, input.tensor)
+    made = reader.weighted(
+        "Dense", settings, (weight.key, input.order, wanted), weights, input.tensor, (weight, bias)
+    )
     return Value(made, input.axes, wanted)
 
 
@@ -119,7 +119,7 @@ def matmul(reader: Reader, input: Any, other: Any) -> Value:
     """A Dense without bias, where the second factor is a matrix of weights."""
     if not isinstance(other, Constant) or other.tensor.dim() != 2:
         raise Unsupported("only a product with a matrix of weights is a layer here")
-    return linear(reader, input, Constant(other.tensor.T, ("transposed", other.key)))
+    return linear(reader, input, Constant(other.tensor.T, ("transposed", other.key), other.trainable))
 
 
 @form("conv2d")
@@ -130,6 +130,7 @@ def conv2d(
     """A Conv2D; pads that are neither none nor those of "same" become a ZeroPadding2D before it."""
     if not isinstance(weight, Constant) or isinstance(bias, Value):
         raise Unsupported("its kernel is computed from the input")
+    weight, bias = folded(reader, weight, bias, axis=0)
     x, kernel = reader.image(input), tuple(weight.tensor.shape[2:])
     told = {"filters": int(weight.tensor.shape[0]), "kernel_size": kernel, "strides": pair(stride)}
     told |= {"dilation_rate": pair(dilation), "groups": groups, "use_bias": bias is not None}
@@ -145,7 +146,9 @@ def conv2d(
         return found | ({"bias": bias.tensor} if bias is not None else {})
 
     settings = told | {"padding": padding}
-    return Value(reader.weighted("Conv2D", settings, (weight.key, "Conv2D"), weights, x.tensor), FIRST)
+    return Value(
+        reader.weighted("Conv2D", settings, (weight.key, "Conv2D"), weights, x.tensor, (weight, bias)), FIRST
+    )
 
 
 def _fitting(kind: str, told: dict[str, Any], x: Value, pads: tuple[int, int], reader: Reader) -> str | None:
@@ -176,6 +179,7 @@ def conv_transpose2d(
     """A Conv2DTranspose: with "same" where that crops alike, else all of it, and a Cropping2D."""
     if not isinstance(weight, Constant) or isinstance(bias, Value):
         raise Unsupported("its kernel is computed from the input")
+    weight, bias = folded(reader, weight, bias, axis=1, groups=groups)
     x, strides, crop, more = reader.image(input), pair(stride), pair(padding), pair(output_padding)
     told = {"filters": int(weight.tensor.shape[1]) * groups, "kernel_size": tuple(weight.tensor.shape[2:])}
     told |= {"strides": strides, "dilation_rate": pair(dilation), "groups": groups, "use_bias": bias is not None}
@@ -196,8 +200,10 @@ def conv_transpose2d(
 
     key = (weight.key, "Conv2DTranspose")
     if settings is not None:
-        return Value(reader.weighted("Conv2DTranspose", settings, key, weights, x.tensor), FIRST)
-    whole = reader.weighted("Conv2DTranspose", told | {"output_padding": more}, key, weights, x.tensor)
+        return Value(reader.weighted("Conv2DTranspose", settings, key, weights, x.tensor, (weight, bias)), FIRST)
+    whole = reader.weighted(
+        "Conv2DTranspose", told | {"output_padding": more}, key, weights, x.tensor, (weight, bias)
+    )
     (made,) = reader.add("Cropping2D", {"cropping": tuple((p, p) for p in crop)}, whole, suffix="_crop")
     return Value(made, FIRST)
 

@@ -59,6 +59,7 @@ class Constant:
 
     tensor: Any
     key: Any
+    trainable: bool = True
 
 
 def straight(rank: int) -> tuple[int, ...]:
@@ -101,6 +102,8 @@ class Reader:
         self.layers: dict[Any, Layer] = {}
         self.problems: list[str] = []
         self.taken: set[str] = set()
+        self.folded: set[int] = set()
+        self.frozen: set[tuple[int, str]] = set()
         self.step: Step = Step("", None, (), {}, [], "", "", False)
 
     def run(self) -> tuple[list[Symbolic], list[Any]]:
@@ -145,7 +148,8 @@ class Reader:
         if id(value) not in self.values:
             if not value.parameter:
                 raise Unsupported("it takes a tensor that no function of torch made")
-            self.values[id(value)] = Constant(self.held[value.parameter].detach().cpu(), value.parameter)
+            held = self.held[value.parameter]
+            self.values[id(value)] = Constant(held.detach().cpu(), value.parameter, held.requires_grad)
         return self.values[id(value)]
 
     def _fold(self, step: Step) -> None:
@@ -211,14 +215,25 @@ class Reader:
         )
 
     def weighted(
-        self, kind: str, settings: dict[str, Any], key: Any, weights: Callable[[], dict[str, Any]], value: Symbolic
+        self,
+        kind: str,
+        settings: dict[str, Any],
+        key: Any,
+        weights: Callable[[], dict[str, Any]],
+        value: Symbolic,
+        constants: Sequence[Constant | None],
     ) -> Symbolic:
-        """The output of a layer with weights; one that was made for the same `key` and settings is used again."""
+        """The output of a layer with weights; one that was made for the same `key` and settings is used again.
+
+        `constants` are PyTorch's weight and bias: what needs no gradient there is not trained here.
+        """
         known = (kind, key, tuple(sorted(settings.items())))
         if known not in self.layers:
             if any(other[1][0] == key[0] for other in self.layers):
                 raise Unsupported("its weights are used a second time, in another way, so they cannot be one layer's")
             layer = self.layers[known] = make(kind, settings)
+            roles = zip(("kernel", "bias"), constants, strict=True)
+            self.frozen |= {(id(layer), role) for role, held in roles if held is not None and not held.trainable}
             self.arrays[id(layer)] = (
                 layer,
                 {role: array.detach().contiguous().float().numpy() for role, array in weights().items()},
