@@ -89,6 +89,17 @@ def test_switches_as_an_input(run, tmp_path):
         assert found.difference < 1e-5
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool"])
+def test_whole_numbers_as_an_input(dtype, run, tmp_path):
+    """An image of bytes goes in as it is."""
+    image = Input((6, 6, 1), dtype=dtype, name="bytes")
+    whole = ls.Model(image, Conv2D(2, 3, activation="tanh")(MaxPooling2D(2)(image)))
+    for name in ("model.onnx", "model.pt2"):
+        found = ls.studies.export(whole, tmp_path / name)
+        assert found.difference is not None
+        assert found.difference < 1e-5
+
+
 def test_without_a_runtime_it_is_said(run, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "find_spec", lambda name: None)
     code, out = said(capsys, run, "-o", tmp_path / "model.onnx")

@@ -23,7 +23,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: Any) -> int:
     """Write and say what was written."""
+    import sys
+
     from layerscope import studies
 
+    if sys.stderr.isatty() and not str(asked.out).lower().endswith(".onnx"):
+        print("Writing and comparing takes some seconds ...", file=sys.stderr)
     print(studies.export(asked.run_folder, asked.out))
     return 0

@@ -127,7 +127,7 @@ def _seen(type: TensorType, form: Form) -> TensorType:
 
 
 def _inputs(model: Model) -> list[Array]:
-    """Random arrays that fit: numbers in 0 … 1, or switches into their plane."""
+    """Random arrays that fit: numbers in 0 … 1, whole ones where the input takes such."""
     random = np.random.default_rng(0)
     names: dict[str, int] = {}
     for type in model.input_types:
@@ -137,10 +137,8 @@ def _inputs(model: Model) -> list[Array]:
     arrays: list[Array] = []
     for type in model.input_types:
         shape = sizes.numbers(type.bind(names).shape)
-        if type.dtype == "int32":
-            arrays.append(
-                random.integers(0, 1 + shape[1] * shape[2] if len(shape) == 4 else 2, shape).astype(np.int32)
-            )
+        if type.dtype in ("bool", "uint8", "int32", "int64"):  # of int32 are switches, which point into the image
+            arrays.append(random.integers(0, 256 if type.dtype == "uint8" else 2, shape).astype(type.dtype))
         else:
             arrays.append(random.random(shape, np.float32))
     return arrays

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 OPSET, IR = 18, 8
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+WHOLE = ("bool", "uint8", "int32", "int64")
+"""Types of inputs that are kept; all others are single precision."""
 LIMIT = (1 << 31) - 1
 """Bytes that one protobuf message holds."""
 
@@ -212,7 +214,16 @@ def _input(writer: Writer, node: Node) -> Any:
     for axis, size in enumerate(type.shape):
         if isinstance(size, Expression):
             writer.sizes.setdefault(str(size), (node.label, axis))
-    return writer.onnx.helper.make_tensor_value_info(node.label, _element(writer.onnx, type), _dimensions(type))
+    element = getattr(writer.onnx.TensorProto, type.dtype.upper() if type.dtype in WHOLE else "FLOAT")
+    return writer.onnx.helper.make_tensor_value_info(node.label, element, _dimensions(type))
+
+
+def _given(writer: Writer, type: TensorType, label: str) -> Value:
+    """An input as a value: whole numbers but switches become others, as in `Model.predict`."""
+    if type.dtype not in WHOLE or type.dtype == "int32":
+        return Value(type, label)
+    writer.where = label
+    return Value(type, writer.op("Cast", label, to=writer.onnx.TensorProto.FLOAT))
 
 
 def _walk(writer: Writer, graph: Graph, forms: dict[str, Any]) -> list[tuple[Value, ...]]:
@@ -229,7 +240,7 @@ def _walk(writer: Writer, graph: Graph, forms: dict[str, Any]) -> list[tuple[Val
         made = forms[type(node.layer).__name__](writer, node, *cast, out=out)
         return made if isinstance(made, tuple) else (made,)
 
-    seeds = {place: (Value(types[place][0], graph.nodes[place].label),) for place in graph.inputs}
+    seeds = {place: (_given(writer, types[place][0], graph.nodes[place].label),) for place in graph.inputs}
     return propagate.forward(graph, seeds, rule)
 
 

@@ -163,7 +163,10 @@ def _walk(writer: Writer, graph: Graph, forms: dict[str, Any], body: Any) -> lis
     for place in graph.inputs:
         node = graph.nodes[place]
         named = body.placeholder(identifier(node.label))
-        seeds[place] = (Value(types[place][0], fx.Proxy(named, writer.tracer)),)
+        proxy = fx.Proxy(named, writer.tracer)
+        if types[place][0].dtype in ("bool", "uint8", "int64"):
+            proxy = proxy.to(dtype(writer.model, writer.torch))
+        seeds[place] = (Value(types[place][0], proxy),)
 
     def rule(node: Node, fed: tuple[Value, ...]) -> tuple[Value, ...]:
         writer.where = node.label
@@ -242,7 +245,8 @@ def exported(model: Model) -> Any:
                 f"no .pt2: the input is {type}, and only the batch may be open in an exported program; "
                 "give Input the sizes"
             )
-        examples.append(torch.zeros(shape, dtype=torch.int64 if type.dtype == "int32" else _dtype(model, torch)))
+        kinds = {"bool": torch.bool, "uint8": torch.uint8, "int32": torch.int64, "int64": torch.int64}
+        examples.append(torch.zeros(shape, dtype=kinds.get(type.dtype, dtype(model, torch))))
     batch = torch.export.Dim("batch")
     dynamic = tuple({0: batch} if isinstance(type.shape[0], Expression) else {} for type in model.input_types)
     with torch.no_grad():
@@ -257,5 +261,6 @@ def first(type: TensorType) -> TensorType:
     return type.with_shape((batch, channels, height, width))
 
 
-def _dtype(model: Model, torch: Any) -> Any:
+def dtype(model: Model, torch: Any) -> Any:
+    """The floating type in which the model is compiled."""
     return torch.float64 if model._precision == "float64" else torch.float32
