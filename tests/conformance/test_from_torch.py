@@ -218,6 +218,21 @@ def test_normalisation_is_folded_where_it_can_be(torch):
     assert norm.num_batches_tracked == 0
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_other_precisions_become_single(dtype, torch):
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)).eval().to(getattr(torch, dtype))
+    model = ls.from_torch(module, input=(1, 5, 5))
+    assert {variable.dtype for variable in model.weights} == {"float32"}
+    given = [torch.rand(2, 1, 5, 5)]
+    assert distance(ours(model, arrays(given)), computed(torch, module.float(), given)) <= 1e-3
+
+
+def test_a_compiled_module_is_the_one_inside(torch):
+    module = torch.nn.Linear(3, 2)
+    model = ls.from_torch(torch.compile(module, backend="eager"), input=(3,))
+    assert [node.label for node in model.graph.nodes] == ["input_layer", "dense"]
+
+
 def test_what_is_frozen_stays_frozen(torch):
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
     module[0].requires_grad_(False)

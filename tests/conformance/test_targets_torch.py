@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from contract.cases import title
+from contract.running import run_layer
 from layerscope import Model
 from layerscope import layers as ls
 from layerscope.core.errors import ExportError
@@ -65,6 +66,23 @@ def undropped(count):
         if not any(isinstance(layer, ls.Dropout) for layer in model.layers) and model.weights:
             found.append(seed)
     return found[:count]
+
+
+def test_only_the_last_of_colliding_values_has_a_gradient(torch):
+    """PyTorch's own unpooling gives it to all of them."""
+    case = next(
+        c for c in layer_cases("MaxUnpooling2D", 0) if c.layer.strides == (2, 2) and c.layer.pool_size == (3, 3)
+    )
+    model, given = model_of(case)
+    given[1] = np.full_like(given[1], 7)
+    values, switches = tensors(torch, given)
+    values.requires_grad_()
+    cotangent = np.random.default_rng(2).normal(size=case.outputs[0].shape)
+    model.to_torch()(values, switches).backward(torch.from_numpy(first(cotangent.astype(np.float32))))
+    wide = [given[0].astype(np.float64), given[1]]
+    (mine, _) = run_layer(case, wide, {}, cotangent).inputs
+    np.testing.assert_allclose(last(values.grad.numpy()), mine, rtol=1e-6)
+    assert np.count_nonzero(mine) == mine.shape[0] * mine.shape[3]
 
 
 def trained(torch, module, given, goals):

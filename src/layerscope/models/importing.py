@@ -17,7 +17,8 @@ def from_torch(module: Any, input: Any = None) -> Model:
     for the batch), or is a list of such for a forward with several arguments. The forward is followed, but nothing is
     computed. The model is channels last: it takes (batch, height, width, channels) where the module takes
     (batch, channels, height, width), and the weights behind a flattened image are put into that order. Batch
-    normalisation in eval mode is folded into the weights before it. Parameters that need no gradient stay frozen.
+    normalisation in eval mode is folded into the weights before it. Parameters that need no gradient stay frozen, and
+    all become single precision.
     Errors: SourceError listing everything in the module that no layer does, each with the reason.
     """
     if not torch_source.handles(module):

@@ -66,6 +66,7 @@ def convert(module: Any, input: Any, name: str | None = None) -> Imported:
     """
     from layerscope.sources._torch import functions, reader, tape
 
+    module = getattr(module, "_orig_mod", module)  # of one that torch.compile wraps
     played, held = tape.record(module, given_shapes(input))
     reading = reader.Reader(played, held, functions.plan(played), functions.FUNCTIONS, functions.REASONS)
     inputs, outputs = reading.run()

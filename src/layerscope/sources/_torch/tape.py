@@ -99,7 +99,8 @@ def record(module: Any, shapes: Sequence[tuple[int, ...]]) -> tuple[Tape, dict[s
     try:
         with torch.no_grad(), fakes.FakeTensorMode(allow_non_fake_inputs=True) as mode:
             fake = {name: mode.from_tensor(value.detach()) for name, value in held.items()}
-            given = [torch.empty((BATCH, *shape)) for shape in shapes]
+            kind = next((value for value in fake.values() if value.is_floating_point()), torch.empty(0))
+            given = [torch.empty((BATCH, *shape), dtype=kind.dtype, device=kind.device) for shape in shapes]
             for name, value in fake.items():
                 recording.known(value, Ref(tuple(value.shape), name))
             recording.tape.inputs = [recording.known(value, Ref(tuple(value.shape))) for value in given]
