@@ -30,7 +30,7 @@ def modules(torch):
 
 NAMES = (
     "mlp", "rows", "functional", "autoencoder", "unet", "segnet", "residual", "subpixel", "turned", "tokens", "shared",
-    "joined", "normed", "normalised", "image from a row", "global", "adaptive", "ceil",
+    "joined", "normed", "attributes", "normalised", "image from a row", "global", "adaptive", "ceil",
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_modules_come_over_and_go_back(name, torch, modules):
     again = model.to_torch().eval()
     assert distance(theirs, computed(torch, again, given)) <= NEAR
     assert sum(p.numel() for p in again.parameters()) == model.count_params()
-    if name not in ("normed", "normalised"):  # whose weights are computed from others
+    if name not in ("normed", "attributes", "normalised"):  # whose weights are computed from others
         assert model.count_params() == sum(p.numel() for p in module.parameters())
 
 
@@ -290,6 +290,15 @@ def numbered(torch):
     return Numbered()
 
 
+def aliased(torch):
+    class Aliased(torch.nn.Module):
+        def forward(self, x):
+            row = x.flatten(1)
+            return x.relu_(), row
+
+    return Aliased()
+
+
 REFUSED = {
     "everything at once": (
         bad, (3, 8, 8),
@@ -336,6 +345,11 @@ REFUSED = {
         lambda torch: torch.nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), (1, 4, 4),
         "Upsample cannot be taken over:\n  Upsample: align_corners=True is another law; UpSampling2D here has half-pixel "
         "centres",
+    ),
+    "a view of what is changed in place": (
+        aliased, (2, 3),
+        "Aliased cannot be taken over:\n  relu_() in Aliased: it changes a tensor in place, and with it another one that is "
+        "used afterwards",
     ),
     "a script": (
         lambda torch: torch.jit.script(torch.nn.Linear(3, 2)), (3,),

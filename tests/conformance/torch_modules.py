@@ -202,6 +202,17 @@ class Normalised(nn.Module):
         return self.head(self.up(self.down(x)))
 
 
+class Attributes(nn.Module):
+    """A matrix that is an attribute and no parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.matrix = torch.randn(7, 3)
+
+    def forward(self, x):
+        return torch.tanh(x @ (self.matrix * 2))
+
+
 MODULES = {
     "mlp": (lambda: nn.Sequential(nn.Linear(7, 5), nn.Tanh(), nn.Linear(5, 3), nn.Softmax(-1)), (7,)),
     "rows": (lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(15, 2)), (5, 4)),
@@ -216,6 +227,7 @@ MODULES = {
     "shared": (Shared, [(2, 5, 4), (2, 5, 4)]),
     "joined": (Joined, (1, 8, 8)),
     "normed": (Normed, (1, 7, 7)),
+    "attributes": (Attributes, (7,)),
     "normalised": (Normalised, (2, 5, 4)),
     "image from a row": (lambda: nn.Sequential(nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 2, 3)), (16,)),
     "global": (

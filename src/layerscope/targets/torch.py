@@ -58,6 +58,7 @@ class Writer:
     modules: OrderedDict[str, Any] = field(default_factory=OrderedDict[str, Any])
     made: dict[int, str] = field(default_factory=dict[int, str])
     parameters: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
+    types: list[tuple[TensorType, ...]] = field(default_factory=list[tuple[TensorType, ...]])
     where: str = ""
 
     def title(self, stem: str) -> str:
@@ -91,9 +92,10 @@ class Writer:
 
     def fed(self, node: Node) -> list[tuple[TensorType, ...]]:
         """The types that this node and all others with its weights take."""
-        graph = self.model.graph
-        types = propagate.fed_types(graph, self.model._types)
-        return [fed for other, fed in zip(graph.nodes, types, strict=True) if other.weights == node.weights]
+        if not self.types:
+            self.types = propagate.fed_types(self.model.graph, self.model._types)
+        pairs = zip(self.model.graph.nodes, self.types, strict=True)
+        return [fed for other, fed in pairs if other.weights == node.weights]
 
     def alone(self, node: Node) -> bool:
         """Whether no other node has this one's weights."""

@@ -121,23 +121,31 @@ class Reader:
         return inputs, [self._output(ref) for ref in self.tape.outputs]
 
     def _take(self, step: Step) -> None:
-        given = [self.get(ref) for ref in refs((step.args, step.kwargs))]
-        if not any(isinstance(value, Value) for value in given):
-            self._fold(step)
-            return
-        args, kwargs = mapped(step.args, self.get), mapped(step.kwargs, self.get)
+        given: list[Value] = []
         try:
+            held = [self.get(ref) for ref in refs((step.args, step.kwargs))]
+            given = [value for value in held if isinstance(value, Value)]
+            if not given:
+                self._fold(step)
+                return
+            if any(self.tape.later(step, ref) for ref in step.aliases):
+                raise Unsupported("it changes a tensor in place, and with it another one that is used afterwards")
             if step.name not in self.functions:
                 raise Unsupported(self.reasons.get(step.name, "no layer here does this"))
-            made = self.functions[step.name](self, *args, **kwargs)
+            made = self.functions[step.name](self, *mapped(step.args, self.get), **mapped(step.kwargs, self.get))
             found = list(made) if isinstance(made, tuple) else [made]
             self._agree(step, found)
         except (Unsupported, LayerscopeError) as error:
             self._problem(str(error))
-            found = self._opaque(step, [value for value in given if isinstance(value, Value)])
-        except (TypeError, ValueError, AttributeError) as error:  # a call in a form that is not known here
+            found = self._opaque(step, given)
+        except (
+            TypeError,
+            ValueError,
+            AttributeError,
+            LookupError,
+        ) as error:  # a call in a form that is not known here
             self._problem(f"it is called in a way that is not known here ({error})")
-            found = self._opaque(step, [value for value in given if isinstance(value, Value)])
+            found = self._opaque(step, given)
         for ref, value in zip(step.outputs, found, strict=False):
             self.values[id(ref)] = value
 
@@ -146,10 +154,11 @@ class Reader:
         if not isinstance(value, Ref):
             return value
         if id(value) not in self.values:
-            if not value.parameter:
+            held = value.tensor if value.parameter is None else self.held[value.parameter]
+            if held is None:
                 raise Unsupported("it takes a tensor that no function of torch made")
-            held = self.held[value.parameter]
-            self.values[id(value)] = Constant(held.detach().cpu(), value.parameter, held.requires_grad)
+            key = value.parameter or ("tensor", id(value))
+            self.values[id(value)] = Constant(held.detach().cpu(), key, held.requires_grad)
         return self.values[id(value)]
 
     def _fold(self, step: Step) -> None:

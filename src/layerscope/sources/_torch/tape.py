@@ -19,10 +19,14 @@ BATCH = 11
 
 @dataclass(eq=False)
 class Ref:
-    """A tensor of the recorded forward: its sizes; the name of the parameter that it is."""
+    """A tensor of the recorded forward: its sizes; the name of the parameter that it is, or the tensor that it was.
+
+    The latter are those with numbers that are no parameters: attributes of modules, and the like.
+    """
 
     shape: tuple[int, ...]
     parameter: str | None = None
+    tensor: Any = None
 
 
 @dataclass(eq=False)
@@ -37,6 +41,8 @@ class Step:
     path: str
     kind: str
     leaf: bool
+    aliases: list[Ref] = field(default_factory=list[Ref])
+    """Other tensors with the same numbers, which change too: those of a function that changes one in place."""
 
     @property
     def label(self) -> str:
@@ -60,10 +66,23 @@ class Tape:
     inputs: list[Ref] = field(default_factory=list[Ref])
     outputs: list[Ref] = field(default_factory=list[Ref])
     steps: list[Step] = field(default_factory=list[Step])
+    taken: dict[int, list[Step]] | None = None
+
+    def later(self, step: Step, ref: Ref) -> bool:
+        """Whether a tensor is taken by a step after this one, or comes out."""
+        place = self.steps.index(step)
+        return any(ref is one for one in self.outputs) or any(
+            self.steps.index(user) > place for user in self.users(ref)
+        )
 
     def users(self, ref: Ref) -> list[Step]:
-        """The steps that take a tensor."""
-        return [step for step in self.steps if any(one is ref for one in refs((step.args, step.kwargs)))]
+        """The steps that take a tensor, once the tape is whole."""
+        if self.taken is None:
+            self.taken = {}
+            for step in self.steps:
+                for one in {id(one) for one in refs((step.args, step.kwargs))}:
+                    self.taken.setdefault(one, []).append(step)
+        return self.taken.get(id(ref), [])
 
 
 def refs(value: Any) -> list[Ref]:
@@ -175,7 +194,8 @@ class Recording:
         """The reference in the place of a tensor; all else as it is."""
         if not isinstance(value, self.torch.Tensor):
             return value
-        return self.found.get(id(value)) or self.known(value, Ref(tuple(value.shape), ""))
+        real = None if hasattr(value, "fake_mode") else value
+        return self.found.get(id(value)) or self.known(value, Ref(tuple(value.shape), None, real))
 
     def call(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call the function, and write it down when tensors come out."""
@@ -188,9 +208,18 @@ class Recording:
             kept = [self.known(value, Ref(tuple(value.shape))) for value in outputs]
             leaf = not any(True for _ in part.children())
             self.tape.steps.append(
-                Step(plain_name(function), function, *before, kept, self.path, type(part).__name__, leaf)
-            )
+                Step(
+                    plain_name(function), function, *before, kept, self.path, type(part).__name__, leaf,
+                    self.aliases(outputs[0]) if args and outputs[0] is args[0] else [],
+                )
+            )  # fmt: skip
         return made
+
+    def aliases(self, tensor: Any) -> list[Ref]:
+        """All other tensors that share their numbers with this one."""
+        place = tensor.untyped_storage()._cdata
+        others = [one for one in self.alive if one is not tensor and one.untyped_storage()._cdata == place]
+        return [self.found[id(one)] for one in others]
 
     def finish(self, made: Any) -> None:
         """What the forward returned; SourceError when it is no tensors, or none that functions of torch made."""
