@@ -206,13 +206,13 @@ def test_normalisation_is_folded_where_it_can_be(torch):
     with pytest.raises(SourceError) as caught:
         ls.from_torch(module, input=(1, 5, 5))
     assert str(caught.value) == (
-        "Sequential cannot be taken over:\n  3 (BatchNorm2d): no layer here normalises; it is folded into a convolution or "
+        "this PyTorch module (Sequential) cannot be taken over:\n  3 (BatchNorm2d): no layer here normalises; it is folded into a convolution or "
         "Linear only that stands right before it"
     )
     with pytest.raises(SourceError) as caught:
         ls.from_torch(module[:3].train(), input=(1, 5, 5))
     assert str(caught.value) == (
-        "Sequential cannot be taken over:\n  1 (BatchNorm2d): no layer here normalises; call module.eval() first, and it is "
+        "this PyTorch module (Sequential) cannot be taken over:\n  1 (BatchNorm2d): no layer here normalises; call module.eval() first, and it is "
         "folded into the layer before it"
     )
     assert norm.num_batches_tracked == 0
@@ -302,7 +302,7 @@ def aliased(torch):
 REFUSED = {
     "everything at once": (
         bad, (3, 8, 8),
-        "9 parts of Bad cannot be taken over:\n"
+        "this PyTorch module (Bad) cannot be taken over:\n"
         "  features.1 (LayerNorm): it normalises each example, and no layer here does\n"
         "  features.2 (SiLU): there is no such activation here\n"
         "  features.3 (MaxPool2d): with padding=(1, 1) its windows are neither those of 'valid' nor those of 'same', and "
@@ -328,27 +328,27 @@ REFUSED = {
     "a number comes out": (numbered, (3,), "Numbered: its forward returns int; it must return tensors"),
     "an image in a row comes out": (
         lambda torch: torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten()), (1, 5, 5),
-        "Sequential cannot be taken over:\n  the output: it is an image's numbers in a row in PyTorch's order, channels "
+        "this PyTorch module (Sequential) cannot be taken over:\n  the output: it is an image's numbers in a row in PyTorch's order, channels "
         "first, and no layer here puts them so; return the image, or put a Linear behind",
     ),
     "rows in another image": (
         lambda torch: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Unflatten(1, (4, 2, 2))), (2, 2, 4),
-        "Sequential cannot be taken over:\n  1 (Unflatten): it makes (4, 2, 2) of the numbers of an image that stand in "
+        "this PyTorch module (Sequential) cannot be taken over:\n  1 (Unflatten): it makes (4, 2, 2) of the numbers of an image that stand in "
         "PyTorch's order, which is not the order here",
     ),
     "a Linear on an image": (
         lambda torch: torch.nn.Linear(8, 3), (1, 8, 8),
-        "Linear cannot be taken over:\n  Linear: it acts on the last axis, which is the width of an image (1, 8, 8); "
+        "this PyTorch module (Linear) cannot be taken over:\n  Linear: it acts on the last axis, which is the width of an image (1, 8, 8); "
         "flatten it first, or use a 1×1 convolution",
     ),
     "corners": (
         lambda torch: torch.nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), (1, 4, 4),
-        "Upsample cannot be taken over:\n  Upsample: align_corners=True is another law; UpSampling2D here has half-pixel "
+        "this PyTorch module (Upsample) cannot be taken over:\n  Upsample: align_corners=True is another law; UpSampling2D here has half-pixel "
         "centres",
     ),
     "a view of what is changed in place": (
         aliased, (2, 3),
-        "Aliased cannot be taken over:\n  relu_() in Aliased: it changes a tensor in place, and with it another one that is "
+        "this PyTorch module (Aliased) cannot be taken over:\n  relu_() in Aliased: it changes a tensor in place, and with it another one that is "
         "used afterwards",
     ),
     "a script": (

@@ -203,12 +203,23 @@ def test_layers_that_cannot_be_written_are_all_named(runtime):
     only = "is described only, so there is nothing to compute; take it out, or replace it by layers that compute"
     with pytest.raises(ExportError) as caught:
         Model(x, norm).to_onnx()
-    assert str(caught.value) == f"no ONNX: norm (Norm): {only}"
+    assert str(caught.value) == f"this model cannot become ONNX:\n  norm (Norm): {only}"
     swish = Symbolic(Call(ls.Opaque("Swish", types), (norm,), types))
     with pytest.raises(ExportError) as caught:
         Model(x, swish).to_onnx()
+    assert str(caught.value) == (f"this model cannot become ONNX:\n  norm (Norm): {only}\n  swish (Swish): {only}")
+
+
+def test_weights_that_one_file_cannot_hold(runtime, monkeypatch):
+    from layerscope.targets import onnx
+
+    monkeypatch.setattr(onnx, "LIMIT", (1 << 24) + 100)
+    x = ls.Input((30,))
+    with pytest.raises(ExportError) as caught:
+        Model(x, ls.Dense(2)(x)).to_onnx()
     assert str(caught.value) == (
-        f"2 layers cannot be written as ONNX:\n  norm (Norm): {only}\n  swish (Swish): {only}"
+        "this model cannot become ONNX: the weights take 248 bytes, and one ONNX file holds 16,777,316; use a .pt2 or .npz "
+        "file"
     )
 
 

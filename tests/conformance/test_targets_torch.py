@@ -250,7 +250,7 @@ def test_what_cannot_be_a_module_is_all_named(torch, tmp_path):
     with pytest.raises(ExportError) as caught:
         Model(image, norm).to_torch()
     assert str(caught.value) == (
-        "3 layers cannot be written as a PyTorch module:\n"
+        "this model cannot become a PyTorch module:\n"
         "  down (Conv2D): the pads of padding='same' with strides (2, 2) depend on the size of its input, which is open "
         "(height); give Input the sizes\n"
         "  back (MaxUnpooling2D): the plane of its switches is open (floor((height + 1) / 2) × 4); give Input the sizes\n"
@@ -260,7 +260,7 @@ def test_what_cannot_be_a_module_is_all_named(torch, tmp_path):
     with pytest.raises(ExportError) as caught:
         Model(image, ls.Conv2D(1, 1)(image)).export(tmp_path / "model.pt2")
     assert str(caught.value) == (
-        "no .pt2: the input is (batch, height, 8, 1), and only the batch may be open in an exported program; give "
+        "this model cannot become a .pt2 file: the input is (batch, height, 8, 1), and only the batch may be open in an exported program; give "
         "Input the sizes"
     )
     assert list(tmp_path.iterdir()) == []

@@ -88,6 +88,6 @@ def imported(module: Any, input: Any, name: str | None = None) -> Imported:
     """As `convert`; SourceError listing everything that no layer does."""
     found = convert(module, input, name)
     if found.problems:
-        more = f"{len(found.problems)} parts of " if len(found.problems) > 1 else ""
-        raise SourceError(f"{more}{type(module).__name__} cannot be taken over:\n  " + "\n  ".join(found.problems))
+        lines = "\n  ".join(found.problems)
+        raise SourceError(f"this PyTorch module ({type(module).__name__}) cannot be taken over:\n  {lines}")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -94,7 +95,8 @@ def export(run: Any, out: str | os.PathLike[str]) -> Exported:
     form = FORMS[path.suffix.lower()]
     found = None
     if find_spec(form.package) is not None:
-        found = _difference(model, path, form)
+        with contextlib.suppress(ImportError):  # a runtime that is there and broken
+            found = _difference(model, path, form)
     nodes, names = model.graph.nodes, targets.output_names(model.graph)
     return Exported(
         path,

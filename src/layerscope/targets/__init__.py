@@ -75,8 +75,7 @@ def refuse(graph: Graph, form: str, known: Mapping[str, object], reason: Reason 
             if why:
                 found.append(f"{node.label} ({node.layer.kind}): {why}")
     if found:
-        more = f"{len(found)} layers cannot be written as {form}:\n  " if len(found) > 1 else f"no {form}: "
-        raise ExportError(more + "\n  ".join(found))
+        raise ExportError(f"this model cannot become {form}:\n  " + "\n  ".join(found))
 
 
 def _unknown(layer: Layer, form: str, known: Mapping[str, object]) -> str | None:

@@ -145,7 +145,9 @@ class Writer:
             return self.op("Max", self.size(atom.left), self.size(atom.right))
         if atom.name not in self.looked_up:
             if atom.name not in self.sizes:
-                raise ExportError(f"no ONNX: {self.where} needs the size {atom}, which is not that of an input")
+                raise ExportError(
+                    f"this model cannot become ONNX: {self.where} needs the size {atom}, which no input has"
+                )
             label, axis = self.sizes[atom.name]
             self.looked_up[atom.name] = self.op("Gather", self.op("Shape", label), self.whole(axis), axis=0)
         return self.looked_up[atom.name]
@@ -171,7 +173,8 @@ def model(model: Model, name: str | None = None) -> Any:
     size = 4 * sum(row.size for row in graph.parameters.values())
     if size > LIMIT - (1 << 24):
         raise ExportError(
-            f"no ONNX: the weights take {size:,} bytes, and one ONNX file holds {LIMIT:,}; use a .pt2 or .npz file"
+            f"this model cannot become ONNX: the weights take {size:,} bytes, and one ONNX file holds {LIMIT:,}; use "
+            "a .pt2 or .npz file"
         )
     writer = Writer(onnx, model, taken={node.label for node in graph.nodes})
     inputs = [_input(writer, graph.nodes[number]) for number in graph.inputs]

@@ -244,8 +244,8 @@ def exported(model: Model) -> Any:
         shape = [size if isinstance(size, int) else 2 for size in first(type).shape]
         if any(not isinstance(size, int) for size in type.shape[1:]):
             raise ExportError(
-                f"no .pt2: the input is {type}, and only the batch may be open in an exported program; "
-                "give Input the sizes"
+                f"this model cannot become a .pt2 file: the input is {type}, and only the batch may be open in an "
+                "exported program; give Input the sizes"
             )
         kinds = {"bool": torch.bool, "uint8": torch.uint8, "int32": torch.int64, "int64": torch.int64}
         examples.append(torch.zeros(shape, dtype=kinds.get(type.dtype, dtype(model, torch))))
