@@ -36,7 +36,8 @@ def refused(capsys, *arguments):
 KINDS = (
     "Known: one of the reference document's networks, such as example:autoencoder; a graph saved as JSON; a Keras 3 model; a Model, or "
     "a file written by Model.save; package.module:callable, a Python function that returns a model; one line of text, "
-    "such as '28x28x1 | conv 16 3 same relu | maxpool 2'."
+    "such as '28x28x1 | conv 16 3 same relu | maxpool 2'; a PyTorch module, by layerscope.from_torch(module, "
+    "input=(1, 28, 28))."
 )
 
 MISTAKES = {
@@ -128,6 +129,28 @@ MISTAKES = {
     "unwritable folder": (
         ["train", IMAGES, "--data", "digits", "--out", "{tmp}/file/run"],
         "cannot write into {tmp}/file/run: a part of this path is a file, not a folder",
+    ),
+    "suffix of an export": (
+        ["export", "{tmp}/none", "-o", "{tmp}/model.tflite"],
+        "{tmp}/model.tflite: .tflite is none of the formats that can be written; name it .onnx (ONNX), .keras (Keras) "
+        "or .pt2 (PyTorch)",
+    ),
+    "export without a suffix": (
+        ["export", "{tmp}/none", "-o", "{tmp}/model"],
+        "{tmp}/model: without a suffix it is none of the formats that can be written; name it .onnx (ONNX), .keras "
+        "(Keras) or .pt2 (PyTorch)",
+    ),
+    "export of nothing": (
+        ["export", "{tmp}/none", "-o", "{tmp}/model.onnx"],
+        "{tmp}/none: there is no such run folder or model file; layerscope train makes one, Model.save the other",
+    ),
+    "export of another folder": (
+        ["export", "{tmp}", "-o", "{tmp}/model.onnx"],
+        "{tmp} is not a run folder: it holds no model.npz",
+    ),
+    "export of another file": (
+        ["export", "{tmp}/file", "-o", "{tmp}/model.onnx"],
+        "{tmp}/file: not a model of Layerscope, or cut short: it is no zip archive",
     ),
     "nan": (
         [
@@ -290,6 +313,25 @@ def test_train_on_labels(capsys, tmp_path):
     assert "learned labels" in refused(capsys, "reconstruct", str(tmp_path / "run"))
 
 
+@pytest.mark.parametrize(
+    ("suffix", "package", "message"),
+    [
+        (".onnx", "onnx", "writing ONNX needs the package onnx: pip install onnx"),
+        (
+            ".pt2",
+            "torch",
+            "writing a PyTorch module needs the package torch: see https://pytorch.org/get-started",
+        ),
+    ],
+)
+def test_export_says_which_package_is_missing(suffix, package, message, capsys, tmp_path, monkeypatch):
+    ls.Sequential([ls.Input((3,)), ls.layers.Dense(2)]).save(tmp_path / "model.npz")
+    monkeypatch.setitem(sys.modules, package, None)
+    code, out, err = layerscope(capsys, "export", f"{tmp_path}/model.npz", "-o", f"{tmp_path}/model{suffix}")
+    assert (code, out, err) == (2, "", f"layerscope export: {message}\n")
+    assert os.listdir(tmp_path) == ["model.npz"]
+
+
 def test_explain_every_layer(capsys):
     _, out, _ = layerscope(capsys, "explain")
     names = [line.split()[0] for line in out.splitlines()]
@@ -308,7 +350,22 @@ def test_a_reader_that_goes_away_is_no_error():
     assert len(done.stdout.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["demo", "trace", "explain", "examples", "train", "reconstruct", "compare"])
+COMMANDS = (
+    "demo",
+    "trace",
+    "explain",
+    "examples",
+    "train",
+    "reconstruct",
+    "encode",
+    "score",
+    "plot",
+    "compare",
+    "export",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command, capsys):
     code, out, _ = layerscope(capsys, command, "--help")
     assert code == 0

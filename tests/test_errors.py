@@ -129,6 +129,12 @@ CASES = [
         "cannot write {tmp}/file/model.npz: a part of this path is a file, not a folder",
     ),
     (
+        errors.ExportError,
+        lambda tmp: dense_model().export(tmp / "model.tflite"),
+        "{tmp}/model.tflite: .tflite is none of the formats that can be written; name it .onnx (ONNX), .keras (Keras) "
+        "or .pt2 (PyTorch)",
+    ),
+    (
         errors.TrainingError,
         lambda tmp: Model(x := Input((3,)), Dense(1)(x)).fit([[1, 2, 3]], [[1]]),
         "compile the model first: model.compile(optimizer='adadelta', loss=...)",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from layerscope.core.errors import LayerscopeError
     from layerscope.layers.input_layer import Input
-    from layerscope.models import Model, Sequential, from_keras, load_model
+    from layerscope.models import Model, Sequential, from_keras, from_torch, load_model
     from layerscope.tracing import trace
 
 __version__ = "0.1.0"
@@ -34,6 +34,7 @@ _HOMES = {
     "Model": "layerscope.models",
     "Sequential": "layerscope.models",
     "from_keras": "layerscope.models",
+    "from_torch": "layerscope.models",
     "load_model": "layerscope.models",
     "trace": "layerscope.tracing",
 }
@@ -50,6 +51,7 @@ __all__ = [
     "callbacks",
     "datasets",
     "from_keras",
+    "from_torch",
     "initializers",
     "layers",
     "load_model",

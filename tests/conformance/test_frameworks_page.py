@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import test_documentation
 from test_documentation import found, update
 
 PAGES = update.WITH_FRAMEWORKS
@@ -21,3 +22,9 @@ def test_python_blocks(block):
 
 def test_every_output_block_stands_behind_a_python_block():
     assert len(found("output", PAGES)) == len(PRINTED) > 0
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("block", found("sh", PAGES))
+def test_shell_blocks(block, tmp_path, monkeypatch, capsys):
+    test_documentation.test_shell_blocks(block, tmp_path, monkeypatch, capsys)

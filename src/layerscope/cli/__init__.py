@@ -18,7 +18,9 @@ from layerscope import __version__
 from layerscope.core.errors import LayerscopeError
 
 ABOUT = "See what every layer of a neural network does to the data, and train small networks on a CPU."
-COMMANDS = ("demo", "trace", "explain", "examples", "train", "reconstruct", "encode", "score", "plot", "compare")
+COMMANDS = (
+    "demo", "trace", "explain", "examples", "train", "reconstruct", "encode", "score", "plot", "compare", "export",
+)  # fmt: skip
 """In the order of the help."""
 
 

@@ -11,6 +11,7 @@ LayerscopeError (ValueError)
 ├── DataError           arrays or data sets that cannot be used
 │   └── DatasetMissingError   a known data set that is neither here nor reachable
 ├── OutputError         a place that cannot be written
+├── ExportError         a network that another framework or format cannot hold
 └── TrainingError       training that cannot start or go on
     └── NotFiniteError  the loss became NaN or infinite; carries epoch and batch
 
@@ -94,6 +95,10 @@ class DatasetMissingError(DataError):
 
 class OutputError(LayerscopeError):
     """A place that cannot be written."""
+
+
+class ExportError(LayerscopeError):
+    """A network that another framework or format cannot hold, or one whose package is missing."""
 
 
 class TrainingError(LayerscopeError):

@@ -73,6 +73,12 @@ def types(graph: Graph, batch: int | None = None) -> list[tuple[TensorType, ...]
     return forward(graph, input_types(graph, batch), rule)
 
 
+def output_types(graph: Graph) -> list[TensorType]:
+    """The types of the graph's outputs."""
+    found = types(graph)
+    return [found[node][number] for node, number in graph.outputs]
+
+
 def fed_types(graph: Graph, found: Sequence[tuple[TensorType, ...]]) -> list[tuple[TensorType, ...]]:
     """The input types of every node, from the output types of all."""
     return [tuple(found[source][output] for source, output in node.inputs) for node in graph.nodes]

@@ -6,19 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerscope.models.foreign import from_keras
+    from layerscope.models.foreign import from_keras, from_torch
     from layerscope.models.model import Model
     from layerscope.models.saving import load as load_model
     from layerscope.models.sequential import Sequential
     from layerscope.models.streams import Source
 
-__all__ = ["Model", "Sequential", "Source", "from_keras", "load_model"]
+__all__ = ["Model", "Sequential", "Source", "from_keras", "from_torch", "load_model"]
 
 _HOMES = {
     "Model": "model",
     "Sequential": "sequential",
     "Source": "streams",
     "from_keras": "foreign",
+    "from_torch": "foreign",
     "load_model": "saving",
 }
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from layerscope import losses as loss_module
@@ -109,7 +110,7 @@ class Model:
 
     def output_types_for(self, arrays: Sequence[Array]) -> list[TensorType]:
         """Types of the outputs for inputs of these arrays' sizes; ShapeError where they do not fit a layer."""
-        return _output_types(self._job_for(arrays).graph)
+        return propagate.output_types(self._job_for(arrays).graph)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -253,7 +254,7 @@ class Model:
         self._state = State({id: variable.array for id, variable in self._variables.items()})
 
     def _new_job(self, graph: Graph) -> Job:
-        outputs = _output_types(graph)  # names the layer where sizes do not fit
+        outputs = propagate.output_types(graph)  # names the layer where sizes do not fit
         if self._optimizer is None:
             return Job(graph)
         targets = [loss.target_type(output) for loss, output in zip(self.losses, outputs, strict=True)]
@@ -364,16 +365,6 @@ class Model:
 
         save(self, path)
 
-    def to_keras(self) -> Any:
-        """A functional Keras 3 model with the same layers, names and weights, compiled alike.
-
-        What Keras lacks comes from `layerscope.keras`, or as several of its layers that compute the same.
-        Errors: OutputError without Keras, or listing the layers that it cannot express.
-        """
-        from layerscope.targets.keras import to_keras
-
-        return to_keras(self)
-
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Model:
         """The model in a file that `save` wrote."""
@@ -381,10 +372,25 @@ class Model:
 
         return load(path)
 
+    def to_keras(self) -> Any:
+        """A functional Keras 3 model with the same layers, names and weights, compiled alike.
 
-def _output_types(graph: Graph) -> list[TensorType]:
-    types = propagate.types(graph)
-    return [types[node][number] for node, number in graph.outputs]
+        What Keras lacks comes from `layerscope.keras`, or as several of its layers that compute the same.
+        Errors: ExportError without Keras, or listing the layers that it cannot express.
+        """
+        return import_module("layerscope.targets.keras").to_keras(self)
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write it for others: .onnx, .keras or .pt2 (PyTorch) by the suffix. ExportError says what cannot be."""
+        import_module("layerscope.targets").write(self, path)
+
+    def to_onnx(self) -> Any:
+        """The model as an `onnx.ModelProto`, channels last as here (see `layerscope.targets.onnx`)."""
+        return import_module("layerscope.targets.onnx").model(self)
+
+    def to_torch(self) -> Any:
+        """The model as a `torch.nn.Module`, images channels first (see `layerscope.targets.torch`)."""
+        return import_module("layerscope.targets.torch").module(self)
 
 
 def _open(type: TensorType) -> tuple[int | None, ...]:

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
     from layerscope.studies.encoding import encode
+    from layerscope.studies.exporting import export
     from layerscope.studies.plotting import plot
     from layerscope.studies.reconstruction import reconstruct
     from layerscope.studies.scoring import score
 
-__all__ = ["compare_decoders", "demo", "encode", "plot", "reconstruct", "resume", "score", "train"]
+__all__ = ["compare_decoders", "demo", "encode", "export", "plot", "reconstruct", "resume", "score", "train"]
 
 _HOMES = {
     "compare_decoders": "decoder_study",
@@ -25,6 +26,7 @@ _HOMES = {
     "encode": "encoding",
     "score": "scoring",
     "plot": "plotting",
+    "export": "exporting",
 }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from layerscope import losses, metrics
 from layerscope.core import propagate
 from layerscope.core.contract import Layer, settings
-from layerscope.core.errors import OutputError
+from layerscope.core.errors import ExportError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import TensorType
@@ -49,11 +49,11 @@ def to_keras(model: Model) -> Any:
 def write(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the model as a .keras file, which `keras.models.load_model` reads (behind `import layerscope.keras`).
 
-    Errors: OutputError when the model or the place is none that Keras takes.
+    Errors: ExportError when the model or the place is none that Keras takes.
     """
     name = os.fspath(path)
     if not name.endswith(".keras"):
-        raise OutputError(f"cannot write {name}: the name of a Keras file ends in .keras")
+        raise ExportError(f"cannot write {name}: the name of a Keras file ends in .keras")
     made = to_keras(model)
     with replacing(path) as aside:
         whole = aside.with_name(f"{aside.name}.keras")  # Keras insists on the ending
@@ -71,13 +71,13 @@ def _framework() -> Any:
         try:
             import keras
         except Exception as error:  # a backend that is missing or broken raises what it likes
-            raise OutputError(
+            raise ExportError(
                 f"Keras cannot be imported ({error}). Install Keras 3 and a backend, for example "
                 "pip install keras jax, and say which one by the environment variable KERAS_BACKEND=jax "
                 "(or torch, or tensorflow)"
             ) from None
     if int(keras.__version__.partition(".")[0]) < 3:
-        raise OutputError(f"Keras {keras.__version__} is installed, but Keras 3 is needed: pip install -U keras")
+        raise ExportError(f"Keras {keras.__version__} is installed, but Keras 3 is needed: pip install -U keras")
     return keras
 
 
@@ -85,7 +85,7 @@ def _framework() -> Any:
 
 
 def refuse(model: Model) -> None:
-    """OutputError, listing every layer that Keras cannot express, and why; nothing when there is none."""
+    """ExportError, listing every layer that Keras cannot express, and why; nothing when there is none."""
     graph = model.graph
     found = propagate.types(graph)
     fed = propagate.fed_types(graph, found)
@@ -96,7 +96,7 @@ def refuse(model: Model) -> None:
         if why:
             lines.append(f"  {node.label} ({node.layer.kind}): {why}")
     if lines:
-        raise OutputError("this model cannot become a Keras model:\n" + "\n".join(lines))
+        raise ExportError("this model cannot become a Keras model:\n" + "\n".join(lines))
 
 
 def _why_not(graph: Graph, node: Node, types: Sequence[TensorType]) -> str:

@@ -1,0 +1,236 @@
+"""What functions of torch that move, join and reshape tensors are as layers; see `_torch_functions`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, order_of, straight
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+
+
+def form(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register what functions of these names are."""
+
+    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
+        FUNCTIONS.update(dict.fromkeys(names, function))
+        return function
+
+    return keep
+
+
+@form("contiguous", "clone", "alias")
+def identity(reader: Reader, input: Any, *_: Any, **__: Any) -> Value:
+    """Nothing."""
+    return input
+
+
+# --- joined ---
+
+
+@form("add", "add_", "__add__", "__radd__", "__iadd__")
+def add(reader: Reader, input: Any, other: Any, alpha: Any = 1) -> Value:
+    """An Add, of tensors whose axes and orders lie alike."""
+    if not isinstance(input, Value) or not isinstance(other, Value):
+        what = "a parameter" if isinstance(input, Constant) or isinstance(other, Constant) else "a number"
+        raise Unsupported(f"it adds {what}; Add here adds tensors that depend on the input")
+    if alpha != 1:
+        raise Unsupported(f"its alpha is {alpha}; Add here has none")
+    if input.order != other.order:
+        raise Unsupported(
+            "one is an image's numbers in a row, the other is not, so they stand in different orders here"
+        )
+    other = reader.arranged(other, input.axes) if other.axes != input.axes else other
+    (made,) = reader.add("Add", {}, input, other)
+    return replace(input, tensor=made, positive=input.positive and other.positive)
+
+
+@form("cat", "concat", "concatenate")
+def cat(reader: Reader, tensors: Sequence[Any], dim: int = 0) -> Value:
+    """A Concatenate."""
+    if not all(isinstance(value, Value) for value in tensors):
+        raise Unsupported("it joins a parameter; Concatenate here joins tensors that depend on the input")
+    first = tensors[0]
+    values = [reader.arranged(v, first.axes) if v.axes != first.axes else v for v in tensors]
+    axis = first.axes[dim]
+    if axis == 0:
+        raise Unsupported("it joins examples, along the batch")
+    if len(values) == 1:
+        return first
+    order = None
+    if any(value.order is not None for value in values):
+        joined: list[int] = []
+        for value in values:
+            start, count = len(joined), value.ours[0]
+            joined += [start + n for n in (value.order or range(count))]
+        order = tuple(joined)
+    (made,) = reader.add("Concatenate", {"axis": axis}, *values)
+    return replace(first, tensor=made, order=order, positive=all(value.positive for value in values))
+
+
+# --- turned and reshaped ---
+
+
+@form("permute")
+def permute(reader: Reader, input: Any, *dims: Any, **told: Any) -> Value:
+    """Nothing here: the axes only lie otherwise."""
+    listed = told.get("dims", dims)
+    order = listed[0] if len(listed) == 1 and isinstance(listed[0], tuple | list) else listed
+    chosen = [d % input.rank for d in order]
+    if chosen[0] != 0:
+        raise Unsupported("it moves the batch")
+    return replace(input, axes=tuple(input.axes[d] for d in chosen))
+
+
+@form("transpose", "swapaxes")
+def transpose(reader: Reader, input: Any, dim0: int, dim1: int) -> Value:
+    """Nothing here: two axes only lie otherwise."""
+    first, second = dim0 % input.rank, dim1 % input.rank
+    swapped = {first: second, second: first}
+    return permute(reader, input, *(swapped.get(d, d) for d in range(input.rank)))
+
+
+@form("flatten")
+def flatten(reader: Reader, input: Any, start_dim: int = 0, end_dim: int = -1) -> Value:
+    """A Flatten; or axes merged."""
+    if start_dim % input.rank == 0:
+        raise Unsupported("it takes the batch along; flatten from axis 1")
+    return reshaped(reader, input, reader.step.outputs[0].shape[1:])
+
+
+@form("view", "reshape", "unflatten", "_unsafe_view")
+def reshape(reader: Reader, input: Any, *_: Any, **__: Any) -> Value:
+    """A Flatten or a Reshape. PyTorch says which sizes come out."""
+    return reshaped(reader, input, reader.step.outputs[0].shape[1:])
+
+
+def reshaped(reader: Reader, x: Value, wanted: tuple[int, ...]) -> Value:
+    """The value with other sizes, given as PyTorch's without the batch."""
+    if wanted == x.shape:
+        return x
+    if [n for n in wanted if n > 1] == [n for n in x.shape if n > 1] and x.order is None and len(wanted) > 1:
+        return _single(reader, x, wanted)
+    if len(wanted) == 1:
+        (row,) = reader.add("Flatten", {}, x)
+        return Value(row, (0, 1), order_of(x.ours, [axis - 1 for axis in x.axes[1:]]), x.positive)
+    if x.rank == 2:
+        return _unflattened(reader, x, wanted)
+    if x.rank == 4 and x.axes == FIRST and wanted == (x.shape[0], prod(x.shape[1:])):
+        (made,) = reader.add("Reshape", {"target_shape": wanted[::-1]}, x)
+        return Value(made, (0, 2, 1), None, x.positive)
+    if x.rank == 3 and x.axes == (0, 2, 1) and len(wanted) == 3 and wanted[0] == x.shape[0]:
+        (made,) = reader.add("Reshape", {"target_shape": (*wanted[1:], wanted[0])}, x)
+        return Value(made, FIRST, None, x.positive)
+    plain = reader.arranged(x, straight(x.rank))
+    (made,) = reader.add("Reshape", {"target_shape": wanted}, plain)
+    return Value(made, straight(len(wanted) + 1), None, x.positive)
+
+
+def _unflattened(reader: Reader, x: Value, wanted: tuple[int, ...]) -> Value:
+    """A row of numbers with more axes: an image, where they stand in an image's order."""
+    if len(wanted) == 3:
+        channels, height, width = wanted
+        if x.order == order_of((height, width, channels), (2, 0, 1)) and (x.order is not None or channels == 1):
+            (made,) = reader.add("Reshape", {"target_shape": (height, width, channels)}, x)
+            return Value(made, FIRST, None, x.positive)
+    if x.order is not None:
+        raise Unsupported(
+            f"it makes {wanted} of the numbers of an image that stand in PyTorch's order, which is not the order here"
+        )
+    (made,) = reader.add("Reshape", {"target_shape": wanted}, x)
+    return Value(made, straight(len(wanted) + 1), None, x.positive)
+
+
+def _single(reader: Reader, x: Value, wanted: tuple[int, ...]) -> Value:
+    """Axes of one cell come or go; all others keep their places. An image stays channels last."""
+    if len(wanted) == 3:
+        axes = FIRST
+    else:
+        axes = straight(len(wanted) + 1)
+    kept = [x.axes[1:][place] for place, n in enumerate(x.shape) if n > 1]
+    real = [axes[1:][place] for place, n in enumerate(wanted) if n > 1]
+    if sorted(range(len(kept)), key=kept.__getitem__) != sorted(range(len(real)), key=real.__getitem__):
+        if len(wanted) == 3 and kept == sorted(kept):
+            axes = straight(4)
+        else:
+            raise Unsupported(f"it makes {wanted} of {x.shape}, whose axes lie otherwise here")
+    place = sorted(range(1, len(axes)), key=lambda a: axes[a])
+    (made,) = reader.add("Reshape", {"target_shape": tuple(wanted[a - 1] for a in place)}, x)
+    return Value(made, axes, None, x.positive)
+
+
+@form("squeeze", "unsqueeze")
+def single(reader: Reader, input: Any, *_: Any, **__: Any) -> Value:
+    """A Reshape: an axis of one cell comes or goes."""
+    return reshaped(reader, input, reader.step.outputs[0].shape[1:])
+
+
+# --- images moved, framed, enlarged ---
+
+
+@form("pad", "constant_pad_nd")
+def pad(reader: Reader, input: Any, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Value:
+    """A ZeroPadding2D, a Cropping2D, or both; PyTorch lists the last axis first."""
+    if mode != "constant" or value not in (None, 0):
+        raise Unsupported(
+            f"it pads with {f'mode={mode!r}' if mode != 'constant' else value}; layers here pad with zeros"
+        )
+    x = reader.image(input)
+    sides = [*pad, 0, 0, 0, 0, 0, 0]
+    if any(sides[4:]):
+        raise Unsupported("it pads channels; layers here pad height and width")
+    ends = ((sides[2], sides[3]), (sides[0], sides[1]))
+    tensor = x.tensor
+    for kind, key, sign in (("Cropping2D", "cropping", -1), ("ZeroPadding2D", "padding", 1)):
+        part = tuple(tuple(max(sign * n, 0) for n in pair) for pair in ends)
+        if any(map(any, part)):
+            (tensor,) = reader.add(kind, {key: part}, tensor)
+    return replace(x, tensor=tensor)
+
+
+@form("__getitem__")
+def getitem(reader: Reader, input: Any, index: Any) -> Value:
+    """A Cropping2D, where rows and columns at the edges are left out."""
+    x = reader.image(input)
+    parts = [*(index if isinstance(index, tuple) else (index,))]
+    if Ellipsis in parts:
+        at = parts.index(Ellipsis)
+        parts[at : at + 1] = [slice(None)] * (5 - len(parts))
+    parts += [slice(None)] * (4 - len(parts))
+    if len(parts) != 4 or not all(isinstance(part, slice) and part.step in (None, 1) for part in parts):
+        raise Unsupported("it picks numbers by index; layers here only leave out rows and columns at the edges")
+    ranges = [part.indices(n)[:2] for part, n in zip(parts[1:], x.shape, strict=True)]
+    if parts[0] != slice(None) or ranges[0] != (0, x.shape[0]):
+        raise Unsupported("it picks examples or channels; layers here only leave out rows and columns at the edges")
+    ends = tuple((begin, n - end) for (begin, end), n in zip(ranges[1:], x.shape[1:], strict=True))
+    if not any(map(any, ends)):
+        return x
+    return replace(x, tensor=reader.add("Cropping2D", {"cropping": ends}, x)[0])
+
+
+@form("interpolate", "upsample")
+def interpolate(
+    reader: Reader, input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    align_corners: Any = None, recompute_scale_factor: Any = None, antialias: bool = False,
+) -> Value:  # fmt: skip
+    """An UpSampling2D by whole factors."""
+    x, out = reader.image(input), reader.step.outputs[0].shape[2:]
+    if mode not in ("nearest", "nearest-exact", "bilinear") or antialias:
+        raise Unsupported(f"its mode is {mode!r}; UpSampling2D here has 'nearest' and 'bilinear'")
+    if mode == "bilinear" and align_corners:
+        raise Unsupported("align_corners=True is another law; UpSampling2D here has half-pixel centres")
+    if any(m % n for m, n in zip(out, x.ours, strict=False)):
+        raise Unsupported(f"it leads from {x.ours[:2]} to {out}; UpSampling2D here enlarges by whole factors")
+    told: dict[str, Any] = {"size": tuple(m // n for m, n in zip(out, x.ours, strict=False))}
+    told["interpolation"] = "bilinear" if mode == "bilinear" else "nearest"
+    return replace(x, tensor=reader.add("UpSampling2D", told, x)[0])
+
+
+@form("pixel_shuffle")
+def pixel_shuffle(reader: Reader, input: Any, upscale_factor: int) -> Value:
+    """A PixelShuffle2D, whose channels have PyTorch's order."""
+    x = reader.image(input)
+    return replace(x, tensor=reader.add("PixelShuffle2D", {"size": upscale_factor}, x)[0])

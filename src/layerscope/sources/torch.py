@@ -1,0 +1,93 @@
+"""A PyTorch module: what its forward does to tensors without values, one layer for each function that it calls.
+
+The forward runs once under PyTorch's fake tensors, which have sizes and no numbers, while a mode writes down each
+function of torch that it calls, in or outside of modules. So any Python in it is followed, nothing is computed, and
+no compiler is needed. Each function that is called becomes layers (`_torch/functions.py`); what no layer does becomes
+an `Opaque` and a line in the error of whoever wanted to compute with it.
+
+Images are channels first there and channels last here. A value carries how its axes lie (`Value.axes`) and whether it
+is an image's numbers in PyTorch's order (`Value.order`); the weights of the next Linear are put into ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+from layerscope.core import sizes
+from layerscope.core.errors import SourceError
+from layerscope.core.graph import Graph, Symbolic, trace_calls
+
+SUMMARY = "a PyTorch module, by layerscope.from_torch(module, input=(1, 28, 28))"
+
+
+def handles(what: object) -> bool:
+    """Whether this is a PyTorch module; PyTorch is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(what, torch.nn.Module)
+
+
+def read(what: Any) -> Graph:
+    """SourceError: a module does not know the size of its input; `layerscope.from_torch` takes it."""
+    raise SourceError(
+        f"{type(what).__name__} is a PyTorch module, which does not know the size of its input; say "
+        "layerscope.from_torch(module, input=(channels, height, width))"
+    )
+
+
+def given_shapes(input: Any) -> list[tuple[int, ...]]:
+    """The sizes of one example of each input. Four sizes have the batch in front, which is dropped."""
+    listed: Any = input
+    if not isinstance(listed, tuple | list) or not listed:
+        raise SourceError(
+            f"input must be the sizes of one example, channels first, such as (1, 28, 28), or a list of these, "
+            f"not {input!r}"
+        )
+    parts = listed if all(isinstance(part, tuple | list) for part in listed) else [listed]
+    shapes = [tuple(sizes.checked(n, f"input: a size of {tuple(part)}") for n in part) for part in parts]
+    return [shape[1:] if len(shape) == 4 else shape for shape in shapes]
+
+
+@dataclass
+class Imported:
+    """A module as a graph; arrays of its weights by the layer that has them; what no layer does, one line each."""
+
+    graph: Graph
+    weights: list[tuple[Any, dict[str, Any]]]
+    problems: list[str]
+
+
+def convert(module: Any, input: Any, name: str | None = None) -> Imported:
+    """The module as layers with its weights. What no layer does is an Opaque in the graph, and a problem.
+
+    `input`: sizes of one example, channels first, or a list of them.
+    Errors: SourceError when the forward fails, or leads to nothing.
+    """
+    from layerscope.sources._torch import functions, reader, tape
+
+    module = getattr(module, "_orig_mod", module)  # of one that torch.compile wraps
+    played, held = tape.record(module, given_shapes(input))
+    reading = reader.Reader(played, held, functions.plan(played), functions.FUNCTIONS, functions.REASONS)
+    inputs, outputs = reading.run()
+    for value in outputs:
+        if not isinstance(value, Symbolic):
+            raise SourceError(f"{type(module).__name__}: an output does not depend on the input")
+    graph = _frozen(trace_calls(inputs, outputs, name or type(module).__name__.lower()), reading.frozen)
+    return Imported(graph, list(reading.arrays.values()), reading.problems)
+
+
+def _frozen(graph: Graph, roles: set[tuple[int, str]]) -> Graph:
+    """The graph in which the weights of these layers and roles are not trained."""
+    ids = {id_ for node in graph.nodes for role, id_ in node.weights.items() if (id(node.layer), role) in roles}
+    rows = {id_: replace(row, trainable=row.trainable and id_ not in ids) for id_, row in graph.parameters.items()}
+    return replace(graph, parameters=rows)
+
+
+def imported(module: Any, input: Any, name: str | None = None) -> Imported:
+    """As `convert`; SourceError listing everything that no layer does."""
+    found = convert(module, input, name)
+    if found.problems:
+        lines = "\n  ".join(found.problems)
+        raise SourceError(f"this PyTorch module ({type(module).__name__}) cannot be taken over:\n  {lines}")
+    return found

@@ -1,0 +1,268 @@
+"""A model as a genuine `torch.nn.Module`, which holds nothing of Layerscope: PyTorch's modules with these weights.
+
+A chain of modules is a `torch.nn.Sequential`; any other network a `torch.fx.GraphModule`, whose `code` is its forward
+as readable Python. Modules are named after the layers, so `state_dict` reads conv2d.weight, conv2d.bias, ...
+
+Images are channels first, as everywhere in PyTorch: a tensor of four axes is (batch, channels, height, width) where
+the network has (batch, height, width, channels). All other tensors are as the network has them.
+Source: https://docs.pytorch.org/docs/stable/nn.html
+"""
+
+from __future__ import annotations
+
+import keyword
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerscope.core import propagate
+from layerscope.core.errors import ExportError
+from layerscope.core.files import replacing
+from layerscope.core.graph import Graph, Node
+from layerscope.core.sizes import Expression
+from layerscope.core.types import TensorType
+from layerscope.targets import framework, refuse
+
+if TYPE_CHECKING:
+    from layerscope.models import Model
+
+INSTALL = "see https://pytorch.org/get-started"
+
+
+@dataclass
+class Value:
+    """A tensor of the network in PyTorch's graph, as a proxy on which its functions can be called.
+
+    `order` (channels, height, width) says that these are an image's numbers in a row in PyTorch's order, which is
+    not the network's. `pool` is the node of the max pool whose switches these are.
+    """
+
+    type: TensorType
+    proxy: Any
+    order: tuple[int, int, int] | None = None
+    pool: Node | None = None
+
+
+@dataclass
+class Writer:
+    """PyTorch's graph and modules while they are written."""
+
+    torch: Any
+    model: Model
+    tracer: Any
+    modules: OrderedDict[str, Any] = field(default_factory=OrderedDict[str, Any])
+    made: dict[int, str] = field(default_factory=dict[int, str])
+    parameters: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
+    types: list[tuple[TensorType, ...]] = field(default_factory=list[tuple[TensorType, ...]])
+    where: str = ""
+
+    def title(self, stem: str) -> str:
+        """A free name for a module: a Python identifier."""
+        name = plain = identifier(stem)
+        number = 1
+        while name in self.modules or name == "training" or self._known(name):
+            name, number = f"{plain}_{number}", number + 1
+        return name
+
+    def _known(self, name: str) -> bool:
+        return any(hasattr(cls, name) for cls in (self.torch.fx.GraphModule, self.torch.nn.Sequential))
+
+    def module(self, made: Any, *inputs: Any, suffix: str = "") -> Any:
+        """The proxy of what a new module makes of proxies."""
+        name = self.title(self.where + suffix)
+        self.modules[name] = made
+        return self.put(name, *inputs)
+
+    def put(self, name: str, *inputs: Any, **settings: Any) -> Any:
+        """The proxy of what the module of this name makes of proxies."""
+        return self.tracer.create_proxy("call_module", name, inputs, settings)
+
+    def weighted(self, node: Node, make: Any, *inputs: Any) -> Any:
+        """A module with weights; made by the first use of a layer and used again by the others."""
+        known = self.made.get(id(node.layer))
+        if known is None:
+            known = self.made[id(node.layer)] = self.title(self.where)
+            self.modules[known] = make()
+        return self.put(known, *inputs)
+
+    def fed(self, node: Node) -> list[tuple[TensorType, ...]]:
+        """The types that this node and all others with its weights take."""
+        if not self.types:
+            self.types = propagate.fed_types(self.model.graph, self.model._types)
+        pairs = zip(self.model.graph.nodes, self.types, strict=True)
+        return [fed for other, fed in pairs if other.weights == node.weights]
+
+    def alone(self, node: Node) -> bool:
+        """Whether no other node has this one's weights."""
+        return len(self.fed(node)) == 1
+
+    def parameter(
+        self, node: Node, role: str, turn: Callable[[Any], Any] = lambda array: array, how: str = ""
+    ) -> Any:
+        """A weight as a parameter, its array turned; tied weights are one."""
+        id = node.weights[role]
+        if (id, how) not in self.parameters:
+            array = self.torch.from_numpy(np.array(turn(self.model._variables[id].array), order="C"))
+            trainable = self.model.graph.parameters[id].trainable
+            self.parameters[id, how] = self.torch.nn.Parameter(array, requires_grad=trainable)
+        return self.parameters[id, how]
+
+    def rows(self, value: Value) -> Any:
+        """The proxy with its numbers in the network's order."""
+        if value.order is None:
+            return value.proxy
+        return value.proxy.unflatten(1, value.order).permute(0, 2, 3, 1).flatten(1)
+
+    def native(self, value: Value) -> Any:
+        """The proxy with its axes in the network's order."""
+        return value.proxy.permute(0, 2, 3, 1) if value.type.rank == 4 else self.rows(value)
+
+    def turned(self, type: TensorType, proxy: Any) -> Value:
+        """A value from a proxy whose axes are in the network's order."""
+        return Value(type, proxy.permute(0, 3, 1, 2) if type.rank == 4 else proxy)
+
+
+def identifier(name: str) -> str:
+    """A name of a layer as a name in Python."""
+    plain = re.sub(r"\W", "_", name if name[:1].isalpha() else f"layer_{name}")
+    return f"{plain}_" if keyword.iskeyword(plain) or plain == "self" else plain
+
+
+def module(model: Model) -> Any:
+    """The model as a `torch.nn.Module`, in training mode as PyTorch's modules are when made.
+
+    Shapes: tensors of four axes are channels first, (batch, channels, height, width); all others as in the network.
+    Several inputs are the arguments of forward, in order; several outputs a tuple.
+    Errors: ExportError, naming each layer that cannot be expressed and why; or when PyTorch is missing.
+    """
+    torch = framework("torch", "a PyTorch module", INSTALL)
+    from layerscope.targets import _torch_layers as layers
+
+    graph = model.graph
+    refuse(graph, "a PyTorch module", layers.FORMS, _open_pads)
+    fx = framework("torch.fx", "a PyTorch module", INSTALL)
+    body = fx.Graph()
+    writer = Writer(torch, model, fx.proxy.GraphAppendingTracer(body))
+    outputs = _walk(writer, graph, layers.FORMS, body)
+    made = [writer.rows(value) for value in outputs]
+    body.output(made[0].node if len(made) == 1 else tuple(proxy.node for proxy in made))
+    network = fx.GraphModule(dict(writer.modules), body, class_name=_class_name(model.name))
+    network.graph.eliminate_dead_code()
+    network.recompile()
+    return _chain(torch, network) or network
+
+
+def _walk(writer: Writer, graph: Graph, forms: dict[str, Any], body: Any) -> list[Value]:
+    fx = writer.torch.fx
+    types = propagate.types(graph)
+    number = {id(node): place for place, node in enumerate(graph.nodes)}
+    seeds: dict[int, tuple[Value, ...]] = {}
+    for place in graph.inputs:
+        node = graph.nodes[place]
+        named = body.placeholder(identifier(node.label))
+        proxy = fx.Proxy(named, writer.tracer)
+        if types[place][0].dtype in ("bool", "uint8", "int64"):
+            proxy = proxy.to(dtype(writer.model, writer.torch))
+        seeds[place] = (Value(types[place][0], proxy),)
+
+    def rule(node: Node, fed: tuple[Value, ...]) -> tuple[Value, ...]:
+        writer.where = node.label
+        made = forms[type(node.layer).__name__](writer, node, *fed, out=types[number[id(node)]])
+        return made if isinstance(made, tuple) else (made,)
+
+    found = propagate.forward(graph, seeds, rule)
+    return [found[node][output] for node, output in graph.outputs]
+
+
+def _chain(torch: Any, network: Any) -> Any:
+    """A Sequential where each module takes what the one before it made, and each is used once; else None."""
+    start, *middle, last = network.graph.nodes
+    before, parts = start, OrderedDict[str, Any]()
+    for node in middle:
+        if node.op != "call_module" or node.args != (before,) or node.kwargs or node.target in parts:
+            return None
+        parts[node.target] = network.get_submodule(node.target)
+        before = node
+    if not parts or last.args != (before,):
+        return None
+    return torch.nn.Sequential(parts)
+
+
+def _class_name(name: str) -> str:
+    words = re.findall(r"[A-Za-z0-9]+", name)
+    made = "".join(word[:1].upper() + word[1:] for word in words)
+    return made if made[:1].isalpha() else "Network"
+
+
+def _open_pads(node: Node, fed: Sequence[TensorType]) -> str | None:
+    """PyTorch's modules have fixed pads; those of "same" with strides, and planes of switches, depend on sizes."""
+    layer: Any = node.layer
+    kind = type(layer).__name__
+    needed = "; give Input the sizes"
+    if kind in ("Conv2D", "AveragePooling2D", "MaxPooling2D") and layer.padding == "same":
+        switches = kind == "MaxPooling2D" and layer.return_switches
+        for n, s in zip(fed[0].shape[1:3], layer.strides, strict=True):
+            if isinstance(n, Expression) and (s > 1 or switches):
+                return (
+                    f"the pads of padding='same' with strides {layer.strides} depend on the size of its input, which "
+                    f"is open ({n}){needed}"
+                )
+    if kind == "MaxUnpooling2D" and any(isinstance(n, Expression) for n in layer.plane(*fed)):
+        return f"the plane of its switches is open ({' × '.join(map(str, layer.plane(*fed)))}){needed}"
+    return None
+
+
+def write(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write the module as PyTorch's exported program (.pt2), the batch open, in inference mode.
+
+    `torch.export.load(path).module()` is the network. Errors: as `module`; OutputError for a file that cannot be
+    written.
+    """
+    torch = framework("torch", "a PyTorch module", INSTALL)
+    program = exported(model)
+    with replacing(path) as aside:
+        named = aside.with_suffix(".pt2")
+        try:
+            torch.export.save(program, str(named))
+            os.replace(named, aside)
+        finally:
+            named.unlink(missing_ok=True)
+
+
+def exported(model: Model) -> Any:
+    """The module as a `torch.export.ExportedProgram`, the batch open, in inference mode. Errors: as `write`."""
+    torch = framework("torch", "a PyTorch module", INSTALL)
+    framework("torch.export", "a PyTorch module", INSTALL)
+    network = module(model).eval()
+    examples: list[Any] = []
+    for type in model.input_types:
+        shape = [size if isinstance(size, int) else 2 for size in first(type).shape]
+        if any(not isinstance(size, int) for size in type.shape[1:]):
+            raise ExportError(
+                f"this model cannot become a .pt2 file: the input is {type}, and only the batch may be open in an "
+                "exported program; give Input the sizes"
+            )
+        kinds = {"bool": torch.bool, "uint8": torch.uint8, "int32": torch.int64, "int64": torch.int64}
+        examples.append(torch.zeros(shape, dtype=kinds.get(type.dtype, dtype(model, torch))))
+    batch = torch.export.Dim("batch")
+    dynamic = tuple({0: batch} if isinstance(type.shape[0], Expression) else {} for type in model.input_types)
+    with torch.no_grad():
+        return torch.export.export(network, tuple(examples), dynamic_shapes=dynamic)
+
+
+def first(type: TensorType) -> TensorType:
+    """The type as PyTorch has it."""
+    if type.rank != 4:
+        return type
+    batch, height, width, channels = type.shape
+    return type.with_shape((batch, channels, height, width))
+
+
+def dtype(model: Model, torch: Any) -> Any:
+    """The floating type in which the model is compiled."""
+    return torch.float64 if model._precision == "float64" else torch.float32

@@ -1,0 +1,62 @@
+"""What the tests of the targets share: single layers as models, their inputs, and how outputs are compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from contract.cases import executable_examples, inputs_for, seed_of, weights_for
+from contract.settings import seeded
+from layerscope.core.contract import Example
+from layerscope.core.graph import Call, Symbolic, connect
+from layerscope.layers.input_layer import InputLayer
+from layerscope.models import Model
+
+NEAR = 1e-5
+KINDS = sorted({type(case.layer).__name__ for case in executable_examples()})
+
+
+def layer_cases(kind: str, count: int) -> list[Example]:
+    """A layer's own examples, and `count` with random settings."""
+    mine = [case for case in executable_examples() if type(case.layer).__name__ == kind]
+    return mine + seeded(kind, count, start=5)
+
+
+def model_of(case: Example) -> tuple[Model, list[np.ndarray]]:
+    """A model of one layer with random weights and an open batch, and inputs for it."""
+    given = []
+    for type in case.inputs:
+        layer = InputLayer(type.shape[1:], dtype=type.dtype, plane=type.plane)
+        given.append(Symbolic(Call(layer, (), layer.out())))
+    made: Any = connect(case.layer, given)
+    model = Model(given, list(made) if isinstance(made, tuple) else made)
+    arrays = weights_for(case, "float32")
+    for variable in model.weights:
+        variable.assign(arrays[variable.role])
+    return model, [np.array(array) for array in inputs_for(case, "float32", seed_of(case))]
+
+
+def ours(model: Model, given: list[np.ndarray]) -> list[np.ndarray]:
+    """The model's outputs, by the reference engine."""
+    found: Any = model(given)
+    return found if isinstance(found, list) else [found]
+
+
+def distance(mine: list[np.ndarray], theirs: list[np.ndarray]) -> float:
+    """The largest difference, beside outputs of 1 at least; shapes are equal."""
+    assert [a.shape for a in mine] == [b.shape for b in theirs]
+    gaps = [
+        np.abs(a.astype(np.float64) - b).max() / max(1, np.abs(a).max()) for a, b in zip(mine, theirs, strict=True)
+    ]
+    return float(max(gaps))
+
+
+def first(array: np.ndarray) -> np.ndarray:
+    """An image with channels first; any other array as it is."""
+    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
+
+
+def last(array: np.ndarray) -> np.ndarray:
+    """The inverse of `first`."""
+    return np.moveaxis(array, 1, -1) if array.ndim == 4 else array
