@@ -14,6 +14,12 @@ from layerscope.sources import json as graph_json
 IMAGES = "28x28x1 | conv 1 3 same sigmoid"
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """However busy the machine is, compiling is not worth a line."""
+    monkeypatch.setattr("layerscope.models.progress.PATIENCE", 600)
+
+
 def layerscope(capsys, *arguments):
     """Exit code, what stands on stdout, what stands on stderr."""
     try:

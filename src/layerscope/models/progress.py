@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Logs = Mapping[str, float]
+PATIENCE = 1.0
+"""Seconds of compiling after which a line says so."""
 
 
 def numbers(logs: Logs) -> str:
@@ -63,10 +65,12 @@ class Progress:
 
     @contextlib.contextmanager
     def compiling(self) -> Iterator[None]:
-        """While an engine compiles: a word in the bar at once, or a line when it takes more than a second."""
+        """While an engine compiles: a word in the bar at once, or a line when it takes longer than PATIENCE."""
         if self._rich is not None:
             self._rich.update(self._task, text="compiling for this processor")
-        late = threading.Timer(1.0, self.say, ["Compiling the network for this processor; kept for the next time."])
+        late = threading.Timer(
+            PATIENCE, self.say, ["Compiling the network for this processor; kept for the next time."]
+        )
         late.daemon = True
         if self._rich is None:
             late.start()

@@ -67,6 +67,6 @@ def _spread(place: Any, spread: Array) -> None:
     )
     place.set_xlim(0, len(order))
     place.set_ylim(bottom=0)
-    place.set_xlabel(f"numbers of the code, by spread; {idle} never vary")
+    place.set_xlabel("numbers of the code, by spread" + (f"; {idle} never vary" if idle else ""))
     place.set_ylabel("standard deviation")
     place.grid(axis="y", color=LINE, linewidth=0.4)
