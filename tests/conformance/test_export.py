@@ -47,6 +47,7 @@ def test_onnx(run, capsys, tmp_path):
     )
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras's variables under NumPy 2
 def test_keras(run, capsys, tmp_path):
     path = tmp_path / "model.keras"
     code, out = said(capsys, run, "-o", path)

@@ -57,7 +57,7 @@ def test_the_folder_holds_the_run(done):
         "pictures",
         "settings.json",
     ]
-    assert os.listdir(folder / "pictures") == ["reconstructions.png"]
+    assert sorted(os.listdir(folder / "pictures")) == ["curves.png", "reconstructions.png"]
     header, *rows = history(folder)
     assert header == ["epoch", "loss", "val_loss"]
     told = run.history.history

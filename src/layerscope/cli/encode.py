@@ -34,7 +34,8 @@ def run(asked: Any) -> int:
         asked.run_folder, asked.images, layer=asked.layer, folder=asked.folder, fit=asked.fit, out=asked.out
     )
     shape = " × ".join(map(str, found.codes.shape[1:]))
-    print(f"{len(found.codes):,} codes of {found.flat.shape[1]:,} numbers: output of {found.layer}, {shape}")
+    codes = "1 code" if len(found.codes) == 1 else f"{len(found.codes):,} codes"
+    print(f"{codes} of {found.flat.shape[1]:,} numbers: output of {found.layer}, {shape}")
     if found.unread:
         print(found.unread)
     print(f"The codes: {asked.out}")

@@ -23,10 +23,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: Any) -> int:
     """Write and say what was written."""
+    import os
     import sys
 
     from layerscope import studies
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras may load TensorFlow, which talks about itself
     if sys.stderr.isatty() and not str(asked.out).lower().endswith(".onnx"):
         print("Writing and comparing takes some seconds ...", file=sys.stderr)
     print(studies.export(asked.run_folder, asked.out))

@@ -19,8 +19,10 @@ from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
 from layerscope.models import Model, engines, load_model
 from layerscope.models.data import flatten_advice
+from layerscope.report.figures import curves
 from layerscope.studies import keeping, parts, runs
 from layerscope.studies.images import Images, Part, is_path, load_images
+from layerscope.studies.pictured import written
 from layerscope.studies.reconstruction import reconstructions
 from layerscope.studies.runs import Recipe
 from layerscope.utils import set_random_seed
@@ -178,11 +180,19 @@ def _fit(
     keeping = [runs.Keeper(place, told, resume), *callbacks]
     settings = {"verbose": verbose, "callbacks": keeping, "validation_data": work.test, "resume": resume}
     history = model.fit(*work.train, told.batch_size, told.epochs, **settings)
-    if told.target == "images" and history.epoch:
+    if history.epoch:
+        _draw(model, work, place / runs.DRAWN, told, history)
+    return Run(model, history, place, told)
+
+
+def _draw(model: Model, work: _Work, folder: Path, told: Recipe, history: History) -> None:
+    """The pictures of a finished run; `layerscope plot` makes more."""
+    epochs = [epoch + 1 for epoch in history.epoch]
+    written(folder / "curves.png", lambda path: curves.curves(path, epochs, history.history, told.title))
+    if told.target == "images":
         found = reconstructions(model, work.shown)
         found.ink = not work.own
-        found.save(place / runs.DRAWN / "reconstructions.png")
-    return Run(model, history, place, told)
+        found.save(folder / "reconstructions.png")
 
 
 @dataclass

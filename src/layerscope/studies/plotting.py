@@ -20,7 +20,7 @@ from layerscope.report.figures import codes, curves, journey, kernels
 from layerscope.report.figures.journey import Step
 from layerscope.report.figures.kernels import Kernel
 from layerscope.studies import encoding, reconstruction, runs
-from layerscope.studies.images import Images, Part, is_path
+from layerscope.studies.images import Images, Part
 from layerscope.studies.opened import Opened, PathLike, Wishes, opened
 from layerscope.studies.pictured import written
 
@@ -80,7 +80,7 @@ def _figures(
     if history.exists():
         epochs, values = _history(history)
         if epochs:
-            yield "curves", lambda path: curves.curves(path, epochs, values, _title(trained))
+            yield "curves", lambda path: curves.curves(path, epochs, values, trained.recipe.title)
     for name, kernel in _kernels(trained.model.graph, validation.source.shape[1:]):
         yield f"filters-{_plain(name)}", lambda path, kernel=kernel: kernels.kernels(path, kernel)
     steps = _steps(trained, subject)
@@ -90,13 +90,6 @@ def _figures(
         few = reconstruction.reconstructions(trained.model, validation.shown(10))
         few.ink = ink
         yield "reconstructions", few.save
-
-
-def _title(trained: Opened) -> str:
-    network = trained.recipe.network
-    short = network if len(network) <= 60 else network[:57] + "…"
-    data = trained.recipe.data
-    return f"{short} on {Path(data).name if is_path(data) else data}"
 
 
 def _plain(name: str) -> str:
@@ -123,9 +116,9 @@ def _subject(trained: Opened, validation: Part, image: int | PathLike) -> tuple[
                 f"there is no validation image {image}: there are {len(validation):,}, 0 to {len(validation) - 1}"
             )
         name = validation.names[number]
-        return validation.array(number, number + 1), f"{name} on its way through {_title(trained)}"
+        return validation.array(number, number + 1), f"{name} on its way through {trained.recipe.title}"
     part = trained.own(image)
-    return part.array(0, 1), f"{part.names[0]} on its way through {_title(trained)}"
+    return part.array(0, 1), f"{part.names[0]} on its way through {trained.recipe.title}"
 
 
 def _steps(trained: Opened, subject: Array) -> list[Step]:
@@ -206,5 +199,5 @@ def _codes(trained: Opened, images: Images, verbose: Any) -> Iterator[tuple[str,
     found = encoding.encoded(trained, images.test, place, verbose, count)
     shape = " × ".join(map(str, found.codes.shape[1:]))
     about = f"output of {found.layer}, {shape}: {place.numbers:,} numbers an image; {count:,} validation images"
-    title = f"Codes of {_title(trained)}"
+    title = f"Codes of {trained.recipe.title}"
     yield "codes", lambda path: codes.codes(path, found.flat, found.labels, images.classes, title, about)

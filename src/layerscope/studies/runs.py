@@ -62,6 +62,12 @@ class Recipe:
     fit: str = "crop"
     colour: str = "auto"
 
+    @property
+    def title(self) -> str:
+        """Network and data as pictures name them."""
+        network = self.network if len(self.network) <= 60 else self.network[:57] + "…"
+        return f"{network} on {Path(self.data).name if os.sep in self.data else self.data}"
+
 
 def versions() -> dict[str, str]:
     """Versions of what computes."""
