@@ -9,7 +9,7 @@ import pytest
 
 import layerscope as ls
 from layerscope import layers
-from layerscope.core.errors import OutputError
+from layerscope.core.errors import ExportError
 from layerscope.core.types import TensorType
 from layerscope.layers import Opaque
 from layerscope.sources import json as graph_json
@@ -38,7 +38,7 @@ def test_what_keras_cannot_express():
     image = ls.Input((None, None, 4))
     x = layers.Conv2D(4, 3, strides=2, dilation_rate=2, padding="same", name="both")(image)
     model = ls.Model(image, Opaque("Mystery", (TensorType((2, 8)),), name="dark")(x))
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(ExportError) as caught:
         model.to_keras()
     assert str(caught.value) == (
         "this model cannot become a Keras model:\n"
@@ -55,7 +55,7 @@ def test_tied_weights():
     text = model.to_json().replace('"b/kernel"', '"a/kernel"')
     tied = ls.Model.from_graph(graph_json.load(json.loads(text)))
     assert tied.count_params() == 15
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(ExportError) as caught:
         tied.to_keras()
     assert str(caught.value) == (
         "this model cannot become a Keras model:\n"
@@ -67,7 +67,7 @@ def test_without_keras(monkeypatch):
     given = ls.Input((3,))
     model = ls.Model(given, layers.Dense(3)(given))
     monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(ExportError) as caught:
         target.to_keras(model)
     assert str(caught.value) == (
         "Keras cannot be imported (import of keras halted; None in sys.modules). Install Keras 3 and a backend, for "
