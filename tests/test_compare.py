@@ -292,3 +292,24 @@ def test_overwriting_starts_anew(folder):
     assert len(found.rows[0].results[0].history["loss"]) == 1
     assert not list(folder.glob("*-1/model.npz"))
     assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_runs_of_somebody_else_are_not_replaced(tmp_path):
+    network = "28x28x1 | maxpool 4 | conv 1 3 same sigmoid | upsample 4"
+    studies.train(network, "digits", epochs=1, batch_size=512, out=tmp_path / "study" / "nearest-0", verbose=0)
+    before = (tmp_path / "study" / "nearest-0" / "model.npz").read_bytes()
+    with pytest.raises(OutputError) as caught:
+        compare(tmp_path / "study")
+    assert (
+        str(caught.value) == f"{tmp_path}/study/nearest-0 holds a run that is not a comparison's; give another --out"
+    )
+    assert (tmp_path / "study" / "nearest-0" / "model.npz").read_bytes() == before
+
+
+def test_a_run_that_was_trained_on_is_noticed(folder):
+    studies.resume(folder / "nearest-0", 30, verbose=0)
+    with pytest.raises(OutputError) as caught:
+        compare(folder)
+    assert str(caught.value).startswith(
+        f"{folder}/nearest-0 was trained on after the comparison: it has 30 epochs, not "
+    )

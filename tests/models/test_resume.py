@@ -16,7 +16,7 @@ import pytest
 
 from layerscope import callbacks, load_model, studies
 from layerscope.cli import main
-from layerscope.core.errors import DataError, SourceError, TrainingError
+from layerscope.core.errors import DataError, SettingError, SourceError, TrainingError
 from layerscope.studies import runs
 
 from .helpers import equal, image_model, numbers, refuses
@@ -229,6 +229,57 @@ def test_other_data_are_noticed(whole, tmp_path):
         "360 of (28, 28, 1) to test; now: 1437 of (28, 28, 1) to train, 360 of (28, 28, 1) to test",
     ):
         studies.resume(folder)
+
+
+def test_changed_images_are_noticed(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    studies.train("8x8x1 | conv 1 3 same", tmp_path / "x.npy", epochs=1, out=tmp_path / "run", verbose=0)
+    np.save(tmp_path / "x.npy", 255 - x)
+    with refuses(
+        DataError,
+        f"the images of {tmp_path}/x.npy have changed since the run was trained on them; train a new run, or put them back",
+    ):
+        studies.resume(tmp_path / "run", 2, verbose=0)
+
+
+def test_fewer_epochs_than_are_done_change_nothing(whole, tmp_path):
+    folder = shutil.copytree(whole.folder, tmp_path / "run")
+    with refuses(SettingError, f"{folder} has 4 epochs already, more than 2; ask for more"):
+        studies.resume(folder, 2)
+    same(folder, whole)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 8}, "batch_size 8, but it began with 16"),
+        ({"shuffle": False}, "shuffle False, but it began with True"),
+        ({"x": slice(40)}, "examples 40, but it began with 50"),
+    ],
+)
+def test_another_setup_is_refused(settings, message, tmp_path):
+    x, y = numbers(50, 8, 8, 1), np.arange(50) % 3
+    model = image_model()
+    model.fit(x, y, 16, verbose=0)
+    model.save(tmp_path / "m.npz")
+    part = settings.pop("x", slice(50))
+    with refuses(
+        TrainingError,
+        f"training goes on with {message}. Resume with the same, or call fit without resume to train from these weights.",
+    ):
+        load_model(tmp_path / "m.npz").fit(
+            x[part], y[part], epochs=2, verbose=0, resume=True, **{"batch_size": 16, **settings}
+        )
+
+
+def test_another_optimizer_begins_anew(tmp_path):
+    x, y = numbers(50, 8, 8, 1), np.arange(50) % 3
+    model = image_model()
+    model.fit(x, y, 16, verbose=0)
+    model.compile("sgd", model.losses)
+    with pytest.raises(TrainingError, match="there is nothing to resume"):
+        model.fit(x, y, 16, epochs=2, verbose=0, resume=True)
 
 
 @pytest.mark.parametrize(

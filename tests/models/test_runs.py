@@ -11,7 +11,7 @@ import pytest
 
 from layerscope import callbacks, load_model, studies
 from layerscope.cli import main
-from layerscope.core.errors import DataError, NotFiniteError, OutputError, SourceError
+from layerscope.core.errors import DataError, LayerscopeError, NotFiniteError, OutputError, SourceError
 from layerscope.models import engines
 from layerscope.studies import runs
 
@@ -69,6 +69,7 @@ def test_the_folder_holds_the_run(done):
     settings = json.loads((folder / "settings.json").read_text("utf-8"))
     versions = settings.pop("versions")
     assert settings.pop("threads") == engines.threads()
+    assert len(settings.pop("sample")) == 8
     assert sorted(versions) == ["layerscope", "numpy", "python"]
     assert settings == {
         "network": IMAGES, "data": "digits", "folder": None, "epochs": 2, "batch_size": 512, "optimizer": "adadelta",
@@ -241,3 +242,48 @@ def test_a_demo_stopped_in_its_first_epoch_makes_no_picture(tmp_path, monkeypatc
     assert main(["demo", "-o", str(tmp_path / "ten.png")]) == 130
     assert capsys.readouterr().err == "Stopped before the first epoch was done; no picture was made.\n"
     assert os.listdir(tmp_path) == []
+
+
+def test_files_of_something_else_are_never_replaced(tmp_path):
+    for name in ("README.md", "pictures"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).mkdir() if name == "pictures" else (folder / name).write_text("mine")
+        for overwrite in (False, True):
+            with refuses(
+                OutputError,
+                f"{folder} is no run folder, but holds {name}, which a run would replace; choose another folder",
+            ):
+                train(folder, overwrite=overwrite)
+        assert os.listdir(folder) == [name]
+
+
+def test_pictures_that_a_run_did_not_draw_stay(folder):
+    (folder / "pictures" / "holiday.png").write_bytes(b"mine")
+    train(folder, epochs=1, overwrite=True)
+    assert (folder / "pictures" / "holiday.png").read_bytes() == b"mine"
+
+
+def test_a_path_that_no_system_takes(tmp_path):
+    with refuses(OutputError, f"cannot write into {tmp_path / ('x' * 300)}: File name too long"):
+        train(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 0}, {"batch_size": 0}, {"loss": "categorical_crossentropy"}])
+def test_what_is_refused_leaves_no_folder(settings, tmp_path):
+    with pytest.raises(LayerscopeError):
+        train(tmp_path / "run", "28x28x1 | flatten | dense 1", **settings)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_stays_a_link_and_a_pipe_is_refused(done, tmp_path):
+    (tmp_path / "real.png").write_bytes(b"")
+    (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
+    studies.reconstruct(done[1], count=2).save(tmp_path / "link.png")
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "real.png").read_bytes()[:4] == b"\x89PNG"
+    os.mkfifo(tmp_path / "pipe.png")
+    with refuses(OutputError, f"cannot write {tmp_path}/pipe.png: it is no regular file"):
+        studies.reconstruct(done[1], count=2).save(tmp_path / "pipe.png")
+    with refuses(OutputError, f"{tmp_path}/pipe.png is no regular file"):
+        runs.writable(tmp_path / "pipe.png")

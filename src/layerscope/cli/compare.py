@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from typing import Any
 
@@ -94,5 +95,6 @@ def run(asked: Any) -> int:
         print(f"\nThe picture: {found.folder / 'decoders.png'}")
         print(f"Everything as numbers: {found.folder / 'decoders.json'}")
         first = found.rows[0]
-        print(f"Next: layerscope reconstruct {found.folder / f'{first.decoder}-{first.results[0].seed}'} -o ten.png")
+        folder = found.folder / f"{first.decoder}-{first.results[0].seed}"
+        print(f"Next: layerscope reconstruct {shlex.quote(str(folder))} -o ten.png")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
 from layerscope.cli._arguments import WHAT, add_data, natural, positive
@@ -70,9 +71,9 @@ def _resume(folder: str, given: dict[str, Any]) -> int:
 def _told(done: Any) -> int:
     count, wanted = len(done.history.epoch), done.recipe.epochs
     if done.history.interrupted:
-        print(f"Go on with: layerscope train --resume {done.folder}")
+        print(f"Go on with: layerscope train --resume {shlex.quote(str(done.folder))}")
         return 130
     print(f"The run is in {done.folder}, {count} of {wanted} epochs; its README.md says what is what")
     if done.recipe.target == "images":
-        print(f"Next: layerscope reconstruct {done.folder} -o ten.png")
+        print(f"Next: layerscope reconstruct {shlex.quote(str(done.folder))} -o ten.png")
     return 0

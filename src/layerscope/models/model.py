@@ -246,7 +246,7 @@ class Model:
                     f"the metric {name} compares the output {show(outputs[0].shape[1:])} with targets of "
                     f"{show(wanted[1:])} per example, but {found[0].name} takes targets of {show(given_type[1:])}"
                 )
-        self.losses, self._optimizer = found, chosen
+        self.losses, self._optimizer, self.position = found, chosen, None
         self.metrics = {name: (0, metric) for name, metric in measured}
         self._engine, self._precision, self._threads = engine, precision, threads
         self._cast(precision)

@@ -64,7 +64,8 @@ def settings(
 class Position:
     """Where training stood at the end of an epoch: with weights and slots, all that going on depends on.
 
-    `epoch` is how many are done, `seed` the engine's, `random` the state of the generator that shuffles.
+    `epoch` is how many are done, `seed` the engine's, `random` the state of the generator that shuffles; `examples`,
+    `batch_size` and `shuffle` are those of the fit.
     """
 
     epoch: int
@@ -72,6 +73,9 @@ class Position:
     random: dict[str, Any]
     epochs: list[int]
     history: dict[str, list[float]]
+    examples: int
+    batch_size: int
+    shuffle: bool
 
 
 def resumable(position: Position | None) -> Position:
@@ -160,6 +164,7 @@ class Loop:
         self.history = History()
         self.callbacks = list(callbacks)
         if resumed is not None:
+            self._check(resumed)
             set_random_state(resumed.random)
             self.history.epoch = list(resumed.epochs)
             self.history.history = {name: list(values) for name, values in resumed.history.items()}
@@ -173,7 +178,21 @@ class Loop:
     def position(self, epoch: int) -> Position:
         """Where training stands when so many epochs are done."""
         history = {name: list(values) for name, values in self.history.history.items()}
-        return Position(epoch, self.seed, dict(self.random.bit_generator.state), list(self.history.epoch), history)
+        state, told = dict(self.random.bit_generator.state), list(self.history.epoch)
+        return Position(epoch, self.seed, state, told, history, *self._setup().values())
+
+    def _setup(self) -> dict[str, Any]:
+        """What must be the same when training is resumed."""
+        asked = self.asked
+        return {"examples": len(self.parts.x[0]), "batch_size": asked.batch_size, "shuffle": asked.shuffle}
+
+    def _check(self, resumed: Position) -> None:
+        for name, value in self._setup().items():
+            if value != getattr(resumed, name):
+                raise TrainingError(
+                    f"training goes on with {name} {value}, but it began with {getattr(resumed, name)}. "
+                    "Resume with the same, or call fit without resume to train from these weights."
+                )
 
     def tell(self, hook: str, *values: Any) -> None:
         for callback in self.callbacks:

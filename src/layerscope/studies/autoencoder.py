@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from layerscope import losses, optimizers, sources
@@ -17,7 +19,7 @@ from layerscope.core import propagate, sizes
 from layerscope.core.errors import DataError, SettingError, ShapeError, SourceError
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
-from layerscope.models import Model, engines, load_model
+from layerscope.models import Model, Source, engines, load_model
 from layerscope.models.data import flatten_advice
 from layerscope.report.figures import curves
 from layerscope.studies import keeping, parts, runs
@@ -28,6 +30,7 @@ from layerscope.studies.runs import Recipe
 from layerscope.utils import set_random_seed
 
 Array = NDArray[Any]
+SAMPLED = 256
 WHOLE = 256 << 20
 """Bytes up to which images are handed to fit in one array, not read part by part."""
 
@@ -110,11 +113,16 @@ def train(
     Errors: DataError and ShapeError when network, data and loss do not fit; OutputError for a
     folder that cannot be written or holds a run.
     """
-    set_random_seed(seed)
+    set_random_seed(sizes.checked(seed, "seed", 0))
+    epochs, batch_size = sizes.checked(epochs, "epochs"), sizes.checked(batch_size, "batch_size")
     graph = sources.read(what)
     chosen = _optimizer(optimizer, learning_rate)
     images = _images(graph, data, folder, size, fit, colour, verbose)
     work = _work(graph, images, os.fspath(data), loss)
+    model = Model.from_graph(graph)
+    model.compile(
+        chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None, threads=engines.threads()
+    )
     place = runs.prepare(out or _free(graph.name, data), overwrite)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
@@ -128,10 +136,9 @@ def train(
         versions=runs.versions(),
         threads=engines.threads(),
         images=work.shapes,
+        sample=work.sample,
         **_read_again(images, data, folder, size, fit, colour),
     )
-    model = Model.from_graph(graph)
-    model.compile(chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None, threads=told.threads)
     return _fit(model, work, place, told, verbose, callbacks, resume=False)
 
 
@@ -149,12 +156,14 @@ def resume(
     Errors: SourceError for what is no run folder; DataError when the data set is not what it was.
     """
     told, place = runs.recipe(run), Path(run)
-    if epochs is not None:
-        told.epochs = sizes.checked(epochs, "epochs")
+    wanted = told.epochs if epochs is None else sizes.checked(epochs, "epochs")
     kept = place / runs.CHECKPOINT
     model = load_model(kept if kept.exists() else place / runs.MODEL)
     if model.position is None:
         raise SourceError(f"{place / runs.MODEL} does not say where training stood, so it cannot go on from there")
+    if wanted < model.position.epoch:
+        raise SettingError(f"{place} has {model.position.epoch} epochs already, more than {wanted}; ask for more")
+    told.epochs = wanted
     images = _images(model.graph, told.data, told.folder, told.size, told.fit, told.colour, verbose)
     work = _work(model.graph, images, told.data, told.loss)
     if told.images is not None and work.shapes != told.images:
@@ -163,6 +172,11 @@ def resume(
             for shapes in (told.images, work.shapes)
         )
         raise DataError(f"the images of {told.data} are not what the run was trained on. Then: {was}; now: {are}")
+    if told.sample is not None and work.sample != told.sample:
+        raise DataError(
+            f"the images of {told.data} have changed since the run was trained on them; "
+            "train a new run, or put them back"
+        )
     model.threads = told.threads
     told.versions = runs.versions()
     return _fit(model, work, runs.prepare(place, overwrite=True), told, verbose, callbacks, resume=True)
@@ -211,6 +225,17 @@ class _Work:
     def shapes(self) -> dict[str, list[int]]:
         """The shapes of the images to train and to test."""
         return {"train": list(self.train[0].shape), "test": list(self.test[0].shape)}
+
+    @property
+    def sample(self) -> str:
+        """A checksum of SAMPLED images to train on, from first to last, and of their labels."""
+        x, y = self.train
+        rows = np.linspace(0, len(x) - 1, min(len(x), SAMPLED)).astype(np.int64)
+        pixels = x.read(rows) if isinstance(x, Source) else x[rows]
+        found = zlib.crc32(np.ascontiguousarray(pixels, np.float32).tobytes())
+        if self.target == "labels":
+            found = zlib.crc32(np.ascontiguousarray(y[rows], np.int64).tobytes(), found)
+        return f"{found:08x}"
 
 
 def _optimizer(name: str | None, learning_rate: float | None) -> optimizers.Optimizer:
@@ -280,6 +305,6 @@ def _free(name: str, data: str | os.PathLike[str]) -> Path:
     """runs/NAME-DATA, or the next that is free."""
     base = Path("runs") / f"{name}-{Path(os.path.abspath(data)).stem if is_path(data) else data}"
     path, number = base, 2
-    while (path / runs.MODEL).exists():
+    while runs.held(path):
         path, number = base.with_name(f"{base.name}-{number}"), number + 1
     return path

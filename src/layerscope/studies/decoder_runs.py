@@ -24,7 +24,7 @@ from layerscope.studies.comparison import Result
 from layerscope.studies.decoders import autoencoder
 from layerscope.studies.images import Images, Part
 from layerscope.studies.steps import Steps
-from layerscope.studies.study_folder import RESULT, Plan, emptied, kept
+from layerscope.studies.study_folder import RESULT, Plan, emptied, kept, own
 
 Array = NDArray[Any]
 WHOLE = 256 << 20
@@ -134,7 +134,7 @@ class Runs:
     def _trained(self, name: str, seed: int, steps: Steps) -> Result | None:
         """One run; None when Ctrl-C ended it."""
         plan, part = self.plan, self.images.test
-        place = runs.prepare(self.folder(name, seed), True)
+        place = own(self.folder(name, seed), name)
         emptied(place)
         first = self.images.train.array(0, plan.batch_size)
         if self._model(name, seed).fit(first, first, plan.batch_size, verbose=0).interrupted:  # compiles

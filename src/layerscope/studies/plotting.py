@@ -60,7 +60,7 @@ def plot(
     if format not in FORMATS:
         raise SettingError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
     trained = opened(run)
-    found = Pictures(runs.prepare(out or trained.folder / runs.DRAWN, overwrite=True))
+    found = Pictures(runs.usable(out or trained.folder / runs.DRAWN))
     images = trained.loaded(Wishes(folder, verbose=verbose), data)
     subject, title = _subject(trained, images.test, image)
     for name, draw in _figures(trained, images, subject, title, trained.ink(None, data), verbose):

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".svg", ".pdf")
 MODEL, SETTINGS, HISTORY = "model.npz", "settings.json", "history.csv"
 CHECKPOINT, NETWORK, ABOUT, DRAWN = "checkpoint.npz", "network.json", "README.md", "pictures"
+FILES = (MODEL, CHECKPOINT, SETTINGS, HISTORY, NETWORK, ABOUT, DRAWN)
+FIGURES = ("curves", "filters-*", "activations", "codes", "reconstructions")
 LEFT = [f".{name}.*.tmp" for name in (MODEL, SETTINGS, HISTORY, CHECKPOINT, NETWORK, ABOUT, "writable")]
 LEFT.append(f"{DRAWN}/.*.tmp*")
 
@@ -58,6 +60,8 @@ class Recipe:
     threads: int | None = None
     images: dict[str, list[int]] | None = None
     """Shapes of the images to train and to test, by which other data are noticed."""
+    sample: str | None = None
+    """A checksum of some of the images, by which changed ones are noticed."""
     size: str | None = None
     fit: str = "crop"
     colour: str = "auto"
@@ -79,10 +83,42 @@ def versions() -> dict[str, str]:
 
 
 def prepare(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """The folder, made and shown to be writable; OutputError otherwise, or when a run is in it."""
+    """The folder of a run, made and shown to be writable.
+
+    Errors: OutputError when that cannot be done, when a run is in it, or files of something else than a run that have
+    the names of a run's.
+    """
     path = Path(folder)
-    if (path / MODEL).exists() and not overwrite:
+    found = held(path)
+    if found and not _is_run(path):
+        names = ", ".join(found)
+        raise OutputError(
+            f"{path} is no run folder, but holds {names}, which a run would replace; choose another folder"
+        )
+    if {MODEL, CHECKPOINT} & set(found) and not overwrite:
         raise OutputError(f"{path} holds a run already; choose another folder, or --overwrite it")
+    return usable(path)
+
+
+def held(path: Path) -> list[str]:
+    """The names of a run's files that a folder has; OutputError for a path that cannot be one."""
+    try:
+        return [name for name in FILES if (path / name).exists()]
+    except OSError as error:
+        raise OutputError(f"cannot write into {path}: {why(error)}") from None
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        recipe(path)
+    except SourceError:
+        return False
+    return True
+
+
+def usable(folder: str | os.PathLike[str]) -> Path:
+    """A folder, made and shown to be writable, whatever is in it; OutputError otherwise."""
+    path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".writable.{os.getpid()}.tmp"
@@ -102,6 +138,8 @@ def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = PICTURES, w
         kinds = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
         raise OutputError(f"cannot write {target}: {what} is a {kinds} file")
     existed = target.exists()
+    if existed and not target.is_file():
+        raise OutputError(f"{target} is no regular file")
     try:
         with open(target, "ab"):
             pass
@@ -126,9 +164,10 @@ class Keeper(Callback):
             if not self.resumed:  # what an earlier run left in the folder would not belong to these settings
                 for name in (CHECKPOINT, HISTORY):
                     (self.folder / name).unlink(missing_ok=True)
-                for suffix in PICTURES:
-                    for picture in (self.folder / DRAWN).glob(f"*{suffix}"):
-                        picture.unlink()
+                for name in FIGURES:
+                    for picture in (self.folder / DRAWN).glob(f"{name}.*"):
+                        if picture.suffix in PICTURES:
+                            picture.unlink()
         self._explain()
         if self.resumed:
             self._history()

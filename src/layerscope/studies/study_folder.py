@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.core.errors import OutputError
+from layerscope.core.errors import OutputError, SourceError
 from layerscope.core.files import replacing, why
 from layerscope.studies import runs
 from layerscope.studies.comparison import Result
@@ -77,8 +77,8 @@ def opened(place: Path, plan: Plan, overwrite: bool) -> Path:
         if differing:
             lines = "".join(f"\n  {line}" for line in differing)
             raise OutputError(f"{place} holds a comparison with other settings:{lines}\n{advice}")
-        return runs.prepare(place, True)
-    runs.prepare(place, True)
+        return runs.usable(place)
+    runs.usable(place)
     if overwrite:
         for result in place.glob(f"*/{RESULT}"):
             if result.parent.name.rpartition("-")[0] in WAYS:
@@ -102,6 +102,19 @@ def kept(place: Path) -> Result | None:
     """The result of a finished run; None when there is none, or it cannot be read."""
     try:
         found = Result(**json.loads((place / RESULT).read_text("utf-8")))
-        return found if (place / runs.MODEL).is_file() else None
-    except (OSError, ValueError, TypeError):
+        done, epochs = len(found.history["val_loss"]), runs.recipe(place).epochs
+    except (OSError, ValueError, TypeError, KeyError, SourceError):
         return None
+    if done != epochs:
+        raise OutputError(
+            f"{place} was trained on after the comparison: it has {epochs} epochs, not {done}. "
+            "Give another --out, or --overwrite to start anew."
+        )
+    return found if (place / runs.MODEL).is_file() else None
+
+
+def own(place: Path, name: str) -> Path:
+    """The folder of a decoder's run; OutputError when the run in it is not a comparison's, or it is no run's."""
+    if runs.held(place) and not runs.recipe(place).network.endswith(f", decoder {name}"):
+        raise OutputError(f"{place} holds a run that is not a comparison's; give another --out")
+    return runs.prepare(place, True)
