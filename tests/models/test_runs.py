@@ -9,9 +9,10 @@ import signal
 import numpy as np
 import pytest
 
-from layerscope import callbacks, load_model, studies
+from layerscope import Input, Sequential, callbacks, load_model, studies
 from layerscope.cli import main
-from layerscope.core.errors import DataError, NotFiniteError, OutputError, SourceError
+from layerscope.core.errors import DataError, NotFiniteError, OutputError, SizeError, SourceError
+from layerscope.layers import Dense
 from layerscope.models import engines
 from layerscope.studies import runs
 
@@ -241,3 +242,19 @@ def test_a_demo_stopped_in_its_first_epoch_makes_no_picture(tmp_path, monkeypatc
     assert main(["demo", "-o", str(tmp_path / "ten.png")]) == 130
     assert capsys.readouterr().err == "Stopped before the first epoch was done; no picture was made.\n"
     assert os.listdir(tmp_path) == []
+
+
+NEEDED = "a run is needed, not {}: the path of a folder that layerscope train made, or what studies.train returned"
+
+
+def test_what_is_no_run():
+    for given, name in ((None, "NoneType"), (Sequential([Input((2,)), Dense(2)]), "Sequential")):
+        for look in (studies.score, studies.encode, studies.reconstruct, studies.plot):
+            with refuses(SourceError, NEEDED.format(name)):
+                look(given)
+    with refuses(SourceError, "the path of a run folder is needed, not NoneType"):
+        studies.resume(None)
+    with refuses(SourceError, "a run folder, a model file or a Model is needed, not NoneType"):
+        studies.export(None, "a.onnx")
+    with refuses(SizeError, "seed must be at least 0, not -1"):
+        studies.train("4 | dense 4", seed=-1)

@@ -110,6 +110,7 @@ def train(
     Errors: DataError and ShapeError when network, data and loss do not fit; OutputError for a
     folder that cannot be written or holds a run.
     """
+    seed = sizes.checked(seed, "seed", 0)
     set_random_seed(seed)
     graph = sources.read(what)
     chosen = _optimizer(optimizer, learning_rate)
