@@ -110,8 +110,7 @@ def train(
     Errors: DataError and ShapeError when network, data and loss do not fit; OutputError for a
     folder that cannot be written or holds a run.
     """
-    seed = sizes.checked(seed, "seed", 0)
-    set_random_seed(seed)
+    set_random_seed(sizes.checked(seed, "seed", 0))
     graph = sources.read(what)
     chosen = _optimizer(optimizer, learning_rate)
     images = _images(graph, data, folder, size, fit, colour, verbose)
@@ -124,7 +123,7 @@ def train(
         optimizer=type(chosen).__name__.lower(),
         learning_rate=chosen.learning_rate,
         loss=work.loss.name,
-        seed=seed,
+        seed=int(seed),
         target=work.target,
         versions=runs.versions(),
         threads=engines.threads(),

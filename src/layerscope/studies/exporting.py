@@ -81,10 +81,10 @@ class Exported:
 
 
 def export(run: Any, out: str | os.PathLike[str]) -> Exported:
-    """Write the model of a run (a folder or what `train` returned), a file, or a Model as .onnx, .keras or .pt2; compare both.
+    """Write the model of a run (its folder, or what `train` returned), a file, or a Model; compare the two.
 
-    The suffix of `out` chooses the format. The file's outputs are compared with the model's on random inputs where
-    the format's runtime is installed.
+    It becomes .onnx, .keras or .pt2: the suffix of `out` chooses the format. The file's outputs are
+    compared with the model's on random inputs where the format's runtime is installed.
     Errors: SourceError for what is no run; ExportError for a network that the format cannot hold, an unknown suffix,
     a missing package, or outputs that differ; OutputError for a place that cannot be written.
     """
