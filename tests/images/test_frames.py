@@ -154,12 +154,12 @@ def test_an_array_file_or_a_data_set_is_given_alone(tmp_path, monkeypatch):
     pictures(tmp_path, ["a.png", "more/b.png"])
     np.savez(tmp_path / "d.npz", x=noise(3, 6, 5))
     monkeypatch.chdir(tmp_path)
-    alone = "which must be given alone; of folders and picture files several may"
-    with refuses(DataError, f"digits:test is a known data set, {alone}"):
+    alone = "give it alone. Only folders and picture files go together."
+    with refuses(DataError, f"digits:test is a known data set: {alone}"):
         read_images(["digits:test", "d.npz"], (6, 5, 1), verbose=0)
-    with refuses(DataError, f"d.npz is an array file, {alone}"):
+    with refuses(DataError, f"d.npz is an array file: {alone}"):
         read_images(["d.npz", "more"], (6, 5, 1), verbose=0)
-    with refuses(DataError, f"d.npz is an array file, {alone}"):
+    with refuses(DataError, f"d.npz is an array file: {alone}"):
         read_images(["a.png", "d.npz"], (6, 5, 1), verbose=0)
 
 

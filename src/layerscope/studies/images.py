@@ -157,9 +157,7 @@ def _alone(one: PathLike) -> Path:
     elif os.path.isfile(one) and Path(one).suffix.lower() in _arrays.SUFFIXES:
         kind = "an array file"
     if kind:
-        raise DataError(
-            f"{os.fspath(one)} is {kind}, which must be given alone; of folders and picture files several may"
-        )
+        raise DataError(f"{os.fspath(one)} is {kind}: give it alone. Only folders and picture files go together.")
     return _there(one)
 
 
