@@ -1,10 +1,12 @@
 """Images in .npy and .npz files, and known data sets in other sizes."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from tests.models.helpers import refuses
 
-from layerscope import datasets
+from layerscope import datasets, studies
 from layerscope.core.errors import DataError, SettingError
 from layerscope.datasets import _arrays
 from layerscope.studies.images import load_images, read_images
@@ -171,6 +173,11 @@ MISTAKES = {
         "{path}: x has the shape (9,); images are (number, height, width) or (number, height, width, channels), "
         "vectors (number, length)",
     ),
+    "a number": (
+        {"foo": 1},
+        "{path}: foo has the shape (); images are (number, height, width) or (number, height, width, channels), "
+        "vectors (number, length)",
+    ),
     "no images": (
         {"x": np.zeros((0, 6, 5))},
         "{path}: x has the shape (0, 6, 5); images are (number, height, width) or (number, height, width, channels), "
@@ -222,7 +229,13 @@ def test_damaged_files(tmp_path, npz):
     cut.write_bytes(data[: len(data) // 2])
     for name, content, start in (
         ("cut.npz", data[: len(data) // 2], "is no array file, or damaged: "),
-        ("text.npy", b"1,2,3", "is no array file, or damaged: it holds Python objects, which are not loaded"),
+        (
+            "text.npy",
+            b"1,2,3",
+            "is no array file, whatever it is called: it does not begin as .npy and .npz files do.",
+        ),
+        ("text.npz", b"x", "is no array file, whatever it is called: it does not begin as .npy and .npz files do."),
+        ("pickle.npy", b"\x80\x04N.", "is no array file, or damaged: it holds Python objects, which are not loaded"),
         ("empty.npy", b"", "is no array file, or damaged: "),
         ("flip.npz", data[:300] + bytes(50) + data[350:], ": x cannot be read: "),
     ):
@@ -282,3 +295,60 @@ def test_known_data_sets():
         read_images("digits:val", (28, 28, 1))
     with refuses(SettingError, "digits:test: training needs both parts of a data set; leave out ':test'"):
         load("digits:test")
+
+
+def test_an_archive_of_other_files(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("notes.txt", "no array")
+    with refuses(DataError, f"{tmp_path}/a.npz: notes.txt is no array"):
+        load(tmp_path / "a.npz")
+
+
+def test_arrays_in_memory_are_images():
+    whole = read_images(X, (6, 5, 1), verbose=0)
+    assert (len(whole), whole.labels, whole.names[:2]) == (20, None, ["image/0", "image/1"])
+    assert np.array_equal(whole.array(), X[..., None].astype(np.float32) / np.float32(255))
+    shares = X[..., None] / 255
+    assert np.array_equal(read_images(shares, (6, 5, 1), verbose=0).array(), shares.astype(np.float32))
+    assert read_images([X], (12, 10, 1), verbose=0).array().shape == (20, 12, 10, 1)
+    with refuses(
+        DataError,
+        "the array holds numbers from 0 to 255, but those of images lie within 0 to 1. Give x / 255, or whole numbers "
+        "as uint8 (0 to 255) or uint16.",
+    ):
+        read_images(X.astype(float), (6, 5, 1), verbose=0)
+
+
+IMAGES = "images must be a folder, files, an array file, the name of a known data set, or one array (number, height, width, channels), "
+DATA = "data must be the name of a known data set, a folder of images, or a .npz or .npy file, "
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, IMAGES + "not NoneType"),
+        (7, IMAGES + "not int"),
+        (b"a.png", IMAGES + "not bytes"),
+        ([X, X], IMAGES + "not several of ndarray"),
+        (["a.png", 7], IMAGES + "not several of int"),
+        ([], "no images are given: name a folder, files, or a data set"),
+    ],
+)
+def test_what_names_no_images(given, message):
+    with refuses(DataError, message):
+        read_images(given, (6, 5, 1), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, DATA + "not NoneType"),
+        (X, DATA + "not ndarray. Save the array: numpy.savez('data.npz', x=images, y=labels)"),
+        (["a.png"], DATA + "not list. Put the images into one folder, with a subfolder for each class"),
+    ],
+)
+def test_what_is_no_data_to_train_on(given, message):
+    with refuses(DataError, message):
+        load_images(given, verbose=0)
+    with refuses(DataError, message):
+        studies.train("6x5x1 | flatten | dense 30 sigmoid | reshape 6x5x1", given, verbose=0)

@@ -1,6 +1,7 @@
 """Folders of picture files: which files, in which order, split how, with which labels."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -97,6 +98,21 @@ def test_names_that_are_no_text_can_be_told(tmp_path):
         file.write(b"x")
     images = load(tmp_path)
     assert images.description.splitlines()[1] == "1 of 3 files could not be read: \\udcff.png (not an image)."
+
+
+def test_names_are_text_of_one_line(tmp_path):
+    pictures(tmp_path, ["é ü\u202f.png", "line\nend.png"])
+    os.rename(tmp_path / "line\nend.png", os.fsencode(tmp_path) + b"/line\nend\xff\x1b.png")
+    part = read_images(tmp_path, (6, 5, 1), verbose=0)
+    assert part.names == ["line\\nend\\udcff\\x1b.png", "é ü\u202f.png"]
+    os.makedirs(os.fsencode(tmp_path) + b"/c/k\xff")
+    os.makedirs(tmp_path / "c" / "l")
+    for folder in (b"k\xff", b"l"):
+        for number in range(3):
+            shutil.copy(tmp_path / "é ü\u202f.png", os.fsencode(tmp_path) + b"/c/" + folder + b"/%d.png" % number)
+    images = load(tmp_path / "c")
+    assert images.classes == images.train.classes == ("k\\udcff", "l")
+    assert all(name.startswith(("k\\udcff/", "l/")) for name in images.train.names)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,19 @@ def test_files_and_folders_together(tmp_path, monkeypatch):
     assert (one.names, one.array().shape) == (["a.png"], (1, 6, 5, 3))
 
 
+def test_an_array_file_or_a_data_set_is_given_alone(tmp_path, monkeypatch):
+    pictures(tmp_path, ["a.png", "more/b.png"])
+    np.savez(tmp_path / "d.npz", x=noise(3, 6, 5))
+    monkeypatch.chdir(tmp_path)
+    alone = "give it alone. Only folders and picture files go together."
+    with refuses(DataError, f"digits:test is a known data set: {alone}"):
+        read_images(["digits:test", "d.npz"], (6, 5, 1), verbose=0)
+    with refuses(DataError, f"d.npz is an array file: {alone}"):
+        read_images(["d.npz", "more"], (6, 5, 1), verbose=0)
+    with refuses(DataError, f"d.npz is an array file: {alone}"):
+        read_images(["a.png", "d.npz"], (6, 5, 1), verbose=0)
+
+
 def test_classes_of_all_images(tmp_path):
     pictures(tmp_path, ["good/1.png", "hole/1.png", "hole/2.png"])
     part = read_images(tmp_path, (8, 8, 1), verbose=0)

@@ -141,10 +141,16 @@ def test_floats(tmp_path):
         (np.array([[0, 1.5]], np.float32), "its numbers lie within 0 to 1.5, not 0 to 1"),
         (np.array([[0, np.nan]], np.float32), "its numbers lie within nan to nan, not 0 to 1"),
         (np.array([[-1, 70000]], np.int32), "its numbers lie within -1 to 70,000, not 0 to 65,535"),
+        (np.array([[0, 255]], np.int32), "32-bit integers up to 255, which do not say what is white"),
     ],
 )
 def test_numbers_that_are_no_brightness(pixels, reason, tmp_path):
     refused(write(tmp_path / "a.tif", pixels), reason)
+
+
+def test_sixteen_bits_in_a_larger_type(tmp_path):
+    pixels = np.array([[0, 256], [7, 65535]], np.int32)
+    assert np.array_equal(decoded(write(tmp_path / "a.tif", pixels), Frame(2, 2, 1, deep=True))[..., 0], pixels)
 
 
 ORIENTATIONS = {

@@ -1,9 +1,11 @@
 """Codes by their definition, in files that need no pickle; and what cannot be encoded."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from layerscope import datasets, studies
 from layerscope.cli import main
@@ -150,3 +152,43 @@ def test_errors_of_the_function_are_those_of_the_command(run, tmp_path):
         studies.encode(tmp_path / "none")
     with refuses(OutputError, f"cannot write {tmp_path}/c.txt: a file of codes is a .npz or .csv file"):
         studies.encode(run, out=tmp_path / "c.txt")
+
+
+def test_arrays_are_images_and_no_images_are_none(run):
+    images, _ = pixels()
+    whole = studies.encode(run, "digits:test", verbose=0)
+    found = studies.encode(run, images, verbose=0)
+    assert equal([found.codes], [whole.codes])
+    assert (found.names[:2], found.labels) == (["image/0", "image/1"], None)
+    assert equal([studies.score(run, images[..., 0], verbose=0).values], [studies.score(run, verbose=0).values])
+    assert equal([studies.reconstruct(run, images[:3]).originals], [images[:3]])
+    for look in (studies.encode, studies.score, studies.reconstruct):
+        with refuses(DataError, "no images are given: name a folder, files, or a data set"):
+            look(run, [])
+    with refuses(
+        DataError,
+        "data must be the name of a known data set, a folder of images, or a .npz or .npy file, not ndarray. Save the "
+        "array: numpy.savez('data.npz', x=images, y=labels)",
+    ):
+        studies.reconstruct(run, data=images)
+
+
+def test_names_that_are_no_text_are_written(run, tmp_path, capsys):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    path = os.fsencode(folder) + b"/n\xff\n.png"
+    with open(path, "wb") as file:
+        Image.fromarray((pixels()[0][0, ..., 0] * 255).astype(np.uint8)).save(file, "png")
+    name = "n\\udcff\\n.png"
+    studies.encode(run, folder, out=tmp_path / "c.csv", verbose=0)
+    studies.encode(run, folder, out=tmp_path / "c.npz", verbose=0)
+    studies.score(run, folder, out=tmp_path / "s.csv", heatmap=tmp_path / "s.png", verbose=0)
+    assert name in (tmp_path / "c.csv").read_text("utf-8").splitlines()[1]
+    assert name in (tmp_path / "s.csv").read_text("utf-8").splitlines()[1]
+    with np.load(tmp_path / "c.npz", allow_pickle=False) as file:
+        assert file["names"].tolist() == [name]
+    capsys.readouterr()
+    assert main(["reconstruct", str(run.folder), str(folder), "-o", str(tmp_path / "r.png")]) == 0
+    assert " over 1 image\n" in capsys.readouterr().out
+    given = os.fsdecode(path)
+    assert studies.reconstruct(run, given).names == [f"{folder}/{name}"]

@@ -98,6 +98,9 @@ def test_mistakes(run, tmp_path):
         studies.plot(run, format="gif")
     with refuses(DataError, "there is no validation image 360: there are 360, 0 to 359"):
         studies.plot(run, image=360, out=tmp_path / "out")
+    for image in (-1, "-1", np.int64(-1)):
+        with refuses(DataError, "there is no validation image -1: there are 360, 0 to 359"):
+            studies.plot(run, image=image, out=tmp_path / "out")
     (tmp_path / "file").write_text("")
     with refuses(OutputError, f"cannot write into {tmp_path}/file: a part of this path is a file, not a folder"):
         studies.plot(run, out=tmp_path / "file")

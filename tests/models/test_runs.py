@@ -9,9 +9,17 @@ import signal
 import numpy as np
 import pytest
 
-from layerscope import callbacks, load_model, studies
+from layerscope import Input, Sequential, callbacks, load_model, studies
 from layerscope.cli import main
-from layerscope.core.errors import DataError, LayerscopeError, NotFiniteError, OutputError, SourceError
+from layerscope.core.errors import (
+    DataError,
+    LayerscopeError,
+    NotFiniteError,
+    OutputError,
+    SizeError,
+    SourceError,
+)
+from layerscope.layers import Dense
 from layerscope.models import engines
 from layerscope.studies import runs
 
@@ -287,3 +295,19 @@ def test_a_link_stays_a_link_and_a_pipe_is_refused(done, tmp_path):
         studies.reconstruct(done[1], count=2).save(tmp_path / "pipe.png")
     with refuses(OutputError, f"{tmp_path}/pipe.png is no regular file"):
         runs.writable(tmp_path / "pipe.png")
+
+
+NEEDED = "a run is needed, not {}: the path of a folder that layerscope train made, or what studies.train returned"
+
+
+def test_what_is_no_run():
+    for given, name in ((None, "NoneType"), (Sequential([Input((2,)), Dense(2)]), "Sequential")):
+        for look in (studies.score, studies.encode, studies.reconstruct, studies.plot):
+            with refuses(SourceError, NEEDED.format(name)):
+                look(given)
+    with refuses(SourceError, "the path of a run folder is needed, not NoneType"):
+        studies.resume(None)
+    with refuses(SourceError, "a run folder, a model file or a Model is needed, not NoneType"):
+        studies.export(None, "a.onnx")
+    with refuses(SizeError, "seed must be at least 0, not -1"):
+        studies.train("4 | dense 4", seed=-1)

@@ -13,7 +13,7 @@ EPILOG = """examples:
   layerscope encode runs/a mnist:test --layer dense -o codes.csv
 
 The code is the output of the narrowest layer that all data pass, or of the layer that --layer names.
-codes.npz holds codes, names, layer and, where they are known, labels."""
+codes.npz holds codes, names, layer and, where they are known, labels and the names of the classes."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:

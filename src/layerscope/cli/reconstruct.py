@@ -30,11 +30,12 @@ def run(asked: Any) -> int:
 
     path = None if asked.out is None else runs.writable(asked.out)
     found = studies.reconstruct(
-        asked.run_folder, asked.images, asked.count, asked.data, asked.folder, size=asked.size, fit=asked.fit,
+        asked.run_folder, asked.images or None, asked.count, asked.data, asked.folder, size=asked.size, fit=asked.fit,
         colour=asked.colour,
     )  # fmt: skip
     print(found.terminal(tracing.terminal_width(), tracing.colourful()))
-    print(f"\nMean squared error: {found.errors.mean():.5f} over {len(found.errors)} images")
+    count = len(found.errors)
+    print(f"\nMean squared error: {found.errors.mean():.5f} over {count} image{'s' * (count != 1)}")
     if found.unread:
         print(found.unread)
     if path is not None:

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from layerscope.core.errors import DataError
 from layerscope.core.files import why
@@ -59,9 +59,10 @@ def read(path: Path) -> Stacks:
     try:
         # NumPy leaves a file open when its content is damaged, so this one is opened here.
         with open(path, "rb") as file:
+            _begins(path, file)
             opened: Any = np.load(path if mapped else file, mmap_mode="r" if mapped else None, allow_pickle=False)
             if isinstance(opened, np.ndarray):
-                return Stacks(_stack(path, "", opened, None), None, ())
+                return Stacks(_stack(f"{path}: the array", "", opened, None), None, ())
             with opened:
                 return _npz(path, opened)
     except FileNotFoundError:
@@ -72,6 +73,25 @@ def read(path: Path) -> Stacks:
         raise
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is no array file, or damaged: {_objects(error)}") from None
+
+
+def given(images: Array) -> Stack:
+    """An array in memory as images, by the rules of those in files. Errors: DataError."""
+    try:
+        return _stack("the array", "", images, None)
+    except DataError as error:
+        raise DataError(str(error).replace(" Save ", " Give ")) from None
+
+
+def _begins(path: Path, file: BinaryIO) -> None:
+    """DataError unless a file begins as NumPy's do, or is empty or a pickle, of which NumPy says so."""
+    head = file.read(4)
+    file.seek(0)
+    if head and not head.startswith((b"\x93NUM", b"PK", b"\x80")):
+        raise DataError(
+            f"{path} is no array file, whatever it is called: it does not begin as .npy and .npz files do. "
+            "numpy.save and numpy.savez write these."
+        )
 
 
 def _objects(error: Exception) -> str:
@@ -97,8 +117,10 @@ def _npz(path: Path, file: Mapping[str, Any]) -> Stacks:
         (key, _array(path, file, key), None if label not in keys else _array(path, file, label))
         for key, label in ((key, _label(key)) for key in (train, test) if key is not None)
     ]
+    for key, x, _ in found:
+        _shaped(f"{path}: {key}", x)
     labels, classes = _classes(path, [(_label(key), y, len(x)) for key, x, y in found])
-    stacks = [_stack(path, key, x, y) for (key, x, _), y in zip(found, labels, strict=True)]
+    stacks = [_stack(f"{path}: {key}", key, x, y) for (key, x, _), y in zip(found, labels, strict=True)]
     if len(stacks) > 1 and stacks[0].images.shape[1:] != stacks[1].images.shape[1:]:
         shapes = [show(stack.images.shape[1:]) for stack in stacks]
         raise DataError(f"{path}: images of {train} are {shapes[0]}, but those of {test} {shapes[1]}")
@@ -112,10 +134,15 @@ def _label(key: str) -> str:
 
 
 def _array(path: Path, file: Mapping[str, Any], key: str) -> Array:
+    import numpy as np
+
     try:
-        return file[key]
+        array = file[key]
     except Exception as error:  # a damaged archive makes zipfile, zlib and NumPy raise nearly anything
         raise DataError(f"{path}: {key} cannot be read: {_objects(error)}") from None
+    if not isinstance(array, np.ndarray):  # another file in the archive, as bytes
+        raise DataError(f"{path}: {key} is no array")
+    return array
 
 
 def _classes(path: Path, given: list[tuple[str, Array | None, int]]) -> tuple[list[Array | None], tuple[str, ...]]:
@@ -152,8 +179,8 @@ def _classes(path: Path, given: list[tuple[str, Array | None, int]]) -> tuple[li
     return [None if y is None else y.astype(np.int64) for y in flat], tuple(map(str, range(top + 1)))
 
 
-def _stack(path: Path, key: str, images: Array, labels: Array | None) -> Stack:
-    title = f"{path}: {key}" if key else f"{path}: the array"
+def _shaped(title: str, images: Array) -> None:
+    """DataError unless an array has a type and a shape as images have."""
     if images.dtype.kind not in "fiub":
         raise DataError(f"{title} holds {images.dtype}, but images are numbers")
     if images.ndim not in (2, 3, 4) or not images.size:
@@ -166,6 +193,10 @@ def _stack(path: Path, key: str, images: Array, labels: Array | None) -> Stack:
             f"{title} has the shape {show(images.shape)}, with the channels before the height, it seems. "
             "They come last: x.transpose(0, 2, 3, 1)."
         )
+
+
+def _stack(title: str, key: str, images: Array, labels: Array | None) -> Stack:
+    _shaped(title, images)
     return Stack(images[..., None] if images.ndim == 3 else images, labels, _scale(title, images), key)
 
 

@@ -225,6 +225,8 @@ def _deep(image: Image.Image) -> Array:
         return (pixels * MOST).round().astype(np.uint16)
     if low < 0 or high > MOST:
         raise Unreadable(f"its numbers lie within {low:,} to {high:,}, not 0 to {MOST:,}")
+    if image.mode == "I" and image.format == "TIFF" and high <= 255:
+        raise Unreadable(f"32-bit integers up to {high:,}, which do not say what is white")
     return pixels.astype(np.uint16)
 
 

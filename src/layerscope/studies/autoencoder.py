@@ -119,10 +119,7 @@ def train(
     chosen = _optimizer(optimizer, learning_rate)
     images = _images(graph, data, folder, size, fit, colour, verbose)
     work = _work(graph, images, os.fspath(data), loss)
-    model = Model.from_graph(graph)
-    model.compile(
-        chosen, work.loss, metrics=["accuracy"] if work.target == "labels" else None, threads=engines.threads()
-    )
+    model = _compiled(graph, chosen, work)
     place = runs.prepare(out or _free(graph.name, data), overwrite)
     told = Recipe(
         network=what if isinstance(what, str) else graph.name,
@@ -131,7 +128,7 @@ def train(
         optimizer=type(chosen).__name__.lower(),
         learning_rate=chosen.learning_rate,
         loss=work.loss.name,
-        seed=seed,
+        seed=int(seed),
         target=work.target,
         versions=runs.versions(),
         threads=engines.threads(),
@@ -140,6 +137,13 @@ def train(
         **_read_again(images, data, folder, size, fit, colour),
     )
     return _fit(model, work, place, told, verbose, callbacks, resume=False)
+
+
+def _compiled(graph: Graph, chosen: optimizers.Optimizer, work: _Work) -> Model:
+    model = Model.from_graph(graph)
+    metrics = ["accuracy"] if work.target == "labels" else None
+    model.compile(chosen, work.loss, metrics=metrics, threads=engines.threads())
+    return model
 
 
 def resume(

@@ -20,7 +20,7 @@ from layerscope.core.types import show
 from layerscope.models.parts import outputs_at
 from layerscope.studies import parts, runs
 from layerscope.studies.images import Part
-from layerscope.studies.opened import Opened, PathLike, Wishes, opened
+from layerscope.studies.opened import Opened, Own, PathLike, Wishes, opened
 
 Array = NDArray[Any]
 FILES = (".npz", ".csv")
@@ -92,7 +92,7 @@ def code_layer(graph: Graph, layer: str | None = None) -> Passage:
 
 def encode(
     run: Any,
-    images: PathLike | Sequence[PathLike] | None = None,
+    images: Own | None = None,
     *,
     layer: str | None = None,
     folder: PathLike | None = None,
@@ -102,8 +102,9 @@ def encode(
 ) -> Codes:
     """The codes of images: what the network's narrowest layer (or `layer`) puts out for each.
 
-    `run` is a run folder or what `train` returned. `images` are a folder, files, an array file, or a known data
-    set such as "mnist:test" (its files in `folder`), brought to the network's size by `fit` (else as for training);
+    `run` is a run folder or what `train` returned. `images` are a folder, files, an array file, a known data
+    set such as "mnist:test" (its files in `folder`), or an array (n, height, width, C) of uint8 or of floats within
+    0 … 1, brought to the network's size by `fit` (else as for training);
     without them the run's validation images.
     Definition of the narrowest layer: `analyses.bottleneck`. `out` is written at the end (.npz or .csv).
     Errors: SourceError for what is no run; DataError for images; GraphError for layers; OutputError.

@@ -81,10 +81,10 @@ class Exported:
 
 
 def export(run: Any, out: str | os.PathLike[str]) -> Exported:
-    """Write the model of a run folder (or of a file, or a Model) as .onnx, .keras or .pt2, and compare the two.
+    """Write the model of a run (its folder, or what `train` returned), a file, or a Model; compare the two.
 
-    The suffix of `out` chooses the format. The file's outputs are compared with the model's on random inputs where
-    the format's runtime is installed.
+    It becomes .onnx, .keras or .pt2: the suffix of `out` chooses the format. The file's outputs are
+    compared with the model's on random inputs where the format's runtime is installed.
     Errors: SourceError for what is no run; ExportError for a network that the format cannot hold, an unknown suffix,
     a missing package, or outputs that differ; OutputError for a place that cannot be written.
     """
@@ -108,7 +108,11 @@ def export(run: Any, out: str | os.PathLike[str]) -> Exported:
     )
 
 
-def _load(run: str | os.PathLike[str]) -> Model:
+def _load(run: Any) -> Model:
+    if isinstance(found := getattr(run, "model", None), Model):
+        return found
+    if not isinstance(run, str | os.PathLike):
+        raise SourceError(f"a run folder, a model file or a Model is needed, not {type(run).__name__}")
     path = Path(run)
     if path.is_dir():
         if not (path / runs.MODEL).is_file():

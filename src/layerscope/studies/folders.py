@@ -69,7 +69,7 @@ def load(root: str, asked: Asked) -> Images:
     if skipped:
         lines.append(f"{unreadable(skipped, total)}.")
     lines += keeping.told([train.source, test.source])
-    return Images(train, test, listed.classes, frame.shape, skipped, "\n".join(lines))
+    return Images(train, test, train.classes, frame.shape, skipped, "\n".join(lines))
 
 
 def read(paths: Sequence[str], root: str, shape: Sequence[int], asked: Asked, skipped: Skipped) -> Part:
@@ -215,7 +215,7 @@ def _part(
     return Part(
         kept.source,
         None if labels is None else np.array(labels, np.int64),
-        names,
-        listed.classes,
+        [printable(name) for name in names],
+        tuple(map(printable, listed.classes)),
         [(paths[number], reason) for number, reason in kept.skipped],
     )

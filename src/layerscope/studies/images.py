@@ -6,7 +6,7 @@ docs/images.md says what is read how.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,42 @@ from layerscope.models.streams import Array, ArraySource, Joined, Picked
 from layerscope.studies import folders, keeping
 from layerscope.studies.parts import Asked, Images, Numbered, Part, across, agree, asked, pair, printable
 
-__all__ = ["Images", "Part", "is_path", "load_images", "pair", "read_images"]
+__all__ = ["Images", "Part", "checked_data", "is_path", "listed", "load_images", "pair", "read_images"]
 
 PathLike = str | os.PathLike[str]
 
 
-def is_path(data: PathLike) -> bool:
-    """Whether data are a folder or file of one's own, and not the name of a known data set."""
+def checked_data(data: Any) -> PathLike:
+    """`data`, if it is a path or a name; DataError with advice otherwise."""
+    if isinstance(data, str | os.PathLike):
+        return data
+    advice = ""
+    if isinstance(data, np.ndarray):
+        advice = ". Save the array: numpy.savez('data.npz', x=images, y=labels)"
+    elif isinstance(data, list | tuple):
+        advice = ". Put the images into one folder, with a subfolder for each class"
+    raise DataError(
+        "data must be the name of a known data set, a folder of images, or a .npz or .npy file, "
+        f"not {type(data).__name__}{advice}"
+    )
+
+
+def listed(images: Any) -> list[Any]:
+    """Images as they are given, one or several, as a list of paths or of one array; DataError for anything else."""
+    several: list[Any] = [images]
+    if isinstance(images, Iterable) and not isinstance(images, str | bytes | os.PathLike | np.ndarray):
+        several = list(images)
+    for one in several:
+        if not isinstance(one, str | os.PathLike) and not (isinstance(one, np.ndarray) and len(several) == 1):
+            raise DataError(
+                "images must be a folder, files, an array file, the name of a known data set, or one array "
+                f"(number, height, width, channels), not {'' if one is images else 'several of '}{type(one).__name__}"
+            )
+    return several
+
+
+def is_path(data: Any) -> bool:
+    """Whether data are images of one's own, and not the name of a known data set."""
     return not isinstance(data, str) or data.partition(":")[0] not in datasets.names()
 
 
@@ -53,6 +82,7 @@ def load_images(
     Errors: UnknownNameError, SettingError, SizeError; DataError for what cannot be read.
     """
     wishes = asked(size, fit, colour, wanted, most, verbose)
+    checked_data(data)
     if not is_path(data):
         return _known(str(data), folder, wishes)
     if folder is not None:
@@ -68,14 +98,14 @@ def load_images(
     else:
         how = f"{first.key} and {second.key}"
     train, test = (
-        _part(stack, stack.key or path.stem, stacks.classes, wishes, rows)
+        _part(stack, stack.key or printable(path.stem), stacks.classes, wishes, rows)
         for stack, rows in zip((first, second), held, strict=True)
     )
     return _images(train, test, stacks.classes, str(path), how)
 
 
 def read_images(
-    path: PathLike | Sequence[PathLike],
+    path: PathLike | Sequence[PathLike] | Array,
     shape: Sequence[int],
     fit: str = "crop",
     *,
@@ -85,16 +115,19 @@ def read_images(
 ) -> Part:
     """All images of a path, without a split, brought to the shape that a network takes.
 
-    `path` is a folder, a picture file or several, a .npz or .npy file, or the name of a known data set: "mnist"
-    is all of it, "mnist:train" and "mnist:test" a part. `most` ends reading after so many images.
+    `path` is a folder, a picture file or several, a .npz or .npy file, an array as in such a file, or the name of a
+    known data set: "mnist" is all of it, "mnist:train" and "mnist:test" a part. `most` ends reading after so many
+    images.
     Errors: UnknownNameError, SettingError; DataError for what cannot be read or does not fit.
     """
     wishes = asked(shape[:2] if len(shape) == 3 else None, fit, "auto", shape, most, verbose)
-    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    paths = listed(path)
     if not paths:
         raise DataError("no images are given: name a folder, files, or a data set")
     if len(paths) == 1:
         only = paths[0]
+        if isinstance(only, np.ndarray):
+            return _fits(_part(_arrays.given(only), "image", (), wishes), shape, "the array")
         if not is_path(only):
             return _fits(_whole(str(only), folder, wishes), shape, str(only))
         place = _there(only)
@@ -106,7 +139,7 @@ def read_images(
     files: list[str] = []
     skipped = []
     for one in paths:
-        place = _there(one)
+        place = _alone(one)
         if place.is_dir():
             found, left = folders.all_files(str(place))
             files += [f"{place}/{name}" for name in found]
@@ -114,6 +147,18 @@ def read_images(
         else:
             files.append(str(place))
     return folders.read(files, "", shape, wishes, skipped)
+
+
+def _alone(one: PathLike) -> Path:
+    """The path of one of several; DataError for what is images by itself."""
+    kind = ""
+    if not is_path(one) and not os.path.exists(one):
+        kind = "a known data set"
+    elif os.path.isfile(one) and Path(one).suffix.lower() in _arrays.SUFFIXES:
+        kind = "an array file"
+    if kind:
+        raise DataError(f"{os.fspath(one)} is {kind}: give it alone. Only folders and picture files go together.")
+    return _there(one)
 
 
 def _there(data: PathLike) -> Path:
@@ -168,7 +213,7 @@ def _whole(name: str, folder: PathLike | None, wishes: Asked) -> Part:
 def _stacked(path: Path, wishes: Asked) -> Part:
     stacks = _arrays.read(path)
     parts = [
-        _part(stack, stack.key or path.stem, stacks.classes, wishes)
+        _part(stack, stack.key or printable(path.stem), stacks.classes, wishes)
         for stack in (stacks.train, stacks.test)
         if stack is not None
     ]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.core.errors import DataError, LayerscopeError, ShapeError
+from layerscope.core.errors import DataError, LayerscopeError, ShapeError, SourceError
 from layerscope.core.types import show
 from layerscope.models import Model, load_model
 from layerscope.models.progress import Counting
 from layerscope.studies import runs
-from layerscope.studies.images import Images, Part, is_path, load_images, read_images
+from layerscope.studies.images import Images, Part, checked_data, is_path, listed, load_images, read_images
 from layerscope.studies.runs import Recipe
 
 Array = NDArray[Any]
@@ -26,6 +26,8 @@ CHUNK = 32 << 20
 """Bytes of images that are in memory at a time."""
 MOST = 4096
 """Images that are computed together."""
+Own = PathLike | Sequence[PathLike] | Array
+"""How images of the user's are given: a folder, files, an array file, a known data set's name, or an array."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Opened:
     def loaded(self, wishes: Wishes | None = None, data: PathLike | None = None) -> Images:
         """The run's images as they were read for training, or another data set's in the network's shape."""
         asked = wishes or Wishes()
+        if data is not None:
+            checked_data(data)
         recipe, same = self.recipe, data is None or data == self.recipe.data
         return load_images(
             recipe.data if data is None else data,
@@ -71,10 +75,10 @@ class Opened:
             verbose=asked.verbose,
         )
 
-    def own(self, images: PathLike | Sequence[PathLike], wishes: Wishes | None = None) -> Part:
-        """Images of the user's: a folder, files, an array file, or a known data set's name."""
+    def own(self, images: Own, wishes: Wishes | None = None) -> Part:
+        """Images of the user's."""
         asked = wishes or Wishes()
-        several = [images] if isinstance(images, str | os.PathLike) else list(images)
+        several = listed(images)
         shape = self.input_shape
         if len(shape) != 3:  # a network of vectors: pictures are as large as those that it was trained on
             with contextlib.suppress(LayerscopeError):
@@ -84,18 +88,18 @@ class Opened:
             folder=asked.folder, most=asked.most, verbose=asked.verbose,
         )  # fmt: skip
 
-    def chosen(
-        self, images: PathLike | Sequence[PathLike] | None, wishes: Wishes | None = None, data: PathLike | None = None
-    ) -> Part:
-        """Own images where some are named; else the run's validation images, or those of another data set."""
-        own = images or (data if data is not None and data != self.recipe.data and is_path(data) else None)
-        return self.own(own, wishes) if own else self.loaded(wishes, data).test
+    def chosen(self, images: Own | None, wishes: Wishes | None = None, data: PathLike | None = None) -> Part:
+        """Own images unless they are None; then the run's validation images, or those of another data set."""
+        if images is not None:
+            return self.own(images, wishes)
+        if data is not None and checked_data(data) != self.recipe.data and is_path(data):
+            return self.own(data, wishes)
+        return self.loaded(wishes, data).test
 
-    def ink(self, images: PathLike | Sequence[PathLike] | None = None, data: PathLike | None = None) -> bool:
+    def ink(self, images: Own | None = None, data: PathLike | None = None) -> bool:
         """Whether grey images are drawn as ink on paper: those of the known data sets, in which 1 is ink."""
-        if images:
-            several = [images] if isinstance(images, str | os.PathLike) else images
-            return not any(map(is_path, several))
+        if images is not None:
+            return not any(map(is_path, listed(images)))
         return not is_path(self.recipe.data if data is None else data)
 
     def rebuilds(self, doing: str) -> None:
@@ -125,6 +129,11 @@ def opened(run: Any) -> Opened:
     if isinstance(run, Opened):
         return run
     if not isinstance(run, str | os.PathLike):
+        if not all(hasattr(run, part) for part in ("folder", "recipe", "model")):
+            raise SourceError(
+                f"a run is needed, not {type(run).__name__}: the path of a folder that layerscope train made, or "
+                "what studies.train returned"
+            )
         return Opened(run.folder, run.recipe, run.model)
     recipe = runs.recipe(run)
     return Opened(Path(run), recipe, load_model(Path(run) / runs.MODEL))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,8 @@ from layerscope.models.streams import Array, Source
 Skipped = list[tuple[str, str]]
 SHOWN = 5
 """Names in a message before it says how many more there are."""
+ESCAPED = ("Cc", "Cs", "Zl", "Zp")
+"""Kinds of signs that names are not written with: control, halves of a sign (bytes that are no text), line ends."""
 
 
 @dataclass
@@ -26,8 +29,9 @@ class Part:
     """Some images, read when they are wanted.
 
     `source` has the shape (n, height, width, channels), or (n, numbers) for vectors, and gives float32 in 0 … 1;
-    `labels` are int64 (n,), or None; `names` say where each image comes from: a path relative to the folder, or
-    "train/7"; `classes` are the labels' names; `skipped` names what could not be read, with the reason.
+    `labels` are int64 (n,), or None; `names` say where each image comes from: a path relative to the folder
+    (as `printable` writes it), or "train/7"; `classes` are the labels' names; `skipped` names what could not be
+    read, with the reason.
     """
 
     source: Source
@@ -145,8 +149,12 @@ def written(shape: Sequence[int]) -> str:
 
 
 def printable(name: str) -> str:
-    """A file name that any terminal and file can take."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    r"""A file name that any terminal, table and file can take: what is no text, or ends a line, as \udcff or \n."""
+    if name.isprintable():
+        return name
+    return "".join(
+        sign.encode("unicode_escape").decode() if unicodedata.category(sign) in ESCAPED else sign for sign in name
+    )
 
 
 def label(labels: Array | None, classes: Sequence[str], number: int) -> str:

@@ -109,7 +109,7 @@ def _history(path: Path) -> tuple[list[int], dict[str, list[float]]]:
 
 def _subject(trained: Opened, validation: Part, image: int | PathLike) -> tuple[Array, str]:
     """One image (1, height, width, C), and what the figure of its way is called."""
-    if isinstance(image, int) or (isinstance(image, str) and image.isascii() and image.isdigit()):
+    if isinstance(image, int | np.integer) or (isinstance(image, str) and re.fullmatch(r"-?[0-9]+", image)):
         number = int(image)
         if not 0 <= number < len(validation):
             raise DataError(

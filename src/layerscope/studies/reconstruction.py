@@ -17,7 +17,7 @@ from layerscope.core.types import show
 from layerscope.models import Model
 from layerscope.report import pictures
 from layerscope.studies import measures, parts
-from layerscope.studies.opened import PathLike, Wishes, opened
+from layerscope.studies.opened import Own, PathLike, Wishes, opened
 from layerscope.studies.pictured import compared, titled
 
 Array = NDArray[Any]
@@ -65,7 +65,7 @@ class Reconstructions:
 
 def reconstruct(
     run: Any,
-    images: PathLike | Sequence[PathLike] | None = None,
+    images: Own | None = None,
     count: int = 10,
     data: PathLike | None = None,
     folder: PathLike | None = None,
@@ -79,8 +79,9 @@ def reconstruct(
 
     Where images lie in order of their classes, some of each are taken.
 
-    `run` is a run folder or what `train` returned; `images` a folder, files, an array file, or the name of a
-    known data set; at most `count` are taken. `size`, `fit` and `colour` are as in `train`. `out` is the picture.
+    `run` is a run folder or what `train` returned; `images` a folder, files, an array file, the name of a
+    known data set, or an array (n, height, width, C) of uint8 or of floats within 0 … 1; at most `count` are taken.
+    `size`, `fit` and `colour` are as in `train`. `out` is the picture.
     Errors: SourceError for what is no run; DataError when the network does not give images back, and for
     images that cannot be used; OutputError.
     """
@@ -96,7 +97,7 @@ def reconstruct(
     found = reconstructions(trained.model, part.source.read(rows))
     found.ink = trained.ink(images, data)
     found.skipped = part.skipped
-    if images:
+    if images is not None:
         found.names = [part.names[int(row)] for row in rows]
     if out is not None:
         found.save(out)

@@ -251,6 +251,8 @@ def about(recipe: Recipe, model: Model) -> str:
 
 def recipe(folder: str | os.PathLike[str]) -> Recipe:
     """The recipe of a run folder; SourceError when it is none."""
+    if not isinstance(folder, str | os.PathLike):
+        raise SourceError(f"the path of a run folder is needed, not {type(folder).__name__}")
     path = Path(folder)
     if not path.is_dir():
         raise SourceError(f"{path}: there is no such run folder; layerscope train makes one")

@@ -17,7 +17,7 @@ from layerscope.core.types import show
 from layerscope.report.document import Column, Document
 from layerscope.studies import measures, parts, runs
 from layerscope.studies.images import Part
-from layerscope.studies.opened import Opened, PathLike, Wishes, opened
+from layerscope.studies.opened import Opened, Own, PathLike, Wishes, opened
 
 Array = NDArray[Any]
 FILES = (".csv",)
@@ -147,7 +147,7 @@ def larger(percentile: float) -> str:
 
 def score(
     run: Any,
-    images: PathLike | Sequence[PathLike] | None = None,
+    images: Own | None = None,
     *,
     kind: str = "squared",
     top: int = 10,
@@ -159,8 +159,9 @@ def score(
 ) -> Scores:
     """How badly a trained autoencoder reconstructs each image, worst first: what is unlike its training images.
 
-    `run` is a run folder or what `train` returned. `images` are a folder, files, an array file, or a known data
-    set such as "mnist:test" (its files in `folder`), brought to the network's size by `fit` (else as for training);
+    `run` is a run folder or what `train` returned. `images` are a folder, files, an array file, a known data
+    set such as "mnist:test" (its files in `folder`), or an array (n, height, width, C) of uint8 or of floats within
+    0 … 1, brought to the network's size by `fit` (else as for training);
     without them the run's validation images. `kind` is "squared" or "relative" (`measures`). `out` (.csv) and
     `heatmap` (a picture of the `top` worst) are written.
     Errors: SourceError for what is no run; DataError for a network that learned labels, and for images that
