@@ -7,7 +7,7 @@ import pytest
 
 from contract.cases import title
 from contract.running import run_layer
-from layerscope import Model
+from layerscope import Model, Sequential
 from layerscope import layers as ls
 from layerscope.core.errors import ExportError
 from layerscope.core.graph import Call, Symbolic
@@ -214,7 +214,7 @@ def test_names_that_python_or_pytorch_have_taken(torch):
     ],
 )
 def test_reshaping_in_the_same_order_is_a_chain(torch, layers, children):
-    model = ls.Sequential([ls.Input((8, 8, 1)), *layers])
+    model = Sequential([ls.Input((8, 8, 1)), *layers])
     module = model.to_torch()
     assert type(module) is torch.nn.Sequential
     assert [name for name, _ in module.named_children()] == children
@@ -223,7 +223,7 @@ def test_reshaping_in_the_same_order_is_a_chain(torch, layers, children):
 
 
 def test_reshaping_in_another_order_is_not(torch):
-    model = ls.Sequential([ls.Input((8,)), ls.Dense(12), ls.Reshape((2, 2, 3)), ls.Flatten(), ls.Reshape((2, 3, 2))])
+    model = Sequential([ls.Input((8,)), ls.Dense(12), ls.Reshape((2, 2, 3)), ls.Flatten(), ls.Reshape((2, 3, 2))])
     module = model.to_torch()
     assert isinstance(module, torch.fx.GraphModule)
     given = [np.random.default_rng(0).random((3, 8), np.float32)]
