@@ -150,6 +150,10 @@ MISTAKES = {
         ["export", "{tmp}/none", "-o", "{tmp}/model.onnx"],
         "{tmp}/none: there is no such run folder or model file; layerscope train makes one, Model.save the other",
     ),
+    "export into a folder that is not there": (
+        ["export", "{tmp}/none", "-o", "{tmp}/no/model.onnx"],
+        "cannot write {tmp}/no/model.onnx: No such file or directory",
+    ),
     "export of another folder": (
         ["export", "{tmp}", "-o", "{tmp}/model.onnx"],
         "{tmp} is not a run folder: it holds no model.npz",

@@ -102,26 +102,60 @@ def test_classifier_with_metrics_and_two_outputs(keras, kl):
 
 
 @pytest.mark.parametrize(
-    "told",
+    ("told", "why"),
     [
-        {"optimizer": "nadam"},
-        {"loss": "huber"},
-        {"metrics": ["cosine_similarity"]},
-        {"loss_weights": [0.5]},
-        {"optimizer": lambda keras: keras.optimizers.SGD(weight_decay=0.1)},
-        {"optimizer": lambda keras: keras.optimizers.Adam(clipnorm=1.0)},
-        {"optimizer": lambda keras: keras.optimizers.Adam(amsgrad=True)},
-        {"optimizer": lambda keras: keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))},
-        {"loss": lambda keras: keras.losses.BinaryCrossentropy(label_smoothing=0.1)},
-        {"loss": lambda keras: lambda truth, guess: keras.ops.mean(guess)},
+        ({"optimizer": "nadam"}, "optimizer: there is no Nadam here"),
+        ({"loss": "huber"}, "loss: unknown loss 'huber'. Did you mean 'bce'?"),
+        (
+            {"metrics": ["cosine_similarity"]},
+            "unknown metric 'cosine_similarity'. Known: accuracy, binary_accuracy, categorical_accuracy, mae, "
+            "mean_absolute_error, mean_squared_error, mse, sparse_categorical_accuracy.",
+        ),
+        ({"loss_weights": [0.5]}, "there are no loss_weights here"),
+        (
+            {"optimizer": lambda keras: keras.optimizers.SGD(weight_decay=0.1)},
+            "optimizer: SGD has weight_decay=0.1, and here there is no such setting",
+        ),
+        (
+            {"optimizer": lambda keras: keras.optimizers.Adam(clipnorm=1.0)},
+            "optimizer: Adam has clipnorm=1.0, and here there is no such setting",
+        ),
+        (
+            {"optimizer": lambda keras: keras.optimizers.Adam(amsgrad=True), "loss_weights": [0.5]},
+            "there are no loss_weights here\n  optimizer: Adam has amsgrad=True, and here there is no such setting",
+        ),
+        (
+            {"optimizer": lambda keras: keras.optimizers.RMSprop(centered=True)},
+            "optimizer: RMSprop has centered=True, and here there is no such setting",
+        ),
+        (
+            {"optimizer": lambda keras: keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))},
+            "optimizer: SGD has a schedule of learning rates (CosineDecay), and here the rate is a number",
+        ),
+        (
+            {"loss": lambda keras: keras.losses.BinaryCrossentropy(label_smoothing=0.1)},
+            "loss: BinaryCrossentropy has label_smoothing=0.1, and here there is no such setting",
+        ),
+        (
+            {"loss": lambda keras: lambda truth, guess: keras.ops.mean(guess)},
+            "loss: <lambda> is not one of Keras's own, whose names say what they do",
+        ),
     ],
 )
-def test_compiled_in_a_way_that_is_not_here(keras, kl, told):
-    """Then it comes uncompiled, and says so when it is to be trained."""
+def test_compiled_in_a_way_that_is_not_here(keras, kl, told, why):
+    """Then it comes uncompiled, and a warning says why."""
     theirs = small_autoencoder(keras, kl)
     asked = {"optimizer": "sgd", "loss": "mse"} | {k: v(keras) if callable(v) else v for k, v in told.items()}
     theirs.compile(**asked)
-    ours = ls.from_keras(theirs)
+    with pytest.warns(UserWarning, match="not how it is compiled") as caught:
+        ours = ls.from_keras(theirs)
+    assert [(str(warning.message), warning.filename) for warning in caught] == [
+        (
+            f"{theirs.name}: layers and weights are taken over, but not how it is compiled; call compile before fit.\n"
+            f"  {why}",
+            __file__,
+        )
+    ]
     with pytest.raises(ls.LayerscopeError, match="compile the model first"):
         ours.fit(IMAGES, IMAGES)
 

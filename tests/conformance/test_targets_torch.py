@@ -7,7 +7,7 @@ import pytest
 
 from contract.cases import title
 from contract.running import run_layer
-from layerscope import Model
+from layerscope import Model, Sequential
 from layerscope import layers as ls
 from layerscope.core.errors import ExportError
 from layerscope.core.graph import Call, Symbolic
@@ -183,8 +183,51 @@ def test_names_that_python_or_pytorch_have_taken(torch):
     chain = inner.to_torch()
     assert type(chain) is torch.nn.Sequential
     assert [name for name, _ in chain.named_children()] == [
-        "code_1", "graph_1", "training_1", "pop_1", "class_", "layer_1st", "a_b", "a_b_1", "forward_1",
+        "code", "graph", "training_1", "pop_1", "class_", "layer_1st", "a_b", "a_b_1", "forward_1",
     ]  # fmt: skip
+    assert [name for name, _ in module.named_children()] == [
+        f"part_{name}" for name in ("code", "graph", "training", "pop", "class", "1st", "a_b", "a_b_1", "forward")
+    ]
+    branch = ls.Dense(4, name="code")(image)
+    fork = Model(image, ls.Add()([branch, image])).to_torch()
+    assert [name for name, _ in fork.named_children()] == ["code_1"]  # `code` is the GraphModule's own
+
+
+@pytest.mark.parametrize(
+    ("layers", "children"),
+    [
+        (
+            [
+                ls.Flatten(),
+                ls.Dense(16, "relu", name="code"),
+                ls.Dense(64, "sigmoid", name="out"),
+                ls.Reshape((8, 8, 1)),
+            ],
+            ["flatten", "code", "code_relu", "out", "out_sigmoid", "reshape"],
+        ),
+        ([ls.Reshape((4, 16, 1)), ls.Conv2D(2, 3, name="conv")], ["reshape_flatten", "reshape", "conv"]),
+        ([ls.Reshape((1, 1, 64)), ls.Conv2D(2, 1, name="conv")], ["reshape_flatten", "reshape", "conv"]),
+        (
+            [ls.Conv2D(3, 3, name="conv"), ls.Flatten(), ls.Reshape((6, 6, 3)), ls.Conv2D(1, 2, name="last")],
+            ["conv", "flatten", "reshape", "last"],
+        ),
+    ],
+)
+def test_reshaping_in_the_same_order_is_a_chain(torch, layers, children):
+    model = Sequential([ls.Input((8, 8, 1)), *layers])
+    module = model.to_torch()
+    assert type(module) is torch.nn.Sequential
+    assert [name for name, _ in module.named_children()] == children
+    given = [np.random.default_rng(0).random((3, 8, 8, 1), np.float32)]
+    assert distance(ours(model, given), answers(torch, module, given)) <= NEAR
+
+
+def test_reshaping_in_another_order_is_not(torch):
+    model = Sequential([ls.Input((8,)), ls.Dense(12), ls.Reshape((2, 2, 3)), ls.Flatten(), ls.Reshape((2, 3, 2))])
+    module = model.to_torch()
+    assert isinstance(module, torch.fx.GraphModule)
+    given = [np.random.default_rng(0).random((3, 8), np.float32)]
+    assert distance(ours(model, given), answers(torch, module, given)) <= NEAR
 
 
 def test_a_module_holds_weights_of_its_own(torch):

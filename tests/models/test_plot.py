@@ -65,6 +65,36 @@ def test_formats_are_what_they_are_called(format, head, tmp_path):
     assert one.startswith(head)
 
 
+LONG = "8x8x1 | flatten | dense 16 relu as code | dense 64 sigmoid |… on pictures-long.npz"
+
+
+@pytest.mark.parametrize(
+    ("title", "names", "lines"),
+    [
+        ("short on digits", ["loss"], ["short on digits"]),
+        (LONG, ["loss"], [LONG[:50], LONG[51:]]),
+        (LONG, ["loss", "accuracy"], [LONG]),
+        ("W" * 99, ["loss"], ["W" * 27 + "…"]),
+        (LONG + " " + "W" * 99, ["loss"], [LONG[:50], None]),
+    ],
+)
+def test_titles_of_curves_fit_their_sheet(title, names, lines, monkeypatch, tmp_path):
+    pages = []
+    real = sheet.Sheet
+    monkeypatch.setattr(sheet, "Sheet", lambda *sizes: pages.append(real(*sizes)) or pages[-1])
+    curves(tmp_path / "curves.png", [1, 2], {name: [2.0, 0.1] for name in names}, title)
+    figure = pages[-1].figure
+    found = [text.get_text() for text in figure.texts]
+    assert len(found) == len(lines)
+    assert all(line in (text, None) for line, text in zip(lines, found, strict=True))
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert all(0 < box.x0 < box.x1 < figure.bbox.x1 for box in boxes)
+    below = max(axes.get_tightbbox().y1 for axes in figure.axes)
+    assert [box.y0 > above for box, above in zip(boxes, [*(box.y1 for box in boxes[1:]), below], strict=True)] == (
+        [True] * len(boxes)
+    )
+
+
 def test_a_classifiers_figures(tmp_path):
     run = trained(tmp_path / "run", LABELS)
     found = studies.plot(run, format="svg", image=3, verbose=0)

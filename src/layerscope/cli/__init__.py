@@ -7,6 +7,7 @@ A command is one module of this folder, with `ABOUT` (its line in the list), `EP
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -22,11 +23,38 @@ COMMANDS = (
     "demo", "trace", "explain", "examples", "train", "reconstruct", "encode", "score", "plot", "compare", "export",
 )  # fmt: skip
 """In the order of the help."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What a place says that takes no more output."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it did what was asked, 2 for a mistake in the asking, 130 after Ctrl-C."""
+    """Run a command; 0 when it did what was asked, 2 for a mistake in the asking, 130 after Ctrl-C.
+
+    2, too, when the output cannot be written, and 141 when nobody reads it any more.
+    """
     _utf8()
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader (head, less) has gone
+        _silent()
+        return 141
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _silent()
+        print(f"layerscope: cannot write the output: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+def _silent() -> None:
+    """What is left to flush goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         return asked.run(asked)
@@ -36,10 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nlayerscope: stopped by Ctrl-C", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader (head, less) has gone; what is left to flush goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 def _utf8() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -24,7 +23,7 @@ NEUTRAL = ("name", "ema_momentum", "dtype")
 
 
 class _Unlike(Exception):
-    """Something of a compiled model that is not here."""
+    """Something of a compiled model that is not here; the text says what and why."""
 
 
 def from_keras(model: Any) -> Model:
@@ -32,7 +31,8 @@ def from_keras(model: Any) -> Model:
 
     Sequential and functional models, nested and shared ones, with several inputs and outputs. Nothing is run; the
     Keras model stays as it is. Weights become float32; those that are frozen stay frozen. Where optimizer, loss
-    or metrics are not here, the model comes uncompiled. The optimizer's state is not taken over.
+    or metrics are not here, the model comes uncompiled, and a UserWarning says what is missing. The optimizer's state
+    is not taken over.
     Errors: SourceError lists every layer that has no equal here, with the reason.
     """
     found = keras_source.load(model)
@@ -41,9 +41,15 @@ def from_keras(model: Any) -> Model:
         made._variables[id_].assign(array)
     made._single = found.single
     if found.compiled is not None:
-        # Compiled in a way that is not here, it stays uncompiled: that is left to the user.
-        with contextlib.suppress(_Unlike, LayerscopeError):
+        try:
             made.compile(**_compiled(found.compiled))
+        except (_Unlike, LayerscopeError) as error:
+            warnings.warn(
+                f"{model.name}: layers and weights are taken over, but not how it is compiled; call compile before "
+                f"fit.\n  {error}",
+                UserWarning,
+                stacklevel=2,
+            )
     return made
 
 
@@ -73,19 +79,30 @@ def from_torch(module: Any, input: Any = None) -> Model:
 
 
 def _compiled(config: Config) -> dict[str, Any]:
-    """Arguments of Model.compile from Keras's; _Unlike when one of them has no equal here."""
+    """Arguments of Model.compile from Keras's; _Unlike lists those that have no equal here."""
     names = config["names"]
-    if config.get("loss_weights") is not None or config.get("weighted_metrics"):
-        raise _Unlike
+    missing = [f"there are no {key} here" for key in ("loss_weights", "weighted_metrics") if config.get(key)]
+
+    def taken(what: str, turn: Callable[[Any], Any], value: Any) -> Any:
+        try:
+            return turn(value)
+        except (_Unlike, LayerscopeError) as error:
+            missing.append(f"{what}: {error}")
+            return None
+
     told = config.get("loss")
     if isinstance(told, Mapping) and "class_name" not in told:
         told = [told.get(name) for name in names]
     given = list(told) if isinstance(told, list | tuple) else [told] * len(names)
-    return {
-        "optimizer": _optimizer(config["optimizer"]),
-        "loss": [_loss(one) for one in given],
-        "metrics": [_metric(one) for one in _first(config.get("metrics"), names)],
+    measured = taken("metrics", lambda rows: _first(rows, names), config.get("metrics")) or []
+    found = {
+        "optimizer": taken("optimizer", _optimizer, config["optimizer"]),
+        "loss": [taken("loss", _loss, one) for one in given],
+        "metrics": [taken("metrics", _metric, one) for one in measured],
     }
+    if missing:
+        raise _Unlike("\n  ".join(missing))
+    return found
 
 
 def _described(value: Any, home: str) -> tuple[str, dict[str, Any]]:
@@ -94,7 +111,7 @@ def _described(value: Any, home: str) -> tuple[str, dict[str, Any]]:
     known = getattr(getattr(sys.modules["keras"], home), name, None)
     # On PyTorch an optimizer is of a subclass of Keras's own, with the same name.
     if known not in cls.__mro__ or not cls.__module__.startswith("keras."):
-        raise _Unlike
+        raise _Unlike(f"{getattr(value, '__name__', name)} is not one of Keras's own, whose names say what they do")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras's variables still follow the protocol of NumPy 1
         return name, dict(value.get_config())
@@ -105,12 +122,15 @@ def _like(value: Any, home: str, classes: Sequence[type], usual: Config) -> tupl
     name, config = _described(value, home)
     found = [cls for cls in classes if cls.__name__ == name]
     if not found:
-        raise _Unlike
+        raise _Unlike(f"there is no {name} here")
     own = {f.name for f in fields(found[0])}
-    if any(
-        key not in own and key not in NEUTRAL and item not in (usual.get(key), False) for key, item in config.items()
-    ):
-        raise _Unlike
+    other = [
+        f"{key}={item!r}"
+        for key, item in config.items()
+        if key not in own and key not in NEUTRAL and item not in (usual.get(key), False)
+    ]
+    if other:
+        raise _Unlike(f"{name} has {', '.join(other)}, and here there is no such setting")
     return found[0], {key: item for key, item in config.items() if key in own}
 
 
@@ -119,7 +139,8 @@ def _optimizer(value: Any) -> Any:
     cls, settings = _like(value, "optimizers", optimizers.CLASSES, {})
     rate = settings["learning_rate"]
     if not isinstance(rate, int | float):
-        raise _Unlike  # a schedule
+        kind = rate.get("class_name", "its") if isinstance(rate, Mapping) else type(rate).__name__
+        raise _Unlike(f"{cls.__name__} has a schedule of learning rates ({kind}), and here the rate is a number")
     # Keras keeps it in float32; the shortest number that is the same there is the one that people wrote.
     return cls(**settings | {"learning_rate": float(str(np.float32(rate)))})
 
@@ -161,5 +182,5 @@ def _first(told: Any, names: Sequence[str]) -> list[Any]:
         return []
     nested = [row if isinstance(row, list | tuple) else [] if row is None else [row] for row in rows]
     if len(nested) != len(names) or any(nested[1:]):
-        raise _Unlike
+        raise _Unlike("here only the first output has metrics")
     return list(nested[0])

@@ -90,6 +90,7 @@ def export(run: Any, out: str | os.PathLike[str]) -> Exported:
     """
     path = Path(out)
     target = targets.target(path)
+    runs.writable(path, tuple(FORMS), "a model")
     model = run if isinstance(run, Model) else _load(run)
     target.write(model, path)
     form = FORMS[path.suffix.lower()]

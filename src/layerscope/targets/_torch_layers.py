@@ -327,21 +327,34 @@ def flatten(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     if x.type.rank != 4:
         return Value(out[0], proxy)
     height, width, channels = numbers(x.type.shape[1:])
-    same = channels == 1 or height * width == 1
-    return Value(out[0], proxy, None if same else (channels, height, width))
+    return Value(out[0], proxy, None if alike(x.type) else (channels, height, width))
+
+
+def alike(type: TensorType) -> bool:
+    """Whether an image's numbers in a row are in the same order, channels first or last."""
+    if type.rank != 4 or not all(isinstance(n, int) for n in type.shape[1:]):
+        return False
+    height, width, channels = numbers(type.shape[1:])
+    return channels == 1 or height * width == 1
 
 
 @form("Reshape")
 def reshape(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """Flatten and Unflatten, of channels last."""
+    """Flatten and Unflatten; of channels last where the order of the numbers is another one."""
     layer: Any = node.layer
-    target, proxy = layer.target_shape, writer.native(x)
+    target = layer.target_shape
+    last = out[0].shape[-1:] + out[0].shape[1:-1]
+    if x.order is not None and last == x.order:
+        return Value(out[0], writer.module(writer.torch.nn.Unflatten(1, x.order), x.proxy))
+    proxy = x.proxy if alike(x.type) else writer.native(x)
     if x.type.rank > 2:
         proxy = writer.module(writer.torch.nn.Flatten(), proxy, suffix="_flatten")
     elif x.type.rank == 1:
         proxy = proxy.unsqueeze(1)
     if not target:
         return Value(out[0], proxy.squeeze(1))
+    if alike(out[0]):
+        return Value(out[0], writer.module(writer.torch.nn.Unflatten(1, numbers(last)), proxy))
     if len(target) > 1:
         proxy = writer.module(writer.torch.nn.Unflatten(1, target), proxy)
     return writer.turned(out[0], proxy)

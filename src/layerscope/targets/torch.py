@@ -56,6 +56,7 @@ class Writer:
     model: Model
     tracer: Any
     modules: OrderedDict[str, Any] = field(default_factory=OrderedDict[str, Any])
+    plain: dict[str, str] = field(default_factory=dict[str, str])
     made: dict[int, str] = field(default_factory=dict[int, str])
     parameters: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
     types: list[tuple[TensorType, ...]] = field(default_factory=list[tuple[TensorType, ...]])
@@ -67,6 +68,7 @@ class Writer:
         number = 1
         while name in self.modules or name == "training" or self._known(name):
             name, number = f"{plain}_{number}", number + 1
+        self.plain[name] = plain
         return name
 
     def _known(self, name: str) -> bool:
@@ -154,7 +156,7 @@ def module(model: Model) -> Any:
     network = fx.GraphModule(dict(writer.modules), body, class_name=_class_name(model.name))
     network.graph.eliminate_dead_code()
     network.recompile()
-    return _chain(torch, network) or network
+    return _chain(torch, network, writer) or network
 
 
 def _walk(writer: Writer, graph: Graph, forms: dict[str, Any], body: Any) -> list[Value]:
@@ -179,14 +181,23 @@ def _walk(writer: Writer, graph: Graph, forms: dict[str, Any], body: Any) -> lis
     return [found[node][output] for node, output in graph.outputs]
 
 
-def _chain(torch: Any, network: Any) -> Any:
-    """A Sequential where each module takes what the one before it made, and each is used once; else None."""
+def _chain(torch: Any, network: Any, writer: Writer) -> Any:
+    """A Sequential where each module takes what the one before it made, and each is used once; else None.
+
+    Names that only a GraphModule has itself, such as `code`, are free in it.
+    """
     start, *middle, last = network.graph.nodes
     before, parts = start, OrderedDict[str, Any]()
+    used, taken = set[str](), {*writer.modules, "training"}
     for node in middle:
-        if node.op != "call_module" or node.args != (before,) or node.kwargs or node.target in parts:
+        if node.op != "call_module" or node.args != (before,) or node.kwargs or node.target in used:
             return None
-        parts[node.target] = network.get_submodule(node.target)
+        plain = writer.plain[node.target]
+        free = plain not in taken and not hasattr(torch.nn.Sequential, plain)
+        name = plain if free else node.target
+        parts[name] = network.get_submodule(node.target)
+        used.add(node.target)
+        taken.add(name)
         before = node
     if not parts or last.args != (before,):
         return None

@@ -20,14 +20,19 @@ def curves(
     """Write the numbers of each epoch as a picture file, one panel for each loss or metric.
 
     `history` holds a list for each name; "val_loss" is drawn beside "loss". A loss whose largest number is more
-    than four times its smallest has a logarithmic axis. The best validation is marked.
+    than four times its smallest has a logarithmic axis. The best validation is marked. A title that is wider than the
+    panels stands in two lines.
     """
     names = [name for name in history if not name.startswith(PREFIX) or name[len(PREFIX) :] not in history]
     wide, tall = 4.4, 2.7
-    with sheet.drawn(path, 0.2 + len(names) * wide, tall + 1.05) as page:
-        page.text(0.2, 0.12, title, 10, weight="bold")
+    width = 0.2 + len(names) * wide
+    lines = sheet.wrapped(title, width - 0.4, 10, "bold")
+    lower = 0.18 * (len(lines) - 1)
+    with sheet.drawn(path, width, tall + 1.05 + lower) as page:
+        for number, line in enumerate(lines):
+            page.text(0.2, 0.12 + 0.18 * number, line, 10, weight="bold")
         for number, name in enumerate(names):
-            place = page.axes(0.75 + number * wide, 0.65, wide - 1.0, tall - 0.1)
+            place = page.axes(0.75 + number * wide, 0.65 + lower, wide - 1.0, tall - 0.1)
             _panel(page, place, name, epochs, history)
 
 

@@ -143,6 +143,33 @@ def shortened(words: str, most: int) -> str:
     return words if len(words) <= most else "…" + words[-(most - 1) :]
 
 
+def wrapped(words: str, width: float, size: float, weight: str = "normal") -> list[str]:
+    """Words in one or two lines of at most `width` inches, measured; what does not fit in ends with "…"."""
+    rest, lines = words, list[str]()
+    while rest and len(lines) < 2:
+        parts = rest.split(" ")
+        whole = [" ".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        found = None if lines else next((line for line in whole if _width(line, size, weight) <= width), None)
+        if found is None and _width(rest, size, weight) <= width:
+            found = rest
+        if found is None:
+            cuts = (rest[:count].rstrip() + "…" for count in range(len(rest) - 1, -1, -1))
+            return [*lines, next(line for line in cuts if line == "…" or _width(line, size, weight) <= width)]
+        lines.append(found)
+        rest = rest[len(found) :].lstrip(" ")
+    return lines or [""]
+
+
+def _width(words: str, size: float, weight: str) -> float:
+    """Inches."""
+    import matplotlib
+
+    library: Any = matplotlib
+    with library.rc_context(STYLE):
+        made = Sheet(1, 1).figure.text(0, 0, words, fontsize=size, weight=weight, parse_math=False)
+        return made.get_window_extent().width / DOTS
+
+
 def plain_ticks(axis: Any) -> None:
     """Marks of a logarithmic axis at 1, 2, 5, 10, …, written without powers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
