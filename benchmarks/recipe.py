@@ -169,7 +169,7 @@ def draw(found: Found, path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("validation loss", fontsize=9)
     panels[0].annotate("0.001", (40, 0.34), fontsize=9)
-    panels[0].annotate("1.0", (40, 0.128), fontsize=9)
+    panels[0].annotate("1.0", (42, 0.137), fontsize=9)
     for who, title in WHO.items():
         panels[1].plot([], [], color=COLOURS[who], label=title)
     panels[1].legend(frameon=False, fontsize=9)

@@ -114,7 +114,7 @@ def train(
     folder that cannot be written or holds a run.
     """
     set_random_seed(sizes.checked(seed, "seed", 0))
-    epochs, batch_size = sizes.checked(epochs, "epochs"), sizes.checked(batch_size, "batch_size")
+    sizes.checked(epochs, "epochs"), sizes.checked(batch_size, "batch_size")
     graph = sources.read(what)
     chosen = _optimizer(optimizer, learning_rate)
     images = _images(graph, data, folder, size, fit, colour, verbose)
