@@ -107,15 +107,13 @@ def train(
 ) -> Run:
     """Train a network on a data set; the run folder holds the model after every epoch.
 
-    `what` is anything that `trace` takes; `data`, `folder`, `size`, `fit` and `colour` are as in `images.load_images`:
-    a known data set, a folder of images, or a .npz or .npy file. An output as large as the input learns the images
-    themselves, another one the labels. Ctrl-C ends it with all so far kept.
+    `what` is anything that `trace` takes; `data`, `folder`, `size`, `fit` and `colour` are as in
+    `images.load_images`: a known data set, a folder of images, or a .npz or .npy file. An output as large as the
+    input learns the images themselves, another one the labels. Ctrl-C ends it with all so far kept.
     Errors: DataError and ShapeError when network, data and loss do not fit; OutputError for a folder that cannot be
     written, or holds a run or something else.
     """
-    set_random_seed(sizes.checked(seed, "seed", 0))
-    epochs = sizes.checked(epochs, "epochs")
-    batch_size = sizes.checked(batch_size, "batch_size")
+    _seeded(seed, epochs, batch_size)
     graph = sources.read(what)
     chosen = _optimizer(optimizer, learning_rate)
     images = _images(graph, data, folder, size, fit, colour, verbose)
@@ -138,6 +136,13 @@ def train(
         **_read_again(images, data, folder, size, fit, colour),
     )
     return _fit(model, work, place, told, verbose, callbacks, resume=False)
+
+
+def _seeded(seed: int, epochs: int, batch_size: int) -> None:
+    """Check the numbers before anything is read or made; from here on all is repeatable."""
+    sizes.checked(epochs, "epochs")
+    sizes.checked(batch_size, "batch_size")
+    set_random_seed(sizes.checked(seed, "seed", 0))
 
 
 def _compiled(graph: Graph, chosen: optimizers.Optimizer, work: _Work) -> Model:
