@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pages
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
@@ -159,9 +160,7 @@ def main() -> None:
     text = "\n\n".join([settings, parts[0], sizes, parts[1]])
     print(f"\n{text}")
     if asked.write:
-        page = PAGE.read_text("utf-8")
-        start, end = page.index(MARKS[0]) + len(MARKS[0]), page.index(MARKS[1])
-        PAGE.write_text(f"{page[:start]}\n\n{text}\n\n{page[end:]}", "utf-8")
+        pages.put(PAGE, *MARKS, text)
 
 
 if __name__ == "__main__":

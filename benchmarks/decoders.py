@@ -11,6 +11,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pages
+
 import layerscope as ls
 from layerscope.report.document import Document
 from layerscope.studies.comparison import Comparison
@@ -56,12 +58,7 @@ def main() -> None:
     print(found)
     if asked.write and not found.interrupted:
         text = results(found, f"python benchmarks/decoders.py --epochs {asked.epochs} --seeds {asked.seeds} --write")
-        page = PAGE.read_text("utf-8")
-        before, _, rest = page.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not end:
-            raise SystemExit(f"{PAGE} lacks the markers {BEGIN} and {END}")
-        PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
+        pages.put(PAGE, BEGIN, END, text)
         shutil.copyfile(Path(asked.out) / "decoders.png", PICTURE)
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pages
 from contenders import CONTENDERS, NETWORKS, TENSORFLOW, keras_model
 
 HERE = Path(__file__).parent
@@ -211,9 +212,7 @@ def main() -> None:
     if asked.write:
         command = f"python benchmarks/recipe.py --seeds {asked.seeds} --epochs {asked.epochs} --write"
         about = f"{datetime.date.today()}, `{command}`; data: {asked.data}; {versions()}"
-        page = PAGE.read_text("utf-8")
-        head, tail = page.split(BEGIN)[0], page.split(END)[1]
-        PAGE.write_text(f"{head}{BEGIN}\n\n{about}\n\n{text}\n\n{END}{tail}", "utf-8")
+        pages.put(PAGE, BEGIN, END, f"{about}\n\n{text}")
         draw(found, PICTURE)
 
 

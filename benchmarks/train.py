@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pages
 from contenders import CONTENDERS, NETWORKS, Task
 
 import layerscope as ls
@@ -243,16 +244,6 @@ def report(asked: argparse.Namespace, found: Findings, load: str) -> str:
     )
 
 
-def write(text: str) -> None:
-    """Put the result between the markers of the page."""
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise SystemExit(f"{PAGE} lacks the markers {BEGIN} and {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
-
-
 # --- the command line ---
 
 
@@ -303,7 +294,7 @@ def main() -> None:
     text = report(asked, found, load)
     print(text)
     if asked.write:
-        write(text)
+        pages.put(PAGE, BEGIN, END, text)
 
 
 if __name__ == "__main__":

@@ -217,8 +217,14 @@ class Adadelta(Optimizer):
 CLASSES = (SGD, RMSprop, Adam, Adadelta)
 
 
-def get(identifier: object) -> Optimizer:
-    """An optimizer from its name, its saved form, or itself; UnknownNameError names the nearest."""
+def get(identifier: object, learning_rate: float | None = None) -> Optimizer:
+    """An optimizer from its name, its saved form, or itself; with another learning rate where one is given.
+
+    Errors: UnknownNameError names the nearest; SettingError.
+    """
+    if learning_rate is not None:
+        told = get(identifier).to_json()
+        return get({**told, "settings": {**told["settings"], "learning_rate": learning_rate}})
     found = {cls.__name__.lower(): cls for cls in CLASSES}
     if isinstance(identifier, Optimizer):
         return identifier

@@ -8,6 +8,8 @@ from PIL import Image
 from tests.models.helpers import refuses
 
 from layerscope.core.errors import DataError, SettingError, SizeError, UnknownNameError
+from layerscope.models.streams import ArraySource
+from layerscope.studies import parts
 from layerscope.studies.images import load_images, read_images
 
 from .making import noise, pictures, write
@@ -227,3 +229,18 @@ def test_progress_is_silent_when_asked_and_says_what_it_does(tmp_path, capsys, m
     assert capsys.readouterr() == ("Looking at 2 images ...\nReading 2 images ...\n", "")
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (5, 6)
+
+
+def test_a_checksum_changes_with_a_pixel_a_name_a_label_and_the_order(monkeypatch):
+    x = np.random.default_rng(0).random((40, 5, 4, 1), np.float32)
+    labels, names = np.arange(40) % 3, [f"{n}.png" for n in range(40)]
+    first = parts.checksum(parts.Part(ArraySource(x), labels, names))
+    assert parts.checksum(parts.Part(ArraySource(x.copy()), labels.copy(), [*names])) == first
+    other = x.copy()
+    other[17, 2, 1] += 0.01
+    assert parts.checksum(parts.Part(ArraySource(other), labels, names)) != first
+    assert parts.checksum(parts.Part(ArraySource(x[::-1]), labels, names)) != first
+    assert parts.checksum(parts.Part(ArraySource(x), labels[::-1], names)) != first
+    assert parts.checksum(parts.Part(ArraySource(x), labels, ["new.png", *names[1:]])) != first
+    monkeypatch.setattr(parts, "AT_ONCE", 7)
+    assert parts.checksum(parts.Part(ArraySource(x), labels, names)) == first

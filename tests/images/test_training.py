@@ -12,7 +12,7 @@ from layerscope import datasets, studies
 from layerscope.cli import main
 from layerscope.core.errors import DataError
 from layerscope.report.figures import images as drawing
-from layerscope.studies import autoencoder, runs
+from layerscope.studies import keeping, runs
 
 from .making import noise, pictures, smooth, write
 
@@ -143,7 +143,7 @@ def test_settings_of_earlier_versions_are_read(photos, tmp_path):
 
 def test_digits_as_files_train_as_the_data_set_does(tmp_path, monkeypatch):
     """The same images from PNG files in folders named train and test, read part by part: the same bits."""
-    monkeypatch.setattr(autoencoder, "WHOLE", 0)
+    monkeypatch.setattr(keeping, "WHOLE", 0)
     network = "28x28x1 | maxpool 4 | conv 1 3 same sigmoid | upsample 4"
     for part, (x, y) in zip(("train", "test"), datasets.load("digits"), strict=True):
         for n, (pixels, label) in enumerate(zip(x[:300], y[:300], strict=True)):

@@ -77,7 +77,7 @@ def test_the_folder_holds_the_run(done):
     settings = json.loads((folder / "settings.json").read_text("utf-8"))
     versions = settings.pop("versions")
     assert settings.pop("threads") == engines.threads()
-    assert len(settings.pop("sample")) == 8
+    assert len(settings.pop("checksum")) == 8
     assert sorted(versions) == ["layerscope", "numpy", "python"]
     assert settings == {
         "network": IMAGES, "data": "digits", "folder": None, "epochs": 2, "batch_size": 512, "optimizer": "adadelta",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from layerscope import losses, optimizers, sources
@@ -19,7 +17,7 @@ from layerscope.core import propagate, sizes
 from layerscope.core.errors import DataError, SettingError, ShapeError, SourceError
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, show
-from layerscope.models import Model, Source, engines, load_model
+from layerscope.models import Model, engines, load_model
 from layerscope.models.data import flatten_advice
 from layerscope.report.figures import curves
 from layerscope.studies import keeping, parts, runs
@@ -30,9 +28,6 @@ from layerscope.studies.runs import Recipe
 from layerscope.utils import set_random_seed
 
 Array = NDArray[Any]
-SAMPLED = 256
-WHOLE = 256 << 20
-"""Bytes up to which images are handed to fit in one array, not read part by part."""
 
 
 @dataclass
@@ -115,7 +110,7 @@ def train(
     """
     _seeded(seed, epochs, batch_size)
     graph = sources.read(what)
-    chosen = _optimizer(optimizer, learning_rate)
+    chosen = optimizers.get(optimizer or "adadelta", learning_rate)
     images = _images(graph, data, folder, size, fit, colour, verbose)
     work = _work(graph, images, os.fspath(data), loss)
     model = _compiled(graph, chosen, work)
@@ -132,7 +127,7 @@ def train(
         versions=runs.versions(),
         threads=engines.threads(),
         images=work.shapes,
-        sample=work.sample,
+        checksum=work.checksum,
         **_read_again(images, data, folder, size, fit, colour),
     )
     return _fit(model, work, place, told, verbose, callbacks, resume=False)
@@ -182,7 +177,7 @@ def resume(
             for shapes in (told.images, work.shapes)
         )
         raise DataError(f"the images of {told.data} are not what the run was trained on. Then: {was}; now: {are}")
-    if told.sample is not None and work.sample != told.sample:
+    if told.checksum is not None and work.checksum != told.checksum:
         raise DataError(
             f"the images of {told.data} have changed since the run was trained on them; "
             "train a new run, or put them back"
@@ -230,29 +225,12 @@ class _Work:
     shown: Array
     own: bool
     """Whether they are somebody's own images, not a known data set."""
+    checksum: str
 
     @property
     def shapes(self) -> dict[str, list[int]]:
         """The shapes of the images to train and to test."""
         return {"train": list(self.train[0].shape), "test": list(self.test[0].shape)}
-
-    @property
-    def sample(self) -> str:
-        """A checksum of SAMPLED images to train on, from first to last, and of their labels."""
-        x, y = self.train
-        rows = np.linspace(0, len(x) - 1, min(len(x), SAMPLED)).astype(np.int64)
-        pixels = x.read(rows) if isinstance(x, Source) else x[rows]
-        found = zlib.crc32(np.ascontiguousarray(pixels, np.float32).tobytes())
-        if self.target == "labels":
-            found = zlib.crc32(np.ascontiguousarray(y[rows], np.int64).tobytes(), found)
-        return f"{found:08x}"
-
-
-def _optimizer(name: str | None, learning_rate: float | None) -> optimizers.Optimizer:
-    chosen = optimizers.get(name or "adadelta")
-    if learning_rate is None:
-        return chosen
-    return type(chosen)(**{**chosen.to_json()["settings"], "learning_rate": learning_rate})
 
 
 def _images(
@@ -294,14 +272,14 @@ def _work(graph: Graph, images: Images, data: str, loss: str | None) -> _Work:
     output = _fit_input(graph, images.shape, data)
     target, found = _targets(graph, output, loss, images, data)
     shape = _sizes(propagate.types(graph)[graph.inputs[0]][0])
-    whole = min(WHOLE, keeping.budget())
 
     def pair(part: Part) -> tuple[Any, Any]:
-        x = part.array() if 4 * math.prod(part.source.shape) <= whole else part.source
+        x = keeping.handed(part.source)
         goal = part.labels if target == "labels" else x.reshape(len(part), *_sizes(output))
         return x.reshape(len(part), *shape), goal
 
-    return _Work(pair(images.train), pair(images.test), target, found, images.test.shown(10), is_path(data))
+    fed = pair(images.train), pair(images.test)
+    return _Work(*fed, target, found, images.test.shown(10), is_path(data), parts.checksum(images.train))
 
 
 def _sizes(type: TensorType) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from layerscope.core.errors import NotFiniteError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.models import Model, engines
-from layerscope.studies import mirror, runs
+from layerscope.studies import keeping, mirror, runs
 from layerscope.studies.checkerboard import Energy
 from layerscope.studies.comparison import Result
 from layerscope.studies.decoders import autoencoder
@@ -27,8 +27,6 @@ from layerscope.studies.steps import Steps
 from layerscope.studies.study_folder import RESULT, Plan, emptied, kept, own
 
 Array = NDArray[Any]
-WHOLE = 256 << 20
-"""Bytes up to which images are handed to fit in one array, not read part by part."""
 CHUNK = 2048
 """Test images that are looked at together."""
 
@@ -44,14 +42,6 @@ def initialise(model: Model, seed: int) -> None:
             initializer = initializers.get(getattr(layer, f"{variable.role}_initializer", "zeros"))
             variable.assign(initializer.draw(random, variable.shape))
         place += bool(layer.weights)
-
-
-def with_rate(name: str, learning_rate: float | None) -> optimizers.Optimizer:
-    """An optimizer by name, with this learning rate where one is given."""
-    chosen = optimizers.get(name)
-    if learning_rate is None:
-        return chosen
-    return type(chosen)(**{**chosen.to_json()["settings"], "learning_rate": learning_rate})
 
 
 def measured(part: Part, period: Sequence[int], restored: Any) -> tuple[float, float]:
@@ -97,7 +87,7 @@ class Runs:
     reading: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        self.x, self.test = (_fed(part) for part in (self.images.train, self.images.test))
+        self.x, self.test = (keeping.handed(part.source) for part in (self.images.train, self.images.test))
         self.period = mirror.factors(self.encoder)[-1]
 
     def folder(self, name: str, seed: int) -> Path:
@@ -127,7 +117,7 @@ class Runs:
 
     def _model(self, name: str, seed: int) -> Model:
         model = Model.from_graph(autoencoder(self.encoder, name))
-        model.compile(with_rate(self.plan.optimizer, self.plan.learning_rate), self.plan.loss)
+        model.compile(optimizers.get(self.plan.optimizer, self.plan.learning_rate), self.plan.loss)
         initialise(model, seed)
         return model
 
@@ -173,11 +163,6 @@ class Runs:
             **told,
             **self.reading,
         )
-
-
-def _fed(part: Part) -> Any:
-    """Images as fit takes them: an array where they are few, otherwise what reads them."""
-    return part.array() if 4 * int(np.prod(part.source.shape)) <= WHOLE else part.source
 
 
 def _words(result: Result) -> str:

@@ -23,7 +23,7 @@ from layerscope.sources import json as graph_json
 from layerscope.studies import mirror, parts, runs
 from layerscope.studies.checkerboard import Energy
 from layerscope.studies.comparison import PCA, Comparison, Pictures, Result, Row
-from layerscope.studies.decoder_runs import Runs, chunks, measured, with_rate
+from layerscope.studies.decoder_runs import Runs, chunks, measured
 from layerscope.studies.decoders import USUAL, WAYS, autoencoder
 from layerscope.studies.images import Images, is_path, load_images
 from layerscope.studies.pca import Components, principal_components
@@ -61,7 +61,7 @@ def compare_decoders(
     Errors: UnknownNameError, SettingError; GraphError for an encoder that cannot be turned round; DataError where
     images do not fit it; OutputError for a folder that cannot be written or holds a comparison with other settings.
     """
-    names, chosen, goal = named(decoders), with_rate(optimizer, learning_rate), losses.get(loss)
+    names, chosen, goal = named(decoders), optimizers.get(optimizer, learning_rate), losses.get(loss)
     seeds = checked(seeds, "seeds")
     reading = Reading(data, folder, size, fit, colour)
     images = reading.images(_own_size(encoder), verbose)

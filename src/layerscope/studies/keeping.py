@@ -29,6 +29,9 @@ MEMORY = "LAYERSCOPE_MEMORY"
 UNKNOWN = 1 << 30
 """The budget where the system does not say how much memory is available."""
 
+WHOLE = 256 << 20
+"""Bytes up to which images are handed to fit in one array, where the budget allows it."""
+
 BLOCK = 256
 """Images decoded before the next ones are handed out, so that a list of a million is no million of tasks."""
 
@@ -54,6 +57,11 @@ def budget() -> int:
         raise SettingError(f"{MEMORY} is {given!r}; it must be a size such as 500MB or 2GB, or unset")
     unit = (1024 if match[3] else 1000) ** " kmgt".index(match[2].lower() or " ")
     return int(float(match[1]) * unit)
+
+
+def handed(source: Source) -> Array | Source:
+    """What `fit` gets of images: one array where they are few, else the source, which is read part by part."""
+    return source.array() if 4 * math.prod(source.shape) <= min(WHOLE, budget()) else source
 
 
 def _available() -> int:

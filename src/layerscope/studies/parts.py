@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ from layerscope.models.streams import Array, Source
 Skipped = list[tuple[str, str]]
 SHOWN = 5
 """Names in a message before it says how many more there are."""
+LOOKED = 256 << 20
+"""Bytes of images that a checksum looks at."""
+AT_ONCE = 1024
 ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 """Kinds of signs that names are not written with: control, halves of a sign (bytes that are no text), line ends."""
 
@@ -57,6 +61,21 @@ class Part:
         if self.labels is not None and len(self) and (np.diff(self.labels) >= 0).all():
             return spread(len(self), count)
         return np.arange(count, dtype=np.int64)
+
+
+def checksum(part: Part) -> str:
+    """Eight hexadecimal digits that change with the images, their names and labels, and their order.
+
+    Of more images than LOOKED bytes hold, as many from first to last are looked at.
+    """
+    found = zlib.crc32("\n".join(part.names).encode("utf-8"))
+    if part.labels is not None:
+        found = zlib.crc32(np.ascontiguousarray(part.labels, np.int64).tobytes(), found)
+    most = max(1, LOOKED // (4 * math.prod(part.source.shape[1:])))
+    rows = spread(len(part), min(len(part), most))
+    for start in range(0, len(rows), AT_ONCE):
+        found = zlib.crc32(np.ascontiguousarray(part.source.read(rows[start : start + AT_ONCE])).data, found)
+    return f"{found:08x}"
 
 
 @dataclass

@@ -60,8 +60,8 @@ class Recipe:
     threads: int | None = None
     images: dict[str, list[int]] | None = None
     """Shapes of the images to train and to test, by which other data are noticed."""
-    sample: str | None = None
-    """A checksum of some of the images, by which changed ones are noticed."""
+    checksum: str | None = None
+    """That of the images to train on, by which changed ones are noticed (`parts.checksum`)."""
     size: str | None = None
     fit: str = "crop"
     colour: str = "auto"

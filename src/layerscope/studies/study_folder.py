@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from layerscope.core.errors import OutputError, SourceError
 from layerscope.core.files import replacing, why
 from layerscope.studies import runs
 from layerscope.studies.comparison import Result
 from layerscope.studies.decoders import WAYS
-from layerscope.studies.parts import Part, across
+from layerscope.studies.parts import Part, across, checksum
 
 STUDY, RESULT = "comparison.json", "result.json"
-LOOKED = 256 << 20
-"""Bytes of images that the checksum looks at."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +45,9 @@ class Plan:
 
 
 def fingerprint(*given: Part) -> str:
-    """Numbers and shape of images, and checksums of their names and of the pixels of the first of them."""
-    sums: list[int] = []
-    for part in given:
-        named = zlib.crc32("\n".join(part.names).encode("utf-8", "surrogateescape"))
-        size = part.array(0, 1).nbytes
-        sums.append(zlib.crc32(np.ascontiguousarray(part.array(0, max(1, LOOKED // size))).data, named))
+    """Numbers and shape of images, and their checksums."""
     counts = " + ".join(f"{len(part):,}" for part in given)
-    return f"{counts} of {across(given[0].source.shape[1:])}, checksums {' '.join(f'{s:08x}' for s in sums)}"
+    return f"{counts} of {across(given[0].source.shape[1:])}, checksums {' '.join(map(checksum, given))}"
 
 
 def opened(place: Path, plan: Plan, overwrite: bool) -> Path:

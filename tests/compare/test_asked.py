@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.models.helpers import refuses
 
 from layerscope import studies
 from layerscope.cli import main
@@ -20,34 +21,7 @@ from layerscope.core.errors import (
 )
 from layerscope.studies.decoders import WAYS
 
-ENCODER = "conv 2 3 same relu | maxpool 2 | conv 2 3 same relu | maxpool 4 same as code"
-
-
-def compare(out, **settings):
-    given = {
-        "encoder": ENCODER,
-        "decoders": "nearest,unpool",
-        "seeds": 2,
-        "epochs": 2,
-        "batch_size": 256,
-        "verbose": 0,
-    }
-    return studies.compare_decoders("digits", out=out, **(given | settings))
-
-
-def refuses(kind, message):
-    return pytest.raises(kind, match=f"^{re.escape(message)}$")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """A cache of kernels that the tests of this file share, so that networks are compiled once."""
-    return str(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(autouse=True)
-def _one_cache(_own_cache, cache, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+from .helpers import ENCODER, compare
 
 
 def test_decoders_that_an_encoder_cannot_have_are_left_out_or_refused(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.models.helpers import refuses
 
 from layerscope import datasets, load_model, sources, studies
 from layerscope.cli import main
@@ -19,39 +20,13 @@ from layerscope.models import Model
 from layerscope.studies import decoder_runs, decoder_study, runs
 from layerscope.studies.decoders import WAYS, autoencoder
 
-ENCODER = "conv 2 3 same relu | maxpool 2 | conv 2 3 same relu | maxpool 4 same as code"
-SOURCE = str(Path(__file__).parents[1] / "src")
+from .helpers import ENCODER, compare
 
-
-def compare(out, **settings):
-    given = {
-        "encoder": ENCODER,
-        "decoders": "nearest,unpool",
-        "seeds": 2,
-        "epochs": 2,
-        "batch_size": 256,
-        "verbose": 0,
-    }
-    return studies.compare_decoders("digits", out=out, **(given | settings))
-
-
-def refuses(kind, message):
-    return pytest.raises(kind, match=f"^{re.escape(message)}$")
+SOURCE = str(Path(__file__).parents[2] / "src")
 
 
 def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """A cache of kernels that the tests of this file share, so that networks are compiled once."""
-    return str(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(autouse=True)
-def _one_cache(_own_cache, cache, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", cache)
 
 
 @pytest.fixture(scope="module")
