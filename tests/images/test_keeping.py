@@ -14,7 +14,7 @@ from tests.models.helpers import environment, equal, refuses
 from layerscope import studies
 from layerscope.core.errors import DataError, OutputError, SettingError
 from layerscope.models.streams import ArraySource
-from layerscope.studies import autoencoder, keeping
+from layerscope.studies import keeping
 from layerscope.studies.images import load_images
 
 from .making import noise, pictures, write
@@ -31,7 +31,7 @@ def kept(monkeypatch):
         monkeypatch.setenv(keeping.MEMORY, "1GB" if way == "memory" else "1kB")
         free = namedtuple("Usage", "total used free")(0, 0, 0 if way == "nowhere" else 1 << 40)
         monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
-        monkeypatch.setattr(autoencoder, "WHOLE", 0 if way != "memory" else 1 << 30)
+        monkeypatch.setattr(keeping, "WHOLE", 0 if way != "memory" else 1 << 30)
 
     return choose
 
@@ -167,8 +167,8 @@ PEAK = """
 import resource, sys
 import numpy as np
 from layerscope import studies
-from layerscope.studies import autoencoder
-autoencoder.WHOLE = 0
+from layerscope.studies import keeping
+keeping.WHOLE = 0
 data, out = sys.argv[1:]
 studies.train("256x256x3 | maxpool 16 | conv 3 3 same sigmoid | upsample 16", data, out=out, epochs=2, batch_size=8, verbose=0)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
