@@ -11,7 +11,7 @@ import layerscope.layers
 from layerscope.core.contract import Example, Layer
 from layerscope.layers import kinds
 
-from .cases import all_examples, executable_examples
+from .cases import all_examples, executable_examples, title
 from .settings import RANDOM
 
 KINDS = kinds()
@@ -61,3 +61,14 @@ def test_two_layers_with_the_same_settings_are_two_layers():
     assert one != other
     assert len({one, other}) == 2
     assert [f.name for f in fields(one)] == [f.name for f in fields(other)]
+
+
+@pytest.mark.parametrize("case", all_examples(), ids=title)
+def test_every_layer_says_what_it_computes_and_keeps_besides_products(case):
+    """Only of a layer that nobody described it is unknown; nothing is silently zero."""
+    described = type(case.layer).__name__ != "Opaque"
+    operations, saved = case.layer.operations(*case.inputs), case.layer.saved(*case.inputs)
+    assert (operations is not None, saved is not None) == (described, described)
+    if saved is not None:
+        assert set(saved.inputs) <= set(range(len(case.inputs)))
+        assert set(saved.outputs) <= set(range(len(case.outputs)))

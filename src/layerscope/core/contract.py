@@ -14,6 +14,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads
@@ -108,6 +109,18 @@ class Layer(ABC):
     def macs(self, *types: TensorType) -> Size | None:
         """Multiply-accumulates, or None when unknown."""
         return 0
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        """What it computes besides multiply-accumulates, at inference, or None when unknown."""
+        return None
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        """What a training step keeps of it until the backward pass, or None when unknown."""
+        return None
+
+    def shares(self, *types: TensorType) -> int | None:
+        """The number of the input of which the first output is a view at inference, with no memory of its own."""
+        return None
 
     @abstractmethod
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:

@@ -11,16 +11,35 @@ from layerscope.core.errors import SettingError, SizeError
 from layerscope.core.sizes import Size
 
 BATCH = "batch"
-BYTES = {
-    "float32": 4,
-    "float64": 8,
-    "float16": 2,
-    "bfloat16": 2,
-    "int32": 4,
-    "int64": 8,
-    "uint8": 1,
-    "bool": 1,
+BITS = {
+    "float32": 32,
+    "float64": 64,
+    "float16": 16,
+    "bfloat16": 16,
+    "int32": 32,
+    "int64": 64,
+    "uint8": 8,
+    "bool": 8,
+    "int8": 8,
+    "int16": 16,
+    "uint16": 16,
+    "uint32": 32,
+    "uint64": 64,
+    "complex64": 64,
+    "complex128": 128,
+    "float8_e4m3fn": 8,
+    "float8_e4m3fnuz": 8,
+    "float8_e5m2": 8,
+    "float8_e5m2fnuz": 8,
+    "float8_e8m0": 8,
+    "int4": 4,
+    "uint4": 4,
+    "int2": 2,
+    "uint2": 2,
+    "float4_e2m1": 4,
+    "string": 0,
 }
+"""Bits of an element; narrow ones are packed. Characters of strings are not counted."""
 
 Shape = tuple[Size, ...]
 
@@ -43,6 +62,12 @@ class TensorType:
     @property
     def elements(self) -> Size:
         return sizes.product(self.shape)
+
+    @property
+    def bytes(self) -> Size:
+        """Memory of all elements, rounded up to whole bytes; an unknown dtype counts as 4 bytes an element."""
+        bits = BITS.get(self.dtype, 32)
+        return self.elements * (bits // 8) if bits % 8 == 0 else sizes.ceil_div(self.elements * bits, 8)
 
     def with_shape(self, shape: Shape) -> TensorType:
         """The same dtype in another shape."""
@@ -68,8 +93,8 @@ class TensorType:
         dtype = str(fields.get("dtype", "float32"))
         if not isinstance(fields.get("shape"), list) or not isinstance(fields.get("plane"), list | None):
             raise SizeError(f"not a tensor type: {data!r}")
-        if dtype not in BYTES:
-            raise SettingError(f"unknown dtype {dtype!r}; known: {', '.join(BYTES)}")
+        if dtype not in BITS:
+            raise SettingError(f"unknown dtype {dtype!r}; known: {', '.join(BITS)}")
         shape = tuple(sizes.from_json(s) for s in fields["shape"])
         for size in shape:
             if sizes.upper_bound(size) < 1:

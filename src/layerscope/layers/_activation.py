@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from layerscope.core.costs import NONE, Operations, Saved
 from layerscope.core.errors import SettingError, UnknownNameError
+from layerscope.core.types import TensorType
 
 if TYPE_CHECKING:
     from layerscope.core.contract import Array
@@ -27,6 +29,22 @@ def checked(activation: Any, what: str) -> str | None:
     if activation.lower() not in NAMES:
         raise UnknownNameError("activation", activation, NAMES)
     return activation.lower()
+
+
+BY_OUTPUT = ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softmax")
+"""Functions whose derivative follows from their result."""
+
+
+def operations(name: str | None, type: TensorType) -> Operations:
+    """One elementwise result for each element, but for none and linear."""
+    return NONE if name in (None, "linear") else Operations(pointwise=type.elements)
+
+
+def saved(name: str | None, type: TensorType, inputs: tuple[int, ...] = ()) -> Saved:
+    """What is kept of a layer that ends with the function and itself keeps these inputs."""
+    if name in (None, "linear"):
+        return Saved(inputs)
+    return Saved(inputs, outputs=(0,)) if name in BY_OUTPUT else Saved(inputs, extra=(type,))
 
 
 def define(name: str | None, x: Array) -> Array:

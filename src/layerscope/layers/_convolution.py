@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Layer, Outputs, refuse_channels_first
+from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Spread, Window
@@ -96,6 +97,13 @@ class Convolution(_Settings):
     def macs(self, *types: TensorType) -> Size:
         (out,) = self.out(*types)
         return out.elements * (channels(types[0]) // self.groups) * sizes.product(self.kernel_size)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        (out,) = self.out(*types)
+        return Operations(bias=out.elements if self.use_bias else 0) + _activation.operations(self.activation, out)
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return _activation.saved(self.activation, self.out(*types)[0], inputs=(0,))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         middle = (
@@ -202,6 +210,13 @@ class TransposedConvolution(_Settings):
     def macs(self, *types: TensorType) -> Size:
         each = (self.filters // self.groups) * sizes.product(self.kernel_size)
         return types[0].elements * each
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        (out,) = self.out(*types)
+        return Operations(bias=out.elements if self.use_bias else 0) + _activation.operations(self.activation, out)
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return _activation.saved(self.activation, self.out(*types)[0], inputs=(0,))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         middle = (

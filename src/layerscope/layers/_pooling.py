@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from layerscope.core.contract import Array, Layer, refuse_channels_first
+from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import number
 from layerscope.core.types import TensorType
@@ -19,6 +21,7 @@ class Pooling(Layer):
     """Settings, sizes and reach that all windowed pools share."""
 
     rank: ClassVar[int]
+    maximum: ClassVar[bool]
     pool_size: Any = 2
     strides: Any = None
     padding: str = "valid"
@@ -41,6 +44,13 @@ class Pooling(Layer):
         x = one_input(types)
         sizes = (p.out for p in self.placements(x))
         return TensorType((x.shape[0], *sizes, x.shape[-1]), floating(x))
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return Operations(pooling=self.pooled(*types).elements * math.prod(self.pool_size))
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        """The switches of a maximum; a mean needs nothing."""
+        return Saved(extra=(TensorType(self.pooled(*types).shape, "int32"),)) if self.maximum else NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         middle = (
@@ -67,6 +77,7 @@ class GlobalPooling(Layer):
     """One value for each channel, over all positions."""
 
     rank: ClassVar[int]
+    maximum: ClassVar[bool]
     data_format: str | None = None
     keepdims: bool = False
 
@@ -78,6 +89,13 @@ class GlobalPooling(Layer):
         spatial(x, self.rank)
         middle = (1,) * self.rank if self.keepdims else ()
         return (TensorType((x.shape[0], *middle, x.shape[-1]), floating(x)),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return Operations(pooling=types[0].elements)
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        """The switches of a maximum; a mean needs nothing."""
+        return Saved(extra=(TensorType(self.out(*types)[0].shape, "int32"),)) if self.maximum else NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         last = self.rank + 1 if self.keepdims else 1

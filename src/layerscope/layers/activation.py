@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
+from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
@@ -51,6 +52,17 @@ class Activation(Layer):
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)
         return (TensorType(x.shape, floating(x)),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return _activation.operations(self.activation, self.out(*types)[0])
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        if self.activation == "linear":
+            return NOTHING_SAVED
+        return Saved(outputs=(0,)) if self.activation in _activation.BY_OUTPUT else Saved(inputs=(0,))
+
+    def shares(self, *types: TensorType) -> int | None:
+        return 0 if self.activation == "linear" else None
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank, everything=() if self.elementwise else (-1,)),)

@@ -6,6 +6,7 @@ from functools import reduce
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling
+from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
@@ -33,6 +34,12 @@ class Add(Layer):
             raise ShapeError(f"takes a list of at least two inputs, but got {len(types)}")
         shape = reduce(lambda left, right: left.with_shape(_joint(left, right)), types)
         return (TensorType(shape.shape, floating(types[0])),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return Operations(pointwise=self.out(*types)[0].elements * (len(types) - 1))
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         (out,) = self.out(*types)

@@ -20,6 +20,7 @@ class AveragePooling2D(Pooling):
     """
 
     rank = 2
+    maximum = False
     words = Words(("avgpool", "average_pooling2d", "avgpool2d"), ("pool_size", "strides"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s)"
 

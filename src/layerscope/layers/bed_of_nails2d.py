@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, Spread, Window
 from layerscope.core.types import TensorType
@@ -25,6 +26,12 @@ class BedOfNails2D(Upsampling):
     rank = 2
     words = Words(("nails", "bed_of_nails2d", "bedofnails2d", "bed_of_nails"), ("size",))
     law = "n·s"
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         middle = (Spread(axis, factor, 1) for axis, factor in enumerate(self.size, 1))

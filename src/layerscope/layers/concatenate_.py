@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
@@ -58,6 +59,12 @@ class Concatenate(Layer):
         total: Size = sum((t.shape[axis] for t in types[1:]), first.shape[axis])
         shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
         return (TensorType(shape, floating(first)),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         axis = self._axis(types)

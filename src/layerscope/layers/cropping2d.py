@@ -6,6 +6,7 @@ from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, refuse_channels_first
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, Window
@@ -43,6 +44,12 @@ class Cropping2D(Layer):
             if not sizes.at_least(size, 1):
                 raise ShapeError(f"cropping {self.cropping} leaves nothing of the {axis}, which is {before}")
         return (x.with_shape((x.shape[0], *left, x.shape[-1])),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         (top, _), (left, _) = self.cropping

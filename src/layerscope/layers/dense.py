@@ -6,6 +6,7 @@ from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
+from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
@@ -57,6 +58,13 @@ class Dense(Layer):
 
     def macs(self, *types: TensorType) -> Size:
         return types[0].elements * self.units
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        (out,) = self.out(*types)
+        return Operations(bias=out.elements if self.use_bias else 0) + _activation.operations(self.activation, out)
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return _activation.saved(self.activation, self.out(*types)[0], inputs=(0,))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank, everything=(-1,)),)

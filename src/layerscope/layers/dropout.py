@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
@@ -48,6 +49,15 @@ class Dropout(Layer):
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)
         return (TensorType(x.shape, floating(x)),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return Saved(extra=(TensorType(types[0].shape, "bool"),)) if self.rate else NOTHING_SAVED
+
+    def shares(self, *types: TensorType) -> int | None:
+        return 0
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank),)

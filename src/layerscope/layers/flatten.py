@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, refuse_channels_first
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.types import TensorType
@@ -37,6 +38,15 @@ class Flatten(Layer):
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)
         return (x.with_shape((x.shape[0], sizes.product(x.shape[1:]))),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
+
+    def shares(self, *types: TensorType) -> int | None:
+        return 0
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         rank = types[0].rank

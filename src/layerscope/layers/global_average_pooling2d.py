@@ -19,6 +19,7 @@ class GlobalAveragePooling2D(GlobalPooling):
     """
 
     rank = 2
+    maximum = False
     words = Words(("gap", "global_average_pooling2d", "globalavgpool"))
     law = "(height, width, C) → (C)"
 

@@ -19,6 +19,7 @@ class GlobalMaxPooling2D(GlobalPooling):
     """
 
     rank = 2
+    maximum = True
     words = Words(("gmp", "global_max_pooling2d", "globalmaxpool"))
     law = "(height, width, C) → (C)"
 

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError, SizeError
 from layerscope.core.graph import Call, Symbolic
 from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size
-from layerscope.core.types import BATCH, BYTES, TensorType
+from layerscope.core.types import BATCH, BITS, TensorType
 
 OPEN = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
 
@@ -30,6 +31,8 @@ class InputLayer(Layer):
     batch_size: Any = None
     dtype: str = "float32"
     plane: Any = None
+    channel_axis: int = -1
+    """The axis that holds channels; those between it and the batch, or behind it, have positions."""
 
     law = "(batch, *shape)"
 
@@ -46,14 +49,20 @@ class InputLayer(Layer):
         object.__setattr__(self, "shape", shape)
         if self.batch_size is not None:
             object.__setattr__(self, "batch_size", _size(self.batch_size, BATCH))
-        if self.dtype not in BYTES:
-            raise SettingError(f"{self.kind}: unknown dtype {self.dtype!r}; known: {', '.join(BYTES)}")
+        if self.dtype not in BITS:
+            raise SettingError(f"{self.kind}: unknown dtype {self.dtype!r}; known: {', '.join(BITS)}")
         if self.plane is not None:
             object.__setattr__(self, "plane", tuple(_size(part, "plane") for part in self.plane))
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         batch = sizes.named(BATCH) if self.batch_size is None else self.batch_size
         return (TensorType((batch, *self.shape), self.dtype, self.plane),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return ()

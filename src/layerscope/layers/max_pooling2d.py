@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
+from layerscope.core.costs import Saved
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
@@ -26,6 +27,7 @@ class MaxPooling2D(Pooling):
     return_switches: bool = field(default=False, kw_only=True)
 
     rank = 2
+    maximum = True
     words = Words(("maxpool", "max_pooling2d", "maxpool2d", "pool"), ("pool_size", "strides"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s)"
 
@@ -34,6 +36,9 @@ class MaxPooling2D(Pooling):
         if not self.return_switches:
             return (pooled,)
         return pooled, TensorType(pooled.shape, "int32", plane=types[0].shape[1:-1])
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return Saved(outputs=(1,)) if self.return_switches else super().saved(*types)
 
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array

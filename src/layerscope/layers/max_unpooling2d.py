@@ -6,6 +6,7 @@ from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
+from layerscope.core.costs import NONE, Operations, Saved
 from layerscope.core.errors import DataError, ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, Spread, Window
@@ -76,6 +77,12 @@ class MaxUnpooling2D(Layer):
         ):
             raise ShapeError(f"values {x} and switches {switches} must have the same shape")
         return (TensorType((x.shape[0], *self.plane(x, switches), x.shape[-1]), floating(x)),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return Saved(inputs=(1,))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         plane = self.plane(*types)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, Spread, Window
@@ -50,6 +51,12 @@ class PixelShuffle2D(Upsampling):
                 f"Give the layer before it {fits}, or this one another size."
             )
         return (TensorType((x.shape[0], height * rows, width * columns, count), floating(x)),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         """Exact along height and width. Along the channels the block: which one of it depends on the position."""

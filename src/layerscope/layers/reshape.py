@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
@@ -61,6 +62,15 @@ class Reshape(Layer):
                 + (f"a multiple of {known}" if -1 in self.target_shape else str(known))
             )
         return (x.with_shape((x.shape[0], *(rest if part == -1 else part for part in self.target_shape))),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
+
+    def shares(self, *types: TensorType) -> int | None:
+        return 0
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         x, (y,) = types[0], self.out(*types)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, refuse_channels_first
+from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Interpolate, Reads, Relation, Spread, Window
@@ -37,6 +38,13 @@ class UpSampling2D(Upsampling):
             raise SettingError(
                 f"{self.kind}: interpolation must be 'nearest' or 'bilinear', not {self.interpolation!r}"
             )
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        (out,) = self.out(*types)
+        return Operations(pointwise=0 if self.interpolation == "nearest" else out.elements)
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         def along(axis: int, factor: int) -> Relation:

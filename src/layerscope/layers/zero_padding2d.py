@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, refuse_channels_first
+from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, Window
 from layerscope.core.types import TensorType
@@ -42,6 +43,12 @@ class ZeroPadding2D(Layer):
         x = one_input(types)
         sizes = (n + sum(ends) for n, ends in zip(spatial(x, 2), self.padding, strict=True))
         return (x.with_shape((x.shape[0], *sizes, x.shape[-1])),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return NONE
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         (top, _), (left, _) = self.padding
