@@ -1,0 +1,126 @@
+"""What all described operators of files from elsewhere have in common: where their operands come from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from layerscope.core.contract import Layer
+from layerscope.core.costs import Operations, Saved
+from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.reach import Reads
+from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType, WeightType
+
+Slot = None | str | TensorType
+"""Where an operand comes from. None: from the graph, the next input of the node. A name: a weight of that role.
+"" : it is left out. A type: a constant that is no parameter, of which only the type is known."""
+ABSENT = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Operator(Layer):
+    """Base of the described operators: layers with the axes in the order of their source.
+
+    `type_name` is the source's own name of the operator, which reports print as its kind. An operator has
+    formal operands in its source's order; `slots` says of each where it comes from, `parameters` has the weights
+    among them by role. A family answers for its operands (`infer`, `products`, `effort`, `kept`, `reads`), and
+    this class puts together the layer's answers.
+    """
+
+    type_name: str
+    slots: Any = field(default=(None,), kw_only=True)
+    parameters: Any = field(default_factory=dict[str, WeightType], kw_only=True)
+
+    executable = False
+    law = "as its source defines it"
+
+    def __post_init__(self) -> None:
+        given = cast(Sequence[Any], self.slots)
+        slots = tuple(
+            TensorType.from_json(cast(Mapping[str, Any], part)) if isinstance(part, Mapping) else part
+            for part in given
+        )
+        table = cast(Mapping[str, Any], self.parameters)
+        parameters = {role: weight_type(one) for role, one in table.items()}
+        named = [slot for slot in slots if isinstance(slot, str) and slot != ABSENT]
+        if sorted(named) != sorted(parameters):
+            raise SettingError(f"{self.kind}: its slots name {named}, its parameters are {list(parameters)}")
+        object.__setattr__(self, "slots", slots)
+        object.__setattr__(self, "parameters", parameters)
+
+    @property
+    def kind(self) -> str:
+        return self.type_name
+
+    def operands(self, types: Sequence[TensorType]) -> tuple[TensorType | None, ...]:
+        """The types of all formal operands, given those of the node's inputs; None for one that is left out."""
+        wanted = sum(slot is None for slot in self.slots)
+        if len(types) != wanted:
+            raise ShapeError(f"takes {wanted} inputs, but got {len(types)}")
+        rest = iter(types)
+        found: list[TensorType | None] = []
+        for slot in self.slots:
+            if slot is None:
+                found.append(next(rest))
+            elif isinstance(slot, TensorType):
+                found.append(slot)
+            else:
+                weight = self.parameters.get(slot)
+                found.append(None if weight is None else TensorType(weight.shape, weight.dtype))
+        return tuple(found)
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return self.infer(*self.operands(types))
+
+    def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
+        return dict(self.parameters)
+
+    def macs(self, *types: TensorType) -> Size | None:
+        return self.products(*self.operands(types))
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return self.effort(*self.operands(types))
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        saved = self.kept(*self.operands(types))
+        if saved is None:
+            return None
+        fed = [number for number, slot in enumerate(self.slots) if slot is None]
+        return replace(saved, inputs=tuple(fed.index(number) for number in saved.inputs if number in fed))
+
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        found = self.reads(output, *self.operands(types))
+        return tuple(reads for reads, slot in zip(found, self.slots, strict=True) if slot is None)
+
+    # --- what a family answers, of its formal operands ---
+
+    @abstractmethod
+    def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
+        """Types of the outputs; ShapeError when the operands do not fit."""
+
+    def products(self, *operands: TensorType | None) -> Size | None:
+        """Multiply-accumulates, or None when unknown."""
+        return 0
+
+    @abstractmethod
+    def effort(self, *operands: TensorType | None) -> Operations | None:
+        """What it computes besides products, or None when unknown."""
+
+    @abstractmethod
+    def kept(self, *operands: TensorType | None) -> Saved | None:
+        """What a backward pass needs of it; inputs by number among all formal operands."""
+
+    @abstractmethod
+    def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
+        """For each formal operand, how its axes are read; anything for those that are not from the graph."""
+
+
+def weight_type(given: Any) -> WeightType:
+    """A weight's type from itself or from its JSON form {"shape": [...], "dtype": ..., "trainable": ...}."""
+    if isinstance(given, WeightType):
+        return given
+    data = cast(Mapping[str, Any], given)
+    return WeightType(tuple(data["shape"]), "zeros", bool(data.get("trainable", True)), data.get("dtype", "float32"))

@@ -1,0 +1,94 @@
+"""One node of an ONNX graph as the rules see it, and the values of small constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from layerscope.core.contract import Layer
+from layerscope.core.errors import SourceError
+from layerscope.core.graph import Symbolic
+from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType, WeightType
+from layerscope.operators._operator import ABSENT, Slot
+
+
+@dataclass(frozen=True)
+class Value:
+    """The elements of a small tensor of whole numbers, in row-major order: numbers or open sizes."""
+
+    dims: tuple[int, ...]
+    items: tuple[Size, ...]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One operand of a node. `tensor`: it comes from the graph. `weight`: it is a parameter. Else a constant.
+
+    `value` has its elements where these are known: constants of at most 1,024 whole numbers, and what was folded
+    from shapes. `scalar` has the number of a floating-point constant with one element.
+    """
+
+    name: str
+    type: TensorType
+    tensor: Symbolic | None = None
+    weight: bool = False
+    value: Value | None = None
+    scalar: float | None = None
+
+
+@dataclass
+class Site:
+    """A node: what it is called, its attributes as Python values (a tensor as an Operand), operands and outputs."""
+
+    op: str
+    domain: str
+    version: int
+    name: str
+    attributes: dict[str, Any]
+    operands: tuple[Operand | None, ...]
+    outputs: tuple[str, ...]
+    declared: tuple[TensorType | None, ...]
+    """The types that the file states for the outputs, where it does."""
+    fresh: Callable[[str], Size]
+    """A new named size, for one that only the data decide; the argument is the stem of its name."""
+    roles: tuple[str, ...] = field(default=())
+    """Names of weights by operand number; W, B and so on as the operator's definition has them."""
+
+    def operand(self, number: int) -> Operand | None:
+        """The operand of this number, None where it is left out."""
+        return self.operands[number] if number < len(self.operands) else None
+
+    def integers(self, number: int, attribute: str = "") -> tuple[Size, ...] | None:
+        """Whole numbers given by an operand or, in older operator sets, by an attribute; None where not known."""
+        operand = self.operand(number)
+        if operand is not None:
+            return None if operand.value is None else operand.value.items
+        return tuple(self.attributes[attribute]) if attribute in self.attributes else None
+
+    def slotted(self, drop: Sequence[int] = ()) -> dict[str, Any]:
+        """`slots` and `parameters` for an operator of these operands; those in `drop` became settings."""
+        slots: list[Slot] = []
+        parameters: dict[str, WeightType] = {}
+        for number, operand in enumerate(self.operands):
+            if operand is None or number in drop:
+                slots.append(ABSENT)
+            elif operand.tensor is not None:
+                slots.append(None)
+            elif operand.weight:
+                role = self.roles[number] if number < len(self.roles) else f"input_{number}"
+                dims = tuple(size for size in operand.type.shape if isinstance(size, int))
+                parameters[role] = WeightType(dims, dtype=operand.type.dtype)
+                slots.append(role)
+            else:
+                slots.append(operand.type)
+        return {"slots": tuple(slots), "parameters": parameters}
+
+
+Rule = Callable[[Site], Layer]
+"""Makes the layer that stands for a node; Refused where that cannot be."""
+
+
+class Refused(SourceError):
+    """Why a node cannot be described; its outputs then are as the file states them, its cost unknown."""
