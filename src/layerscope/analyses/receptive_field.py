@@ -63,6 +63,11 @@ class Field:
         return self.sets[0].hull[0] if self.sets[0] else None
 
     @property
+    def phases(self) -> int:
+        """How many positions until the pattern repeats, moved by whole input positions."""
+        return self.bound.ratio.denominator if self.bound else len(self.sets)
+
+    @property
     def holes(self) -> bool:
         """Whether some hull contains indices that do not matter (dilation does that)."""
         return any(found.holes for found in self.sets) and not self.bound
