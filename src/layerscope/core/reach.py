@@ -61,6 +61,21 @@ class Indices:
             return self
         return Indices.of(*self.intervals, *other.intervals)
 
+    def __and__(self, other: Indices) -> Indices:
+        """The indices in both sets."""
+        found: list[tuple[int, int]] = []
+        mine, yours = self.intervals, other.intervals
+        a = b = 0
+        while a < len(mine) and b < len(yours):
+            low, high = max(mine[a][0], yours[b][0]), min(mine[a][1], yours[b][1])
+            if low <= high:
+                found.append((low, high))
+            if mine[a][1] < yours[b][1]:
+                a += 1
+            else:
+                b += 1
+        return Indices(tuple(found))
+
     def shift(self, offset: int) -> Indices:
         return Indices(tuple((low + offset, high + offset) for low, high in self.intervals))
 
