@@ -1,6 +1,7 @@
 """Memory of small networks by hand, of random ones by counting references, and what the words promise."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_a_chain():
     # kept: the image for the convolution, relu's result for itself and, being flat's memory, for dense
     assert [row.saved for row in seen.layers] == [0, 256, 576, 0, 0]
     assert seen.saved == 256 + 576
-    assert not (seen.at_least or seen.saved_at_least or seen.peak_assumed)
+    assert (seen.at_least, seen.saved_at_least, seen.peak_assumed) == (False, False, False)
 
 
 def test_a_residual_keeps_its_source_alive():
@@ -151,7 +152,7 @@ def test_another_dtype(dtype, bytes):
 def test_a_dtype_that_no_float_can_be():
     with pytest.raises(UnknownNameError) as caught:
         ls.trace("4 | dense 1", dtype="float61")
-    assert str(caught.value) == "unknown dtype 'float61'. Did you mean 'float64' or 'float16' or 'float32'?"
+    assert str(caught.value) == "unknown dtype 'float61'. Did you mean 'float64' or 'float16' or 'bfloat16'?"
 
 
 def test_a_batch_multiplies_all_but_the_weights():
@@ -170,7 +171,7 @@ def test_the_autoencoders_by_hand():
     sizes += [8 * 8 * 8, 16 * 16 * 8, 14 * 14 * 16, 28 * 28 * 16, 28 * 28]
     assert seen.weights == 4 * 3369
     assert seen.outputs == 4 * sum(sizes)
-    assert seen.peak == 4 * max(a + b for a, b in zip(sizes, sizes[1:], strict=False)) == 62_720
+    assert seen.peak == 4 * max(a + b for a, b in pairwise(sizes)) == 62_720
 
 
 def test_open_sizes():
@@ -178,13 +179,11 @@ def test_open_sizes():
     graph = trace_calls([start], [Conv2D(2, 3, padding="same")(MaxPooling2D(2)(Conv2D(4, 3, padding="same")(start)))])
     seen = found(graph)
     assert str(seen.inputs) == "4·height·width"
-    assert (str(seen.peak), seen.peak_node, seen.peak_assumed) == (
-        "16·height·width + 16·floor((height) / 2)·floor((width) / 2)",
-        2,
-        True,
-    )
-    journey = ls.trace(graph).journey
-    assert "the peak of memory is at max_pooling2d, as with large sizes" in journey.assumptions
+    # 16·height·width + 16·floor(height / 2)·floor(width / 2) at the pooling is no more, which bounds do not tell
+    assert (str(seen.peak), seen.peak_node, seen.peak_assumed) == ("20·height·width", 1, True)
+    assert "the peak of memory is at conv2d, as with large sizes" in ls.trace(graph).journey.assumptions
+    chain = found(trace_calls([start], [Conv2D(2, 3, padding="same")(start)]))
+    assert (str(chain.peak), chain.peak_assumed) == ("12·height·width", False)
 
 
 # --- random networks against an independent count of references ---
@@ -192,7 +191,7 @@ def test_open_sizes():
 
 def random_graph(seed):
     rng = random.Random(seed)
-    ends = starts = [Input((4, 4, 2), name=f"in{n}") for n in range(rng.randint(1, 3))]
+    starts = [Input((4, 4, 2), name=f"in{n}") for n in range(rng.randint(1, 3))]
     ends = list(starts)
     for _ in range(rng.randint(3, 14)):
         pick = rng.choice(ends)
