@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.types import TensorType
@@ -22,6 +23,15 @@ class Conv2DTranspose(TransposedConvolution):
     Errors: SettingError when output_padding is not smaller than strides.
     Source: Dumoulin & Visin (2016), chapter 4; Zeiler et al., "Deconvolutional networks" (2010).
     """
+
+    output_padding: Any = None
+    data_format: str | None = None
+    dilation_rate: Any = 1
+    activation: str | None = None
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    groups: int = 1
 
     rank = 2
     words = Words(("convt", "conv2d_transpose", "deconv", "transpose"), ("filters", "kernel_size"))

@@ -23,10 +23,6 @@ class GlobalAveragePooling2D(GlobalPooling):
     words = Words(("gap", "global_average_pooling2d", "globalavgpool"))
     law = "(height, width, C) → (C)"
 
-    @property
-    def linear(self) -> bool:
-        return True
-
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
     ) -> Outputs:
