@@ -12,7 +12,7 @@ from layerscope.layers._pooling import AdaptivePooling
 class AdaptiveAveragePooling2D(AdaptivePooling):
     """The mean of each of `output_size` shares of every spatial axis, channel by channel.
 
-    Of n cells, output o of m pools floor(o·n / m) … ceil((o + 1)·n / m) - 1: shares overlap where m does not divide n.
+    Of n cells, output o of m pools floor(o·n / m) … ceil((o + 1)·n / m) - 1, which overlap unless m divides n.
 
     Shapes: (batch, height, width, C) → (batch, *output_size, C);
     with channels_first (batch, C, height, width) and so on.

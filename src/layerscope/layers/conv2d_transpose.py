@@ -34,7 +34,9 @@ class Conv2DTranspose(TransposedConvolution):
     groups: int = 1
 
     rank = 2
-    words = Words(("convt", "conv2d_transpose", "deconv", "transpose"), ("filters", "kernel_size"))
+    words = Words(
+        ("convt", "conv2d_transpose", "deconv", "transpose", "convolution2dtranspose"), ("filters", "kernel_size")
+    )
     law = (
         "valid: n·s + max(k - s, 0);  same: n·s;  with output_padding a: (n - 1)·s + k - 2p + a, "
         "p = 0 (valid) or floor(k / 2) (same);  k = dilation·(kernel - 1) + 1"

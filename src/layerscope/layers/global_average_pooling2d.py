@@ -20,7 +20,7 @@ class GlobalAveragePooling2D(GlobalPooling):
 
     rank = 2
     maximum = False
-    words = Words(("gap", "global_average_pooling2d", "globalavgpool"))
+    words = Words(("gap", "global_average_pooling2d", "globalavgpool", "globalavgpool2d"))
     law = "(height, width, C) → (C)"
 
     def define(
