@@ -58,7 +58,8 @@ class Dot(Layer):
         x, y = types
         if not sizes.equal(x.shape[one], y.shape[other]):
             raise ShapeError(
-                f"axis {one} of {x} and axis {other} of {y} must be equal, but are {x.shape[one]} and {y.shape[other]}"
+                f"axis {one} of {x} and axis {other} of {y} must be equal, "
+                f"but are {x.shape[one]} and {y.shape[other]}"
             )
         if not sizes.equal(x.shape[0], y.shape[0]):
             raise ShapeError(f"the batches of {x} and {y} differ: {x.shape[0]} against {y.shape[0]}")
