@@ -17,8 +17,8 @@ small = st.integers(1, 6)
 RELATIONS = st.one_of(
     st.builds(Window, st.just(1), small, small, st.integers(-5, 5), small),
     st.builds(Spread, st.just(1), small, small, st.integers(-5, 5), small),
-    st.builds(Interpolate, st.just(1), small, st.integers(1, 3)),
-    st.builds(Share, st.just(1), st.integers(1, 9), st.integers(1, 9)),
+    st.builds(Interpolate, st.just(1), small, small),
+    st.builds(Share, st.just(1), st.integers(1, 20), st.integers(1, 20)),
     st.builds(
         lambda *parts: Scaled(1, *parts[:3], parts[2] + parts[3]), small, small, st.integers(-5, 5), st.integers(0, 7)
     ),
@@ -47,13 +47,9 @@ def by_definition(relation, o: int) -> set[int]:
     if isinstance(relation, Scaled):
         below = [Fraction(o * relation.step + end, relation.factor) for end in (relation.first, relation.last)]
         return {i for i in range(-199, 200) if floor(below[0]) <= i <= below[1]}
-    if isinstance(relation, Share):
-        # cells of output o and of input i, on a line that both divide, overlap
-        return {
-            i
-            for i in range(-199, 200)
-            if o * relation.size < (i + 1) * relation.parts and i * relation.parts < (o + 1) * relation.size
-        }
+    if isinstance(relation, Share):  # the cells i … i + 1 that overlap o·size/parts … (o + 1)·size/parts
+        size, parts = relation.size, relation.parts
+        return {i for i in range(-999, 1000) if i * parts < (o + 1) * size and (i + 1) * parts > o * size}
     # kernels of interpolation end at their support, and are 0 at whole distances; distances times 2·factor
     centre, unit = 2 * o + 1 - relation.factor, 2 * relation.factor
     distances = {i: abs(centre - i * unit) for i in range(-99, 100)}
@@ -77,7 +73,7 @@ def test_pull_of_a_set_is_the_union_of_its_members(relation, outputs):
 @given(RELATIONS, SETS)
 def test_push_is_the_inverse_of_pull(relation, inputs):
     """An output is reached by a set of inputs when it reads one of them."""
-    reached = {o for o in range(-400, 401) if members(relation.pull(at(o))) & members(inputs)}
+    reached = {o for o in range(-600, 601) if members(relation.pull(at(o))) & members(inputs)}
     assert members(relation.push(inputs)) == reached
 
 

@@ -234,7 +234,9 @@ class Share(Relation):
 
     @property
     def bounds(self) -> tuple[Fraction, Fraction]:
-        return self.scaled.bounds
+        ratio = Fraction(self.size, self.parts)
+        inner = Fraction(ratio.denominator - 1, ratio.denominator)
+        return -inner, ratio + inner - 1
 
 
 @dataclass(frozen=True)
