@@ -253,7 +253,7 @@ def test_a_query_costs_in_proportion_to_the_layers(whole):
 
 
 def test_fields_of_a_deep_network_are_computed_in_few_steps():
-    """600 nodes with additions: some 60 steps each, whatever the sizes."""
+    """600 nodes with additions: some 340 calls and returns each, whatever the sizes."""
 
     def fields(size):
         start = tensor = Input((size, size, 3))
@@ -265,5 +265,5 @@ def test_fields_of_a_deep_network_are_computed_in_few_steps():
 
     fields(32)
     few = fields(32)
-    assert few < 600 * 400
+    assert few < 600 * 500
     assert fields(3200) < 1.05 * few
