@@ -58,7 +58,7 @@ class Field:
     everything: bool = False
     bound: Bound | None = None
 
-    @property
+    @cached_property
     def jump(self) -> Fraction:
         """Input positions per output position."""
         return self.bound.ratio if self.bound else Fraction(self.shift, len(self.sets))
@@ -75,12 +75,12 @@ class Field:
         """How many positions until the pattern repeats, moved by whole input positions."""
         return self.bound.ratio.denominator if self.bound else len(self.sets)
 
-    @property
+    @cached_property
     def holes(self) -> bool:
         """Whether some hull contains indices that do not matter (dilation does that)."""
         return any(found.holes for found in self.sets) and not self.bound
 
-    @property
+    @cached_property
     def extents(self) -> tuple[int, int]:
         """Smallest and largest hull over one period of positions."""
         if self.bound:

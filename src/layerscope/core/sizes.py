@@ -76,6 +76,8 @@ class Expression:
         return _combine(other, self, -1)
 
     def __mul__(self, other: Size) -> Size:
+        if isinstance(other, int):
+            return Expression(tuple((monomial, factor * other) for monomial, factor in self.terms)) if other else 0
         product: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in _terms(other):
