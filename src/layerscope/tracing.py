@@ -6,16 +6,19 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from layerscope import sources
-from layerscope.analyses.journey import Journey, describe, journey
-from layerscope.core.errors import SizeError
+from layerscope.analyses.journey import Journey, journey
+from layerscope.core.errors import ExportError, SizeError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
 from layerscope.report import formats
 from layerscope.sources import json as graph_json
+from layerscope.telling import View, describe, facts, records
 
 
 class Trace:
@@ -37,13 +40,48 @@ class Trace:
         """Parameters, MACs, and whether these are lower bounds."""
         return self.to_json()["totals"]
 
+    def __len__(self) -> int:
+        """The number of layers."""
+        return len(self.journey.steps)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The layers, as in `layers`."""
+        return iter(self.layers)
+
     def to_json(self) -> dict[str, Any]:
         """All facts as plain data."""
-        return dict(describe(self.journey).data)
+        return facts(self.graph, self.journey)
 
-    def render(self, format: str = "terminal", width: int = 120, colour: bool = False) -> str:
-        """The report in one of the formats."""
-        return formats.render(describe(self.journey), format, width, colour)
+    def to_pandas(self, **view: Any) -> Any:
+        """A pandas DataFrame with one row a layer: plain numbers, bytes, missing where unknown.
+
+        `view` as in `render`: `columns` (default: all), `depth`, `sort`, `top`. Totals are in its `attrs`.
+        Errors: ExportError without pandas; those of `render`.
+        """
+        try:
+            pandas: Any = import_module("pandas")
+        except ImportError:
+            raise ExportError("a table for pandas needs the package pandas: pip install pandas") from None
+        rows = records(self.graph, self.journey, View(**view))
+        frame = pandas.DataFrame({key: pandas.Series([row[key] for row in rows], dtype=object) for key in rows[0]})
+        for key in frame.columns:
+            if all(value is None or type(value) is int for value in frame[key]):
+                frame[key] = frame[key].astype("Int64")
+            elif all(value is None or type(value) in (int, float) for value in frame[key]):
+                frame[key] = frame[key].astype("Float64")
+        frame.attrs["totals"] = self.totals
+        return frame
+
+    def render(self, format: str = "terminal", width: int = 120, colour: bool = False, **view: Any) -> str:
+        """The report in one of the formats: terminal, markdown, latex, html, csv, json.
+
+        `columns`: names separated by commas, or a list, "all", or "+memory,-kind" to change the usual ones. `depth`:
+        nested models deeper than this become one row each. `sort`: a column of numbers, largest first. `top`: only
+        so many rows, by MACs if `sort` names nothing else. `full`: repeated blocks are not folded. JSON has
+        everything whatever is wished; csv folds no repeated blocks.
+        Errors: UnknownNameError for a format or column; SettingError for a depth or top below 1.
+        """
+        return formats.render(describe(self.graph, self.journey, View(**view)), format, width, colour)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot."""
@@ -54,6 +92,10 @@ class Trace:
         return self.render(width=terminal_width())
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The table for notebooks."""
+        return self.render("html")
 
 
 def terminal_width() -> int:
