@@ -42,11 +42,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         "what follows does not change it)",
     )  # fmt: skip
     parser.add_argument(
-        "--columns", metavar="NAMES", help='such as name,output,macs; all; or "+memory,-kind" to change the usual ones'
+        "--columns",
+        metavar="NAMES",
+        help='such as name,output,macs; all; or "+memory,-kind" to change the usual ones',
     )
     parser.add_argument("--depth", type=positive, metavar="N", help="one row for each model nested deeper than N")
     parser.add_argument("--sort", metavar="COLUMN", help="largest first: macs, parameters, memory, ...")
-    parser.add_argument("--top", type=positive, metavar="N", help="only N rows (by MACs without --sort), and the rest summed")
+    parser.add_argument(
+        "--top", type=positive, metavar="N", help="only N rows (by MACs without --sort), and the rest summed"
+    )
     parser.add_argument("--full", action="store_true", help="all rows, also of blocks that repeat")
 
 
@@ -57,7 +61,13 @@ def run(asked: Any) -> int:
     found = tracing.trace(asked.what, asked.batch)
     if asked.save is not None:
         found.save(asked.save)
-    wishes = {"columns": asked.columns, "depth": asked.depth, "sort": asked.sort, "top": asked.top, "full": asked.full}
+    wishes = {
+        "columns": asked.columns,
+        "depth": asked.depth,
+        "sort": asked.sort,
+        "top": asked.top,
+        "full": asked.full,
+    }
     text = found.render(asked.format, tracing.terminal_width(), tracing.colourful(), **wishes)
     print(text, end="" if text.endswith("\n") else "\n")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core import sizes
@@ -37,7 +37,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Document:
-    """A table with a title, totals, notes and definitions; `data` holds the same facts as plain data.
+    """A table with a title, totals, notes and definitions; `data` gives the same facts as plain data.
 
     `records` gives rows of plain data, where there are others than the cells. `more` says how to get at columns
     for which there is no room.
@@ -50,7 +50,7 @@ class Document:
     totals: Sequence[tuple[str, str]]
     notes: Sequence[str]
     definitions: Sequence[str]
-    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    data: Callable[[], Mapping[str, Any]] = dict[str, Any]
     records: Callable[[], Sequence[Mapping[str, Any]]] | None = None
     more: str = "a wider terminal or --format json has all"
 

@@ -198,7 +198,7 @@ class Comparison:
             totals=self._totals(),
             notes=self._notes(),
             definitions=self._definitions(),
-            data=self.to_json(),
+            data=self.to_json,
         )
 
     def table(self, width: int = 120, colour: bool = False, format: str = "terminal") -> str:

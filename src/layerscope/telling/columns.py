@@ -47,7 +47,12 @@ def _text(key: str, title: str, say: Callable[[Line], str], data: Callable[[Line
 
 def _amount(key: str, title: str, amount: Callable[[Line], Amount], **more: Any) -> Fact:
     return Fact(
-        key, title, lambda line, _: amount(line).words(), lambda line, _: words.plain(amount(line).exact), amount, **more
+        key,
+        title,
+        lambda line, _: amount(line).words(),
+        lambda line, _: words.plain(amount(line).exact),
+        amount,
+        **more,
     )
 
 
@@ -178,7 +183,7 @@ FACTS = (
     ),
 )  # fmt: skip
 BY_KEY = {fact.key: fact for fact in FACTS}
-USUAL = ("name", "kind", "output", "weights", "parameters", "macs", "receptive_field", "ratio")
+USUAL: tuple[str, ...] = ("name", "kind", "output", "weights", "parameters", "macs", "receptive_field", "ratio")
 GROUPS = {
     "all": tuple(BY_KEY),
     "usual": USUAL,
@@ -205,12 +210,8 @@ def chosen(wish: str | Sequence[str] | None) -> list[Fact]:
     """
     if wish is None:
         return [BY_KEY[key] for key in USUAL]
-    items = wish.split(",") if isinstance(wish, str) else list(wish)
-    items = [str(item).strip() for item in items if str(item).strip()]
-    if not items:
-        raise SettingError(f"columns: no column is named in {wish!r}; try \"name,output,macs\" or \"+memory,-kind\"")
-    keys = list(USUAL) if items[0][0] in "+-" else ["name"]
-    for item in items:
+    keys = list(USUAL) if _changes(wish) else ["name"]
+    for item in _items(wish):
         found = _named(item.lstrip("+-").strip())
         if item[0] == "-":
             if "name" in found:
@@ -219,6 +220,23 @@ def chosen(wish: str | Sequence[str] | None) -> list[Fact]:
         else:
             keys += [key for key in found if key not in keys]
     return [BY_KEY[key] for key in keys]
+
+
+def named(wish: str | Sequence[str] | None) -> set[str]:
+    """The columns that a wish asks for itself, which therefore do not give way."""
+    return {fact.key for fact in chosen(wish)} - (set(USUAL) if _changes(wish) else set())
+
+
+def _changes(wish: str | Sequence[str] | None) -> bool:
+    return wish is None or _items(wish)[0][0] in "+-"
+
+
+def _items(wish: str | Sequence[str]) -> list[str]:
+    items = wish.split(",") if isinstance(wish, str) else list(wish)
+    items = [str(item).strip() for item in items if str(item).strip(" +-")]
+    if not items:
+        raise SettingError(f"columns: {wish!r} names no column; try 'name,output,macs' or '+memory,-kind'")
+    return items
 
 
 def _named(name: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from layerscope.analyses.journey import Journey, batch_is_open
 from layerscope.core.graph import Graph
 from layerscope.report.document import Column, Document, TableRow, count
 from layerscope.telling.amounts import memory
-from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, sorting, unit
+from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, sorting, unit
 from layerscope.telling.facts import facts
 from layerscope.telling.folding import by_depth, repeats_folded
 from layerscope.telling.lines import OPERATIONS, Line, Lines
@@ -74,7 +74,9 @@ def _lines(graph: Graph, found: Journey, view: View) -> tuple[list[Line], list[L
 def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact], lines: Sequence[Line]) -> Document:
     context = _context(found)
     units = {fact.key: unit(fact, lines) for fact in columns if fact.bytes}
-    fixed = view.columns is not None
+    kept = named(view.columns)
+    if view.order:
+        kept.add(sorting(view.order).key)
 
     def cell(fact: Fact, line: Line) -> str:
         if fact.key in units and fact.amount is not None:
@@ -83,8 +85,9 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
 
     def column(fact: Fact) -> Column:
         title = fact.title.format(unit=units[fact.key].name) if fact.bytes else fact.title
-        rank = 0 if fixed or (view.order and fact is sorting(view.order)) else fact.rank
-        return Column(fact.key, title, fact.right, rank, fact.least, _meaning(fact, found))
+        return Column(
+            fact.key, title, fact.right, 0 if fact.key in kept else fact.rank, fact.least, _meaning(fact, found)
+        )
 
     return Document(
         title=found.name,
@@ -94,7 +97,7 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
         totals=_totals(found),
         notes=_notes(found),
         definitions=_definitions(found),
-        data=facts(graph, found),
+        data=lambda: facts(graph, found),
         records=lambda: records(graph, found, view),
         more="--columns chooses them, --format json has all",
     )

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from os.path import commonprefix
 
 from layerscope.core.contract import settings
 from layerscope.core.graph import Graph, Node
@@ -96,7 +95,9 @@ def _between(blocks: Sequence[Sequence[str]]) -> str:
 
 def _stem(names: Sequence[str]) -> str:
     """What all names begin with, up to a separator."""
-    stem = commonprefix(list(names))
+    low, high = min(names), max(names)
+    same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    stem = low[:same]
     whole = all(len(name) == len(stem) or name[len(stem)] in SEPARATORS for name in names)
     if not whole:
         stem = stem[: 1 + max(map(stem.rfind, SEPARATORS))]
@@ -190,7 +191,9 @@ def _marks(graph: Graph, rows: Sequence[Line]) -> list[int]:
 
 def _told(graph: Graph, node: Node) -> object:
     told = {key: value for key, value in settings(node.layer).items() if not UNTOLD.search(key)}
-    weights = [(role, graph.parameters[id].shape, graph.parameters[id].trainable) for role, id in node.weights.items()]
+    weights = [
+        (role, graph.parameters[id].shape, graph.parameters[id].trainable) for role, id in node.weights.items()
+    ]
     return node.layer.kind, repr(told), tuple(weights)
 
 

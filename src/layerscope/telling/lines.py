@@ -70,7 +70,6 @@ class Lines:
             inputs=self.fed[number],
             outputs=step.outputs,
             weights=step.weights,
-            ratio=step.ratio,
         )
 
     def line(self, members: Sequence[int], name: str, kind: str, sentence: str = "") -> Line:
@@ -102,7 +101,7 @@ class Lines:
             live_bytes=Amount(None if None in memory else largest(row.live for row in memory if row)),
             saved_bytes=Amount.total(row and row.saved for row in memory),
             fields=last.fields,
-            ratio=_ratio(inputs, outputs),
+            ratio=_ratio(inputs, outputs) if len(members) > 1 else last.ratio,
             sentence=sentence,
         )
 

@@ -77,9 +77,7 @@ def axes(fields: Fields, inputs: Sequence[str], say: Callable[[Extent], str]) ->
     return _by_input(fields, inputs, lambda part: "–" if part is None else say(part), "")
 
 
-def _by_input(
-    fields: Fields, inputs: Sequence[str], say: Callable[[Extent | None], str], everything: str
-) -> str:
+def _by_input(fields: Fields, inputs: Sequence[str], say: Callable[[Extent | None], str], everything: str) -> str:
     words: list[str] = []
     for source, parts in fields.items():
         text = everything if all(part is None for part in parts) else " × ".join(map(say, parts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core.types import show
 from layerscope.report.document import Document
@@ -30,9 +30,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return show(tuple("-" if part is None else part for part in value))  # pyright: ignore[reportUnknownVariableType]
+        return show(tuple("-" if part is None else part for part in cast(tuple[Any, ...], value)))
     if isinstance(value, list):
-        return "; ".join(map(_cell, value))  # pyright: ignore[reportUnknownArgumentType]
+        return "; ".join(map(_cell, cast(list[Any], value)))
     if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {_cell(part)}" for name, part in value.items())  # pyright: ignore[reportUnknownVariableType]
+        return "; ".join(f"{name}: {_cell(part)}" for name, part in cast(Mapping[str, Any], value).items())
     return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from layerscope.report.document import Column, Document, TableRow
@@ -51,7 +52,7 @@ def _side(column: Column) -> str:
     return ' class="right"' if column.right else ""
 
 
-def _row(row: TableRow, columns: list[Column]) -> str:
+def _row(row: TableRow, columns: Sequence[Column]) -> str:
     cells = [row.cells[column.key] for column in columns]
     if not row.sentence:
         first = f'<th scope="row">{escape(cells[0])}</th>'

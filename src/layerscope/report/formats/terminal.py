@@ -69,9 +69,7 @@ def _table(
     return [*lines, rule]
 
 
-def _told(
-    row: TableRow, cells: list[str], columns: Sequence[Column], spans: Sequence[int], width: int
-) -> list[str]:
+def _told(row: TableRow, cells: list[str], columns: Sequence[Column], spans: Sequence[int], width: int) -> list[str]:
     """A row that begins with a sentence: in its line as far as that is free, or in lines of its own above."""
     numbers = [cell if column.right else "" for cell, column in zip(cells, columns, strict=True)]
     line = _line(numbers, columns, spans).rstrip()
@@ -127,9 +125,7 @@ def _spans(document: Document, columns: Sequence[Column], least: int | None) -> 
     """The width of each column; with `least`, that of columns that may be shortened down to it."""
     found: list[int] = []
     for column in columns:
-        cells = [
-            len(row.cells[column.key]) for row in document.rows if column.right or not row.sentence
-        ]
+        cells = [len(row.cells[column.key]) for row in document.rows if column.right or not row.sentence]
         span = max([len(column.title), *cells])
         if least is not None and column.least:
             span = min(span, max(least, column.least, len(column.title)))
