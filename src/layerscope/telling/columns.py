@@ -10,8 +10,10 @@ from typing import Any
 from layerscope.core.errors import SettingError, UnknownNameError
 from layerscope.core.sizes import Size
 from layerscope.telling import words
-from layerscope.telling.amounts import Amount, Unit, percent, share
+from layerscope.telling.amounts import Amount, percent, share
 from layerscope.telling.lines import OPERATIONS, Line
+
+EVERYTHING = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,9 @@ class Context:
 
 @dataclass(frozen=True)
 class Fact:
-    """One column: its name for machines, its title, what it means (where the title does not say it), how it is written,
-    as plain data, and by which number it sorts. Columns of bytes have `{unit}` in their title. `rank` as in documents.
+    """One column: its name for machines, its title, how it is written and what it is as plain data, by which number
+    it sorts, and what it means where the title does not say it. Columns of bytes have `{unit}` in their title.
+    `rank` and `least` as in documents.
     """
 
     key: str
@@ -89,10 +92,10 @@ def _field_words(line: Line, context: Context) -> str:
 
 
 def _field_amount(line: Line) -> Amount:
-    """Positions in the largest field; everything counts as unknown, so that it stands apart."""
+    """Positions in the largest field; everything is more than any number."""
     seen = [parts for parts in line.fields.values() if None not in parts]
-    if line.fields and not seen:
-        return Amount(None)
+    if len(seen) < len(line.fields):
+        return Amount(EVERYTHING)
     return Amount(max((prod(part.max for part in parts if part) for parts in seen), default=0))
 
 
@@ -113,17 +116,19 @@ def _holes(line: Line) -> bool | None:
 
 
 FACTS = (
-    _text("name", "layer", lambda line: line.name, lambda line: line.name, least=12),
+    _text("name", "layer", lambda line: line.name, lambda line: line.name, least=16),
     _text("kind", "kind", lambda line: line.kind, lambda line: line.kind, rank=8, least=12),
     _text("from", "from", lambda line: words.listed(line.reads), lambda line: ", ".join(line.reads), least=16),
     _text("input", "input", lambda line: words.shapes(line.inputs), lambda line: words.shape_data(line.inputs)),
     _text(
-        "output", "output", lambda line: words.shapes(line.outputs), lambda line: words.shape_data(line.outputs), rank=1
+        "output", "output", lambda line: words.shapes(line.outputs), lambda line: words.shape_data(line.outputs),
+        rank=1,
     ),
     _text("dtype", "dtype", lambda line: _dtypes(line), lambda line: _dtypes(line)),
     _amount("layers", "layers", lambda line: Amount(len(line.members))),
     _text(
-        "weights", "weights", lambda line: words.weights(line.weights), lambda line: words.weights(line.weights), rank=7
+        "weights", "weights", lambda line: words.weights(line.weights), lambda line: words.weights(line.weights),
+        rank=7,
     ),
     Fact(
         "parameters", "parameters", lambda line, _: _parameter_words(line), lambda line, _: line.parameters.exact,
@@ -259,9 +264,3 @@ def sorting(name: str) -> Fact:
     if BY_KEY[key].amount is None:
         raise SettingError(f"rows cannot be sorted by {key}, which is no number; sort by one of {', '.join(numbers)}")
     return BY_KEY[key]
-
-
-def unit(fact: Fact, lines: Sequence[Line]) -> Unit:
-    """The unit of a column of bytes."""
-    assert fact.amount is not None
-    return Unit.of(fact.amount(line) for line in lines)

@@ -8,8 +8,8 @@ from typing import Any
 from layerscope.analyses.journey import Journey, batch_is_open
 from layerscope.core.graph import Graph
 from layerscope.report.document import Column, Document, TableRow, count
-from layerscope.telling.amounts import memory
-from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, sorting, unit
+from layerscope.telling.amounts import Unit, memory
+from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, sorting
 from layerscope.telling.facts import facts
 from layerscope.telling.folding import by_depth, repeats_folded
 from layerscope.telling.lines import OPERATIONS, Line, Lines
@@ -48,7 +48,7 @@ def _columns(view: View) -> list[Fact]:
     if view.columns is None:
         keys = list(USUAL)
         if view.depth is not None:
-            keys.insert(2, "layers")
+            keys.insert(keys.index("parameters"), "layers")
         if view.order and (key := sorting(view.order).key) not in keys:
             keys.append(key)
         columns = [BY_KEY[key] for key in keys]
@@ -73,34 +73,39 @@ def _lines(graph: Graph, found: Journey, view: View) -> tuple[list[Line], list[L
 
 def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact], lines: Sequence[Line]) -> Document:
     context = _context(found)
-    units = {fact.key: unit(fact, lines) for fact in columns if fact.bytes}
+    unit = Unit.of(fact.amount(line) for fact in columns if fact.bytes and fact.amount for line in lines)
     kept = named(view.columns)
     if view.order:
         kept.add(sorting(view.order).key)
 
     def cell(fact: Fact, line: Line) -> str:
-        if fact.key in units and fact.amount is not None:
-            return units[fact.key].words(fact.amount(line))
-        return fact.words(line, context)
+        if fact.bytes and fact.amount is not None:
+            return unit.words(fact.amount(line))
+        return printable(fact.words(line, context))
 
     def column(fact: Fact) -> Column:
-        title = fact.title.format(unit=units[fact.key].name) if fact.bytes else fact.title
+        title = fact.title.format(unit=unit.name)
         return Column(
             fact.key, title, fact.right, 0 if fact.key in kept else fact.rank, fact.least, _meaning(fact, found)
         )
 
     return Document(
-        title=found.name,
+        title=printable(found.name),
         subtitle=_subtitle(found, view),
         columns=[column(fact) for fact in columns],
-        rows=[TableRow({fact.key: cell(fact, line) for fact in columns}, line.sentence) for line in lines],
-        totals=_totals(found),
-        notes=_notes(found),
+        rows=[TableRow({fact.key: cell(fact, line) for fact in columns}, printable(line.sentence)) for line in lines],
+        totals=[(name, printable(value)) for name, value in _totals(found)],
+        notes=[printable(note) for note in _notes(found)],
         definitions=_definitions(found),
         data=lambda: facts(graph, found),
         records=lambda: records(graph, found, view),
         more="--columns chooses them, --format json has all",
     )
+
+
+def printable(text: str) -> str:
+    """The text without characters that would move a terminal's cursor or end a line."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _subtitle(found: Journey, view: View) -> str:
@@ -163,7 +168,7 @@ def _notes(found: Journey) -> list[str]:
 
 def _names(names: Sequence[str]) -> str:
     if len(names) <= SEPARATE:
-        return ", ".join(names)
+        return ", ".join(names) + (":" if len(names) > 1 else "")
     return f"{', '.join(names[:SEPARATE])} and {len(names) - SEPARATE:,} more:"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,8 @@ USEFUL = 3
 """Up to this rank a column is worth names shorter than that."""
 NARROW = 24
 """No text is wrapped to less."""
+UNIT = re.compile(r"(\d) (bytes?|[kMGT]B)\b")
+"""A number and its unit stay together."""
 
 Paint = Callable[[str, str], str]
 
@@ -86,7 +89,9 @@ def _totals(document: Document, width: int, painted: Paint) -> list[str]:
     lines: list[str] = []
     for name, value in document.totals:
         room = max(NARROW // 2, width - label - len(GAP))
-        first, *more = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False) or [""]
+        kept = UNIT.sub("\\1\u00a0\\2", value)
+        parts = textwrap.wrap(kept, room, break_long_words=False, break_on_hyphens=False)
+        first, *more = [part.replace("\u00a0", " ") for part in parts] or [""]
         lines.append(f"{name:<{label}}{GAP}{painted(first, BOLD)}")
         lines += [f"{'':<{label}}{GAP}{painted(part, BOLD)}" for part in more]
     return lines
@@ -155,6 +160,8 @@ def _fitting(document: Document, width: int) -> tuple[list[Part], list[Column]]:
 
 
 def _parts(document: Document, columns: Sequence[Column], width: int) -> list[list[Column]]:
+    if _total(_spans(document, columns, 0)) <= width:
+        return [list(columns)]
     parts, part = list[list[Column]](), list[Column]()
     for column in columns:
         if len(part) > 1 and _total(_spans(document, [*part, column], AMPLE)) > width:
