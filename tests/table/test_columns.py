@@ -98,7 +98,11 @@ def test_top_alone_is_by_macs():
 
 
 def test_a_row_sums_what_is_left_out():
-    page = ls.trace("example:autoencoder").render(columns="parameters,macs,live_bytes,receptive_field", top=2).split("\n")
+    page = (
+        ls.trace("example:autoencoder")
+        .render(columns="parameters,macs,live_bytes,receptive_field", top=2)
+        .split("\n")
+    )
     assert page[:8] == [
         "autoencoder  per example (the batch size is open), sorted by MACs",
         "",

@@ -23,7 +23,7 @@ parameters    39
 MACs          2,304
 operations    192 bias, 128 pointwise, 128 pooling
 memory        weights 156 bytes, inputs 256 bytes, outputs 1.54 kB
-at inference  1.02 kB alive at once, in max_pooling2d
+at inference  768 bytes alive at once, in conv2d
 in training   1.41 kB kept for the backward pass
 
 MAC: one multiply and add in a product with weights; products with padding count.
@@ -78,11 +78,11 @@ def test_whole_pages():
 
 def test_a_folded_row_stands_in_one_line_where_there_is_room_and_in_two_where_not():
     assert residual().render(width=110).splitlines()[17].rstrip() == (
-        "stage1_block3: the same 5 layers                                  296  18,432          25 × 25"
+        "stage1_block3: the same 5 layers                                  296  18,432          25 × 25  ="
     )
     narrow = residual().render(width=60).splitlines()
     place = narrow.index("stage2_block3 … stage2_block5: 3 times the same 5 layers")
-    assert narrow[place + 1] == "                                        3,504  55,296"
+    assert narrow[place + 1] == "                      4 × 4 × 8         3,504  55,296"
 
 
 def test_folded_models_have_their_number_of_layers():
@@ -91,7 +91,7 @@ def test_folded_models_have_their_number_of_layers():
         "─────────────────────────────────────────────────────────────────────────────────────────────────────────────",
         "tokens   InputLayer  6 × 8                            1                                    1",
         "block_0  3 layers    6 × 8                            3         552   3,072                1  =",
-        "block_1 … block_5: 5 times the same 3 layers         15       2,760  15,360                1",
+        "block_1 … block_5: 5 times the same 3 layers         15       2,760  15,360                1  =",
         "head     Dense       6 × 3   kernel 8×3, bias 3       1          27     144                1  condense ÷2.667",
         "─────────────────────────────────────────────────────────────────────────────────────────────────────────────",
     ]  # fmt: skip

@@ -105,7 +105,9 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
 
 def printable(text: str) -> str:
     """The text without characters that would move a terminal's cursor or end a line."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return (
+        text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )
 
 
 def _subtitle(found: Journey, view: View) -> str:

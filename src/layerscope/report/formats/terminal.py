@@ -72,16 +72,16 @@ def _table(
     return [*lines, rule]
 
 
-def _told(row: TableRow, cells: list[str], columns: Sequence[Column], spans: Sequence[int], width: int) -> list[str]:
-    """A row that begins with a sentence: in its line as far as that is free, or in lines of its own above."""
-    numbers = [cell if column.right else "" for cell, column in zip(cells, columns, strict=True)]
-    line = _line(numbers, columns, spans).rstrip()
-    free = len(line) - len(line.lstrip()) - len(GAP)
-    if not line:
-        return _wrapped([row.sentence], width)
-    if len(row.sentence) <= free:
+def _told(
+    row: TableRow, cells: Sequence[str], columns: Sequence[Column], spans: Sequence[int], width: int
+) -> list[str]:
+    """A row that begins with a sentence: instead of the cells before the first number, or in lines of its own above."""
+    lead = next((place for place, column in enumerate(columns) if column.right), len(columns))
+    line = _line([*[""] * lead, *cells[lead:]], columns, spans).rstrip()
+    if line and len(row.sentence) <= len(line) - len(line.lstrip()) - len(GAP):
         return [row.sentence + line[len(row.sentence) :]]
-    return [*_wrapped([row.sentence], width), line]
+    line = _line(["", *cells[1:]], columns, spans).rstrip()
+    return [*_wrapped([row.sentence], width), *([line] if line else [])]
 
 
 def _totals(document: Document, width: int, painted: Paint) -> list[str]:
@@ -90,7 +90,7 @@ def _totals(document: Document, width: int, painted: Paint) -> list[str]:
     for name, value in document.totals:
         room = max(NARROW // 2, width - label - len(GAP))
         kept = UNIT.sub("\\1\u00a0\\2", value)
-        parts = textwrap.wrap(kept, room, break_long_words=False, break_on_hyphens=False)
+        parts = textwrap.wrap(_words(kept, room), room, break_long_words=False, break_on_hyphens=False)
         first, *more = [part.replace("\u00a0", " ") for part in parts] or [""]
         lines.append(f"{name:<{label}}{GAP}{painted(first, BOLD)}")
         lines += [f"{'':<{label}}{GAP}{painted(part, BOLD)}" for part in more]
@@ -101,8 +101,15 @@ def _wrapped(paragraphs: Sequence[str], width: int, lead: str = "") -> list[str]
     return [
         line
         for text in paragraphs
-        for line in textwrap.wrap(lead + text, width, subsequent_indent="  ", break_long_words=False)
+        for line in textwrap.wrap(
+            lead + _words(text, width - 2), width, subsequent_indent="  ", break_long_words=False
+        )
     ]
+
+
+def _words(text: str, width: int) -> str:
+    """The text without words that are longer than a line: long names are shortened."""
+    return " ".join(shortened(word, width) for word in text.split(" "))
 
 
 def shortened(text: str, width: int, head: float = 0.4) -> str:
