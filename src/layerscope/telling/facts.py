@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from layerscope.analyses.journey import Extent, Journey, Step
+from layerscope.analyses.positions import extent_facts
 from layerscope.core.costs import Operations
 from layerscope.core.graph import Graph, Node
 from layerscope.telling.lines import OPERATIONS
-from layerscope.telling.words import number, plain
+from layerscope.telling.words import plain
 
 
 def facts(graph: Graph, found: Journey) -> dict[str, Any]:
@@ -91,16 +92,4 @@ def _memory(step: Step) -> Mapping[str, Any] | None:
 def _field(parts: Sequence[Extent | None]) -> str | list[Any]:
     if all(part is None for part in parts):
         return "everything"
-    return ["everything" if part is None else _extent(part) for part in parts]
-
-
-def _extent(part: Extent) -> dict[str, Any]:
-    return {
-        "min": part.min,
-        "max": part.max,
-        "exact": part.exact,
-        "start": part.start,
-        "jump": number(part.jump),
-        "phases": part.phases,
-        "holes": part.holes,
-    }
+    return [extent_facts(part) for part in parts]
