@@ -75,7 +75,7 @@ def _table(
 def _told(
     row: TableRow, cells: Sequence[str], columns: Sequence[Column], spans: Sequence[int], width: int
 ) -> list[str]:
-    """A row that begins with a sentence: instead of the cells before the first number, or in lines of its own above."""
+    """A row that begins with a sentence, which replaces the cells before the first number or stands above."""
     lead = next((place for place, column in enumerate(columns) if column.right), len(columns))
     line = _line([*[""] * lead, *cells[lead:]], columns, spans).rstrip()
     if line and len(row.sentence) <= len(line) - len(line.lstrip()) - len(GAP):
