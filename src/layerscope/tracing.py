@@ -67,12 +67,13 @@ def colourful(stream: Any = None) -> bool:
     return "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
-def trace(what: Any, batch: int | None = None) -> Trace:
+def trace(what: Any, batch: int | None = None, *, dtype: str | None = None) -> Trace:
     """Follow the data through a network without running it.
 
     `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph
     or a Keras model.
-    With `batch`, totals are for so many examples; without, per example.
+    With `batch`, totals are for so many examples; without, per example. With `dtype` ("float16"), memory is as
+    if all floats were of that type.
 
     Errors: TextError, SourceError, ShapeError, UnknownNameError, SizeError, each with what to change.
     """
@@ -82,4 +83,4 @@ def trace(what: Any, batch: int | None = None) -> Trace:
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
     graph = sources.read(what)
-    return Trace(graph, journey(graph, batch))
+    return Trace(graph, journey(graph, batch, dtype))

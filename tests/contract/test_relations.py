@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.core.reach import MOST_INTERVALS, NOTHING, Indices, Interpolate, Spread, Window
+from layerscope.core.reach import MOST_INTERVALS, NOTHING, Indices, Interpolate, Scaled, Spread, Window
 
 FAST = settings(max_examples=200, deadline=None, derandomize=True)
 small = st.integers(1, 6)
@@ -14,6 +17,9 @@ RELATIONS = st.one_of(
     st.builds(Window, st.just(1), small, small, st.integers(-5, 5), small),
     st.builds(Spread, st.just(1), small, small, st.integers(-5, 5), small),
     st.builds(Interpolate, st.just(1), small),
+    st.builds(
+        lambda *parts: Scaled(1, *parts[:3], parts[2] + parts[3]), small, small, st.integers(-5, 5), st.integers(0, 7)
+    ),
 )
 SETS = st.lists(st.tuples(st.integers(-15, 15), st.integers(0, 8)), max_size=3).map(
     lambda pairs: Indices.of(*((low, low + length) for low, length in pairs))
@@ -36,6 +42,9 @@ def by_definition(relation, o: int) -> set[int]:
     if isinstance(relation, Spread):
         taps = {relation.dilation * t for t in range(relation.size)}
         return {i for i in range(-99, 100) if o - i * relation.stride + relation.before in taps}
+    if isinstance(relation, Scaled):
+        below = [Fraction(o * relation.step + end, relation.factor) for end in (relation.first, relation.last)]
+        return {i for i in range(-199, 200) if floor(below[0]) <= i <= below[1]}
     # a neighbour's weight, times 2·factor: 1 - |centre - i| with the centre at (o + ½) / factor - ½
     centre, unit = 2 * o + 1 - relation.factor, 2 * relation.factor
     return {i for i in range(-99, 100) if abs(centre - i * unit) < unit}
@@ -52,6 +61,54 @@ def test_pull_of_one_index_is_the_definition(relation, o):
 def test_pull_of_a_set_is_the_union_of_its_members(relation, outputs):
     single = [relation.pull(at(o)) for o in members(outputs)]
     assert members(relation.pull(outputs)) == {i for found in single for i in members(found)}
+
+
+@FAST
+@given(RELATIONS, SETS)
+def test_push_is_the_inverse_of_pull(relation, inputs):
+    """An output is reached by a set of inputs when it reads one of them."""
+    reached = {o for o in range(-400, 401) if members(relation.pull(at(o))) & members(inputs)}
+    assert members(relation.push(inputs)) == reached
+
+
+@FAST
+@given(RELATIONS, st.integers(-15, 15), st.integers(0, 90))
+def test_pull_and_push_of_wide_sets(relation, low, length):
+    wide = range(low, low + length + 1)
+    given = Indices.of((low, low + length))
+    assert members(relation.pull(given)) == {i for o in wide for i in members(relation.pull(at(o)))}
+    assert members(relation.push(given)) == {o for i in wide for o in members(relation.push(at(i)))}
+
+
+WIDE = [
+    Window(0, 3, 5, 2, 2),
+    Window(0, 5, 2, 0, 3),
+    Window(0, 2, 1),
+    Spread(0, 4, 1),
+    Spread(0, 3, 3, 0, 2),
+    Interpolate(0, 3),
+    Scaled(0, 7, 2, 0, 1),
+]
+
+
+@pytest.mark.parametrize("relation", WIDE, ids=str)
+def test_hulls_of_enormous_sets_are_exact_and_their_cost_is_bounded(relation):
+    """Beyond 16,384 intervals gaps in the middle are closed; both ends stay as they are."""
+    far = 10**9
+    for move in (relation.pull, relation.push):
+        found = move(Indices.of((0, far)))
+        assert len(found.intervals) <= MOST_INTERVALS
+        for near in (range(60), range(far - 59, far + 1)):
+            part = {i for n in near for i in members(move(at(n)))}
+            inner = (
+                {i for i in part if min(part) + 40 > i} if near[0] == 0 else {i for i in part if max(part) - 40 < i}
+            )
+            low, high = min(inner), max(inner)
+            assert {i for i in range(low, high + 1) if any(a <= i <= b for a, b in found.intervals)} == inner
+        assert found.hull == (
+            min(members(move(Indices.of((0, 99))))),
+            max(members(move(Indices.of((far - 99, far))))),
+        )
 
 
 @FAST
@@ -74,7 +131,7 @@ def test_bounds_bound(relation, o):
 @FAST
 @given(RELATIONS)
 def test_bounds_of_windows_and_spreads_are_attained(relation):
-    if isinstance(relation, Interpolate):
+    if isinstance(relation, Interpolate | Scaled):
         return
     low, high = relation.bounds
     gaps = [
