@@ -24,6 +24,7 @@ from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.types import TensorType
 from layerscope.layers import kinds, layer_class
+from layerscope.sources import _files
 
 SUMMARY = "a graph saved as JSON"
 VERSION = 1
@@ -31,11 +32,8 @@ OPERATORS = "operators."
 
 
 def handles(what: object) -> bool:
-    """Whether this is a file that starts like a JSON object."""
-    if not isinstance(what, str | os.PathLike) or not os.path.isfile(what):
-        return False
-    with open(what, "rb") as file:
-        return file.read(256).lstrip()[:1] == b"{"
+    """Whether this is a file with a JSON object in it, which is no model of Keras's."""
+    return _files.kind(what) == "graph"
 
 
 def read(path: str | os.PathLike[str]) -> Graph:

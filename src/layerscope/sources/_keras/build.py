@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Node, Parameter, Symbolic, trace_calls
 from layerscope.core.types import BATCH, BITS, TensorType, show
 from layerscope.layers import layer_class
+from layerscope.sources._keras.functions import typed
 from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, unused
 from layerscope.sources._keras.records import dtype_of, quantized, variable_dtype_of
 
@@ -24,7 +25,7 @@ UNKNOWN = "unknown"
 class Translator(Protocol):
     """What makes our layers of Keras's."""
 
-    def layer(self, unit: Unit, use: Use, given: Sequence[TensorType]) -> Layer:
+    def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer for one of Keras's; Refused, or an error of the layer's, when there is none."""
         ...
 
@@ -44,6 +45,7 @@ class Builder:
         """By the unit, so that all uses of it share its weights."""
         self.units: dict[int, Unit] = {}
         """By our layer."""
+        self.opaques: dict[int, list[Layer]] = {}
         self.roles: dict[int, dict[str, str]] = {}
         """Ids of the weights of a unit that is opaque."""
         self.calls = 0
@@ -78,10 +80,12 @@ class Builder:
             if self.calls > MOST_CALLS:
                 raise SourceError(f"the model calls more than {MOST_CALLS:,} layers, nested models written out")
             if use.unit.model is not None:
-                inner = _matched(use, use.unit.model)
-                made: Sequence[Symbolic] = self.walk(
-                    use.unit.model, [_value(values, key, use) for key in inner], (*scope, use.unit.name)
-                )
+                inner = use.unit.model
+                for ref, told in zip(inner.outputs, plan.results(use), strict=False):
+                    if told is not None:
+                        inner.stated.setdefault(ref.key, told)
+                fed_here = [_value(values, key, use) for key in _matched(use, inner)]
+                made: Sequence[Symbolic] = self.walk(inner, fed_here, (*scope, use.unit.name))
             else:
                 given = [_value(values, ref.key, use) for ref in use.refs]
                 made = self._call(plan, use, given, scope)
@@ -93,13 +97,14 @@ class Builder:
     # --- one call ---
 
     def _call(self, plan: Plan, use: Use, given: Sequence[Symbolic], scope: tuple[str, ...]) -> list[Symbolic]:
-        unit, stated = use.unit, plan.results(use)
+        unit, told = use.unit, plan.results(use)
         label = "/".join((*scope, unit.name))
         title = f"{label} ({unit.kind})"
+        stated = _stated(unit, told, given)
         try:
-            layer, taken = self._layer(use, given)
+            layer, taken = self._layer(use, given, stated)
             types = layer.out(*(value.type for value in taken))
-            _check(layer, types, stated, unit, [value.type for value in taken])
+            _check(layer, types, told, unit, [value.type for value in taken])
         except ShapeError as error:
             self.misfit = self.misfit or error.at(title)
             if not any(stated):
@@ -109,18 +114,33 @@ class Builder:
         else:
             self.layers[id(unit)] = layer
             self.units[id(layer)] = unit
-            return _results(Call(layer, taken, types, scope))
-        layer = opaque(unit, [value.type for value in given], stated)
-        self.units[id(layer)] = unit
+            number = len(self.opaques.get(id(unit), ()))
+            return _results(Call(layer, taken, types, scope, f"{unit.name}#{number + 1}" if number else None))
+        layer = self._opaque(unit, opaque(unit, [value.type for value in given], stated))
         roles = {role: f"{label}/{role}" for role in layer.weight_types()}
         weights = self.roles.setdefault(id(unit), roles)
         return _results(Call(layer, tuple(given), layer.out(), scope, None, weights or None))
 
-    def _layer(self, use: Use, given: Sequence[Symbolic]) -> tuple[Layer, tuple[Symbolic, ...]]:
+    def _layer(
+        self, use: Use, given: Sequence[Symbolic], stated: Sequence[TensorType | None]
+    ) -> tuple[Layer, tuple[Symbolic, ...]]:
         made = self.layers.get(id(use.unit))
         if made is None:
-            made = self.translator.layer(use.unit, use, [value.type for value in given])
+            made = self.translator.layer(use.unit, use, [value.type for value in given], stated)
         return self.translator.arrange(made, use, given)
+
+    def _opaque(self, unit: Unit, layer: Layer) -> Layer:
+        """The same layer for all uses of a unit that have the same types; the next one's name is numbered."""
+        made = self.opaques.setdefault(id(unit), [])
+        for earlier in made:
+            if earlier.out() == layer.out():
+                return earlier
+        number = len(made) + (id(unit) in self.layers) + 1
+        if number > 1:
+            layer = replace(layer, name=f"{unit.name}#{number}")
+        made.append(layer)
+        self.units[id(layer)] = unit
+        return layer
 
     # --- what is known of weights beside their shapes ---
 
@@ -192,7 +212,11 @@ def _inner_frozen(settings: Mapping[str, Any]) -> bool:
 
 
 def _check(
-    layer: Layer, types: Sequence[TensorType], stated: Sequence[Stated | None], unit: Unit, given: Sequence[TensorType]
+    layer: Layer,
+    types: Sequence[TensorType],
+    stated: Sequence[Stated | None],
+    unit: Unit,
+    given: Sequence[TensorType],
 ) -> None:
     """Refused where the source states other shapes or weights than our layer has."""
     if len(types) < len(stated):
@@ -231,22 +255,30 @@ def _paired(unit: Unit, roles: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
 # --- what nobody described ---
 
 
-def opaque(unit: Unit, given: Sequence[TensorType], stated: Sequence[Stated | None]) -> Layer:
-    """A layer of which only the types of the outputs are known, and its weights where it is in memory."""
+def _stated(unit: Unit, told: Sequence[Stated | None], given: Sequence[Symbolic]) -> list[TensorType | None]:
+    """The types of a use's results, where the source states them: open sizes get names."""
+    batch = next((value.type.shape[0] for value in given if value.type.rank), sizes.named(BATCH))
+    name = _identifier(unit.name)
+    return [None if one is None else typed(one.shape, one.dtype, batch, name) for one in told]
+
+
+def _identifier(name: str) -> str:
+    word = re.sub(r"\W", "_", name)
+    return word if word.isidentifier() else f"_{word}"
+
+
+def opaque(unit: Unit, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
+    """A layer of which only the types of the outputs are known, and its weights where it is in memory.
+
+    Where not even the type is stated, it has one unknown size behind the batch.
+    """
     cls: Any = layer_class("Opaque")
     batch = next((type.shape[0] for type in given if type.rank), sizes.named(BATCH))
-    name = re.sub(r"\W", "_", unit.name)
-    name = name if name.isidentifier() else f"_{name}"
     dtype = dtype_of(unit.settings.get("dtype"))
     if dtype not in BITS:
         dtype = given[0].dtype if given else "float32"
-    types = [
-        TensorType((batch, sizes.named(f"{name}_{UNKNOWN}")), str(dtype))
-        if one is None
-        else TensorType(_shape(one.shape, batch, name), one.dtype if one.dtype in BITS else "float32")
-        for one in stated
-    ]
-    known: dict[str, tuple[int, ...]] | None = None
+    unknown = TensorType((batch, sizes.named(f"{_identifier(unit.name)}_{UNKNOWN}")), str(dtype))
+    known: dict[str, tuple[int, ...]] | None = {} if unit.home in ("ops", "tf") else None
     if unit.weights is not None:
         known = {}
         for weight in unit.weights:
@@ -254,17 +286,4 @@ def opaque(unit: Unit, given: Sequence[TensorType], stated: Sequence[Stated | No
             while role in known:
                 role, number = f"{weight.name}_{number}", number + 1
             known[role] = weight.shape
-    elif unit.home in ("ops", "tf"):
-        known = {}
-    return cls(unit.kind, tuple(types), known, name=unit.name)
-
-
-def _shape(shape: Sequence[int | None], batch: sizes.Size, name: str) -> tuple[sizes.Size, ...]:
-    found: list[sizes.Size] = []
-    for axis, size in enumerate(shape):
-        open_size: sizes.Size = batch if axis == 0 else sizes.named(f"{name}_{axis}")
-        found.append(open_size if size is None else max(size, 1))
-    return tuple(found)
-
-
-Known = Callable[[Plan], Graph]
+    return cls(unit.kind, tuple(unknown if one is None else one for one in stated), known, name=unit.name)

@@ -31,10 +31,10 @@ ADDED = ("lora_rank", "lora_alpha")
 class Tracing:
     """The translator for tracing: whatever Keras has, if it is described here."""
 
-    def layer(self, unit: Unit, use: Use, given: Sequence[TensorType]) -> Layer:
+    def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer; Refused, or the layer's own error, when there is none."""
         if unit.home in ("ops", "tf"):
-            return translate_function(unit, use, given)
+            return translate_function(unit, use, given, stated)
         if unit.home == "keras" and unit.kind in OF_APPLICATIONS:
             return OF_APPLICATIONS[unit.kind](unit, given)
         if unit.home == "layerscope":
@@ -125,7 +125,9 @@ def settled(value: Any) -> Any:
 def _inner(kind: str, config: Config) -> Any:
     """A layer within a layer, such as the one that Bidirectional wraps."""
     try:
-        return _same(kind, Unit(str(config.get("name") or snake_case(kind)), kind, "layers", config), Use(_NO, (), {}), {})
+        return _same(
+            kind, Unit(str(config.get("name") or snake_case(kind)), kind, "layers", config), Use(_NO, (), {}), {}
+        )
     except Refused:
         return {"class_name": kind, "config": config}
 
