@@ -33,6 +33,10 @@ class Translator(Protocol):
         """The layer and the tensors that it takes, in its order."""
         ...
 
+    def refuses(self, entry: Entry) -> str | None:
+        """Why an input has no equal here."""
+        ...
+
 
 class Builder:
     """One reading of a plan. In `problems` is, by label and class, why a layer has no equal here."""
@@ -52,6 +56,9 @@ class Builder:
 
     def graph(self, plan: Plan, shapes: Mapping[str, Stated] | None = None) -> Graph:
         """The whole model. `shapes` has inputs by name whose shapes are known better than the plan says."""
+        for entry in plan.entries:
+            if why := self.translator.refuses(entry):
+                self.problems[entry.name, "InputLayer"] = why
         start = [self.input(entry, (shapes or {}).get(entry.name)) for entry in plan.entries]
         ends = self.walk(plan, start, ())
         idle = {entry.key for entry in unused(plan)}

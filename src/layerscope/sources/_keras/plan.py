@@ -101,6 +101,8 @@ class Plan:
     uses: list[Use]
     outputs: list[Ref]
     stated: dict[Hashable, Stated] = field(default_factory=dict[Hashable, Stated])
+    alive: Any = None
+    """Objects whose ids are keys here, which therefore must not go."""
 
     def results(self, use: Use) -> list[Stated | None]:
         """What is stated of a use's results, as many as anybody mentions; None for one that nobody states."""

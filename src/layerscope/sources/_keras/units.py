@@ -16,7 +16,7 @@ from layerscope.core.graph import Symbolic
 from layerscope.core.types import TensorType, show
 from layerscope.layers import layer_class
 from layerscope.sources._keras.functions import pointwise, translate_function
-from layerscope.sources._keras.plan import Config, Ref, Refused, Unit, Use, tensors
+from layerscope.sources._keras.plan import Config, Entry, Ref, Refused, Unit, Use, tensors
 
 ONLY_TRAINING = ("_initializer", "_regularizer", "_constraint")
 HIDDEN = ("mask", "attention_mask", "query_mask", "value_mask", "key_mask", "padding_mask", "training")
@@ -43,6 +43,10 @@ class Tracing:
         if unit.home != "layers":
             raise Refused("it is none of Keras's layers")
         return _same(unit.kind, unit, use, {})
+
+    def refuses(self, entry: Entry) -> str | None:
+        """None: only arrays' shapes matter here."""
+        return None
 
     def arrange(self, layer: Layer, use: Use, given: Sequence[Symbolic]) -> tuple[Layer, tuple[Symbolic, ...]]:
         """Masks are left out, which no shape depends on; unpooling takes the image's size from the switches."""
