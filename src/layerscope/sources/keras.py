@@ -18,7 +18,7 @@ from layerscope.core.types import TensorType
 from layerscope.sources._keras.build import Builder
 from layerscope.sources._keras.inputs import given_shapes, known_shapes
 from layerscope.sources._keras.live import Reader, functional, unreadable
-from layerscope.sources._keras.plan import Ref, Refused, Unit, Use, tensors
+from layerscope.sources._keras.plan import Entry, Ref, Refused, Unit, Use, tensors
 from layerscope.sources._keras.units import Tracing, unpooling
 from layerscope.sources._keras_layers import rules, translate, translate_operation
 

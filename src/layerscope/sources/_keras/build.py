@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
-from layerscope.core.graph import Call, Graph, Node, Parameter, Symbolic, trace_calls
+from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.types import BATCH, BITS, TensorType, show
 from layerscope.layers import layer_class
-from layerscope.sources._keras.functions import typed
-from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, unused
+from layerscope.sources._keras.functions import roles_of, typed
+from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, unused
 from layerscope.sources._keras.records import dtype_of, quantized, variable_dtype_of
 
 MOST_CALLS = 20_000
@@ -50,8 +50,10 @@ class Builder:
         self.units: dict[int, Unit] = {}
         """By our layer."""
         self.opaques: dict[int, list[Layer]] = {}
-        self.roles: dict[int, dict[str, str]] = {}
-        """Ids of the weights of a unit that is opaque."""
+        self.ids: dict[int, str] = {}
+        """Of parameters, by the variable's."""
+        self.variables: dict[str, Weight] = {}
+        """By the parameter's id."""
         self.calls = 0
 
     def graph(self, plan: Plan, shapes: Mapping[str, Stated] | None = None) -> Graph:
@@ -122,11 +124,22 @@ class Builder:
             self.layers[id(unit)] = layer
             self.units[id(layer)] = unit
             number = len(self.opaques.get(id(unit), ()))
-            return _results(Call(layer, taken, types, scope, f"{unit.name}#{number + 1}" if number else None))
+            weights = self._ids(use.unit, layer, [value.type for value in taken], label)
+            name = f"{unit.name}#{number + 1}" if number else None
+            return _results(Call(layer, taken, types, scope, name, weights or None))
         layer = self._opaque(unit, opaque(unit, [value.type for value in given], stated))
-        roles = {role: f"{label}/{role}" for role in layer.weight_types()}
-        weights = self.roles.setdefault(id(unit), roles)
+        weights = self._ids(use.unit, layer, (), label)
         return _results(Call(layer, tuple(given), layer.out(), scope, None, weights or None))
+
+    def _ids(self, unit: Unit, layer: Layer, given: Sequence[TensorType], label: str) -> dict[str, str]:
+        """Ids of the weights where the variables are known, so that one that several layers use is one row."""
+        if not unit.weights:
+            return {}
+        roles = {role: weight.shape for role, weight in layer.weight_types(*given).items()}
+        pairs = _paired(unit.weights, roles)
+        ids = {role: self.ids.setdefault(one.id, f"{label}/{role}") for role, one in pairs.items()}
+        self.variables |= {ids[role]: one for role, one in pairs.items()}
+        return ids
 
     def _layer(
         self, use: Use, given: Sequence[Symbolic], stated: Sequence[TensorType | None]
@@ -158,17 +171,15 @@ class Builder:
             unit = self.units.get(id(node.layer))
             if unit is None or not node.weights:
                 continue
-            if unit.weights is not None:
-                pairs = _paired(unit, {role: rows[id_].shape for role, id_ in node.weights.items()})
-                for role, weight in pairs.items():
-                    row = rows[node.weights[role]]
-                    rows[row.id] = Parameter(row.id, row.shape, weight.dtype, weight.trainable)
-                continue
             dtype = variable_dtype_of(unit.settings.get("dtype"))
             frozen = not unit.trainable or _inner_frozen(unit.settings)
-            for id_ in node.weights.values():
+            for id_ in set(node.weights.values()) - set(self.variables):
                 known = dtype if dtype in BITS and rows[id_].dtype == "float32" else rows[id_].dtype
                 rows[id_] = replace(rows[id_], dtype=str(known), trainable=rows[id_].trainable and not frozen)
+        for id_, one in self.variables.items():
+            if id_ in rows:
+                dtype = one.dtype if one.dtype in BITS else "float32"
+                rows[id_] = replace(rows[id_], dtype=dtype, trainable=one.trainable)
         return replace(graph, parameters=rows)
 
 
@@ -232,7 +243,7 @@ def _check(
         if theirs is not None and not _agree(theirs.shape, ours):
             raise Refused(f"Keras says that its output is {show(theirs.shape)}, but here it would be {ours}")
     if unit.weights is not None:
-        _paired(unit, {role: weight.shape for role, weight in layer.weight_types(*given).items()})
+        _paired(unit.weights, {role: weight.shape for role, weight in layer.weight_types(*given).items()})
     elif how := quantized(unit.settings):
         raise Refused(f"its weights are quantized ({how})")
 
@@ -242,10 +253,10 @@ def _agree(theirs: tuple[int | None, ...], ours: TensorType) -> bool:
     return len(theirs) == ours.rank and all(a == b for a, b in known if isinstance(b, int))
 
 
-def _paired(unit: Unit, roles: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Which of the layer's variables is which weight of ours; Refused when they are others."""
-    rest = list(unit.weights or ())
-    found: dict[str, Any] = {}
+def _paired(variables: Sequence[Weight], roles: Mapping[str, tuple[int, ...]]) -> dict[str, Weight]:
+    """Which of a layer's variables is which weight of ours; Refused when they are others."""
+    rest = list(variables)
+    found: dict[str, Weight] = {}
     for role, shape in roles.items():
         fits = [one for one in rest if one.shape == shape]
         if not fits:
@@ -253,7 +264,7 @@ def _paired(unit: Unit, roles: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         found[role] = next((one for one in fits if one.name == role.rpartition("/")[2]), fits[0])
         rest.remove(found[role])
     if rest or len(found) < len(roles):
-        theirs = ", ".join(show(one.shape) for one in unit.weights or ()) or "none"
+        theirs = ", ".join(show(one.shape) for one in variables) or "none"
         ours = ", ".join(show(shape) for shape in roles.values()) or "none"
         raise Refused(f"its weights have the shapes {theirs}, and here they would have {ours}")
     return found
@@ -287,10 +298,5 @@ def opaque(unit: Unit, given: Sequence[TensorType], stated: Sequence[TensorType 
     unknown = TensorType((batch, sizes.named(f"{_identifier(unit.name)}_{UNKNOWN}")), str(dtype))
     known: dict[str, tuple[int, ...]] | None = {} if unit.home in ("ops", "tf") else None
     if unit.weights is not None:
-        known = {}
-        for weight in unit.weights:
-            role, number = weight.name, 2
-            while role in known:
-                role, number = f"{weight.name}_{number}", number + 1
-            known[role] = weight.shape
+        known = dict(zip(roles_of(unit.weights).values(), (one.shape for one in unit.weights), strict=True))
     return cls(unit.kind, tuple(unknown if one is None else one for one in stated), known, name=unit.name)

@@ -12,7 +12,7 @@ from layerscope.operators.moved import Moved
 from layerscope.operators.pointwise import Pointwise, Softmax
 from layerscope.operators.products import Einsum, MatrixProduct
 from layerscope.operators.reductions import Cumulative, Reduction
-from layerscope.sources._keras.plan import Ref, Refused, Unit, Use
+from layerscope.sources._keras.plan import Ref, Refused, Unit, Use, Weight, variables
 
 
 def _words(text: str) -> frozenset[str]:
@@ -94,7 +94,7 @@ def _elementwise(
     if kind in ("Clip", "LeakyRelu", "Gelu", "Celu", "Elu", "Round", "Threshold", "HardShrink", "SoftShrink"):
         slots = slots[:1]
     typed = next(number for number, slot in enumerate(slots) if slot is None)
-    return Pointwise(kind, 1, keeps, dtype, typed, slots=slots, name=unit.name)
+    return Pointwise(kind, 1, keeps, dtype, typed, slots=slots, parameters=weights_of(use), name=unit.name)
 
 
 def _reducing(unit: Unit, use: Use, given: Sequence[TensorType]) -> Layer | None:
@@ -115,13 +115,16 @@ def _reducing(unit: Unit, use: Use, given: Sequence[TensorType]) -> Layer | None
 def _other(unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer | None:
     kind, slots = unit.kind, slots_of(use, given)
     if kind == "Matmul" and len(slots) == 2:
-        return MatrixProduct(kind, slots=slots, name=unit.name)
+        return MatrixProduct(kind, slots=slots, parameters=weights_of(use), name=unit.name)
     if kind == "Einsum":
         equation = unit.settings.get("subscripts") or (use.args[0] if use.args else "")
-        return Einsum(kind, str(equation), slots=(None,) * len(given), name=unit.name) if equation else None
+        slots = tuple(slot for slot in slots if not isinstance(slot, TensorType) or slot.shape)
+        made = Einsum(kind, str(equation), slots=slots, parameters=weights_of(use), name=unit.name)
+        return made if equation else None
     if kind in MOVES and stated and None not in stated:
-        slots = (None,) * len(given)
-        return Moved(kind, tuple(stated), kind in VIEWS, slots=slots, name=unit.name)
+        table = weights_of(use)
+        slots = (*(None,) * len(given), *table)
+        return Moved(kind, tuple(stated), kind in VIEWS, slots=slots, parameters=table, name=unit.name)
     return None
 
 
@@ -135,24 +138,50 @@ def setting(unit: Unit, use: Use, name: str, place: int, otherwise: Any) -> Any:
 
 
 def slots_of(use: Use, given: Sequence[TensorType]) -> tuple[Any, ...]:
-    """Where the operands come from: tensors from the graph, numbers and arrays as constants."""
+    """Where the operands come from: tensors from the graph, variables, numbers and arrays as constants."""
     dtype = given[0].dtype if given else "float32"
-    return tuple(_slot(value, dtype) for value in (*use.args, *use.kwargs.values()) if value is not None)
+    roles = roles_of(list(variables((use.args, use.kwargs))))
+
+    def slot(value: Any) -> Any:
+        if isinstance(value, Ref):
+            return None
+        if isinstance(value, Weight):
+            return roles[value.id]
+        if hasattr(value, "shape"):
+            return TensorType(tuple(int(size) for size in value.shape), dtype)
+        if isinstance(value, Mapping):
+            config = value.get("config")
+            value = config.get("value") if isinstance(config, Mapping) else None
+        shape: list[int] = []
+        while isinstance(value, list | tuple) and value:
+            if any(isinstance(part, Ref | Weight) for part in value):
+                raise Refused("some of its operands stand in a list")
+            shape.append(len(value))
+            value = value[0]
+        return TensorType(tuple(shape), dtype)
+
+    return tuple(slot(value) for value in (*use.args, *use.kwargs.values()) if value is not None)
 
 
-def _slot(value: Any, dtype: str) -> Any:
-    if isinstance(value, Ref):
-        return None
-    if isinstance(value, Mapping):
-        config = value.get("config")
-        value = config.get("value") if isinstance(config, Mapping) else None
-    shape: list[int] = []
-    while isinstance(value, list | tuple) and value:
-        if any(isinstance(part, Ref) for part in value):
-            raise Refused("some of its operands stand in a list")
-        shape.append(len(value))
-        value = value[0]
-    return TensorType(tuple(shape), dtype)
+def roles_of(weights: Sequence[Weight]) -> dict[int, str]:
+    """Names of variables, by their ids; those of the same name are numbered."""
+    found: dict[int, str] = {}
+    for one in weights:
+        name, number = one.name, 2
+        while name in found.values():
+            name, number = f"{one.name}_{number}", number + 1
+        found[one.id] = name
+    return found
+
+
+def weights_of(use: Use) -> dict[str, WeightType]:
+    """Variables among the operands, by name."""
+    listed = list(variables((use.args, use.kwargs)))
+    roles = roles_of(listed)
+    return {
+        roles[one.id]: WeightType(one.shape, "zeros", one.trainable, one.dtype if one.dtype in BITS else "float32")
+        for one in listed
+    }
 
 
 # --- files of Keras 2, which state no shapes ---

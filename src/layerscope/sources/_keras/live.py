@@ -13,7 +13,7 @@ from typing import Any
 from layerscope.core.errors import SourceError
 from layerscope.sources._keras import record
 from layerscope.sources._keras.inputs import Shapes
-from layerscope.sources._keras.plan import Entry, Plan, Ref, Stated, Unit, Use, Weight, by_name
+from layerscope.sources._keras.plan import Entry, Plan, Ref, Stated, Unit, Use, Weight, by_name, variables
 
 ODD = ("sparse", "ragged", "optional")
 
@@ -66,8 +66,10 @@ class Reader:
         return plan
 
     def _refs(self, value: Any) -> Any:
-        if self.keras.utils.is_keras_tensor(value):
+        if isinstance(value, self.keras.KerasTensor):
             return Ref(id(value))
+        if isinstance(value, self.keras.Variable):
+            return self._weight(value)
         if isinstance(value, list | tuple):
             return tuple(self._refs(part) for part in value)
         if isinstance(value, Mapping):
@@ -90,7 +92,9 @@ class Reader:
             if unit.home == "" and is_layer and self.look_inside:
                 unit.model = self._inside(node)
             if is_layer and unit.model is None:
-                unit.weights = tuple(self._weights(operation))
+                unit.weights = tuple(map(self._weight, operation.weights))
+            if not is_layer:
+                unit.weights = tuple(variables(self._refs((node.arguments.args, node.arguments.kwargs))))
             unit.settings = self._settings(operation)
         return self.units[id(operation)]
 
@@ -104,11 +108,10 @@ class Reader:
             return "ops"
         return "keras" if cls.__module__.startswith("keras.src.applications") else ""
 
-    def _weights(self, layer: Any) -> Iterator[Weight]:
-        for variable in layer.weights:
-            name = str(variable.name).rpartition("/")[2]
-            shape = tuple(variable.shape)
-            yield Weight(name, shape, str(variable.dtype), id(variable) in self.trainable, id(variable))
+    def _weight(self, variable: Any) -> Weight:
+        name = str(variable.name).rpartition("/")[2]
+        trainable = id(variable) in self.trainable
+        return Weight(name, tuple(variable.shape), str(variable.dtype), trainable, id(variable))
 
     def _settings(self, operation: Any) -> Mapping[str, Any]:
         """The operation's configuration, as a file would have it; empty for one that has none."""
@@ -125,10 +128,13 @@ class Reader:
         self._start()
         args, kwargs, tensors = record.arguments(self.keras, self.model, shapes)
         outputs = record.call(self.keras, self.model, args, kwargs)
+        self._learn()
         entries = [Entry(id(t), name, Stated(tuple(t.shape), str(t.dtype))) for name, t in tensors.items()]
-        # variables that were made by this call are known now
-        self.trainable |= {id(v) for v in self.model.trainable_variables}
         return self._plan(self.model.name, entries, record.nodes_behind(tensors.values(), outputs), outputs)
+
+    def _learn(self) -> None:
+        """Which variables are trained, those that a call has made among them."""
+        self.trainable |= {id(variable) for variable in self.model.trainable_variables}
 
     def _start(self) -> None:
         if not self.recording:
@@ -146,6 +152,7 @@ class Reader:
         self.depth += 1
         try:
             outputs = record.call(self.keras, node.operation, args, kwargs)
+            self._learn()
             found = record.nodes_behind(fresh.values(), outputs)
             if not found or len(outputs) != len(node.outputs):
                 return None

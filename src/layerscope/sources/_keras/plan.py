@@ -121,6 +121,24 @@ def tensors(value: Any) -> Iterator[Ref]:
             yield from tensors(value[key])
 
 
+def variables(value: Any) -> Iterator[Weight]:
+    """The variables that a function is called on, each once."""
+    found: dict[int, Weight] = {}
+
+    def visit(part: Any) -> None:
+        if isinstance(part, Weight):
+            found.setdefault(part.id, part)
+        elif isinstance(part, list | tuple):
+            for one in part:
+                visit(one)
+        elif isinstance(part, Mapping):
+            for one in part.values():
+                visit(one)
+
+    visit(value)
+    yield from found.values()
+
+
 class _Kwargs(dict[str, Any]):
     """Arguments by name, which stay in the order of the call."""
 
