@@ -1,11 +1,11 @@
 """Parameters, multiply-accumulates, receptive fields and effective strides of well-known networks."""
 
 import pytest
+from tests import networks
 
 import layerscope as ls
 from layerscope.analyses import receptive_field
 from layerscope.core import propagate
-from tests import networks
 
 # Trainable parameters, and MACs of one 224×224 image: torchvision's, without statistics of batch normalisation.
 COUNTS = {
