@@ -6,10 +6,13 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from layerscope import sources
+from layerscope.analyses import positions
 from layerscope.analyses.journey import Journey, describe, journey
+from layerscope.analyses.positions import ProjectiveField, ReceptiveField
 from layerscope.core.errors import SizeError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
@@ -45,6 +48,23 @@ class Trace:
         """The report in one of the formats."""
         return formats.render(describe(self.journey), format, width, colour)
 
+    def receptive_field(self, layer: str | None = None, position: Sequence[int] | None = None) -> ReceptiveField:
+        """What a layer (or the network's output) sees of each input: on an unbounded input and, at one position of
+        the layer, in this network. `position` has an index for each axis but the batch and the channels, from 0.
+
+        Errors: UnknownNameError for a layer that is not there; ShapeError for a position outside.
+        """
+        return positions.of_layer(self.graph, self.journey, layer, position)
+
+    def projective_field(
+        self, position: Sequence[int], layer: str | None = None, input: str | None = None
+    ) -> ProjectiveField:
+        """Which positions of a layer (or of the network's outputs) depend on one position of an input.
+
+        Errors: as `receptive_field`; ShapeError where there are several inputs and none is named.
+        """
+        return positions.of_input(self.graph, self.journey, position, layer, input)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot."""
         with replacing(path) as aside:
@@ -67,12 +87,13 @@ def colourful(stream: Any = None) -> bool:
     return "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
-def trace(what: Any, batch: int | None = None) -> Trace:
+def trace(what: Any, batch: int | None = None, *, dtype: str | None = None) -> Trace:
     """Follow the data through a network without running it.
 
     `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph
     or a Keras model.
-    With `batch`, totals are for so many examples; without, per example.
+    With `batch`, totals are for so many examples; without, per example. With `dtype` ("float16"), memory is as
+    if all floats were of that type.
 
     Errors: TextError, SourceError, ShapeError, UnknownNameError, SizeError, each with what to change.
     """
@@ -82,4 +103,4 @@ def trace(what: Any, batch: int | None = None) -> Trace:
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
     graph = sources.read(what)
-    return Trace(graph, journey(graph, batch))
+    return Trace(graph, journey(graph, batch, dtype))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.core.reach import MOST_INTERVALS, NOTHING, Indices, Interpolate, Spread, Window
+from layerscope.core.indices import MOST_INTERVALS, NOTHING, Indices
+from layerscope.core.reach import Interpolate, Scaled, Share, Spread, Window
 
 FAST = settings(max_examples=200, deadline=None, derandomize=True)
 small = st.integers(1, 6)
 RELATIONS = st.one_of(
     st.builds(Window, st.just(1), small, small, st.integers(-5, 5), small),
     st.builds(Spread, st.just(1), small, small, st.integers(-5, 5), small),
-    st.builds(Interpolate, st.just(1), small),
+    st.builds(Interpolate, st.just(1), small, small),
+    st.builds(Share, st.just(1), st.integers(1, 20), st.integers(1, 20)),
+    st.builds(
+        lambda *parts: Scaled(1, *parts[:3], parts[2] + parts[3]), small, small, st.integers(-5, 5), st.integers(0, 7)
+    ),
 )
 SETS = st.lists(st.tuples(st.integers(-15, 15), st.integers(0, 8)), max_size=3).map(
     lambda pairs: Indices.of(*((low, low + length) for low, length in pairs))
@@ -36,9 +44,16 @@ def by_definition(relation, o: int) -> set[int]:
     if isinstance(relation, Spread):
         taps = {relation.dilation * t for t in range(relation.size)}
         return {i for i in range(-99, 100) if o - i * relation.stride + relation.before in taps}
-    # a neighbour's weight, times 2·factor: 1 - |centre - i| with the centre at (o + ½) / factor - ½
+    if isinstance(relation, Scaled):
+        below = [Fraction(o * relation.step + end, relation.factor) for end in (relation.first, relation.last)]
+        return {i for i in range(-199, 200) if floor(below[0]) <= i <= below[1]}
+    if isinstance(relation, Share):  # the cells i … i + 1 that overlap o·size/parts … (o + 1)·size/parts
+        size, parts = relation.size, relation.parts
+        return {i for i in range(-999, 1000) if i * parts < (o + 1) * size and (i + 1) * parts > o * size}
+    # kernels of interpolation end at their support, and are 0 at whole distances; distances times 2·factor
     centre, unit = 2 * o + 1 - relation.factor, 2 * relation.factor
-    return {i for i in range(-99, 100) if abs(centre - i * unit) < unit}
+    distances = {i: abs(centre - i * unit) for i in range(-99, 100)}
+    return {i for i, far in distances.items() if far == 0 or (far < relation.support * unit and far % unit)}
 
 
 @FAST
@@ -52,6 +67,54 @@ def test_pull_of_one_index_is_the_definition(relation, o):
 def test_pull_of_a_set_is_the_union_of_its_members(relation, outputs):
     single = [relation.pull(at(o)) for o in members(outputs)]
     assert members(relation.pull(outputs)) == {i for found in single for i in members(found)}
+
+
+@FAST
+@given(RELATIONS, SETS)
+def test_push_is_the_inverse_of_pull(relation, inputs):
+    """An output is reached by a set of inputs when it reads one of them."""
+    reached = {o for o in range(-600, 601) if members(relation.pull(at(o))) & members(inputs)}
+    assert members(relation.push(inputs)) == reached
+
+
+@FAST
+@given(RELATIONS, st.integers(-15, 15), st.integers(0, 90))
+def test_pull_and_push_of_wide_sets(relation, low, length):
+    wide = range(low, low + length + 1)
+    given = Indices.of((low, low + length))
+    assert members(relation.pull(given)) == {i for o in wide for i in members(relation.pull(at(o)))}
+    assert members(relation.push(given)) == {o for i in wide for o in members(relation.push(at(i)))}
+
+
+WIDE = [
+    Window(0, 3, 5, 2, 2),
+    Window(0, 5, 2, 0, 3),
+    Window(0, 2, 1),
+    Spread(0, 4, 1),
+    Spread(0, 3, 3, 0, 2),
+    Interpolate(0, 3),
+    Scaled(0, 7, 2, 0, 1),
+]
+
+
+@pytest.mark.parametrize("relation", WIDE, ids=str)
+def test_hulls_of_enormous_sets_are_exact_and_their_cost_is_bounded(relation):
+    """Beyond 16,384 intervals gaps in the middle are closed; both ends stay as they are."""
+    far = 10**9
+    for move in (relation.pull, relation.push):
+        found = move(Indices.of((0, far)))
+        assert len(found.intervals) <= MOST_INTERVALS
+        for near in (range(60), range(far - 59, far + 1)):
+            part = {i for n in near for i in members(move(at(n)))}
+            inner = (
+                {i for i in part if min(part) + 40 > i} if near[0] == 0 else {i for i in part if max(part) - 40 < i}
+            )
+            low, high = min(inner), max(inner)
+            assert {i for i in range(low, high + 1) if any(a <= i <= b for a, b in found.intervals)} == inner
+        assert found.hull == (
+            min(members(move(Indices.of((0, 99))))),
+            max(members(move(Indices.of((far - 99, far))))),
+        )
 
 
 @FAST
@@ -74,7 +137,7 @@ def test_bounds_bound(relation, o):
 @FAST
 @given(RELATIONS)
 def test_bounds_of_windows_and_spreads_are_attained(relation):
-    if isinstance(relation, Interpolate):
+    if isinstance(relation, Interpolate | Scaled | Share):
         return
     low, high = relation.bounds
     gaps = [
@@ -106,6 +169,13 @@ def test_too_many_intervals_are_merged_without_losing_any_index():
     assert members(found) >= {i for low, high in many for i in range(low, high + 1)}
     assert found.hull == (0, many[-1][1])
     assert found.holes
+
+
+@FAST
+@given(SETS, SETS)
+def test_intersections(one, two):
+    assert members(one & two) == members(one) & members(two)
+    assert one & two == Indices.of(*(one & two).intervals)
 
 
 def test_nothing_reads_nothing():

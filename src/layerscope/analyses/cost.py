@@ -1,31 +1,39 @@
-"""Parameters and multiply-accumulates of every layer, and their totals."""
+"""Parameters, multiply-accumulates and other operations of every layer, and their totals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerscope.core import propagate, sizes
-from layerscope.core.graph import Graph
+from layerscope.core import propagate
+from layerscope.core.costs import NONE, Operations
+from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import Size
-from layerscope.core.types import BATCH, TensorType
+from layerscope.core.types import TensorType, per_example
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """Of one node: elements of its weights, whether they were counted before, and MACs (None: unknown)."""
+    """Of one node: elements of its weights, whether they were counted before, MACs, and operations of other kinds.
+
+    `trainable` and `non_trainable` are the parts of `parameters`. None stands for unknown.
+    """
 
     parameters: int | None
     shared: bool
     macs: Size | None
+    operations: Operations | None = None
+    trainable: int | None = None
+    non_trainable: int | None = None
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Per node, and totals. A weight used several times is counted once, its MACs at each use.
+    """Per node, and totals. A weight used several times is counted once, its MACs and operations at each use.
 
-    With an open batch size, MACs are per example. `at_least` says that a layer with unknown MACs or
-    parameters is left out of the totals, `parameters_at_least` that this goes for the parameters.
+    With an open batch size, MACs and operations are per example. `at_least` says that a layer with unknown
+    MACs or parameters is left out of the totals, `parameters_at_least` that this goes for the parameters,
+    `operations_at_least` that it goes for the operations. The parameters are the trainable and the others.
     """
 
     layers: tuple[LayerCost, ...]
@@ -34,37 +42,58 @@ class Cost:
     macs: Size
     at_least: bool
     parameters_at_least: bool = False
+    operations: Operations = NONE
+    operations_at_least: bool = False
 
-
-def per_example(size: Size) -> Size:
-    """A size with an open batch taken as one example."""
-    return sizes.bind(size, {BATCH: 1})
+    @property
+    def non_trainable(self) -> int:
+        """Elements of the weights that training does not change by gradients, such as moving means."""
+        return self.parameters - self.trainable
 
 
 def cost(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> Cost:
     """The cost of a graph whose nodes have these output types.
 
-    Units: parameters are numbers of elements; 1 MAC is one multiply and add (2 FLOPs).
+    Units: parameters are numbers of elements; 1 MAC is one multiply and add (2 FLOPs); operations as in
+    `core.costs.Operations`.
     Source: docs/definitions.md; a transposed convolution counts input positions.
     """
     fed = propagate.fed_types(graph, types)
     seen: set[str] = set()
     rows: list[LayerCost] = []
-    total: Size = 0
+    macs: Size = 0
+    operations = NONE
     for number, node in enumerate(graph.nodes):
-        ids = set(node.weights.values())
-        macs = node.layer.macs(*fed[number]) if node.inputs else 0
-        macs = None if macs is None else per_example(macs)
-        size = sum(graph.parameters[i].size for i in ids) if node.layer.weights_known else None
-        rows.append(LayerCost(size, bool(ids) and ids <= seen, macs))
-        seen |= ids
-        total = total + (macs or 0)
+        row = _row(graph, node, fed[number], seen)
+        rows.append(row)
+        seen |= set(node.weights.values())
+        macs = macs + (row.macs or 0)
+        operations = operations + (row.operations or NONE)
     table = graph.parameters.values()
     return Cost(
         layers=tuple(rows),
         parameters=sum(row.size for row in table),
         trainable=sum(row.size for row in table if row.trainable),
-        macs=total,
+        macs=macs,
         at_least=any(row.macs is None or row.parameters is None for row in rows),
         parameters_at_least=any(row.parameters is None for row in rows),
+        operations=operations,
+        operations_at_least=any(row.operations is None for row in rows),
+    )
+
+
+def _row(graph: Graph, node: Node, fed: tuple[TensorType, ...], seen: set[str]) -> LayerCost:
+    ids = set(node.weights.values())
+    macs = node.layer.macs(*fed) if node.inputs else 0
+    operations = node.layer.operations(*fed)
+    known = node.layer.weights_known
+    size = sum(graph.parameters[id].size for id in ids)
+    trainable = sum(graph.parameters[id].size for id in ids if graph.parameters[id].trainable)
+    return LayerCost(
+        parameters=size if known else None,
+        shared=bool(ids) and ids <= seen,
+        macs=None if macs is None else per_example(macs),
+        operations=None if operations is None else operations.map(per_example),
+        trainable=trainable if known else None,
+        non_trainable=size - trainable if known else None,
     )

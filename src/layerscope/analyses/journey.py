@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from layerscope.analyses import receptive_field
-from layerscope.analyses.cost import Cost, cost, per_example
+from layerscope.analyses.cost import Cost, cost
+from layerscope.analyses.memory import LayerMemory, Memory, memory
 from layerscope.analyses.receptive_field import Fields
 from layerscope.core import propagate, sizes
+from layerscope.core.costs import Operations
 from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import Size
-from layerscope.core.types import BATCH, TensorType
+from layerscope.core.types import BATCH, TensorType, per_example
 from layerscope.report.document import Column, Document, count, shape
 
 
 @dataclass(frozen=True)
 class Extent:
-    """A receptive field along one axis: the range of its size over positions; exact, or a bound."""
+    """A receptive field along one axis: the range of its size over positions; exact, or a bound.
+
+    start: the first input index that position 0 depends on, below 0 where that lies in padding (None: on
+    nothing). jump: input positions per output position. phases: how many positions until the pattern repeats.
+    holes: whether some of the hull is not read, as with dilation.
+    """
 
     min: int
     max: int
     exact: bool
+    start: int | None = None
+    jump: Fraction = Fraction(1)
+    phases: int = 1
+    holes: bool = False
 
 
 @dataclass(frozen=True)
 class Step:
     """One layer of the journey. `fields` has, for each network input it depends on, one entry per
-    axis: an Extent, or None for everything."""
+    axis: an Extent, or None for everything. `operations` is None where they are unknown."""
 
     name: str
     kind: str
@@ -42,30 +53,36 @@ class Step:
     ratio: Fraction | None
     notes: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
+    operations: Operations | None = None
+    memory: LayerMemory | None = None
 
 
 @dataclass(frozen=True)
 class Journey:
-    """All steps in order, totals, and what had to be assumed of open sizes."""
+    """All steps in order, totals, and what had to be assumed of open sizes. `dtype`: what floats were taken for."""
 
     name: str
     batch: int | None
     inputs: tuple[str, ...]
     steps: tuple[Step, ...]
     cost: Cost
+    memory: Memory
+    dtype: str | None = None
     assumptions: tuple[str, ...] = field(default=())
 
 
-def journey(graph: Graph, batch: int | None = None) -> Journey:
+def journey(graph: Graph, batch: int | None = None, dtype: str | None = None) -> Journey:
     """Follow the data through a graph without computing anything.
 
-    Units: as in `cost` and `receptive_field`; ratio is output elements over input elements.
-    Errors: ShapeError where a batch size does not fit.
+    Units: as in `cost`, `memory` and `receptive_field`; ratio is output elements over input elements.
+    With `dtype`, memory is as if all floats were that.
+    Errors: ShapeError where a batch size does not fit; UnknownNameError for a dtype that is no float.
     """
     assumptions: list[str] = []
     with sizes.collecting(assumptions):
         types = propagate.types(graph, batch)
         costs = cost(graph, types)
+        kept = memory(graph, types, dtype)
         fields = receptive_field.fields(graph, types)
     fed = propagate.fed_types(graph, types)
     steps = tuple(
@@ -81,22 +98,28 @@ def journey(graph: Graph, batch: int | None = None) -> Journey:
             ratio=_ratio(fed[number], types[number]),
             notes=tuple(_notes(node, fed[number])),
             scope=node.scope,
+            operations=row.operations,
+            memory=kept.layers[number],
         )
         for number, (node, row) in enumerate(zip(graph.nodes, costs.layers, strict=True))
     )
     names = tuple(graph.nodes[number].label for number in graph.inputs)
-    return Journey(graph.name, batch, names, steps, costs, tuple(assumptions))
+    if kept.peak_assumed:
+        assumptions.append(f"the peak of memory is at {steps[kept.peak_node].name}, as with large sizes")
+    return Journey(graph.name, batch, names, steps, costs, kept, dtype, tuple(assumptions))
 
 
 def _extents(fields: Fields) -> dict[int, tuple[Extent | None, ...]]:
     found: dict[int, list[Extent | None]] = {}
     for (source, _), seen in sorted(fields.items()):
         low, high = seen.extents
-        extent = None if seen.everything else Extent(low, high, seen.bound is None)
+        extent = None
+        if not seen.everything:
+            extent = Extent(low, high, seen.bound is None, seen.start, seen.jump, seen.phases, seen.holes)
         found.setdefault(source, []).append(extent)
     for row in found.values():
         if any(e and e.min == 0 and e.exact for e in row):  # a position that sees nothing sees no axis
-            row[:] = [e and Extent(0, e.max, e.exact) for e in row]
+            row[:] = [e and replace(e, min=0) for e in row]
     return {source: tuple(row) for source, row in found.items()}
 
 

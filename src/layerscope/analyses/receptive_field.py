@@ -2,7 +2,8 @@
 
 `fields` follows them forward through a network on an unbounded input, once for all layers: for each
 axis of each input the dependency sets of one period of positions. `dependency` goes back from a box
-of positions of the actual, bounded network.
+of positions of the actual, bounded network, and `projection` forward from a box of an input to what
+depends on it. All cost in proportion to the layers, not to the sizes of their tensors.
 
 Source: docs/definitions.md; Araujo, Norris & Sim, "Computing receptive fields of convolutional neural
 networks", Distill (2019), for networks without upsampling.
@@ -10,18 +11,25 @@ networks", Distill (2019), for networks without upsampling.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
 from math import floor, gcd, lcm
 
-from layerscope.core import propagate
-from layerscope.core.errors import ShapeError
+from layerscope.core import boxes, propagate
+from layerscope.core.boxes import Box
 from layerscope.core.graph import Edge, Graph, Node
-from layerscope.core.reach import NOTHING, Everything, Indices, Reads, Relation
+from layerscope.core.indices import NOTHING, Indices, progression
+from layerscope.core.reach import Everything, Reads, Relation, Window
 from layerscope.core.types import TensorType
 
 MOST_PHASES = 4096
+MOST_INTERVALS = 1 << 16
+"""Of all phases of a field together. Beyond it gaps in the middle of the sets are closed; hulls stay exact."""
+IDENTITY = 1, 1, 0, False
+"""Stride, size, padding of a window that reads each position at its own place, and that all do."""
 InputAxis = tuple[int, int]
 """(number of a network input, one of its axes)."""
 
@@ -63,6 +71,11 @@ class Field:
         return self.sets[0].hull[0] if self.sets[0] else None
 
     @property
+    def phases(self) -> int:
+        """How many positions until the pattern repeats, moved by whole input positions."""
+        return self.bound.ratio.denominator if self.bound else len(self.sets)
+
+    @property
     def holes(self) -> bool:
         """Whether some hull contains indices that do not matter (dilation does that)."""
         return any(found.holes for found in self.sets) and not self.bound
@@ -80,6 +93,33 @@ class Field:
         turn, phase = divmod(position, len(self.sets))
         return self.sets[phase].shift(turn * self.shift)
 
+    def over(self, low: int, high: int) -> Iterable[tuple[int, int]]:
+        """Intervals whose union is what the positions low … high depend on."""
+        period, shift, sets = len(self.sets), self.shift, self.sets
+        if self._solid:
+            (turn, phase), (last, end) = divmod(low, period), divmod(high, period)
+            return ((sets[phase].intervals[0][0] + turn * shift, sets[end].intervals[0][1] + last * shift),)
+        found: list[tuple[int, int]] = []
+        if high - low < period:
+            for position in range(low, high + 1):
+                move = position // period * shift
+                found += [(a + move, b + move) for a, b in sets[position % period].intervals]
+            return found
+        for phase, indices in enumerate(sets):
+            first, last = -((phase - low) // period), (high - phase) // period
+            for a, b in indices.intervals:
+                found += progression(a + first * shift, shift, last - first + 1, b - a + 1)
+        return found
+
+    @cached_property
+    def _solid(self) -> bool:
+        """Whether neighbouring positions depend on intervals that move on and leave no gap."""
+        if any(len(found.intervals) != 1 for found in self.sets):
+            return False
+        ends = [found.intervals[0] for found in self.sets]
+        ends.append((ends[0][0] + self.shift, ends[0][1] + self.shift))
+        return all(a <= c <= b + 1 and b <= d for (a, b), (c, d) in pairwise(ends))
+
     def as_bound(self) -> Bound:
         """The tightest bound of this form."""
         if self.bound:
@@ -95,26 +135,36 @@ class Field:
 Fields = Mapping[InputAxis, Field]
 
 
-def spatial_axes(type: TensorType) -> tuple[int, ...]:
-    """The axes that have positions: all between batch and channels; of two axes, the second."""
-    return (1,) if type.rank == 2 else tuple(range(1, type.rank - 1))
+def spatial_axes(type: TensorType, channel_axis: int = -1) -> tuple[int, ...]:
+    """The axes that have positions: all but the batch (the first) and the channels; of two axes, the second."""
+    return (1,) if type.rank == 2 else tuple(n for n in range(1, type.rank) if n != channel_axis % type.rank)
+
+
+def channel_axis(node: Node) -> int:
+    """Which axis of an input node holds channels."""
+    return getattr(node.layer, "channel_axis", -1)
 
 
 def fields(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[tuple[Fields, ...]]:
     """For every output of every node, its field on each axis of each input that it depends on."""
-    fed = {id(node): found for node, found in zip(graph.nodes, propagate.fed_types(graph, types), strict=True)}
+    fed = propagate.fed_types(graph, types)
+    places = {id(node): number for number, node in enumerate(graph.nodes)}
     seeds = {
-        node: ({(number, axis): Field(axis) for axis in spatial_axes(types[node][0])},)
+        node: (
+            {(number, axis): Field(axis) for axis in spatial_axes(types[node][0], channel_axis(graph.nodes[node]))},
+        )
         for number, node in enumerate(graph.inputs)
     }
+    known: Known = {}
 
     def rule(node: Node, seen: tuple[Fields, ...]) -> tuple[Fields, ...]:
+        number = places[id(node)]
         results: list[Fields] = []
-        for output in range(len(node.layer.out(*fed[id(node)]))):
+        for output in range(len(types[number])):
             made: dict[InputAxis, Field] = {}
-            for reads, there in zip(node.layer.reach(output, *fed[id(node)]), seen, strict=True):
+            for reads, there in zip(node.layer.reach(output, *fed[number]), seen, strict=True):
                 for key, field in there.items() if reads is not None else ():
-                    step = through(field, reads or ())
+                    step = through(field, reads or (), known)
                     made[key] = union(made[key], step) if key in made else step
             results.append(made)
         return tuple(results)
@@ -122,23 +172,53 @@ def fields(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[tuple[
     return propagate.forward(graph, seeds, rule)
 
 
-def through(field: Field, reads: Reads) -> Field:
+Known = dict[object, tuple[Field, Field]]
+"""Fields, and what a layer made of them: the axes of an image mostly share them."""
+
+
+def through(field: Field, reads: Reads, known: Known | None = None) -> Field:
     """A field seen through one layer."""
     if field.everything:
         return field
     relation = reads[field.axis]
+    if type(relation) is Window and (relation.stride, relation.size, relation.before, relation.partial) == IDENTITY:
+        return field if relation.axis == field.axis else replace(field, axis=relation.axis)
     if isinstance(relation, Everything) or getattr(relation, "partial", False):
         return replace(field, everything=True, sets=(NOTHING,), bound=None)
+    if known is None:
+        return _through(field, relation)
+    # vars: all that a relation says, but for the axis
+    key = (
+        id(field.sets),
+        field.shift,
+        field.bound,
+        type(relation),
+        *(v for k, v in vars(relation).items() if k != "axis"),
+    )
+    if key not in known:
+        known[key] = field, _through(field, relation)
+    return replace(known[key][1], axis=relation.axis)
+
+
+def _through(field: Field, relation: Relation) -> Field:
     steps, period = relation.steps, len(field.sets)
     turns = period // gcd(period, steps[1])
     if field.bound or steps[0] * turns > MOST_PHASES:
         return Field(relation.axis, bound=_bound_through(field.as_bound(), relation))
+    pulled = [relation.pull(Indices(((o, o),))).intervals for o in range(steps[0])]
     sets: list[Indices] = []
-    for position in range(steps[0] * turns):
-        pulled = relation.pull(Indices(((position, position),)))
-        found = [field.at(i) for low, high in pulled.intervals for i in range(low, high + 1)]
-        sets.append(Indices.of(*(pair for part in found for pair in part.intervals)))
-    return _reduced(Field(relation.axis, steps[1] * turns // period * field.shift, tuple(sets)))
+    for turn in range(turns):
+        move = turn * steps[1]
+        sets += (
+            Indices.of(*(pair for low, high in parts for pair in field.over(low + move, high + move)))
+            for parts in pulled
+        )
+    return _reduced(Field(relation.axis, steps[1] * turns // period * field.shift, _lean(sets)))
+
+
+def _lean(sets: Sequence[Indices]) -> tuple[Indices, ...]:
+    most = max(2, MOST_INTERVALS // len(sets))
+    return tuple(found.at_most(most) for found in sets)
 
 
 def _reduced(field: Field) -> Field:
@@ -176,13 +256,10 @@ def union(one: Field, other: Field) -> Field:
         a, b = one.as_bound(), other.as_bound()
         return Field(one.axis, bound=Bound(a.ratio, min(a.low, b.low), max(a.high, b.high)))
     sets = tuple(one.at(o) | other.at(o) for o in range(period))
-    return _reduced(Field(one.axis, int(one.jump * period), sets))
+    return _reduced(Field(one.axis, int(one.jump * period), _lean(sets)))
 
 
-Box = tuple[Indices, ...]
-
-
-def dependency(graph: Graph, types: Sequence[tuple[TensorType, ...]], boxes: Mapping[Edge, Box]) -> dict[int, Box]:
+def dependency(graph: Graph, types: Sequence[tuple[TensorType, ...]], asked: Mapping[Edge, Box]) -> dict[int, Box]:
     """For each network input (by number) the indices, per axis, on which boxes of positions depend.
 
     Clipped to the actual sizes at every layer; an input on which nothing depends is left out.
@@ -191,45 +268,46 @@ def dependency(graph: Graph, types: Sequence[tuple[TensorType, ...]], boxes: Map
     fed = propagate.fed_types(graph, types)
 
     def rule(number: int, node: Node, wanted: Mapping[int, Box]) -> list[Box | None]:
-        asked: list[Box | None] = [None] * len(node.inputs)
+        needed: list[Box | None] = [None] * len(node.inputs)
         for output, box in wanted.items():
             for n, reads in enumerate(node.layer.reach(output, *fed[number])):
-                found = _pull(reads, box, fed[number][n])
-                if found is not None:
-                    earlier = asked[n]
-                    asked[n] = found if earlier is None else _join(earlier, found)
-        return asked
+                needed[n] = _either(needed[n], boxes.pull(reads, box, fed[number][n]))
+        return needed
 
-    asked = propagate.backward(graph, boxes, rule, _join)
-    return {number: asked[node, 0] for number, node in enumerate(graph.inputs) if (node, 0) in asked}
+    found = propagate.backward(graph, asked, rule, boxes.join)
+    return {number: found[node, 0] for number, node in enumerate(graph.inputs) if (node, 0) in found}
 
 
-def whole(type: TensorType) -> Box:
-    """All positions of a tensor."""
-    return tuple(Indices(((0, _known(size) - 1),)) for size in type.shape)
+def projection(
+    graph: Graph, types: Sequence[tuple[TensorType, ...]], given: Mapping[int, Box]
+) -> list[tuple[Box | None, ...]]:
+    """For every output of every node the positions that depend on boxes of network inputs (by number).
+
+    The inverse of `dependency`. None where nothing depends on them.
+    Errors: ShapeError when a size is open.
+    """
+    fed = propagate.fed_types(graph, types)
+    places = {id(node): number for number, node in enumerate(graph.nodes)}
+    seeds = {node: (given.get(number),) for number, node in enumerate(graph.inputs)}
+
+    def rule(node: Node, seen: tuple[Box | None, ...]) -> tuple[Box | None, ...]:
+        number = places[id(node)]
+        found: list[Box | None] = []
+        for output, type in enumerate(types[number]):
+            reached: Box | None = None
+            for reads, box in zip(node.layer.reach(output, *fed[number]), seen, strict=True):
+                reached = _either(reached, box and boxes.push(reads, box, type))
+            found.append(reached)
+        return tuple(found)
+
+    return propagate.forward(graph, seeds, rule)
 
 
-def _known(size: object) -> int:
-    if isinstance(size, int):
-        return size
-    raise ShapeError(f"the size {size} is open; give it a number first")
-
-
-def _pull(reads: Reads | None, box: Box, type: TensorType) -> Box | None:
-    if reads is None or not all(box):
-        return None
-    pulled = tuple(
-        Indices(((0, _known(size) - 1),)) if isinstance(r, Everything) else r.pull(box[r.axis]).clip(_known(size))
-        for r, size in zip(reads, type.shape, strict=True)
-    )
-    return pulled if all(pulled) else None
-
-
-def _join(one: Box, other: Box) -> Box:
-    return tuple(a | b for a, b in zip(one, other, strict=True))
+def _either(one: Box | None, other: Box | None) -> Box | None:
+    return boxes.join(one, other) if one and other else one or other
 
 
 def read_at_all(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> dict[int, Box]:
     """For each input the indices per axis that reach some output, as a box; see `dependency`."""
-    boxes = {(node, output): whole(types[node][output]) for node, output in graph.outputs}
-    return dependency(graph, types, boxes)
+    asked = {(node, output): boxes.whole(types[node][output]) for node, output in graph.outputs}
+    return dependency(graph, types, asked)

@@ -1,73 +1,22 @@
 """Which input positions an output position depends on, one axis at a time.
 
 A *relation* says it for one layer and one axis of its input: `pull(o)` is the set of input
-indices that the output index o depends on, on an unbounded input. All relations here are
-periodic: pull(o + steps[0]) = pull(o) + steps[1].
+indices that the output index o depends on, on an unbounded input, and `push(i)` the set of
+output indices that depend on the input index i. All relations here are periodic:
+pull(o + steps[0]) = pull(o) + steps[1]. Neither costs more for a wider set of indices, as long as
+the result has few gaps.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
+from math import gcd
 
-MOST_INTERVALS = 1024
-
-
-@dataclass(frozen=True)
-class Indices:
-    """A set of integers as sorted, disjoint, non-adjacent closed intervals."""
-
-    intervals: tuple[tuple[int, int], ...]
-
-    @staticmethod
-    def of(*intervals: tuple[int, int]) -> Indices:
-        """The union of closed intervals; an interval whose end lies before its start is empty."""
-        merged: list[tuple[int, int]] = []
-        for low, high in sorted(pair for pair in intervals if pair[0] <= pair[1]):
-            if merged and low <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], high))
-            else:
-                merged.append((low, high))
-        while len(merged) > MOST_INTERVALS:
-            # Bounded cost: close every second gap. The hull stays exact, `holes` stays true.
-            merged = [(merged[i][0], merged[min(i + 1, len(merged) - 1)][1]) for i in range(0, len(merged), 2)]
-        return Indices(tuple(merged))
-
-    def __bool__(self) -> bool:
-        return bool(self.intervals)
-
-    def __or__(self, other: Indices) -> Indices:
-        return Indices.of(*self.intervals, *other.intervals)
-
-    def shift(self, offset: int) -> Indices:
-        return Indices(tuple((low + offset, high + offset) for low, high in self.intervals))
-
-    def clip(self, size: int) -> Indices:
-        """The part that lies in 0 … size-1."""
-        return Indices.of(*((max(low, 0), min(high, size - 1)) for low, high in self.intervals))
-
-    @property
-    def hull(self) -> tuple[int, int]:
-        """First and last index; only for a set that is not empty."""
-        return self.intervals[0][0], self.intervals[-1][1]
-
-    @property
-    def extent(self) -> int:
-        """Size of the hull; 0 for the empty set."""
-        return self.hull[1] - self.hull[0] + 1 if self else 0
-
-    @property
-    def count(self) -> int:
-        return sum(high - low + 1 for low, high in self.intervals)
-
-    @property
-    def holes(self) -> bool:
-        """Whether the hull contains indices that are not in the set."""
-        return len(self.intervals) > 1
-
-
-NOTHING = Indices(())
+from layerscope.core.indices import MOST_INTERVALS, Indices, progression
 
 
 class Relation(ABC):
@@ -84,6 +33,10 @@ class Relation(ABC):
     def pull(self, output: Indices) -> Indices:
         """The input indices on which the output indices depend."""
 
+    @abstractmethod
+    def push(self, input: Indices) -> Indices:
+        """The output indices that depend on the input indices."""
+
     @property
     @abstractmethod
     def bounds(self) -> tuple[Fraction, Fraction]:
@@ -92,7 +45,7 @@ class Relation(ABC):
 
 @dataclass(frozen=True)
 class Window(Relation):
-    """Output o reads inputs o·stride - before + dilation·t for t in 0 … size-1 (convolution, pooling).
+    """Output o reads inputs o·stride - before + dilation·t for t in 0 … size-1 (convolution, pooling, slicing).
 
     With stride 1 and size 1 it is a shift: padding (before > 0), cropping (before < 0), or identity.
     """
@@ -110,22 +63,12 @@ class Window(Relation):
         return 1, self.stride
 
     def pull(self, output: Indices) -> Indices:
-        stride, before, dilation = self.stride, self.before, self.dilation
-        if self.size == stride == 1:
-            return output.shift(-before)
-        found: list[tuple[int, int]] = []
-        reach = dilation * (self.size - 1)
-        for low, high in output.intervals:
-            first, last = low * stride - before, high * stride - before
-            whole = dilation == 1 and (low == high or stride <= self.size)
-            if whole or (stride == 1 and high - low + 1 >= dilation):
-                found.append((first, last + reach))
-            elif stride == 1:
-                found += [(first + dilation * t, last + dilation * t) for t in range(self.size)]
-            else:
-                starts = (o * stride - before for o in range(low, high + 1))
-                found += [(i, i) for start in starts for i in range(start, start + reach + 1, dilation)]
-        return Indices.of(*found)
+        if self.size == self.stride == 1:
+            return output.shift(-self.before) if self.before else output
+        return _scattered(output, self.stride, self.size, self.before, self.dilation)
+
+    def push(self, input: Indices) -> Indices:
+        return _gathered(input, self.stride, self.size, self.before, self.dilation)
 
     @property
     def bounds(self) -> tuple[Fraction, Fraction]:
@@ -150,20 +93,10 @@ class Spread(Relation):
         return self.stride, 1
 
     def pull(self, output: Indices) -> Indices:
-        found: list[tuple[int, int]] = []
-        for low, high in output.intervals:
-            if self.dilation == 1:
-                joined = high - low + 1 >= self.stride  # then no input between the ends is left out
-                for a, b in [(low, high)] if joined else [(o, o) for o in range(low, high + 1)]:
-                    first = -((self.size - 1 - a - self.before) // self.stride)
-                    found.append((first, (b + self.before) // self.stride))
-                continue
-            for o in range(low, high + 1):
-                for t in range(self.size):
-                    place = o + self.before - self.dilation * t
-                    if place % self.stride == 0:
-                        found.append((place // self.stride, place // self.stride))
-        return Indices.of(*found)
+        return _gathered(output, self.stride, self.size, self.before, self.dilation)
+
+    def push(self, input: Indices) -> Indices:
+        return _scattered(input, self.stride, self.size, self.before, self.dilation)
 
     @property
     def bounds(self) -> tuple[Fraction, Fraction]:
@@ -171,30 +104,191 @@ class Spread(Relation):
         return Fraction(self.before - reach, self.stride), Fraction(self.before, self.stride)
 
 
+def _gathered(given: Indices, stride: int, size: int, before: int, dilation: int) -> Indices:
+    """All n with n·stride = m + before - dilation·t, m in `given`, t in 0 … size-1."""
+    found: list[tuple[int, int]] = []
+    for low, high in given.intervals:
+        if dilation == 1 or high - low + 1 >= dilation:  # then m - dilation·t takes every value between its ends
+            found.append((-((dilation * (size - 1) - low - before) // stride), (high + before) // stride))
+        else:
+            taps = range(0, dilation * size, dilation)
+            found += [(-((tap - low - before) // stride), (high + before - tap) // stride) for tap in taps]
+    return Indices.of(*found)
+
+
+def _scattered(given: Indices, stride: int, size: int, before: int, dilation: int) -> Indices:
+    """All m = n·stride - before + dilation·t, n in `given`, t in 0 … size-1."""
+    found: list[tuple[int, int]] = []
+    for low, high in given.intervals:
+        first, count = low * stride - before, high - low + 1
+        if stride == 1 or count == 1:
+            found += progression(first, dilation, size, count)
+        elif dilation == 1:
+            found += progression(first, stride, count, size)
+        else:
+            found += _lattice(first, stride, count, dilation, size)
+    return Indices.of(*found)
+
+
+def _lattice(first: int, stride: int, count: int, dilation: int, size: int) -> Iterable[tuple[int, int]]:
+    """The numbers first + stride·n + dilation·t, n < count, t < size, sorted by their remainder by the stride.
+
+    The taps t, t + turn, t + 2·turn, ... leave the same remainder, `far` strides apart.
+    """
+    turn, far = stride // gcd(stride, dilation), dilation // gcd(stride, dilation)
+    rows: list[tuple[int, int]] = []  # start and number of a progression by the stride
+    for tap in range(min(size, turn)):
+        times = (size - tap - 1) // turn + 1
+        start = first + dilation * tap
+        if far <= count:
+            rows.append((start, count + far * (times - 1)))
+        else:
+            rows += [(start + far * stride * n, count) for n in range(times)]
+    low = max(start for start, _ in rows)
+    high = min(start + stride * (number - 1) for start, number in rows)
+    if turn < stride or size < turn or far > count or low >= high:
+        return (part for start, number in rows for part in progression(start, stride, number))
+    # Every remainder occurs, so nothing is left out between the last start and the first end.
+    found = [(low, high)]
+    for start, number in rows:
+        end = start + stride * (number - 1)
+        found += [(m, m) for m in range(start, low, stride)]
+        found += [(m, m) for m in range(end, high, -stride)]
+    return found
+
+
+@dataclass(frozen=True)
+class Scaled(Relation):
+    """Output o reads inputs floor((o·step + first) / factor) … floor((o·step + last) / factor), last ≥ first.
+
+    Resizing by any ratio: position p(o) = (o·step + c) / factor; its nearest lower neighbour is first = last = c,
+    linear interpolation first = c, last = c + factor - 1. Adaptive pooling from n to m: step n, factor m, first 0,
+    last n - 1.
+    """
+
+    axis: int
+    step: int
+    factor: int
+    first: int
+    last: int
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        common = gcd(self.step, self.factor)
+        return self.factor // common, self.step // common
+
+    def pull(self, output: Indices) -> Indices:
+        found: list[tuple[int, int]] = []
+        for low, high in output.intervals:
+            if self.step <= self.factor + self.last - self.first:  # then neighbours touch
+                found.append((self._read(low)[0], self._read(high)[1]))
+            elif high - low < MOST_INTERVALS:
+                found += map(self._read, range(low, high + 1))
+            else:
+                a, b = low + MOST_INTERVALS // 2, high - MOST_INTERVALS // 2
+                found += map(self._read, (*range(low, a), *range(b + 1, high + 1)))
+                found.append((self._read(a)[0], self._read(b)[1]))
+        return Indices.of(*found)
+
+    def _read(self, o: int) -> tuple[int, int]:
+        return (o * self.step + self.first) // self.factor, (o * self.step + self.last) // self.factor
+
+    def push(self, input: Indices) -> Indices:
+        step, factor = self.step, self.factor
+        return Indices.of(
+            *(
+                (-((self.last - low * factor) // step), ((high + 1) * factor - 1 - self.first) // step)
+                for low, high in input.intervals
+            )
+        )
+
+    @property
+    def bounds(self) -> tuple[Fraction, Fraction]:
+        return Fraction(self.first - self.factor + 1, self.factor), Fraction(self.last, self.factor)
+
+
+@dataclass(frozen=True)
+class Share(Relation):
+    """Output o of `parts` reads its share of `size` inputs: floor(o·size / parts) … ceil((o + 1)·size / parts) - 1.
+
+    Adaptive pooling. The windows repeat with the period parts / gcd(size, parts).
+    """
+
+    axis: int
+    size: int
+    parts: int
+
+    @property
+    def scaled(self) -> Scaled:
+        return Scaled(self.axis, self.size, self.parts, 0, self.size - 1)
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        return self.scaled.steps
+
+    def pull(self, output: Indices) -> Indices:
+        return self.scaled.pull(output)
+
+    def push(self, input: Indices) -> Indices:
+        return self.scaled.push(input)
+
+    @property
+    def bounds(self) -> tuple[Fraction, Fraction]:
+        ratio = Fraction(self.size, self.parts)
+        inner = Fraction(ratio.denominator - 1, ratio.denominator)
+        return -inner, ratio + inner - 1
+
+
 @dataclass(frozen=True)
 class Interpolate(Relation):
-    """Linear interpolation between the two neighbours, half-pixel centres, enlarged `factor` times."""
+    """Interpolation with half-pixel centres, enlarged `factor` times, by a kernel of `support` pixels to either side.
+
+    Linear: support 1, the two neighbours; cubic 2; Lanczos its order. All these kernels are 0 at whole distances
+    but 0, so a position that falls exactly on a pixel reads that one only.
+    """
 
     axis: int
     factor: int
+    support: int = 1
 
     @property
     def steps(self) -> tuple[int, int]:
         return self.factor, 1
 
+    def _read(self, o: int) -> tuple[int, int]:
+        below, rest = divmod(2 * o + 1 - self.factor, 2 * self.factor)
+        return (below - self.support + 1, below + self.support) if rest else (below, below)
+
     def pull(self, output: Indices) -> Indices:
         found: list[tuple[int, int]] = []
-        for low, high in output.intervals:
-            for o in range(low, high + 1):
-                # position (2o + 1 - factor) / (2·factor); exactly on a pixel it reads that one only
-                below, rest = divmod(2 * o + 1 - self.factor, 2 * self.factor)
-                found.append((below, below + (rest > 0)))
+        for low, high in output.intervals:  # one of two neighbours does not fall on a pixel, and reads more
+            ends = [self._read(o) for o in (low, min(low + 1, high), max(high - 1, low), high)]
+            found.append((min(a for a, _ in ends), max(b for _, b in ends)))
         return Indices.of(*found)
+
+    def push(self, input: Indices) -> Indices:
+        found: list[tuple[int, int]] = []
+        if self.factor == 1:
+            return input
+        for low, high in input.intervals:
+            # those between the pixels low - support and high + support, without those that fall on others than these
+            first, last = self._after(low - self.support), self._after(high + self.support) - 1
+            if self.factor % 2:
+                on = (*range(low - self.support, low), *range(high + 1, high + self.support + 1))
+                cuts = [pixel * self.factor + self.factor // 2 for pixel in on]
+                found += [(a + 1, b - 1) for a, b in pairwise((first - 1, *cuts, last + 1))]
+            else:
+                found.append((first, last))
+        return Indices.of(*found)
+
+    def _after(self, pixel: int) -> int:
+        """The first output position at the pixel or behind it."""
+        return -((1 - self.factor - 2 * self.factor * pixel) // 2)
 
     @property
     def bounds(self) -> tuple[Fraction, Fraction]:
         centre = Fraction(1 - self.factor, 2 * self.factor)
-        return centre - 1, centre + 1
+        return centre - self.support, centre + self.support
 
 
 @dataclass(frozen=True)

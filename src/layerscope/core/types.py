@@ -120,6 +120,11 @@ class WeightType:
         return total
 
 
+def per_example(size: Size) -> Size:
+    """A size with an open batch taken as one example."""
+    return size if isinstance(size, int) else sizes.bind(size, {BATCH: 1})
+
+
 def show(shape: tuple[object, ...]) -> str:
     """A shape as Python writes it: (batch, 28, 28, 1)."""
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

@@ -93,6 +93,37 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, **settings: Any) -> Any:
     return layer_class("Concatenate")(**told)(inputs)
 
 
+def subtract(inputs: Sequence[Any], **settings: Any) -> Any:
+    """Keras's functional form of Subtract."""
+    return layer_class("Subtract")(**settings)(inputs)
+
+
+def multiply(inputs: Sequence[Any], **settings: Any) -> Any:
+    """Keras's functional form of Multiply."""
+    return layer_class("Multiply")(**settings)(inputs)
+
+
+def average(inputs: Sequence[Any], **settings: Any) -> Any:
+    """Keras's functional form of Average."""
+    return layer_class("Average")(**settings)(inputs)
+
+
+def maximum(inputs: Sequence[Any], **settings: Any) -> Any:
+    """Keras's functional form of Maximum."""
+    return layer_class("Maximum")(**settings)(inputs)
+
+
+def minimum(inputs: Sequence[Any], **settings: Any) -> Any:
+    """Keras's functional form of Minimum."""
+    return layer_class("Minimum")(**settings)(inputs)
+
+
+def dot(inputs: Sequence[Any], axes: Any = -1, **settings: Any) -> Any:
+    """Keras's functional form of Dot."""
+    told: dict[str, Any] = {"axes": axes, **settings}
+    return layer_class("Dot")(**told)(inputs)
+
+
 def __getattr__(name: str) -> Any:
     if name == "Input":
         return import_module(f"{__name__}.input_layer").Input

@@ -79,6 +79,8 @@ def _plain(value: Any) -> Any:
         return sizes.to_json(value)
     if isinstance(value, TensorType):
         return value.to_json()
+    if isinstance(value, Layer):  # that another one wraps
+        return {"kind": type(value).__name__, "name": value.name, "settings": _plain(changed_settings(value))}
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     if isinstance(value, Mapping):

@@ -1,0 +1,195 @@
+"""Memory of a network: weights, results, the most that is alive at once, and what a backward pass keeps.
+
+Nothing is measured: bytes follow from the types of the tensors, the order of the nodes, and what the layers
+say of themselves (`saved`, `shares`). An allocator rounds up and a runtime may fuse, so a process takes more
+or less; docs/definitions.md says what is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from layerscope.core import propagate, sizes
+from layerscope.core.costs import NOTHING_SAVED
+from layerscope.core.errors import UnknownNameError
+from layerscope.core.graph import Edge, Graph, Node
+from layerscope.core.sizes import Size
+from layerscope.core.types import BITS, TensorType, per_example
+
+FLOATS = tuple(name for name in BITS if name.startswith(("float", "bfloat")))
+LARGE = 1 << 20
+"""What open sizes are taken for where the place of the peak depends on them."""
+
+
+@dataclass(frozen=True)
+class LayerMemory:
+    """Of one node, in bytes: its own outputs (a view has none), all that is alive while it runs, and what the
+    backward pass keeps because of it that no earlier layer keeps (None: unknown)."""
+
+    output: Size
+    live: Size
+    saved: Size | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Totals in bytes; per example while the batch size is open, weights apart.
+
+    weights: all parameters, each once. inputs: the network's inputs. outputs: the results of all layers, views
+    not counted (they lie in their source's memory). peak: the most that is alive at once at inference, with
+    `peak_node`, the number of the node at which that is. saved: what a training step keeps until the backward
+    pass. `saved_at_least`: a layer that did not say what it keeps is left out; `at_least`: a layer may compute
+    in memory of which nothing is known. `peak_assumed`: sizes are open, and the peak is that of large ones.
+    """
+
+    layers: tuple[LayerMemory, ...]
+    weights: int
+    inputs: Size
+    outputs: Size
+    peak: Size
+    peak_node: int
+    saved: Size
+    at_least: bool = False
+    saved_at_least: bool = False
+    peak_assumed: bool = False
+
+
+def memory(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | None = None) -> Memory:
+    """The memory of a graph whose nodes have these output types; with `dtype`, as if all floats were that.
+
+    Units: bytes. Peak: nodes run in their order; a tensor is freed after its last use, inputs are there from
+    the start, the network's outputs stay, views keep their source alive, nothing is computed in place.
+    Errors: UnknownNameError for a dtype that is none of the floats.
+    Source: docs/definitions.md.
+    """
+    if dtype is not None and dtype not in FLOATS:
+        raise UnknownNameError("dtype", dtype, FLOATS)
+    types = [tuple(_as(type, dtype) for type in row) for row in types]
+    storage = _storages(graph, types)
+    bytes = {edge: _bytes(types, edge) for edge in set(storage.values())}
+    live = _live(graph, storage, bytes)
+    saved = _saved(graph, types, dtype)
+    inputs = set(graph.inputs)
+    outputs = [_total(bytes[edge] for edge in _own(storage, n, len(row))) for n, row in enumerate(types)]
+    node, assumed = _highest(live)
+    rows = (LayerMemory(*row) for row in zip(outputs, live, saved, strict=True))
+    return Memory(
+        layers=tuple(rows),
+        weights=sum(_weight_bytes(row.shape, row.dtype, dtype) for row in graph.parameters.values()),
+        inputs=_total(outputs[n] for n in graph.inputs),
+        outputs=_total(size for n, size in enumerate(outputs) if n not in inputs),
+        peak=live[node],
+        peak_node=node,
+        saved=_total(size for size in saved if size is not None),
+        at_least=not all(one.layer.weights_known for one in graph.nodes),
+        saved_at_least=any(size is None for size in saved),
+        peak_assumed=assumed,
+    )
+
+
+def _as(type: TensorType, dtype: str | None) -> TensorType:
+    return type if dtype is None or type.dtype not in FLOATS else replace(type, dtype=dtype)
+
+
+def _weight_bytes(shape: tuple[int, ...], own: str, dtype: str | None) -> int:
+    size = _as(TensorType(shape, own), dtype).bytes
+    assert isinstance(size, int)
+    return size
+
+
+def _total(sizes: Iterable[Size]) -> Size:
+    total: Size = 0
+    for size in sizes:
+        total = total + size
+    return total
+
+
+def _bytes(types: Sequence[tuple[TensorType, ...]], edge: Edge) -> Size:
+    return per_example(types[edge[0]][edge[1]].bytes)
+
+
+def _storages(graph: Graph, types: Sequence[tuple[TensorType, ...]], training: bool = False) -> dict[Edge, Edge]:
+    """For each tensor the one in whose memory it lies: itself, or for a view its source's.
+
+    What is a view at inference only, such as dropout, keeps something of its own in training.
+    """
+    found: dict[Edge, Edge] = {}
+    for number, (node, fed) in enumerate(zip(graph.nodes, propagate.fed_types(graph, types), strict=True)):
+        shared = node.layer.shares(*fed) if node.inputs else None
+        if shared is not None and training and node.layer.saved(*fed) != NOTHING_SAVED:
+            shared = None
+        for output in range(len(types[number])):
+            found[number, output] = (number, output)
+        if shared is not None:
+            found[number, 0] = found[node.inputs[shared]]
+    return found
+
+
+def _own(storage: Mapping[Edge, Edge], number: int, count: int) -> list[Edge]:
+    return [(number, output) for output in range(count) if storage[number, output] == (number, output)]
+
+
+def _live(graph: Graph, storage: Mapping[Edge, Edge], bytes: Mapping[Edge, Size]) -> list[Size]:
+    """What is alive while each node runs."""
+    last: dict[Edge, int] = {}
+    for edge, root in storage.items():
+        last[root] = max(last.get(root, 0), edge[0])
+    for number, node in enumerate(graph.nodes):
+        for edge in node.inputs:
+            last[storage[edge]] = max(last[storage[edge]], number)
+    last |= dict.fromkeys((storage[edge] for edge in graph.outputs), len(graph.nodes))
+    start = {root: 0 if root[0] in graph.inputs else root[0] for root in last}
+    born, freed = _by_node(start), _by_node(last)
+    found: list[Size] = []
+    alive: Size = 0
+    for number in range(len(graph.nodes)):
+        alive = alive + _total(bytes[root] for root in born.get(number, ()))
+        found.append(alive)
+        alive = alive - _total(bytes[root] for root in freed.get(number, ()))
+    return found
+
+
+def _by_node(times: Mapping[Edge, int]) -> dict[int, list[Edge]]:
+    found: dict[int, list[Edge]] = {}
+    for root, number in times.items():
+        found.setdefault(number, []).append(root)
+    return found
+
+
+def _highest(live: Sequence[Size]) -> tuple[int, bool]:
+    """The first of the largest, and whether sizes had to be assumed large to find it."""
+    names = {name for size in live for name in sizes.names(size)}
+    large = dict.fromkeys(names, LARGE)
+    bound = [sizes.number(sizes.bind(size, large)) for size in live]
+    node = bound.index(max(bound))
+    return node, bool(names) and any(sizes.lower_bound(live[node] - size) < 0 for size in set(live))
+
+
+def _saved(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | None) -> list[Size | None]:
+    """For each node the bytes that it is the first to keep for the backward pass; None: it does not say.
+
+    A node keeps nothing where no trainable weight stands at it or before it: no gradient passes it.
+    """
+    storage = _storages(graph, types, training=True)
+    fed = propagate.fed_types(graph, types)
+    kept: set[Edge] = set()
+    found: list[Size | None] = []
+    trained: list[bool] = []
+    for number, node in enumerate(graph.nodes):
+        trained.append(_trains(graph, node) or any(trained[source] for source, _ in node.inputs))
+        saved = node.layer.saved(*fed[number]) if trained[number] else None
+        if saved is None:
+            found.append(None if trained[number] else 0)
+            continue
+        edges = [node.inputs[n] for n in saved.inputs] + [(number, n) for n in saved.outputs]
+        fresh = {storage[edge] for edge in edges} - kept
+        kept |= fresh
+        extra = (per_example(_as(type, dtype).bytes) for type in saved.extra)
+        found.append(_total(_bytes(types, root) for root in sorted(fresh)) + _total(extra))
+    return found
+
+
+def _trains(graph: Graph, node: Node) -> bool:
+    unknown = not node.layer.weights_known
+    return unknown or any(graph.parameters[id].trainable for id in node.weights.values())

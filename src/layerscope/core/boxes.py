@@ -1,0 +1,67 @@
+"""Boxes of positions of a tensor: one set of indices for each axis, and how a layer carries them to and fro."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from layerscope.core.errors import ShapeError
+from layerscope.core.indices import Indices
+from layerscope.core.reach import Everything, Reads
+from layerscope.core.types import TensorType
+
+Box = tuple[Indices, ...]
+"""All combinations of indices, one from each axis."""
+
+
+def whole(type: TensorType) -> Box:
+    """All positions of a tensor; ShapeError where a size is open."""
+    return tuple(_all(size) for size in type.shape)
+
+
+def single(position: Sequence[int]) -> Box:
+    """One position."""
+    return tuple(Indices(((n, n),)) for n in position)
+
+
+def _all(size: object) -> Indices:
+    return Indices(((0, _known(size) - 1),))
+
+
+def _known(size: object) -> int:
+    if isinstance(size, int):
+        return size
+    raise ShapeError(f"the size {size} is open; give it a number first")
+
+
+def pull(reads: Reads | None, box: Box, type: TensorType) -> Box | None:
+    """The box of an input of this type on which a box of the output depends; None for nothing."""
+    if reads is None or not all(box):
+        return None
+    pulled: list[Indices] = []
+    for relation, size in zip(reads, type.shape, strict=True):
+        if isinstance(relation, Everything):
+            pulled.append(_all(size))
+        else:
+            pulled.append(relation.pull(box[relation.axis]).clip(_known(size)))
+        if not pulled[-1]:
+            return None
+    return tuple(pulled)
+
+
+def push(reads: Reads | None, box: Box, type: TensorType) -> Box | None:
+    """The box of an output of this type that depends on a box of the input; None for nothing."""
+    if reads is None or not all(box):
+        return None
+    pushed = list(whole(type))
+    for relation, indices in zip(reads, box, strict=True):
+        if not isinstance(relation, Everything):
+            axis = relation.axis
+            pushed[axis] = pushed[axis] & relation.push(indices).clip(_known(type.shape[axis]))
+            if not pushed[axis]:
+                return None
+    return tuple(pushed)
+
+
+def join(one: Box, other: Box) -> Box:
+    """The smallest box that holds both."""
+    return tuple(a | b for a, b in zip(one, other, strict=True))
