@@ -259,7 +259,7 @@ class CausalConvolution(Operator):
         return Saved((0, 1, 3), extra=(x,) * self.after)
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
-        x, size = self._sides(operands)
+        _, size = self._sides(operands)
         along = EVERYTHING if output else Window(2, 1, size, size - 1)
         table = [whole(one) for one in operands]
         table[0] = (*same(2), along)

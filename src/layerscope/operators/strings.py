@@ -19,8 +19,8 @@ from layerscope.operators._operator import Operator
 class TextTransform(Operator):
     """Texts along the last axis become other texts, counts or pieces.
 
-    `size`: of the last axis (None: unchanged), or of a further one where `appended`; then the number of pieces of each
-    text is a second output.
+    `size`: of the last axis (None: unchanged), or of a further one where `appended`; then the number of pieces of
+    each text is a second output.
     Shapes: (..., n) → (..., size), or (..., n, size) and (..., n).
     Source: ONNX operators StringNormalizer, StringSplit, TfIdfVectorizer.
     """
