@@ -119,6 +119,10 @@ class WeightType:
             total *= n
         return total
 
+    def to_json(self) -> dict[str, object]:
+        """Shape, dtype and whether it is trained; not the initializer."""
+        return {"shape": list(self.shape), "dtype": self.dtype, "trainable": self.trainable}
+
 
 def show(shape: tuple[object, ...]) -> str:
     """A shape as Python writes it: (batch, 28, 28, 1)."""

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size
-from layerscope.core.types import TensorType, WeightType
+from layerscope.core.types import BITS, TensorType, WeightType
 
 Slot = None | str | TensorType
 """Where an operand comes from. None: from the graph, the next input of the node. A name: a weight of that role.
@@ -26,13 +27,15 @@ class Operator(Layer):
 
     `type_name` is the source's own name of the operator, which reports print as its kind. An operator has
     formal operands in its source's order; `slots` says of each where it comes from, `parameters` has the weights
-    among them by role. A family answers for its operands (`infer`, `products`, `effort`, `kept`, `reads`), and
-    this class puts together the layer's answers.
+    among them by role. `results` is the number of its outputs where the node leaves out the last ones, None for all.
+    A family answers for its operands (`infer`, `products`, `effort`, `kept`, `reads`), and this class puts together
+    the layer's answers.
     """
 
     type_name: str
     slots: Any = field(default=(None,), kw_only=True)
     parameters: Any = field(default_factory=dict[str, WeightType], kw_only=True)
+    results: int | None = field(default=None, kw_only=True)
 
     executable = False
     law = "as its source defines it"
@@ -48,6 +51,8 @@ class Operator(Layer):
         named = [slot for slot in slots if isinstance(slot, str) and slot != ABSENT]
         if sorted(named) != sorted(parameters):
             raise SettingError(f"{self.kind}: its slots name {named}, its parameters are {list(parameters)}")
+        if self.results is not None:
+            sizes.checked(self.results, f"{self.kind}: results")
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "parameters", parameters)
 
@@ -73,7 +78,7 @@ class Operator(Layer):
         return tuple(found)
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return self.infer(*self.operands(types))
+        return self.infer(*self.operands(types))[: self.results]
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         return dict(self.parameters)
@@ -89,7 +94,11 @@ class Operator(Layer):
         if saved is None:
             return None
         fed = [number for number, slot in enumerate(self.slots) if slot is None]
-        return replace(saved, inputs=tuple(fed.index(number) for number in saved.inputs if number in fed))
+        return replace(
+            saved,
+            inputs=tuple(fed.index(number) for number in saved.inputs if number in fed),
+            outputs=tuple(number for number in saved.outputs if self.results is None or number < self.results),
+        )
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         found = self.reads(output, *self.operands(types))
@@ -123,4 +132,8 @@ def weight_type(given: Any) -> WeightType:
     if isinstance(given, WeightType):
         return given
     data = cast(Mapping[str, Any], given)
-    return WeightType(tuple(data["shape"]), "zeros", bool(data.get("trainable", True)), data.get("dtype", "float32"))
+    shape = tuple(sizes.checked(n, "a size of a weight", least=0) for n in data["shape"])
+    dtype = data.get("dtype", "float32")
+    if dtype not in BITS:
+        raise SettingError(f"unknown dtype {dtype!r}; known: {', '.join(BITS)}")
+    return WeightType(shape, "zeros", data.get("trainable", True) is True, dtype)

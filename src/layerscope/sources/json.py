@@ -5,7 +5,8 @@
  "nodes": [{"name", "kind", "settings", "inputs": [[node name, number]], "weights": {role: id}, "scope": []}]}
 
 Two nodes with the same weight ids share one layer, or tied weights. Only settings that differ from
-their defaults are written. There is no code in it.
+their defaults are written. The kind is a layer's, or "operators." and that of a described operator. There is no
+code in it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from layerscope import operators
 from layerscope.core import sizes
 from layerscope.core.contract import Layer, changed_settings
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
@@ -25,6 +27,7 @@ from layerscope.layers import kinds, layer_class
 
 SUMMARY = "a graph saved as JSON"
 VERSION = 1
+OPERATORS = "operators."
 
 
 def handles(what: object) -> bool:
@@ -63,7 +66,7 @@ def dump(graph: Graph) -> dict[str, Any]:
         "nodes": [
             {
                 "name": node.name,
-                "kind": type(node.layer).__name__,
+                "kind": _kind(type(node.layer)),
                 "settings": {key: _plain(value) for key, value in changed_settings(node.layer).items()},
                 "inputs": [[labels[i], number] for i, number in node.inputs],
                 "weights": dict(node.weights),
@@ -72,6 +75,10 @@ def dump(graph: Graph) -> dict[str, Any]:
             for node in graph.nodes
         ],
     }
+
+
+def _kind(cls: type[Layer]) -> str:
+    return OPERATORS + cls.__name__ if cls.__module__.startswith(operators.__name__ + ".") else cls.__name__
 
 
 def _plain(value: Any) -> Any:
@@ -97,7 +104,7 @@ def load(data: Any) -> Graph:
     """The graph that `dump` wrote; SourceError or another LayerscopeError for anything that is not one."""
     try:
         return _graph(data)
-    except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
+    except (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
         if isinstance(error, LayerscopeError):
             raise
         # Files come from anywhere; whatever the checks below do not foresee is refused all the same.
@@ -184,6 +191,10 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
 
 def _class(kind: Any, label: str) -> type[Layer]:
     _need(isinstance(kind, str), f"{label}: the kind is missing")
+    if kind.startswith(OPERATORS):
+        found = operators.kinds()
+        _need(kind[len(OPERATORS) :] in found, f"{label}: no operator is called {kind!r}")
+        return found[kind[len(OPERATORS) :]]
     found = kinds()
     return found[kind] if kind in found else layer_class(kind)
 
