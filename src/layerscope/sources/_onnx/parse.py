@@ -12,7 +12,15 @@ from typing import Any
 from layerscope.core.errors import SourceError
 from layerscope.sources._onnx import wire
 from layerscope.sources._onnx.structures import (
-    DTYPES, Dim, Function, GraphInfo, ModelInfo, Node, Reference, Tensor, TypeInfo,
+    DTYPES,
+    Dim,
+    Function,
+    GraphInfo,
+    ModelInfo,
+    Node,
+    Reference,
+    Tensor,
+    TypeInfo,
 )  # fmt: skip
 from layerscope.sources._onnx.wire import Field, Memory, Span, Store, fields, integer, span
 

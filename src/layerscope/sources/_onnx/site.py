@@ -13,7 +13,6 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.operators._operator import ABSENT, Slot
 
-
 FLOATING = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
 
 
