@@ -205,7 +205,7 @@ class TransposedConvolution(_Convolving):
         rank = len(kernel)
         strides, spread = per_axis(self.strides, rank, "strides"), per_axis(self.dilations, rank, "dilations")
         middle = (
-            Spread(axis + 2, strides[axis], kernel[axis], begin if isinstance(begin, int) else 0, spread[axis])
+            Spread(axis + 2, strides[axis], kernel[axis], begin, spread[axis])
             if isinstance(begin, int)
             else EVERYTHING
             for axis, (_, begin) in enumerate(self.placed(*operands))
