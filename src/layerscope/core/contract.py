@@ -68,6 +68,8 @@ class Layer(ABC):
     law: ClassVar[str] = ""
     """The shape law in one line."""
     executable: ClassVar[bool] = True
+    starts: ClassVar[bool] = False
+    """May stand without inputs though it is no input of the network: a constant, or random numbers."""
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""
 
