@@ -12,11 +12,11 @@ from layerscope.sources._onnx.site import Rule, Site
 
 BY_OUTPUT = (
     *("Relu", "Sigmoid", "Tanh", "Exp", "Sqrt", "Reciprocal", "Elu", "Selu", "LeakyRelu", "Celu", "Tan"),
-    *("ThresholdedRelu", "Identity"),
+    "ThresholdedRelu",
 )
 BY_INPUT = (
     *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Erf", "Gelu", "HardSigmoid"),
-    *("HardSwish", "Log", "Mish", "PRelu", "Shrink", "Sin", "Sinh", "Softplus", "Softsign", "Swish", "Div", "Pow"),
+    *("HardSwish", "Log", "Mish", "Shrink", "Sin", "Sinh", "Softplus", "Softsign", "Swish"),
     *("com.microsoft:Gelu", "com.microsoft:QuickGelu", "com.microsoft:FastGelu", "com.microsoft:BiasGelu"),
 )
 WITHOUT = (
@@ -28,26 +28,24 @@ TO_BOOL = (*("IsInf", "IsNaN", "Equal", "Greater", "GreaterOrEqual", "Less", "Le
 
 
 def function(keeps: str, **told: Any) -> Callable[[Site], Layer]:
-    """The rule of functions whose gradient needs these tensors."""
+    """The rule of functions of one tensor, whose gradient needs these tensors."""
 
     def rule(site: Site) -> Layer:
-        extra = 1 if site.op in ("FastGelu", "BiasGelu") and len(site.operands) > 1 else 0
-        given = {"work": 1 + extra, **told} if extra else told
-        return Pointwise(site.op, keeps=keeps, **given, **parts(site, f"{_first(site)} slope"))
+        biased = site.op in ("FastGelu", "BiasGelu") and site.operand(1) is not None
+        given = {**told, "work": 2} if biased else told
+        return Pointwise(site.op, keeps=keeps, **given, **parts(site, "X B"))
 
     return rule
 
 
-def _first(site: Site) -> str:
-    return "X" if len(site.operands) < 2 else "A"
-
-
 def binary(keeps: str, **told: Any) -> Callable[[Site], Layer]:
-    """The rule of functions of two or more tensors."""
+    """The rule of functions of two or more tensors. Before operator set 7 the second may start at some axis."""
 
     def rule(site: Site) -> Layer:
-        names = "A B C" if len(site.operands) < 4 else ""
-        return Pointwise(site.op, keeps=keeps, **told, **parts(site, names))
+        old = site.version < 7 and ("axis" in site.attributes or site.op == "PRelu")
+        given = {**told, "stretched": 1} if old else told
+        names = "X slope" if site.op == "PRelu" else "A B C" if len(site.operands) < 4 else ""
+        return Pointwise(site.op, keeps=keeps, **given, **parts(site, names))
 
     return rule
 
@@ -100,11 +98,12 @@ def dropout(site: Site) -> Layer:
 
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(BY_OUTPUT[:-1], function("outputs")),
+    **dict.fromkeys(BY_OUTPUT, function("outputs")),
     **dict.fromkeys(BY_INPUT, function("inputs")),
     **dict.fromkeys(WITHOUT, binary("nothing")),
     **dict.fromkeys(TO_BOOL, binary("nothing", dtype="bool")),
     "Mul": binary("partners"),
+    **dict.fromkeys(("Div", "Pow", "PRelu"), binary("inputs")),
     "SwiGLU": binary("inputs", work=2),
     "Sum": binary("nothing", work=None),
     **dict.fromkeys(("Max", "Min"), binary("inputs", work=None)),

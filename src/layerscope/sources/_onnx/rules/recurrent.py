@@ -32,10 +32,9 @@ def attention(site: Site) -> Layer:
 
 
 def flexible(site: Site) -> Layer:
-    """FlexAttention, whose scores two subgraphs may change; what these compute is not counted."""
-    if "score_mod" in site.attributes or "prob_mod" in site.attributes:
-        raise Refused("its scores are changed by a graph")
-    return Attention(site.op, mask=None, past_key=None, past_value=None, **parts(site))
+    """FlexAttention, whose scores two subgraphs may change."""
+    changed = "score_mod" in site.attributes or "prob_mod" in site.attributes
+    return Attention(site.op, mask=None, past_key=None, past_value=None, changed=changed, **parts(site))
 
 
 def multi_head(site: Site) -> Layer:
