@@ -44,6 +44,10 @@ class Operator(Layer):
     law = "as its source defines it"
 
     def __post_init__(self) -> None:
+        if isinstance(self.slots, str) or not isinstance(self.slots, Sequence):
+            raise SettingError(f"{self.kind}: slots must be a list, not {self.slots!r}")
+        if not isinstance(self.parameters, Mapping):
+            raise SettingError(f"{self.kind}: parameters must be weights by their roles, not {self.parameters!r}")
         given = cast(Sequence[Any], self.slots)
         slots = tuple(
             TensorType.from_json(cast(Mapping[str, Any], part)) if isinstance(part, Mapping) else part
@@ -140,7 +144,9 @@ def weight_type(given: Any) -> WeightType:
     """A weight's type from itself or from its JSON form {"shape": [...], "dtype": ..., "trainable": ...}."""
     if isinstance(given, WeightType):
         return given
-    data = cast(Mapping[str, Any], given)
+    data = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {}
+    if not isinstance(data.get("shape"), list | tuple):
+        raise SettingError(f"a weight is described by its shape (and dtype, trainable), not by {given!r}")
     shape = tuple(sizes.checked(n, "a size of a weight", least=0) for n in data["shape"])
     dtype = data.get("dtype", "float32")
     if dtype not in BITS:
