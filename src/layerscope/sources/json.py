@@ -5,8 +5,9 @@
  "nodes": [{"name", "kind", "settings", "inputs": [[node name, number]], "weights": {role: id}, "scope": []}]}
 
 Two nodes with the same weight ids share one layer, or tied weights. Only settings that differ from
-their defaults are written. A layer inside another one's settings (Bidirectional, RNN, ...) is
-{"kind", "settings"}, and "name" where it has one. There is no code in it.
+their defaults are written. The kind is a layer's, or "operators." and that of a described operator. A layer inside
+another one's settings (Bidirectional, RNN, ...) is {"kind", "settings"}, and "name" where it has one. There is no
+code in it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from layerscope import operators
 from layerscope.core import sizes
 from layerscope.core.contract import Layer, changed_settings
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
@@ -28,6 +30,7 @@ SUMMARY = "a graph saved as JSON"
 VERSION = 1
 MOST_NESTED = 16
 """Layers within layers' settings, at most."""
+OPERATORS = "operators."
 
 
 def handles(what: object) -> bool:
@@ -78,9 +81,13 @@ def dump(graph: Graph) -> dict[str, Any]:
 
 def _form(layer: Layer) -> dict[str, Any]:
     return {
-        "kind": type(layer).__name__,
+        "kind": _kind(type(layer)),
         "settings": {key: _plain(value) for key, value in changed_settings(layer).items()},
     }
+
+
+def _kind(cls: type[Layer]) -> str:
+    return OPERATORS + cls.__name__ if cls.__module__.startswith(operators.__name__ + ".") else cls.__name__
 
 
 def _plain(value: Any) -> Any:
@@ -108,7 +115,7 @@ def load(data: Any) -> Graph:
     """The graph that `dump` wrote; SourceError or another LayerscopeError for anything that is not one."""
     try:
         return _graph(data)
-    except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
+    except (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
         if isinstance(error, LayerscopeError):
             raise
         # Files come from anywhere; whatever the checks below do not foresee is refused all the same.
@@ -185,7 +192,7 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
         types = layer.out(*(value.type for value in inputs))
     except ShapeError as error:
         raise error.at(f"{label} ({layer.kind})") from None
-    roles = set(layer.weight_types(*(value.type for value in inputs))) if inputs else set()
+    roles = set(layer.weight_types(*(value.type for value in inputs)))
     _need(
         not weights or set(weights) == roles,
         f"{label}: weights must name {', '.join(sorted(roles)) or 'nothing'}",
@@ -195,6 +202,10 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
 
 def _class(kind: Any, label: str) -> type[Layer]:
     _need(isinstance(kind, str), f"{label}: the kind is missing")
+    if kind.startswith(OPERATORS):
+        found = operators.kinds()
+        _need(kind[len(OPERATORS) :] in found, f"{label}: no operator is called {kind!r}")
+        return found[kind[len(OPERATORS) :]]
     return layer_class(kind)
 
 
