@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from layerscope import sources
+from layerscope.analyses import positions
 from layerscope.analyses.journey import Journey, describe, journey
-from layerscope.core.binding import bind
+from layerscope.analyses.positions import ProjectiveField, ReceptiveField
+from layerscope.core.binding import put
 from layerscope.core.errors import SizeError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
@@ -47,6 +49,23 @@ class Trace:
     def render(self, format: str = "terminal", width: int = 120, colour: bool = False) -> str:
         """The report in one of the formats."""
         return formats.render(describe(self.journey), format, width, colour)
+
+    def receptive_field(self, layer: str | None = None, position: Sequence[int] | None = None) -> ReceptiveField:
+        """What a layer (or the network's output) sees of each input: on an unbounded input and, at one position of
+        the layer, in this network. `position` has an index for each axis but the batch and the channels, from 0.
+
+        Errors: UnknownNameError for a layer that is not there; ShapeError for a position outside.
+        """
+        return positions.of_layer(self.graph, self.journey, layer, position)
+
+    def projective_field(
+        self, position: Sequence[int], layer: str | None = None, input: str | None = None
+    ) -> ProjectiveField:
+        """Which positions of a layer (or of the network's outputs) depend on one position of an input.
+
+        Errors: as `receptive_field`; ShapeError where there are several inputs and none is named.
+        """
+        return positions.of_input(self.graph, self.journey, position, layer, input)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot."""
@@ -98,5 +117,5 @@ def trace(
     graph = sources.read(what, input)
     told |= {} if batch is None else {BATCH: batch}
     if told:
-        graph = bind(graph, told)
+        graph = put(graph, told)
     return Trace(graph, journey(graph, batch, dtype))

@@ -15,6 +15,7 @@ from layerscope.core.contract import Example
 from layerscope.core.types import TensorType
 
 from . import keras_oracle, onnx_oracle, oracles, torch_oracle
+from . import test_saved as saving
 
 
 @pytest.fixture
@@ -283,6 +284,33 @@ def test_order_of_depth_to_space(torch, keras, onnx):
     assert np.array_equal(tensorflow.nn.depth_to_space(turned, 2).numpy(), mine)
     channels_first = np.moveaxis(np.asarray(keras.ops.depth_to_space(image, 2, data_format="channels_first")), 1, -1)
     assert np.array_equal(channels_first, mine), "on JAX; on TensorFlow it is the other order here, too"
+
+
+def test_what_a_backward_pass_keeps(torch):
+    nn, start = torch.nn, ls.Input((8, 8, 3))
+    wide, pooled = 2 * 4 * 6 * 6, 2 * 4 * 3 * 3  # elements behind the convolution, and behind a pool
+
+    def both(module, *layers):
+        x = start
+        for layer in (ls.Conv2D(4, 3), *layers, ls.Conv2D(1, 1)):
+            x = layer(x)
+        network = nn.Sequential(nn.Conv2d(3, 4, 3), module, nn.Conv2d(4, 1, 1))
+        mine = saving.kept_by_us(start, x)
+        return saving.kept_by_torch(network, [network], torch.rand(2, 3, 8, 8)) - mine
+
+    assert both(nn.ReLU(), ls.Activation("relu")) == 0
+    assert both(nn.LeakyReLU(0.2), ls.Activation("leaky_relu")) == 4 * wide
+    assert both(nn.ELU(), ls.Activation("elu")) == 4 * wide
+    assert both(nn.MaxPool2d(2), ls.MaxPooling2D(2)) == 4 * wide + (8 - 4) * pooled
+    assert both(nn.AvgPool2d(2), ls.AveragePooling2D(2)) == 4 * wide
+    assert both(nn.Dropout(0.5), ls.Dropout(0.5)) == (4 - 1) * wide
+    behind = nn.Sequential(nn.ReLU(), nn.Dropout(0.5))
+    assert both(behind, ls.Activation("relu"), ls.Dropout(0.5)) == (4 - 1) * wide
+    square = saving.Pair(6, 3)
+    square.add(ls.Conv2D(3, 1), nn.Conv2d(3, 3, 1))
+    square.join(ls.Multiply(), (square.start, 0), lambda a, b: a * b)
+    mine, saved = square.compare()
+    assert mine - saved == 4 * 2 * 3 * 6 * 6  # the convolution's result: its factor is an image, without a gradient
 
 
 def test_every_row_of_the_document_is_held_by_a_test():

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.core.reach import MOST_INTERVALS, NOTHING, Indices, Interpolate, Scaled, Spread, Window
+from layerscope.core.indices import MOST_INTERVALS, NOTHING, Indices
+from layerscope.core.reach import Interpolate, Scaled, Share, Spread, Window
 
 FAST = settings(max_examples=200, deadline=None, derandomize=True)
 small = st.integers(1, 6)
 RELATIONS = st.one_of(
     st.builds(Window, st.just(1), small, small, st.integers(-5, 5), small),
     st.builds(Spread, st.just(1), small, small, st.integers(-5, 5), small),
-    st.builds(Interpolate, st.just(1), small),
+    st.builds(Interpolate, st.just(1), small, small),
+    st.builds(Share, st.just(1), st.integers(1, 20), st.integers(1, 20)),
     st.builds(
         lambda *parts: Scaled(1, *parts[:3], parts[2] + parts[3]), small, small, st.integers(-5, 5), st.integers(0, 7)
     ),
@@ -45,9 +47,13 @@ def by_definition(relation, o: int) -> set[int]:
     if isinstance(relation, Scaled):
         below = [Fraction(o * relation.step + end, relation.factor) for end in (relation.first, relation.last)]
         return {i for i in range(-199, 200) if floor(below[0]) <= i <= below[1]}
-    # a neighbour's weight, times 2·factor: 1 - |centre - i| with the centre at (o + ½) / factor - ½
+    if isinstance(relation, Share):  # the cells i … i + 1 that overlap o·size/parts … (o + 1)·size/parts
+        size, parts = relation.size, relation.parts
+        return {i for i in range(-999, 1000) if i * parts < (o + 1) * size and (i + 1) * parts > o * size}
+    # kernels of interpolation end at their support, and are 0 at whole distances; distances times 2·factor
     centre, unit = 2 * o + 1 - relation.factor, 2 * relation.factor
-    return {i for i in range(-99, 100) if abs(centre - i * unit) < unit}
+    distances = {i: abs(centre - i * unit) for i in range(-99, 100)}
+    return {i for i, far in distances.items() if far == 0 or (far < relation.support * unit and far % unit)}
 
 
 @FAST
@@ -67,7 +73,7 @@ def test_pull_of_a_set_is_the_union_of_its_members(relation, outputs):
 @given(RELATIONS, SETS)
 def test_push_is_the_inverse_of_pull(relation, inputs):
     """An output is reached by a set of inputs when it reads one of them."""
-    reached = {o for o in range(-400, 401) if members(relation.pull(at(o))) & members(inputs)}
+    reached = {o for o in range(-600, 601) if members(relation.pull(at(o))) & members(inputs)}
     assert members(relation.push(inputs)) == reached
 
 
@@ -131,7 +137,7 @@ def test_bounds_bound(relation, o):
 @FAST
 @given(RELATIONS)
 def test_bounds_of_windows_and_spreads_are_attained(relation):
-    if isinstance(relation, Interpolate | Scaled):
+    if isinstance(relation, Interpolate | Scaled | Share):
         return
     low, high = relation.bounds
     gaps = [
@@ -163,6 +169,13 @@ def test_too_many_intervals_are_merged_without_losing_any_index():
     assert members(found) >= {i for low, high in many for i in range(low, high + 1)}
     assert found.hull == (0, many[-1][1])
     assert found.holes
+
+
+@FAST
+@given(SETS, SETS)
+def test_intersections(one, two):
+    assert members(one & two) == members(one) & members(two)
+    assert one & two == Indices.of(*(one & two).intervals)
 
 
 def test_nothing_reads_nothing():

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from layerscope.core import propagate, sizes
+from layerscope.core.costs import NOTHING_SAVED
 from layerscope.core.errors import UnknownNameError
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.sizes import Size
@@ -66,9 +67,9 @@ def memory(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | N
         raise UnknownNameError("dtype", dtype, FLOATS)
     types = [tuple(_as(type, dtype) for type in row) for row in types]
     storage = _storages(graph, types)
-    bytes = {edge: per_example(types[edge[0]][edge[1]].bytes) for edge in set(storage.values())}
+    bytes = {edge: _bytes(types, edge) for edge in set(storage.values())}
     live = _live(graph, storage, bytes)
-    saved = _saved(graph, types, storage, bytes, dtype)
+    saved = _saved(graph, types, dtype)
     inputs = set(graph.inputs)
     outputs = [_total(bytes[edge] for edge in _own(storage, n, len(row))) for n, row in enumerate(types)]
     node, assumed = _highest(live)
@@ -104,11 +105,20 @@ def _total(sizes: Iterable[Size]) -> Size:
     return total
 
 
-def _storages(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> dict[Edge, Edge]:
-    """For each tensor the one in whose memory it lies: itself, or for a view its source's."""
+def _bytes(types: Sequence[tuple[TensorType, ...]], edge: Edge) -> Size:
+    return per_example(types[edge[0]][edge[1]].bytes)
+
+
+def _storages(graph: Graph, types: Sequence[tuple[TensorType, ...]], training: bool = False) -> dict[Edge, Edge]:
+    """For each tensor the one in whose memory it lies: itself, or for a view its source's.
+
+    What is a view at inference only, such as dropout, keeps something of its own in training.
+    """
     found: dict[Edge, Edge] = {}
     for number, (node, fed) in enumerate(zip(graph.nodes, propagate.fed_types(graph, types), strict=True)):
         shared = node.layer.shares(*fed) if node.inputs else None
+        if shared is not None and training and node.layer.saved(*fed) != NOTHING_SAVED:
+            shared = None
         for output in range(len(types[number])):
             found[number, output] = (number, output)
         if shared is not None:
@@ -156,17 +166,12 @@ def _highest(live: Sequence[Size]) -> tuple[int, bool]:
     return node, bool(names) and any(sizes.lower_bound(live[node] - size) < 0 for size in set(live))
 
 
-def _saved(
-    graph: Graph,
-    types: Sequence[tuple[TensorType, ...]],
-    storage: Mapping[Edge, Edge],
-    bytes: Mapping[Edge, Size],
-    dtype: str | None,
-) -> list[Size | None]:
+def _saved(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | None) -> list[Size | None]:
     """For each node the bytes that it is the first to keep for the backward pass; None: it does not say.
 
     A node keeps nothing where no trainable weight stands at it or before it: no gradient passes it.
     """
+    storage = _storages(graph, types, training=True)
     fed = propagate.fed_types(graph, types)
     kept: set[Edge] = set()
     found: list[Size | None] = []
@@ -181,7 +186,7 @@ def _saved(
         fresh = {storage[edge] for edge in edges} - kept
         kept |= fresh
         extra = (per_example(_as(type, dtype).bytes) for type in saved.extra)
-        found.append(_total(bytes[root] for root in sorted(fresh)) + _total(extra))
+        found.append(_total(_bytes(types, root) for root in sorted(fresh)) + _total(extra))
     return found
 
 

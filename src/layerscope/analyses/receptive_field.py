@@ -21,7 +21,8 @@ from math import floor, gcd, lcm
 from layerscope.core import boxes, propagate
 from layerscope.core.boxes import Box
 from layerscope.core.graph import Edge, Graph, Node
-from layerscope.core.reach import NOTHING, Everything, Indices, Reads, Relation, Window, progression
+from layerscope.core.indices import NOTHING, Indices, progression
+from layerscope.core.reach import Everything, Reads, Relation, Window
 from layerscope.core.types import TensorType
 
 MOST_PHASES = 4096

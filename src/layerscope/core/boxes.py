@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from layerscope.core.errors import ShapeError
-from layerscope.core.reach import Everything, Indices, Reads
+from layerscope.core.indices import Indices
+from layerscope.core.reach import Everything, Reads
 from layerscope.core.types import TensorType
 
 Box = tuple[Indices, ...]

@@ -68,6 +68,11 @@ class Layer(ABC):
     law: ClassVar[str] = ""
     """The shape law in one line."""
     executable: ClassVar[bool] = True
+    """Whether it has `define` and `lower`; a layer whose settings go beyond these is not (see `describe_only`)."""
+    obstacle: ClassVar[str] = "is described only: it can be traced, but not computed or trained"
+    """Why it is not executable, as what follows its name in a message."""
+    starts: ClassVar[bool] = False
+    """May stand without inputs though it is no input of the network: a constant, or random numbers."""
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""
 
@@ -210,8 +215,17 @@ def normal(value: Any) -> Any:
 def describe_settings(layer: Layer) -> str:
     """The layer as a Python call with the settings that differ from their defaults."""
     whole = ("shape", "target_shape")
-    words = [f"{k}={v if k in whole else normal(v)!r}" for k, v in changed_settings(layer).items()]
+    words = [f"{k}={_shown(v if k in whole else normal(v))}" for k, v in changed_settings(layer).items()]
     return f"{layer.kind}({', '.join(words)})"
+
+
+def _shown(value: Any) -> str:
+    """A setting in Python; a layer inside it as its own call."""
+    if isinstance(value, Layer):
+        return describe_settings(value)
+    if isinstance(value, tuple) and any(isinstance(part, Layer) for part in cast(Sequence[Any], value)):
+        return f"[{', '.join(map(_shown, cast(Sequence[Any], value)))}]"
+    return repr(value)
 
 
 def snake_case(kind: str) -> str:
@@ -220,10 +234,30 @@ def snake_case(kind: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def refuse_channels_first(layer: Layer, data_format: str | None) -> None:
-    """Our layers are channels last, as Keras's default; say so instead of computing something else."""
-    if data_format not in (None, "channels_last"):
+def describe_only(layer: Layer, why: str) -> None:
+    """For a constructor: with these settings the layer has sizes and costs, but nothing here computes it.
+
+    `executable` and `obstacle` of the class stay; those of this one layer change. The first reason stands.
+    """
+    if layer.executable:
+        object.__setattr__(layer, "executable", False)
+        object.__setattr__(layer, "obstacle", why)
+
+
+def described_only(layer: Layer, label: str) -> str:
+    """The whole sentence for a layer that is not executable; `label` is what its network calls it."""
+    return label + (": " if "executable" in vars(layer) else " ") + layer.obstacle
+
+
+def check_data_format(layer: Layer, data_format: Any) -> None:
+    """What is computed here has its channels last, as Keras's default; channels first can be described."""
+    if data_format not in (None, "channels_last", "channels_first"):
         raise SettingError(
-            f"{layer.kind}: data_format={data_format!r} is not supported; "
-            "layers here are channels last: (batch, height, width, channels)"
+            f"{layer.kind}: data_format must be 'channels_last' or 'channels_first', not {data_format!r}"
+        )
+    if data_format == "channels_first":
+        describe_only(
+            layer,
+            "data_format='channels_first' is not supported; "
+            "layers here are channels last: (batch, height, width, channels)",
         )

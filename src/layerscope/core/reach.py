@@ -10,116 +10,13 @@ the result has few gaps.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd
 
-MOST_INTERVALS = 16384
-"""More intervals than any set of positions along an axis of 32,768 has; see `Indices.of`."""
-
-
-@dataclass(frozen=True)
-class Indices:
-    """A set of integers as sorted, disjoint, non-adjacent closed intervals."""
-
-    intervals: tuple[tuple[int, int], ...]
-
-    @staticmethod
-    def of(*intervals: tuple[int, int]) -> Indices:
-        """The union of closed intervals; an interval whose end lies before its start is empty."""
-        if len(intervals) == 1:
-            return Indices(intervals) if intervals[0][0] <= intervals[0][1] else NOTHING
-        merged: list[tuple[int, int]] = []
-        for low, high in sorted(intervals):
-            if low > high:
-                continue
-            if merged and low <= merged[-1][1] + 1:
-                if high > merged[-1][1]:
-                    merged[-1] = (merged[-1][0], high)
-            else:
-                merged.append((low, high))
-        return Indices(tuple(merged)).at_most(MOST_INTERVALS)
-
-    def at_most(self, count: int) -> Indices:
-        """The same set, with gaps in the middle closed until it has so many intervals (at least 2).
-
-        So cost is bounded; the hull stays exact, `holes` stays true, and so do both ends.
-        """
-        if len(self.intervals) <= count:
-            return self
-        head = self.intervals[: count // 2]
-        tail = self.intervals[len(self.intervals) - (count - count // 2) + 1 :]
-        middle = self.intervals[len(head)][0], self.intervals[len(self.intervals) - len(tail) - 1][1]
-        return Indices((*head, middle, *tail))
-
-    def __bool__(self) -> bool:
-        return bool(self.intervals)
-
-    def __or__(self, other: Indices) -> Indices:
-        if not other or self.intervals == other.intervals:
-            return self
-        return Indices.of(*self.intervals, *other.intervals)
-
-    def __and__(self, other: Indices) -> Indices:
-        """The indices in both sets."""
-        found: list[tuple[int, int]] = []
-        mine, yours = self.intervals, other.intervals
-        a = b = 0
-        while a < len(mine) and b < len(yours):
-            low, high = max(mine[a][0], yours[b][0]), min(mine[a][1], yours[b][1])
-            if low <= high:
-                found.append((low, high))
-            if mine[a][1] < yours[b][1]:
-                a += 1
-            else:
-                b += 1
-        return Indices(tuple(found))
-
-    def shift(self, offset: int) -> Indices:
-        return Indices(tuple((low + offset, high + offset) for low, high in self.intervals))
-
-    def clip(self, size: int) -> Indices:
-        """The part that lies in 0 … size-1."""
-        if self and self.intervals[0][0] >= 0 and self.intervals[-1][1] < size:
-            return self
-        return Indices.of(*((max(low, 0), min(high, size - 1)) for low, high in self.intervals))
-
-    @property
-    def hull(self) -> tuple[int, int]:
-        """First and last index; only for a set that is not empty."""
-        return self.intervals[0][0], self.intervals[-1][1]
-
-    @property
-    def extent(self) -> int:
-        """Size of the hull; 0 for the empty set."""
-        return self.hull[1] - self.hull[0] + 1 if self else 0
-
-    @property
-    def count(self) -> int:
-        return sum(high - low + 1 for low, high in self.intervals)
-
-    @property
-    def holes(self) -> bool:
-        """Whether the hull contains indices that are not in the set."""
-        return len(self.intervals) > 1
-
-
-NOTHING = Indices(())
-
-
-def progression(first: int, step: int, count: int, length: int = 1) -> Iterator[tuple[int, int]]:
-    """Intervals of one length, `step` from start to start; of very many those in the middle as one."""
-    if step <= length:
-        yield first, first + step * (count - 1) + length - 1
-        return
-    ends = MOST_INTERVALS // 2
-    if count <= 2 * ends + 1:
-        yield from ((first + step * n, first + step * n + length - 1) for n in range(count))
-        return
-    yield from progression(first, step, ends, length)
-    yield first + step * ends, first + step * (count - ends - 1) + length - 1
-    yield from progression(first + step * (count - ends), step, ends, length)
+from layerscope.core.indices import MOST_INTERVALS, Indices, progression
 
 
 class Relation(ABC):
@@ -311,20 +208,23 @@ class Scaled(Relation):
 
 
 @dataclass(frozen=True)
-class Interpolate(Relation):
-    """Linear interpolation between the two neighbours, half-pixel centres, enlarged `factor` times."""
+class Share(Relation):
+    """Output o of `parts` reads its share of `size` inputs: floor(o·size / parts) … ceil((o + 1)·size / parts) - 1.
+
+    Adaptive pooling. The windows repeat with the period parts / gcd(size, parts).
+    """
 
     axis: int
-    factor: int
+    size: int
+    parts: int
 
     @property
     def scaled(self) -> Scaled:
-        """Position (2o + 1 - factor) / (2·factor); exactly on a pixel it reads that one only."""
-        return Scaled(self.axis, 2, 2 * self.factor, 1 - self.factor, self.factor)
+        return Scaled(self.axis, self.size, self.parts, 0, self.size - 1)
 
     @property
     def steps(self) -> tuple[int, int]:
-        return self.factor, 1
+        return self.scaled.steps
 
     def pull(self, output: Indices) -> Indices:
         return self.scaled.pull(output)
@@ -334,8 +234,61 @@ class Interpolate(Relation):
 
     @property
     def bounds(self) -> tuple[Fraction, Fraction]:
+        ratio = Fraction(self.size, self.parts)
+        inner = Fraction(ratio.denominator - 1, ratio.denominator)
+        return -inner, ratio + inner - 1
+
+
+@dataclass(frozen=True)
+class Interpolate(Relation):
+    """Interpolation with half-pixel centres, enlarged `factor` times, by a kernel of `support` pixels to either side.
+
+    Linear: support 1, the two neighbours; cubic 2; Lanczos its order. All these kernels are 0 at whole distances
+    but 0, so a position that falls exactly on a pixel reads that one only.
+    """
+
+    axis: int
+    factor: int
+    support: int = 1
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        return self.factor, 1
+
+    def _read(self, o: int) -> tuple[int, int]:
+        below, rest = divmod(2 * o + 1 - self.factor, 2 * self.factor)
+        return (below - self.support + 1, below + self.support) if rest else (below, below)
+
+    def pull(self, output: Indices) -> Indices:
+        found: list[tuple[int, int]] = []
+        for low, high in output.intervals:  # one of two neighbours does not fall on a pixel, and reads more
+            ends = [self._read(o) for o in (low, min(low + 1, high), max(high - 1, low), high)]
+            found.append((min(a for a, _ in ends), max(b for _, b in ends)))
+        return Indices.of(*found)
+
+    def push(self, input: Indices) -> Indices:
+        found: list[tuple[int, int]] = []
+        if self.factor == 1:
+            return input
+        for low, high in input.intervals:
+            # those between the pixels low - support and high + support, without those that fall on others than these
+            first, last = self._after(low - self.support), self._after(high + self.support) - 1
+            if self.factor % 2:
+                on = (*range(low - self.support, low), *range(high + 1, high + self.support + 1))
+                cuts = [pixel * self.factor + self.factor // 2 for pixel in on]
+                found += [(a + 1, b - 1) for a, b in pairwise((first - 1, *cuts, last + 1))]
+            else:
+                found.append((first, last))
+        return Indices.of(*found)
+
+    def _after(self, pixel: int) -> int:
+        """The first output position at the pixel or behind it."""
+        return -((1 - self.factor - 2 * self.factor * pixel) // 2)
+
+    @property
+    def bounds(self) -> tuple[Fraction, Fraction]:
         centre = Fraction(1 - self.factor, 2 * self.factor)
-        return centre - 1, centre + 1
+        return centre - self.support, centre + self.support
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ BITS = {
     "int2": 2,
     "uint2": 2,
     "float4_e2m1": 4,
+    "float6_e2m3": 6,
+    "float6_e3m2": 6,
     "string": 0,
 }
 """Bits of an element; narrow ones are packed. Characters of strings are not counted."""

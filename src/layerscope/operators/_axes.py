@@ -77,6 +77,13 @@ def _stretched(one: Size, other: Size, shapes: Sequence[Sequence[Size]]) -> Size
     return one if isinstance(one, int) else other
 
 
+def stretches(shape: Sequence[Size], to: Sequence[Size]) -> bool:
+    """Whether a shape stretches to another one, aligned at the last axis."""
+    if len(shape) > len(to):
+        return False
+    return all(n == 1 or sizes.equal(n, to[axis - len(shape)]) for axis, n in enumerate(shape))
+
+
 def broadcast_reads(shape: Sequence[Size], out: Sequence[Size]) -> Reads:
     """How an operand of this shape is read where it stretches to `out`; a stretched axis is read whole."""
     shift = len(out) - len(shape)

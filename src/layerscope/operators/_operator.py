@@ -28,6 +28,7 @@ class Operator(Layer):
     `type_name` is the source's own name of the operator, which reports print as its kind. An operator has
     formal operands in its source's order; `slots` says of each where it comes from, `parameters` has the weights
     among them by role. `results` is the number of its outputs where the node leaves out the last ones, None for all.
+    `times` says how often the node runs where it stands in a loop: a number or an open size, None where nobody knows.
     A family answers for its operands (`infer`, `products`, `effort`, `kept`, `reads`), and this class puts together
     the layer's answers.
     """
@@ -36,11 +37,17 @@ class Operator(Layer):
     slots: Any = field(default=(None,), kw_only=True)
     parameters: Any = field(default_factory=dict[str, WeightType], kw_only=True)
     results: int | None = field(default=None, kw_only=True)
+    times: Any = field(default=1, kw_only=True)
 
     executable = False
+    starts = True
     law = "as its source defines it"
 
     def __post_init__(self) -> None:
+        if isinstance(self.slots, str) or not isinstance(self.slots, Sequence):
+            raise SettingError(f"{self.kind}: slots must be a list, not {self.slots!r}")
+        if not isinstance(self.parameters, Mapping):
+            raise SettingError(f"{self.kind}: parameters must be weights by their roles, not {self.parameters!r}")
         given = cast(Sequence[Any], self.slots)
         slots = tuple(
             TensorType.from_json(cast(Mapping[str, Any], part)) if isinstance(part, Mapping) else part
@@ -53,6 +60,10 @@ class Operator(Layer):
             raise SettingError(f"{self.kind}: its slots name {named}, its parameters are {list(parameters)}")
         if self.results is not None:
             sizes.checked(self.results, f"{self.kind}: results")
+        if isinstance(self.times, str | list):
+            object.__setattr__(self, "times", sizes.from_json(self.times))
+        elif self.times is not None and not isinstance(self.times, sizes.Expression):
+            sizes.checked(self.times, f"{self.kind}: times", least=0)
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "parameters", parameters)
 
@@ -84,14 +95,16 @@ class Operator(Layer):
         return dict(self.parameters)
 
     def macs(self, *types: TensorType) -> Size | None:
-        return self.products(*self.operands(types))
+        products = self.products(*self.operands(types))
+        return None if products is None or self.times is None else products * self.times
 
     def operations(self, *types: TensorType) -> Operations | None:
-        return self.effort(*self.operands(types))
+        effort = self.effort(*self.operands(types))
+        return None if effort is None or self.times is None else effort.map(lambda count: count * self.times)
 
     def saved(self, *types: TensorType) -> Saved | None:
         saved = self.kept(*self.operands(types))
-        if saved is None:
+        if saved is None or self.times != 1:
             return None
         fed = [number for number, slot in enumerate(self.slots) if slot is None]
         return replace(
@@ -131,7 +144,9 @@ def weight_type(given: Any) -> WeightType:
     """A weight's type from itself or from its JSON form {"shape": [...], "dtype": ..., "trainable": ...}."""
     if isinstance(given, WeightType):
         return given
-    data = cast(Mapping[str, Any], given)
+    data = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {}
+    if not isinstance(data.get("shape"), list | tuple):
+        raise SettingError(f"a weight is described by its shape (and dtype, trainable), not by {given!r}")
     shape = tuple(sizes.checked(n, "a size of a weight", least=0) for n in data["shape"])
     dtype = data.get("dtype", "float32")
     if dtype not in BITS:

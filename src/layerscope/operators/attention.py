@@ -59,6 +59,8 @@ class Attention(Operator):
     past_value: int | None = 5
     bias: int | None = None
     packed: bool = False
+    changed: bool = False
+    """A graph of its own changes the scores; what that computes is unknown."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,6 +117,8 @@ class Attention(Operator):
         return s.scores * (s.size + s.value_size)
 
     def effort(self, *operands: TensorType | None) -> Operations | None:
+        if self.changed:
+            return None
         s = self.sides(*operands)
         masked = self.causal or optional(operands, self.mask) is not None
         bias = optional(operands, self.bias)

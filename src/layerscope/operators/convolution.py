@@ -10,7 +10,7 @@ from layerscope.core import sizes
 from layerscope.core.contract import Example
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import EVERYTHING, Reads, Spread, Window
+from layerscope.core.reach import EVERYTHING, Reads, Spread, Window, same
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.operators._axes import fits, known, needed, optional, rank_of, whole
@@ -62,7 +62,9 @@ class _Convolving(Operator):
         return bias is not None
 
     def kept(self, *operands: TensorType | None) -> Saved | None:
-        return Saved(inputs=tuple(n for n in range(len(operands)) if n != self.bias))
+        # An activation that follows is known by its result.
+        outputs = (0,) if getattr(self, "after", 0) else ()
+        return Saved(tuple(n for n in range(len(operands)) if n != self.bias), outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +75,11 @@ class Convolution(_Convolving):
     Shapes: (batch, C, *n) with the kernel (filters, C / group, *k) and the bias (filters,) → (batch, filters, *n').
     MACs: output positions × kernel area × C / group × filters; products with padding count.
     Errors: ShapeError where channels and kernel do not fit, or a window does not.
-    Source: ONNX operators Conv, ConvInteger, QLinearConv; com.microsoft FusedConv (an activation follows).
+    Source: ONNX operators Conv, ConvInteger, QLinearConv; com.microsoft FusedConv (an activation follows: `after`).
     """
 
-    activation: str = ""
+    after: int = 0
+    """Pointwise functions of each result: an activation, an addition, its quantisation."""
     deformed: bool = False
     """DeformConv: each cell of a window is moved by an offset that is an operand."""
 
@@ -100,9 +103,9 @@ class Convolution(_Convolving):
 
     def effort(self, *operands: TensorType | None) -> Operations | None:
         (out,), (x, _, kernel) = self.infer(*operands), self._sides(operands)
-        work = Operations(bias=out.elements if optional(operands, self.bias) else 0)
-        if self.activation:
-            work += Operations(pointwise=out.elements)
+        work = Operations(
+            bias=out.elements if optional(operands, self.bias) else 0, pointwise=out.elements * self.after
+        )
         if self.deformed:  # one interpolation for each cell of a window and channel
             work += Operations(pointwise=sizes.product((x.shape[0], x.shape[1], *out.shape[2:], *kernel)))
         return work
@@ -202,7 +205,7 @@ class TransposedConvolution(_Convolving):
         rank = len(kernel)
         strides, spread = per_axis(self.strides, rank, "strides"), per_axis(self.dilations, rank, "dilations")
         middle = (
-            Spread(axis + 2, strides[axis], kernel[axis], begin if isinstance(begin, int) else 0, spread[axis])
+            Spread(axis + 2, strides[axis], kernel[axis], begin, spread[axis])
             if isinstance(begin, int)
             else EVERYTHING
             for axis, (_, begin) in enumerate(self.placed(*operands))
@@ -219,3 +222,53 @@ class TransposedConvolution(_Convolving):
             case((1, 8, 8, 8), (8, 4, 4, 4), (1, 4, 16, 16), strides=(2, 2), pads=(1, 1, 1, 1)),
             case((2, 4, 5), (4, 3, 3), (2, 6, 10), strides=(2,), group=2, auto_pad="SAME_UPPER"),
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class CausalConvolution(Operator):
+    """A depthwise convolution of a sequence with what came before it, which is handed on as a state.
+
+    Shapes: (batch, C, length) with the kernel (C, 1, k), the bias (C,) and the state (batch, C, k - 1) → unchanged,
+    and the new state. MACs: output elements × k.
+    Source: ONNX operator CausalConvWithState.
+    """
+
+    after: int = 0
+
+    def _sides(self, operands: Sequence[TensorType | None]) -> tuple[TensorType, int]:
+        x, w = needed(operands, 0, "the input"), needed(operands, 1, "the kernel")
+        rank_of(x, 3, "the input of a causal convolution", 3)
+        rank_of(w, 3, "its kernel", 3)
+        fits(w.shape[0], x.shape[1], "the number of its kernels", "the number of channels")
+        return x, known(w.shape[2], "the size of its kernel")
+
+    def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
+        x, size = self._sides(operands)
+        return x, TensorType((x.shape[0], x.shape[1], size - 1), x.dtype)
+
+    def products(self, *operands: TensorType | None) -> Size | None:
+        x, size = self._sides(operands)
+        return x.elements * size
+
+    def effort(self, *operands: TensorType | None) -> Operations | None:
+        x, _ = self._sides(operands)
+        return Operations(bias=x.elements if optional(operands, 2) else 0, pointwise=x.elements * self.after)
+
+    def kept(self, *operands: TensorType | None) -> Saved | None:
+        x, _ = self._sides(operands)
+        return Saved((0, 1, 3), extra=(x,) * self.after)
+
+    def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
+        _, size = self._sides(operands)
+        along = EVERYTHING if output else Window(2, 1, size, size - 1)
+        table = [whole(one) for one in operands]
+        table[0] = (*same(2), along)
+        if optional(operands, 3) is not None:
+            table[3] = (*same(2), EVERYTHING)
+        return tuple(table)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x, held = TensorType((2, 4, 9)), {"W": WeightType((4, 1, 3)), "B": WeightType((4,))}
+        made = cls("CausalConvWithState", slots=(None, "W", "B"), parameters=held)
+        return [Example(made, (x,), (x, TensorType((2, 4, 2))))]

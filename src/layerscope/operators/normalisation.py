@@ -13,7 +13,7 @@ from layerscope.core.errors import ShapeError
 from layerscope.core.reach import EVERYTHING, Reads, Window, same
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
-from layerscope.operators._axes import axis_of, broadcast, broadcast_reads, fits, needed, optional, rank_of, whole
+from layerscope.operators._axes import axis_of, broadcast_reads, fits, needed, optional, rank_of, stretches, whole
 from layerscope.operators._operator import Operator
 from layerscope.operators._windows import numbers
 
@@ -73,9 +73,9 @@ class BatchNormalization(Operator):
 class Normalization(Operator):
     """Normalises each example by statistics over some of its axes (layer, instance, RMS, mean-variance, Lp).
 
-    `axes` are those that the statistics run over; None: all behind the channels (instance). `skip` is the number of an
-    operand that is added first (com.microsoft SkipLayerNormalization). `statistics`: further outputs with the mean
-    and the inverse deviation.
+    `axes` are those that the statistics run over; None: all behind the channels (instance). `additions`: how many
+    operands are added first (com.microsoft SkipLayerNormalization). `statistics`: further outputs with the mean and
+    the inverse deviation.
     Shapes: unchanged; scale and bias stretch to the input's shape, or have one number a channel.
     Units: elements count as normalisation, an addition before as pointwise.
     Source: Ba et al. (2016); Ulyanov et al. (2016); Zhang & Sennrich (2019); ONNX operators LayerNormalization,
@@ -110,7 +110,7 @@ class Normalization(Operator):
             if self.by_channel:
                 rank_of(one, 1, f"its operand {number}", 1)
                 fits(one.shape[0], x.shape[1], f"the size of operand {number}", "the number of channels")
-            elif broadcast(x.shape, one.shape) != x.shape:
+            elif not stretches(one.shape, x.shape):
                 raise ShapeError(f"its operand {number} of shape {one} does not stretch to {x}")
         flat: tuple[Size, ...] = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
         extra = (x if dtype == "sum" else TensorType(flat, dtype) for dtype in self.statistics)

@@ -182,3 +182,32 @@ class Dropout(Operator):
             Example(cls("Dropout", results=1), (x,), (x,)),
             Example(cls("Dropout"), (x,), (x, TensorType((2, 8), "bool"))),
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class DynamicQuantization(Operator):
+    """A tensor as whole numbers of 8 bits, with the scale and zero point that its own range asks for.
+
+    Shapes: unchanged, and two numbers. Units: the search for the smallest and largest number reads each element twice
+    (pooling); each result is one pointwise operation.
+    Source: ONNX operator DynamicQuantizeLinear.
+    """
+
+    def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
+        x = needed(operands, 0, "the input")
+        return TensorType(x.shape, "uint8"), TensorType((), "float32"), TensorType((), "uint8")
+
+    def effort(self, *operands: TensorType | None) -> Operations | None:
+        count = needed(operands, 0, "the input").elements
+        return Operations(pooling=count * 2, pointwise=count)
+
+    def kept(self, *operands: TensorType | None) -> Saved | None:
+        return NOTHING_SAVED
+
+    def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
+        return (whole(needed(operands, 0, "the input")),)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        results = (TensorType((2, 8), "uint8"), TensorType(()), TensorType((), "uint8"))
+        return [Example(cls("DynamicQuantizeLinear"), (TensorType((2, 8)),), results)]

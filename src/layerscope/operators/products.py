@@ -13,7 +13,7 @@ from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Everything, Reads, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType, show
-from layerscope.operators._axes import broadcast, broadcast_reads, fits, needed, optional, rank_of, whole
+from layerscope.operators._axes import broadcast, broadcast_reads, fits, needed, optional, rank_of, stretches, whole
 from layerscope.operators._operator import Operator
 
 
@@ -37,6 +37,8 @@ class MatrixProduct(Operator):
     dtype: str = ""
     most: int | None = None
     """The number of axes that each operand must have, None for any."""
+    after: int = 0
+    """Pointwise functions of each result: an activation, or its quantisation."""
 
     def _factors(self, operands: Sequence[TensorType | None]) -> tuple[tuple[Size, ...], tuple[Size, ...]]:
         """The shapes of both factors with at least two axes, transposed as asked."""
@@ -65,7 +67,7 @@ class MatrixProduct(Operator):
         shape, (row, column) = self._product(operands), self._vectors(operands)
         shape = (*shape[:-2], *(() if row else shape[-2:-1]), *(() if column else shape[-1:]))
         added = optional(operands, self.bias)
-        if added is not None and broadcast(shape, added.shape) != shape:
+        if added is not None and not stretches(added.shape, shape):
             raise ShapeError(f"its operand {self.bias} of shape {added} does not stretch to {show(shape)}")
         return (TensorType(shape, self.dtype or needed(operands, self.left, "the left factor").dtype),)
 
@@ -73,10 +75,11 @@ class MatrixProduct(Operator):
         return sizes.product(self._product(operands)) * self._factors(operands)[0][-1]
 
     def effort(self, *operands: TensorType | None) -> Operations | None:
-        return Operations(bias=self.infer(*operands)[0].elements if optional(operands, self.bias) else 0)
+        count = self.infer(*operands)[0].elements
+        return Operations(bias=count if optional(operands, self.bias) else 0, pointwise=count * self.after)
 
     def kept(self, *operands: TensorType | None) -> Saved | None:
-        return Saved((self.left, self.right))
+        return Saved((self.left, self.right), (0,) if self.after else ())
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         (out,), (row, column) = self.infer(*operands), self._vectors(operands)

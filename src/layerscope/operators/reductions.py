@@ -8,7 +8,7 @@ from typing import Any
 
 from layerscope.core.contract import Example
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
-from layerscope.core.reach import EVERYTHING, Reads, Window, same
+from layerscope.core.reach import EVERYTHING, Everything, Reads, Window, same
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.operators._axes import axis_of, fits, is_floating, needed, rank_of, whole
@@ -64,7 +64,8 @@ class Reduction(Operator):
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         x = needed(operands, 0, "the input")
-        reduced, place, found = self._reduced(x), 0, []
+        reduced, place = self._reduced(x), 0
+        found: list[Window | Everything] = []
         for axis in range(x.rank):
             found.append(EVERYTHING if axis in reduced else Window(place))
             place += self.keepdims or axis not in reduced

@@ -26,7 +26,8 @@ from layerscope.core.errors import LayerscopeError, ShapeError, TextError, Unkno
 from layerscope.core.graph import Graph, Symbolic, trace_calls
 from layerscope.core.types import show
 from layerscope.layers import layer_class
-from layerscope.layers._activation import NAMES as ACTIVATIONS
+from layerscope.layers._activation import KNOWN as ACTIVATIONS
+from layerscope.layers._upsampling import INTERPOLATIONS
 
 SUMMARY = "one line of text, such as '28x28x1 | conv 16 3 same relu | maxpool 2'"
 SHAPE = re.compile(r"^(\d+|[a-z_]\w*)([x×*](\d+|[a-z_]\w*))*$", re.IGNORECASE)
@@ -40,6 +41,7 @@ SHORT = {
 }
 NOUNS = {"yes": True, "true": True, "no": False, "false": False, "none": None}
 MOST_LAYERS = 10_000
+MOST_BRACKETS = 50
 
 
 def handles(what: object) -> bool:
@@ -86,6 +88,8 @@ def _block(text: str, tokens: Sequence[Word], place: int, depth: int) -> tuple[l
         if token.text == "[":
             if words:
                 raise TextError('a bracket starts a stage of its own; put "|" before it', text, token.start)
+            if depth == MOST_BRACKETS:
+                raise TextError(f"brackets within brackets, more than {MOST_BRACKETS} deep", text, token.start)
             inner, place = _block(text, tokens, place, depth + 1)
             times, place = _times(text, tokens, place, token)
             if len(done) + len(inner) * times > MOST_LAYERS:
@@ -183,6 +187,7 @@ class _Reader:
             why = {
                 "InputLayer": "stands first, as the sizes of one example",
                 "Opaque": "is for JSON: its shapes must be stated",
+                "SpectralNormalization": "wraps another layer, which one line cannot say; use Python or JSON",
             }.get(name, "joins several tensors, which one line cannot say; use Python or JSON")
             raise TextError(
                 f"{name} {why}",
@@ -272,11 +277,11 @@ def _fits(cls: type[Layer], word: str, known: list[str]) -> bool:
 
 def _by_word(cls: type[Layer], text: str) -> list[str]:
     """The settings that a word stands for by itself."""
-    if text in ("same", "valid"):
-        return ["padding"] if cls.__name__ != "ZeroPadding2D" else []
+    if text in ("same", "valid", "causal"):
+        return ["padding"] if not cls.__name__.startswith("ZeroPadding") else []
     if text in ACTIVATIONS:
         return ["activation"]
-    return ["interpolation"] if text in ("nearest", "bilinear") else []
+    return ["interpolation"] if text in INTERPOLATIONS else []
 
 
 def _wants_switches(rest: Sequence[Stage]) -> bool:

@@ -79,6 +79,8 @@ def refuse(graph: Graph, form: str, known: Mapping[str, object], reason: Reason 
 
 
 def _unknown(layer: Layer, form: str, known: Mapping[str, object]) -> str | None:
+    if "executable" in vars(layer):
+        return layer.obstacle
     if not layer.executable:
         return "is described only, so there is nothing to compute; take it out, or replace it by layers that compute"
     if type(layer).__name__ not in known:
