@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -14,10 +14,12 @@ from layerscope import sources
 from layerscope.analyses import positions
 from layerscope.analyses.journey import Journey, journey
 from layerscope.analyses.positions import ProjectiveField, ReceptiveField
+from layerscope.core.binding import put
 from layerscope.core.errors import ExportError, SizeError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
+from layerscope.core.types import BATCH
 from layerscope.report import formats
 from layerscope.sources import json as graph_json
 from layerscope.telling import View, describe, facts, records
@@ -128,20 +130,33 @@ def colourful(stream: Any = None) -> bool:
     return "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
-def trace(what: Any, batch: int | None = None, *, dtype: str | None = None) -> Trace:
+def trace(
+    what: Any,
+    batch: int | None = None,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    input: Any = None,
+    dtype: str | None = None,
+) -> Trace:
     """Follow the data through a network without running it.
 
     `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph
-    or a Keras model.
+    or a Keras model. `sizes` puts named sizes to numbers: {"height": 224}. `input` has the sizes of one example,
+    (28, 28, 1), where a Keras model does not say them, or a list of these, or a dictionary by the inputs' names.
     With `batch`, totals are for so many examples; without, per example. With `dtype` ("float16"), memory is as
     if all floats were of that type.
 
     Errors: TextError, SourceError, ShapeError, UnknownNameError, SizeError, each with what to change.
     """
+    told = dict(sizes or {})
+    batch = told.pop(BATCH, batch)
     if batch is not None:
         try:
             batch = checked(batch, "batch")
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
-    graph = sources.read(what)
+    graph = sources.read(what, input)
+    told |= {} if batch is None else {BATCH: batch}
+    if told:
+        graph = put(graph, told)
     return Trace(graph, journey(graph, batch, dtype))

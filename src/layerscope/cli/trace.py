@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, positive
+from layerscope.cli._arguments import WHAT, positive, size
 
 ABOUT = "follow the data through a network, without running it"
 EPILOG = """the one-line language:
@@ -35,6 +35,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("what", metavar="WHAT", help=WHAT)
     parser.add_argument("--batch", type=positive, metavar="N", help="totals for N examples (default: for one)")
+    parser.add_argument(
+        "--set", metavar="NAME=N", type=size, action="append", default=[], dest="sizes",
+        help="put an open size to a number: --set height=224 --set batch=1",
+    )  # fmt: skip
     parser.add_argument("--save", metavar="FILE", help="also write the network as JSON, which trace reads again")
     parser.add_argument(
         "--format", default="terminal", metavar="FORMAT",
@@ -58,7 +62,7 @@ def run(asked: Any) -> int:
     """Trace and print."""
     from layerscope import tracing
 
-    found = tracing.trace(asked.what, asked.batch)
+    found = tracing.trace(asked.what, asked.batch, sizes=dict(asked.sizes))
     if asked.save is not None:
         found.save(asked.save)
     wishes = {
