@@ -79,6 +79,13 @@ MISTAKES = {
         "List them with: layerscope examples",
     ),
     "format": (["trace", "example:autoencoder", "--format", "xml"], "unknown format 'xml'. Did you mean 'html'?"),
+    "column": (
+        ["trace", IMAGES, "--columns", "nonsense"], "unknown column 'nonsense'. layerscope trace --help lists them.",
+    ),
+    "order": (
+        ["trace", IMAGES, "--sort", "memry"],
+        "unknown column to sort by 'memry'. Did you mean 'memory'? layerscope trace --help lists them.",
+    ),
     "module": (
         ["trace", "nowhere.at_all:make"],
         f"nowhere.at_all:make: its import 'nowhere' cannot be found (searched here, {os.getcwd()}, and installed)",
@@ -206,6 +213,14 @@ def test_mistakes(name, capsys, tmp_path):
         (
             ["trace", "3", "--batch", "0"],
             "layerscope trace: argument --batch: must be at least 1, not 0\nTry: layerscope trace --help\n",
+        ),
+        (
+            ["trace", "3", "--top", "0"],
+            "layerscope trace: argument --top: must be at least 1, not 0\nTry: layerscope trace --help\n",
+        ),
+        (
+            ["trace", "3", "--depth", "-1"],
+            "layerscope trace: argument --depth: must be at least 1, not -1\nTry: layerscope trace --help\n",
         ),
         (
             ["train", IMAGES, "--epochs", "two"],

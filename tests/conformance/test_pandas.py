@@ -16,7 +16,9 @@ def test_frame_and_json_agree(name):
     frame, found = trace.to_pandas(), trace.to_json()
     assert list(frame["name"]) == [layer["name"] for layer in found["layers"]]
     for key in ("parameters", "macs", "ratio"):
-        assert [None if pandas.isna(value) else value for value in frame[key]] == [row[key] for row in found["layers"]]
+        assert [None if pandas.isna(value) else value for value in frame[key]] == [
+            row[key] for row in found["layers"]
+        ]
     assert frame.attrs["totals"] == found["totals"]
 
 
@@ -58,7 +60,8 @@ def test_csv_is_read_by_pandas(name):
 
 def test_nested_keras_models_fold_as_keras_counts_them():
     tower = keras.Sequential(
-        [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(5)], name="tower"
+        [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(5)],
+        name="tower",
     )
     left, right = keras.Input((8, 8, 3), name="left"), keras.Input((8, 8, 3), name="right")
     joined = keras.layers.Concatenate(name="joined")([tower(left), tower(right)])

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from tests.table.networks import open_sizes, residual, stack, twins, unknown
 import layerscope as ls
 from layerscope.cli import trace as command
 from layerscope.core.errors import LayerscopeError
+from layerscope.telling import words
+from layerscope.telling.amounts import Amount, Unit, memory
 from layerscope.telling.columns import BY_KEY, GROUPS, USUAL, chosen
 
 ROOT = Path(__file__).parent.parent.parent
@@ -174,3 +177,29 @@ def test_wished_columns_do_not_give_way():
     some = residual().render(columns="+memory", width=80)
     assert all(title in some for title in ("output kB", "live kB", "saved kB"))
     assert "Not shown for want of width: kind, weights, data" in some
+
+
+def test_ratios_in_words():
+    told = {
+        Fraction(1): "=", Fraction(16): "enrich ×16", Fraction(1, 4): "condense ÷4", Fraction(49, 16): "enrich ×3.062",
+        Fraction(12500, 12501): "condense ÷1.0001", Fraction(10**9 + 1, 10**9): "enrich ×1.000000001",
+        Fraction(1, 25088): "condense ÷25,088", Fraction(50177, 2): "enrich ×25,088",
+    }  # fmt: skip
+    assert {value: words.ratio(value) for value in told} == told
+
+
+def test_bytes_in_words():
+    sizes = (0, 1, 784, 999, 1000, 9994, 9995, 99_949, 99_950, 999_499, 999_500, 10**9, 1_234 * 10**12)
+    assert [memory(size) for size in sizes] == [
+        "0 bytes", "1 byte", "784 bytes", "999 bytes", "1.00 kB", "9.99 kB", "10.0 kB", "99.9 kB", "100 kB", "999 kB",
+        "1.00 MB", "1.00 GB", "1,234 TB",
+    ]  # fmt: skip
+
+
+def test_the_unit_of_a_column_is_that_of_its_largest_number():
+    unit = Unit.of([Amount(3), Amount(2_500_000), Amount(None)])
+    assert (unit.name, unit.decimals) == ("MB", 3)
+    amounts = (Amount(2_500_000), Amount(3), Amount(500), Amount(0), Amount(None), Amount(1_000, True))
+    assert [unit.words(amount) for amount in amounts] == ["2.500", "< 0.001", "0.001", "", "unknown", "≥ 0.001"]
+    assert Unit.of([Amount(999)]).name == "bytes"
+    assert Unit.of([]).words(Amount(0)) == ""

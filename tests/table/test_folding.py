@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.table.networks import ALL, interleaved, residual, stack, traced, twins
 
 from layerscope import Input
-from layerscope.layers import Activation, Add, Conv2D, Dense
+from layerscope.layers import Activation, Add, Conv2D, Dense, Dropout
 from layerscope.telling.amounts import ordinal
 from layerscope.telling.describing import _lines
 from layerscope.telling.lines import OPERATIONS
@@ -81,6 +81,21 @@ def test_what_differs_is_not_folded():
 def test_initial_values_are_no_difference():
     kinds = ("zeros", "ones", "glorot_uniform", "he_normal", "zeros")
     assert len(rows(chain(*(dense(kernel_initializer=kind) for kind in kinds)))) == 3
+
+
+def test_rates_of_dropout_are_no_difference_but_those_of_dilation_are():
+    assert len(rows(chain(*(Dropout(rate) for rate in (0.1, 0.2, 0.3, 0.4, 0.5))))) == 3
+    image = x = Input((9, 9, 2), name="image")
+    for rate in (1, 2, 3, 4, 5):
+        x = Conv2D(2, 3, dilation_rate=rate, padding="same")(x)
+    assert len(rows(traced([image], [x]))) == 6
+
+
+def test_names_that_a_layer_got_by_itself_do_not_name_a_block():
+    image = x = Input((4, 4, 2), name="image")
+    for n in range(4):
+        x = Add()([x, Activation("relu", name=f"b{n}_relu")(Conv2D(2, 1, name=f"b{n}_conv")(x))])
+    assert rows(traced([image], [x]))[-1] == "b1 … b3: 3 times the same 3 layers"
 
 
 def test_layers_that_share_weights_fold_apart_from_the_first():

@@ -191,10 +191,8 @@ def test_latex_whole():
         "\\multicolumn{4}{l}{in training: 5.95 kB kept for the backward pass} \\\\",
         "\\bottomrule",
         "\\end{tabular}",
-        "% block_0/up, block_1/up, block_2/up and 4 more: acts on the last axis of (6, 8), at each position by itself; "
-        "Flatten before it would give it all 48 numbers.",
-        "% block_0/down, block_1/down, block_2/down and 3 more: acts on the last axis of (6, 32), at each position by "
-        "itself; Flatten before it would give it all 192 numbers.",
+        "% block_0/up acts on the last axis of (6, 8), at each position by itself; Flatten before it would give it all "
+        "48 numbers. Likewise block_0/down, block_1/up, block_1/down and 9 more.",
         "% MAC: one multiply and add in a product with weights; products with padding count.",
         "% Memory: of tensors, 1 kB = 1,000 bytes; what is alive or kept comes on top of the weights.",
         "% Data: numbers out ÷ numbers in; below 1 a layer condenses the data, above 1 it enriches it.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from layerscope.telling.folding import by_depth, repeats_folded
 from layerscope.telling.lines import OPERATIONS, Line, Lines
 from layerscope.telling.view import View
 
+NUMBER = re.compile(r"\d+(, \d+)*")
 MOST_NOTES = 8
 SEPARATE = 3
 """Layers that a note names; more are counted."""
@@ -155,23 +157,25 @@ def _totals(found: Journey) -> list[tuple[str, str]]:
 
 
 def _notes(found: Journey) -> list[str]:
-    """Notes, those of the same words together."""
-    layers: dict[str, list[str]] = {}
+    """Notes, each with the layers of which the like is to be said, and what is assumed."""
+    layers: dict[str, list[tuple[str, str]]] = {}
     for step in found.steps:
         for note in step.notes:
-            layers.setdefault(note, []).append(step.name)
-    notes = [f"{_names(names)} {note}." for note, names in layers.items()]
+            layers.setdefault(NUMBER.sub("#", note), []).append((step.name, note))
+    notes = [f"{name} {note}.{_likewise(others)}" for (name, note), *others in layers.values()]
     notes += [f"assumed: {statement}" for statement in found.assumptions]
     if len(notes) > MOST_NOTES:
         left = len(notes) - MOST_NOTES + 1
-        notes[MOST_NOTES - 1 :] = [f"{left:,} more of this kind; --format json has all."]
+        notes[MOST_NOTES - 1 :] = [f"{left:,} more; --format json has all."]
     return notes
 
 
-def _names(names: Sequence[str]) -> str:
-    if len(names) <= SEPARATE:
-        return ", ".join(names) + (":" if len(names) > 1 else "")
-    return f"{', '.join(names[:SEPARATE])} and {len(names) - SEPARATE:,} more:"
+def _likewise(others: Sequence[tuple[str, str]]) -> str:
+    names = [name for name, _ in others[:SEPARATE]]
+    if len(others) > SEPARATE:
+        return f" Likewise {', '.join(names)} and {len(others) - SEPARATE:,} more."
+    *first, last = names or [""]
+    return f" Likewise {', '.join(first)}{' and ' if first else ''}{last}." if names else ""
 
 
 def _definitions(found: Journey) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from layerscope.core.contract import settings
+from layerscope.core.contract import settings, snake_case
 from layerscope.core.graph import Graph, Node
 from layerscope.telling.lines import Line, Lines
 
@@ -16,8 +16,8 @@ LEAST = 3
 """Rows that a fold has to save."""
 PERIODS = 64
 """Lengths of blocks that are looked for, most frequent ones first."""
-UNTOLD = re.compile(r"initializer|regularizer|constraint|seed$")
-"""Settings that change nothing of what a trace says."""
+UNTOLD = re.compile(r"initializer|regularizer|constraint|seed$|^rate$")
+"""Settings that change nothing of what a trace says: how weights begin and are held, how much is dropped."""
 SEPARATORS = "/._-"
 
 
@@ -78,23 +78,25 @@ def _folded(lines: Lines, rows: Sequence[Line], run: Run) -> Line:
     times = run.times - 1
     each = len(members) // times
     what = "layer" if each == 1 else f"{each:,} layers"
-    names = _between([[row.name for row in rows[i : i + run.period]] for i in range(0, len(rows), run.period)])
+    names = _between([rows[at : at + run.period] for at in range(0, len(rows), run.period)])
     again = f"the same {what}" if times == 1 else f"{times:,} times the same {what}"
     return lines.line(members, names, what if times == 1 else f"{times:,} × {what}", f"{names}: {again}")
 
 
-def _between(blocks: Sequence[Sequence[str]]) -> str:
+def _between(blocks: Sequence[Sequence[Line]]) -> str:
     """ "block2 … block12": what the names of the first and the last block begin with, or a name of each."""
     stems = [_stem(block) for block in blocks]
     if all(stems) and len(set(stems)) == len(stems):
         first, last = stems[0], stems[-1]
     else:
-        first, last = blocks[0][0], blocks[-1][-1]
+        first, last = blocks[0][0].name, blocks[-1][-1].name
     return first if first == last else f"{first} … {last}"
 
 
-def _stem(names: Sequence[str]) -> str:
-    """What all names begin with, up to a separator."""
+def _stem(rows: Sequence[Line]) -> str:
+    """What all names that somebody gave begin with, up to a separator."""
+    given = [row.name for row in rows if not re.fullmatch(rf"{snake_case(row.kind)}(_\d+)?", row.name)]
+    names = given or [row.name for row in rows]
     low, high = min(names), max(names)
     same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
     stem = low[:same]
@@ -151,7 +153,7 @@ def _aligned(rows: Sequence[Line], crossing: Sequence[int], low: int, high: int,
 
     def fitness(start: int) -> tuple[int, int, int, int]:
         blocks = [rows[at : at + period] for at in range(start, high - period + 1, period)]
-        stems = [_stem([row.name for row in block]) for block in blocks[:3]]
+        stems = [_stem(block) for block in blocks[:3]]
         named = min(map(len, stems)) if len(set(stems)) == len(stems) else 0
         return named, -crossing[start], len(blocks), -start
 

@@ -109,4 +109,9 @@ def ratio(value: Fraction | None) -> str:
 def _short(value: Fraction) -> str:
     if value.denominator == 1:
         return f"{value.numerator:,}"
-    return f"{float(value):.4g}" if value < 1000 else f"{float(value):,.0f}"
+    if value >= 1000:
+        return f"{float(value):,.0f}"
+    digits = 4
+    while value != 1 and float(f"{float(value):.{digits}g}") == 1 and digits < 12:
+        digits += 1
+    return f"{float(value):.{digits}g}"

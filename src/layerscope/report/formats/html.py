@@ -23,7 +23,7 @@ STYLE = """<style>
 
 
 def render(document: Document, width: int = 0, colour: bool = False) -> str:
-    """All columns of the document; no script, nothing loaded, and ASCII alone, so that it is right in every encoding."""
+    """All columns of the document; no script, nothing loaded, and ASCII alone, right in every encoding."""
     columns = document.columns
     meanings = [*document.definitions, *dict.fromkeys(column.meaning for column in columns if column.meaning)]
     head = "".join(f'<th scope="col"{_side(column)}>{escape(column.title)}</th>' for column in columns)

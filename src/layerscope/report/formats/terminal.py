@@ -16,8 +16,8 @@ USEFUL = 3
 """Up to this rank a column is worth names shorter than that."""
 NARROW = 24
 """No text is wrapped to less."""
-UNIT = re.compile(r"(\d) (bytes?|[kMGT]B)\b")
-"""A number and its unit stay together."""
+UNIT = re.compile(r"(\d) (?=\w)")
+"""A number and the word behind it stay together."""
 
 Paint = Callable[[str, str], str]
 
@@ -89,7 +89,7 @@ def _totals(document: Document, width: int, painted: Paint) -> list[str]:
     lines: list[str] = []
     for name, value in document.totals:
         room = max(NARROW // 2, width - label - len(GAP))
-        kept = UNIT.sub("\\1\u00a0\\2", value)
+        kept = UNIT.sub("\\1\u00a0", value)
         parts = textwrap.wrap(_words(kept, room), room, break_long_words=False, break_on_hyphens=False)
         first, *more = [part.replace("\u00a0", " ") for part in parts] or [""]
         lines.append(f"{name:<{label}}{GAP}{painted(first, BOLD)}")
