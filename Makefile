@@ -31,11 +31,16 @@ check: $(VENV)/.dev   ## style, types, direction of imports
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
 
+READER ?= all
+SECONDS ?= 10
 SEED ?= 1000000
-COUNT ?= 2000
+COUNT ?= 500
 
-fuzz: $(VENV)/.dev    ## the native engine on random networks: make fuzz SEED=7 COUNT=5000
-	@$(BIN)/python -m tests.native.fuzz $(SEED) $(COUNT)
+fuzz: $(VENV)/.dev    ## broken files: make fuzz READER=onnx SECONDS=600; random networks: READER=native SEED=7 COUNT=5000
+	@case $(READER) in native) ;; \
+	  all) $(BIN)/python -m tests.fuzzing --seconds $(SECONDS) --keep ;; \
+	  *) $(BIN)/python -m tests.fuzzing $(READER) --seconds $(SECONDS) --keep ;; esac
+	@case $(READER) in all|native) $(BIN)/python -m tests.native.fuzz $(SEED) $(COUNT) ;; esac
 
 bench: $(VENV)/.dev   ## timings, side by side in one run
 	@$(BIN)/python benchmarks/startup.py

@@ -78,7 +78,14 @@ MISTAKES = {
         "unknown example 'autoencodr'. Did you mean 'autoencoder' or 'autoencoder-transpose'? "
         "List them with: layerscope examples",
     ),
-    "format": (["trace", "example:autoencoder", "--format", "xml"], "unknown format 'xml'. Known: json, terminal."),
+    "format": (["trace", "example:autoencoder", "--format", "xml"], "unknown format 'xml'. Did you mean 'html'?"),
+    "column": (
+        ["trace", IMAGES, "--columns", "nonsense"], "unknown column 'nonsense'. layerscope trace --help lists them.",
+    ),
+    "order": (
+        ["trace", IMAGES, "--sort", "memry"],
+        "unknown column to sort by 'memry'. Did you mean 'memory'? layerscope trace --help lists them.",
+    ),
     "module": (
         ["trace", "nowhere.at_all:make"],
         f"nowhere.at_all:make: its import 'nowhere' cannot be found (searched here, {os.getcwd()}, and installed)",
@@ -208,6 +215,14 @@ def test_mistakes(name, capsys, tmp_path):
             "layerscope trace: argument --batch: must be at least 1, not 0\nTry: layerscope trace --help\n",
         ),
         (
+            ["trace", "3", "--top", "0"],
+            "layerscope trace: argument --top: must be at least 1, not 0\nTry: layerscope trace --help\n",
+        ),
+        (
+            ["trace", "3", "--depth", "-1"],
+            "layerscope trace: argument --depth: must be at least 1, not -1\nTry: layerscope trace --help\n",
+        ),
+        (
             ["train", IMAGES, "--epochs", "two"],
             "layerscope train: argument --epochs: a whole number is needed, not 'two'\nTry: layerscope train --help\n",
         ),
@@ -245,17 +260,27 @@ def test_trace_as_json(capsys):
     assert found["layers"][1] == {
         "name": "conv2d",
         "kind": "Conv2D",
+        "inputs": ["input_layer"],
         "output_shape": ["batch", 3, 3, 4],
+        "dtype": "float32",
         "weights": {"kernel": [3, 3, 3, 4], "bias": [4]},
         "parameters": 112,
+        "trainable_parameters": 112,
         "shared": False,
         "macs": 972,
-        "receptive_field": [{"min": 3, "max": 3, "exact": True}] * 2,
+        "operations": {"bias": 36, "pointwise": 0, "normalisation": 0, "pooling": 0},
+        "memory": {"output": 144, "live": 912, "saved": 768},
+        "receptive_field": [
+            {"min": 3, "max": 3, "exact": True, "start": 0, "jump": 2, "phases": 1, "holes": False},
+        ]
+        * 2,
         "ratio": 36 / 192,
         "notes": [],
     }
     assert found["layers"][3]["receptive_field"] == "everything"
-    assert found["totals"] == {"parameters": 186, "trainable_parameters": 186, "macs": 1044, "at_least": False}
+    totals = found["totals"]
+    assert totals["parameters"] == totals["trainable_parameters"] == 186
+    assert (totals["macs"], totals["at_least"]) == (1044, False)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
@@ -286,9 +311,8 @@ def test_unknown_is_not_zero(capsys, tmp_path):
     assert code == 0
     assert "MACs        at least 72" in text
     assert "Mystery" in layerscope(capsys, "trace", str(path), "--format", "json")[1]
-    assert ls.trace(str(path)).totals == {
-        "parameters": 20, "trainable_parameters": 20, "macs": 72, "at_least": True,
-    }  # fmt: skip
+    totals = ls.trace(str(path)).totals
+    assert [totals[key] for key in ("parameters", "macs", "at_least", "parameters_at_least")] == [20, 72, True, True]
 
 
 def test_module_and_callable(capsys, tmp_path, monkeypatch):

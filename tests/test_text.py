@@ -102,6 +102,8 @@ WRONG = {
     "  8x8x1 | conv 1 3 [ flatten ] x2\n                   ^",
     "8x8x1 | [[[[[ flatten ]x99999]x9]x9]x9]x9": "more than 10,000 layers\n\n"
     "  8x8x1 | [[[[[ flatten ]x99999]x9]x9]x9]x9\n              ^",
+    "8x8x1 | " + "[" * 51: "brackets within brackets, more than 50 deep\n\n"
+    "  ... " + "[" * 50 + "[\n  " + " " * 54 + "^",
     "8x8x1 | dropout 2": "Dropout: rate must be at least 0 and below 1, not 2\n\n"
     "  8x8x1 | dropout 2\n          ^^^^^^^^^",
 }

@@ -22,7 +22,7 @@ from layerscope.core.graph import Graph
 from layerscope.core.indices import Indices
 from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, TensorType, show
-from layerscope.report.document import Column, Document
+from layerscope.report.document import Column, Document, TableRow
 
 Position = tuple[int, ...]
 
@@ -261,7 +261,7 @@ def describe_seen(found: ReceptiveField, network: str) -> Document:
     ]
     if found.position is not None:
         columns.append(Column("box", f"at {show(found.position)}", right=True))
-    rows = [row for seen in found.inputs for row in _seen_rows(seen)]
+    rows = [TableRow(row) for seen in found.inputs for row in _seen_rows(seen)]
     return Document(
         title=f"{found.layer} of {network}",
         subtitle=f"{_times(found.sizes)} positions",
@@ -275,7 +275,7 @@ def describe_seen(found: ReceptiveField, network: str) -> Document:
             "position to the next. Holes: some positions between the first and the last do not matter.",
         ]
         + ([] if found.position is None else ["At a position: first … last index (how many), within the input."]),
-        data=_seen_facts(found),
+        data=lambda: _seen_facts(found),
     )
 
 
@@ -369,7 +369,7 @@ def describe_reached(found: ProjectiveField, network: str) -> Document:
             Column("size", "size", right=True),
             Column("box", f"reached from {show(found.position)}", right=True),
         ],
-        rows=rows,
+        rows=list(map(TableRow, rows)),
         totals=[
             (reached.layer, "nothing" if reached.indices is None else _box_words(reached.indices))
             for reached in found.layers
@@ -378,7 +378,7 @@ def describe_reached(found: ProjectiveField, network: str) -> Document:
         definitions=[
             "Reached: positions of the layer that depend on this position of the input, first … last (how many)."
         ],
-        data={
+        data=lambda: {
             "input": found.input,
             "sizes": list(map(plain, found.sizes)),
             "position": list(found.position),

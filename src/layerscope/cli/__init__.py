@@ -56,7 +56,8 @@ def _silent() -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    asked = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    asked = _parser(given[0] if given else "").parse_args(given)
     try:
         return asked.run(asked)
     except LayerscopeError as error:
@@ -78,14 +79,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(first: str = "") -> argparse.ArgumentParser:
+    """The parser; where the first word is a command, no other command's module is loaded."""
     parser = _Parser(
         prog="layerscope", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: layerscope trace "28x28x1 | conv 16 3 same relu | maxpool 2 | flatten | dense 10"',
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"layerscope {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    for name in COMMANDS:
+    for name in (first,) if first in COMMANDS else COMMANDS:
         module = import_module(f"{__name__}.{name}")
         about: str = module.ABOUT
         added = commands.add_parser(

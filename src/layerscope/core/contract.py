@@ -71,6 +71,8 @@ class Layer(ABC):
     """Whether it has `define` and `lower`; a layer whose settings go beyond these is not (see `describe_only`)."""
     obstacle: ClassVar[str] = "is described only: it can be traced, but not computed or trained"
     """Why it is not executable, as what follows its name in a message."""
+    starts: ClassVar[bool] = False
+    """May stand without inputs though it is no input of the network: a constant, or random numbers."""
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""
 
@@ -213,13 +215,17 @@ def normal(value: Any) -> Any:
 def describe_settings(layer: Layer) -> str:
     """The layer as a Python call with the settings that differ from their defaults."""
     whole = ("shape", "target_shape")
-    told = changed_settings(layer)
-    words = [f"{k}={v if k in whole else _shown(v)}" for k, v in told.items()]
+    words = [f"{k}={_shown(v if k in whole else normal(v))}" for k, v in changed_settings(layer).items()]
     return f"{layer.kind}({', '.join(words)})"
 
 
 def _shown(value: Any) -> str:
-    return describe_settings(value) if isinstance(value, Layer) else repr(normal(value))
+    """A setting in Python; a layer inside it as its own call."""
+    if isinstance(value, Layer):
+        return describe_settings(value)
+    if isinstance(value, tuple) and any(isinstance(part, Layer) for part in cast(Sequence[Any], value)):
+        return f"[{', '.join(map(_shown, cast(Sequence[Any], value)))}]"
+    return repr(value)
 
 
 def snake_case(kind: str) -> str:

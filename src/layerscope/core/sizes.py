@@ -76,7 +76,7 @@ class Expression:
         return _combine(other, self, -1)
 
     def __mul__(self, other: Size) -> Size:
-        if isinstance(other, int):
+        if isinstance(other, int):  # the order of the terms stays
             return Expression(tuple((monomial, factor * other) for monomial, factor in self.terms)) if other else 0
         product: dict[Monomial, int] = {}
         for left, a in self.terms:
@@ -175,10 +175,14 @@ def maximum(left: Size, right: Size) -> Size:
 
 def product(sizes: tuple[Size, ...]) -> Size:
     """The product of sizes; 1 for none."""
+    factor = 1
     total: Size = 1
     for size in sizes:
-        total = total * size
-    return total
+        if isinstance(size, int):
+            factor *= size
+        else:
+            total = size if total == 1 else total * size
+    return total * factor
 
 
 INFINITY = float("inf")
@@ -360,6 +364,8 @@ def from_json(data: object) -> Size:
 
 def checked(size: object, what: str, least: int = 1) -> int:
     """`size` as an integer that is at least `least`; SizeError naming `what` otherwise."""
+    if type(size) is int and size >= least:
+        return size
     try:
         number = size.__index__() if isinstance(size, SupportsIndex) else None
     except TypeError:

@@ -37,6 +37,8 @@ BITS = {
     "int2": 2,
     "uint2": 2,
     "float4_e2m1": 4,
+    "float6_e2m3": 6,
+    "float6_e3m2": 6,
     "string": 0,
 }
 """Bits of an element; narrow ones are packed. Characters of strings are not counted."""
@@ -118,6 +120,10 @@ class WeightType:
         for n in self.shape:
             total *= n
         return total
+
+    def to_json(self) -> dict[str, object]:
+        """Shape, dtype and whether it is trained; not the initializer."""
+        return {"shape": list(self.shape), "dtype": self.dtype, "trainable": self.trainable}
 
 
 def per_example(size: Size) -> Size:

@@ -7,6 +7,7 @@ its plain name to a function (add, concatenate). Names are loaded when first use
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -27,11 +28,27 @@ def _files() -> dict[str, str]:
 def kinds() -> dict[str, type[Layer]]:
     """All layers by kind, in the order of their files."""
     found: dict[str, type[Layer]] = {}
+    for plain in _files():
+        found |= _held(plain)
+    return found
+
+
+def _held(plain: str) -> dict[str, type[Layer]]:
+    """The layer of one file, by kind; none where the file has no layer of its name."""
+    held = vars(import_module(f"{__name__}.{_files()[plain]}"))
+    return {n: v for n, v in held.items() if n.lower() == plain and isinstance(v, type) and issubclass(v, Layer)}
+
+
+WORDS = re.compile(r"^    words = Words\(\s*\(([^)]*)\)", re.MULTILINE)
+
+
+@functools.cache
+def _words() -> dict[str, str]:
+    """The files of layers by the words of the one-line text, as they stand in the files: none is loaded for it."""
+    found: dict[str, str] = {}
     for plain, module in _files().items():
-        held = vars(import_module(f"{__name__}.{module}"))
-        found |= {
-            n: v for n, v in held.items() if n.lower() == plain and isinstance(v, type) and issubclass(v, Layer)
-        }
+        match = WORDS.search((Path(__file__).parent / f"{module}.py").read_text("utf-8"))
+        found |= dict.fromkeys(re.findall(r'"(\w+)"', match[1]) if match else (), plain)
     return found
 
 
@@ -44,12 +61,25 @@ def _spellings() -> dict[str, type[Layer]]:
     return spelled
 
 
+@functools.cache
+def _found(wanted: str) -> type[Layer] | None:
+    """The layer of this kind or text name, in lower case, by loading the one file that has it."""
+    plain = wanted if wanted in _files() else _words().get(wanted)
+    return next(iter(_held(plain).values()), None) if plain else None
+
+
 def layer_class(name: str) -> type[Layer]:
-    """The layer of this kind or text name, whatever the case; UnknownNameError names the nearest."""
-    spelled, wanted = _spellings(), name.lower()
-    if wanted not in spelled:
-        raise UnknownNameError("layer", name, spelled)
-    return spelled[wanted]
+    """The layer of this kind or text name, whatever the case; UnknownNameError names the nearest.
+
+    Only the file that has it is loaded.
+    """
+    wanted = name.lower()
+    found = _found(wanted)
+    if found is not None:
+        return found
+    if wanted not in _spellings():
+        raise UnknownNameError("layer", name, _spellings())
+    return _spellings()[wanted]
 
 
 def add(inputs: Sequence[Any], **settings: Any) -> Any:

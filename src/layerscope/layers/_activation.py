@@ -43,19 +43,21 @@ MIXING = ("softmax", "log_softmax", "sparsemax", "glu")
 """Functions of the last axis as a whole, which are not elementwise; glu halves it."""
 
 
-def checked(activation: Any, layer: Layer) -> str | None:
+def checked(activation: Any, layer: Layer | str) -> str | None:
     """The activation's name in lower case, None for none; a layer whose activation is not computed is only described.
 
+    Of a layer that computes nothing anyway its kind is enough.
     Errors: SettingError for what is no name, UnknownNameError for a name that Keras does not know either.
     """
     if activation is None:
         return None
     if not isinstance(activation, str):
-        raise SettingError(f"{layer.kind}: activation must be a name ({', '.join(NAMES)}), not {activation!r}")
+        kind = layer if isinstance(layer, str) else layer.kind
+        raise SettingError(f"{kind}: activation must be a name ({', '.join(NAMES)}), not {activation!r}")
     name = OTHER_NAMES.get(activation.lower(), activation.lower())
     if name not in KNOWN:
         raise UnknownNameError("activation", activation, KNOWN)
-    if name not in NAMES:
+    if name not in NAMES and not isinstance(layer, str):
         describe_only(
             layer,
             f"activation={name!r} can be traced, but not computed or trained; those that can: {', '.join(NAMES)}",

@@ -3,15 +3,15 @@ from __future__ import annotations
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, describe_only
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
-from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
-from layerscope.core.types import TensorType, show
+from layerscope.core.types import TensorType
+from layerscope.layers._dropping import mask, noise_shape
 from layerscope.layers._spatial import floating, one_input
 
 
@@ -38,7 +38,7 @@ class Dropout(Layer):
         if isinstance(self.rate, bool) or not isinstance(self.rate, numbers.Real) or not 0 <= self.rate < 1:
             raise SettingError(f"{self.kind}: rate must be at least 0 and below 1, not {self.rate!r}")
         if self.noise_shape is not None:
-            object.__setattr__(self, "noise_shape", _noise_shape(self.noise_shape, self.kind))
+            object.__setattr__(self, "noise_shape", noise_shape(self.noise_shape, self.kind))
             describe_only(self, "noise_shape is not supported; every number is dropped by itself")
 
     @property
@@ -51,21 +51,14 @@ class Dropout(Layer):
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)
-        if self.noise_shape is not None and len(self.noise_shape) != x.rank:
-            raise ShapeError(
-                f"noise_shape {show(self.noise_shape)} has {len(self.noise_shape)} axes, but the input {x.rank}: {x}"
-            )
+        mask(self.noise_shape, x)
         return (TensorType(x.shape, floating(x)),)
 
     def operations(self, *types: TensorType) -> Operations | None:
         return NONE
 
     def saved(self, *types: TensorType) -> Saved | None:
-        if not self.rate:
-            return NOTHING_SAVED
-        given = self.noise_shape or (None,) * types[0].rank
-        mask = tuple(n if one is None else one for one, n in zip(given, types[0].shape, strict=True))
-        return Saved(extra=(TensorType(mask, "bool"),))
+        return Saved(extra=(mask(self.noise_shape, types[0]),)) if self.rate else NOTHING_SAVED
 
     def shares(self, *types: TensorType) -> int | None:
         return 0
@@ -105,10 +98,3 @@ class Dropout(Layer):
         "torch": Spelling("torch.nn.Dropout"),
         "onnx": Spelling("Dropout"),
     }
-
-
-def _noise_shape(value: Any, kind: str) -> tuple[int | None, ...]:
-    if not isinstance(value, list | tuple):
-        raise SettingError(f"{kind}: noise_shape must be a sequence of sizes or None, not {value!r}")
-    parts = cast(Sequence[Any], value)
-    return tuple(None if part is None else sizes.checked(part, f"{kind}: a size of noise_shape") for part in parts)

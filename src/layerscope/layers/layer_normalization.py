@@ -14,7 +14,7 @@ from layerscope.layers._normalisation import Normalisation, kept, listed, scale_
 class LayerNormalization(Normalisation):
     """Each example's numbers along `axis` brought to mean 0 and variance 1, then scaled and shifted.
 
-    y = gamma · (x - mean) / √(variance + epsilon) + beta, mean and variance over the axes; at inference as in training.
+    y = gamma · (x - mean) / √(variance + epsilon) + beta, mean and variance over the axes, always.
 
     Shapes: (batch, ...) → (batch, ...); gamma, beta: the sizes of the axes.
     Errors: ShapeError when the input has no such axis, or its size is open.

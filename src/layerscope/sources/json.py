@@ -5,7 +5,9 @@
  "nodes": [{"name", "kind", "settings", "inputs": [[node name, number]], "weights": {role: id}, "scope": []}]}
 
 Two nodes with the same weight ids share one layer, or tied weights. Only settings that differ from
-their defaults are written. There is no code in it.
+their defaults are written. The kind is a layer's, or "operators." and that of a described operator. A layer inside
+another one's settings (Bidirectional, RNN, ...) is {"kind", "settings"}, and "name" where it has one. There is no
+code in it.
 """
 
 from __future__ import annotations
@@ -16,23 +18,25 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from layerscope import operators
 from layerscope.core import sizes
 from layerscope.core.contract import Layer, changed_settings
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.types import TensorType
 from layerscope.layers import layer_class
+from layerscope.sources import _files
 
 SUMMARY = "a graph saved as JSON"
 VERSION = 1
+MOST_NESTED = 16
+"""Layers within layers' settings, at most."""
+OPERATORS = "operators."
 
 
 def handles(what: object) -> bool:
-    """Whether this is a file that starts like a JSON object."""
-    if not isinstance(what, str | os.PathLike) or not os.path.isfile(what):
-        return False
-    with open(what, "rb") as file:
-        return file.read(256).lstrip()[:1] == b"{"
+    """Whether this is a file with a JSON object in it, which is no model of Keras's."""
+    return _files.kind(what) == "graph"
 
 
 def read(path: str | os.PathLike[str]) -> Graph:
@@ -63,8 +67,7 @@ def dump(graph: Graph) -> dict[str, Any]:
         "nodes": [
             {
                 "name": node.name,
-                "kind": type(node.layer).__name__,
-                "settings": {key: _plain(value) for key, value in changed_settings(node.layer).items()},
+                **_form(node.layer),
                 "inputs": [[labels[i], number] for i, number in node.inputs],
                 "weights": dict(node.weights),
                 "scope": list(node.scope),
@@ -74,13 +77,24 @@ def dump(graph: Graph) -> dict[str, Any]:
     }
 
 
+def _form(layer: Layer) -> dict[str, Any]:
+    return {
+        "kind": _kind(type(layer)),
+        "settings": {key: _plain(value) for key, value in changed_settings(layer).items()},
+    }
+
+
+def _kind(cls: type[Layer]) -> str:
+    return OPERATORS + cls.__name__ if cls.__module__.startswith(operators.__name__ + ".") else cls.__name__
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, Layer):
+        return _form(value) | ({"name": value.name} if value.name else {})
     if isinstance(value, sizes.Expression):
         return sizes.to_json(value)
     if isinstance(value, TensorType):
         return value.to_json()
-    if isinstance(value, Layer):  # that another one wraps
-        return {"kind": type(value).__name__, "name": value.name, "settings": _plain(changed_settings(value))}
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     if isinstance(value, Mapping):
@@ -99,7 +113,7 @@ def load(data: Any) -> Graph:
     """The graph that `dump` wrote; SourceError or another LayerscopeError for anything that is not one."""
     try:
         return _graph(data)
-    except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
+    except (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
         if isinstance(error, LayerscopeError):
             raise
         # Files come from anywhere; whatever the checks below do not foresee is refused all the same.
@@ -176,7 +190,7 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
         types = layer.out(*(value.type for value in inputs))
     except ShapeError as error:
         raise error.at(f"{label} ({layer.kind})") from None
-    roles = set(layer.weight_types(*(value.type for value in inputs))) if inputs else set()
+    roles = set(layer.weight_types(*(value.type for value in inputs)))
     _need(
         not weights or set(weights) == roles,
         f"{label}: weights must name {', '.join(sorted(roles)) or 'nothing'}",
@@ -186,26 +200,40 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
 
 def _class(kind: Any, label: str) -> type[Layer]:
     _need(isinstance(kind, str), f"{label}: the kind is missing")
+    if kind.startswith(OPERATORS):
+        found = operators.kinds()
+        _need(kind[len(OPERATORS) :] in found, f"{label}: no operator is called {kind!r}")
+        return found[kind[len(OPERATORS) :]]
     return layer_class(kind)
 
 
-def _make(cls: type[Layer], settings: dict[str, Any], label: str) -> Layer:
+def _make(cls: type[Layer], settings: dict[str, Any], label: str, depth: int = 0, name: str | None = None) -> Layer:
     allowed = {f.name for f in fields(cls) if f.init}
     unknown = sorted(set(settings) - allowed)
     _need(not unknown, f"{label}: {cls.__name__} has no setting {', '.join(unknown)}")
     try:
-        return cls(**{key: _tuple(value) for key, value in settings.items()})
+        told = {key: _setting(value, label, depth) for key, value in settings.items()}
+        return cls(**told | ({} if name is None else {"name": name}))
     except TypeError as error:
         raise SourceError(f"{label}: {cls.__name__}: {error}") from None
+    except SourceError:
+        raise
     except LayerscopeError as error:
         raise SourceError(f"{label}: {error}") from None
 
 
-def _tuple(value: Any) -> Any:
+def _setting(value: Any, label: str, depth: int) -> Any:
+    """A setting as layers take it: lists as tuples, sizes, layers inside."""
     if isinstance(value, list):
         if value and value[0] in ("+", "*", "//", "max"):
             return sizes.from_json(value)
-        return tuple(_tuple(part) for part in value)
+        return tuple(_setting(part, label, depth) for part in value)
+    if isinstance(value, dict) and isinstance(value.get("kind"), str) and set(value) <= {"kind", "settings", "name"}:
+        _need(depth < MOST_NESTED, f"{label}: more than {MOST_NESTED} layers stand within each other's settings")
+        settings, name = value.get("settings", {}), value.get("name")
+        _need(isinstance(settings, dict), f"{label}: settings of the inner {value['kind']} must be an object")
+        _need(name is None or isinstance(name, str), f"{label}: the name of the inner {value['kind']} must be text")
+        return _make(_class(value["kind"], label), settings, label, depth + 1, name)
     return value
 
 

@@ -41,6 +41,7 @@ SHORT = {
 }
 NOUNS = {"yes": True, "true": True, "no": False, "false": False, "none": None}
 MOST_LAYERS = 10_000
+MOST_BRACKETS = 50
 
 
 def handles(what: object) -> bool:
@@ -87,6 +88,8 @@ def _block(text: str, tokens: Sequence[Word], place: int, depth: int) -> tuple[l
         if token.text == "[":
             if words:
                 raise TextError('a bracket starts a stage of its own; put "|" before it', text, token.start)
+            if depth == MOST_BRACKETS:
+                raise TextError(f"brackets within brackets, more than {MOST_BRACKETS} deep", text, token.start)
             inner, place = _block(text, tokens, place, depth + 1)
             times, place = _times(text, tokens, place, token)
             if len(done) + len(inner) * times > MOST_LAYERS:
