@@ -10,19 +10,25 @@ from layerscope.core.contract import Example
 from layerscope.core.costs import Operations
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.sizes import names
-from layerscope.core.types import BATCH
+from layerscope.core.types import BATCH, TensorType
 from layerscope.layers.input_layer import InputLayer
 
 from .cases import all_examples, title
 
-CASES = [case for case in all_examples() if case.inputs]
+
+def numbers_only(*types: TensorType) -> bool:
+    """All sizes are numbers, but for the batch."""
+    return all(names(size) <= {BATCH} for type in types for size in type.shape)
+
+
+CASES = [case for case in all_examples() if case.inputs and numbers_only(*case.inputs, *case.outputs)]
 
 
 def alone(case: Example) -> Graph:
     """The network of this layer only."""
     starts = []
     for number, type in enumerate(case.inputs):
-        batch, *shape = type.shape or (None,)
+        batch, *shape = type.shape
         layer = InputLayer(tuple(shape), batch, type.dtype, type.plane, name=f"in{number}")
         starts.append(Symbolic(Call(layer, (), (type,))))
     made = case.layer(*starts)
@@ -31,13 +37,9 @@ def alone(case: Example) -> Graph:
 
 @pytest.mark.parametrize("case", CASES, ids=title)
 def test_cost_and_memory(case):
-    if any(not type.shape for type in case.inputs):
-        pytest.fail("an input without a batch")
-    found = journey(alone(case))
+    graph = alone(case)
+    found = journey(graph)
     step, memory = found.steps[-1], found.memory
-    sizes = {n for type in (*case.inputs, *case.outputs) for size in type.shape for n in names(size)} - {BATCH}
-    if sizes:
-        return
     assert step.macs is None or (isinstance(step.macs, int) and step.macs >= 0)
     assert isinstance(step.operations, Operations | None)
     if step.operations is not None:
@@ -50,8 +52,12 @@ def test_cost_and_memory(case):
     assert shared is None or made[0] <= case.inputs[shared].bind({BATCH: 1}).bytes
     assert step.memory.live == memory.inputs + step.memory.output
     assert memory.peak == step.memory.live
-    assert memory.weights == sum(4 * row.size for row in alone(case).parameters.values() if row.dtype == "float32")
+    assert memory.weights == sum(4 * row.size for row in graph.parameters.values() if row.dtype == "float32")
     assert step.memory.saved is None or step.memory.saved >= 0
+
+
+def test_hardly_an_example_has_open_sizes():
+    assert len([case for case in all_examples() if case.inputs]) - len(CASES) < 20
 
 
 @pytest.mark.parametrize("case", CASES, ids=title)
@@ -59,8 +65,6 @@ def test_seeing_is_the_inverse_of_being_reached(case):
     """The middle position of the output sees the input positions that reach it, and no others."""
     graph = alone(case)
     found = journey(graph)
-    if any(not isinstance(n, int) for step in found.steps for type in step.outputs for n in type.shape[1:]):
-        return
     seen = of_layer(graph, found)
     middle = tuple(n // 2 for n in seen.sizes)
     seen = of_layer(graph, found, position=middle)
