@@ -28,6 +28,7 @@ MISTAKES = {
         "unknown column to sort by 'memry'. Did you mean 'memory'? layerscope trace --help lists them.",
     ),
     "no name": (["--columns=-name"], "columns: the layer's name always stays; leave -name out"),
+    "dtype": (["--dtype", "float61"], "unknown dtype 'float61'. Did you mean 'float64' or 'float16' or 'bfloat16'?"),
     "top": (["--top", "0"], "argument --top: must be at least 1, not 0\nTry: layerscope trace --help"),
     "depth": (["--depth", "-1"], "argument --depth: must be at least 1, not -1\nTry: layerscope trace --help"),
 }  # fmt: skip
@@ -46,6 +47,12 @@ def test_arguments_of_the_table(capsys):
         "markdown", columns="+memory,-kind", sort="macs", top=3, depth=1, full=True
     )
     assert (code, out) == (0, expected + "\n")
+
+
+def test_memory_by_dtype(capsys):
+    _, out, _ = layerscope(capsys, "trace", "4x4x2 | conv 2 3 same", "--dtype", "float16", "--batch", "3")
+    assert out.startswith("text  for a batch of 3, floats as float16\n")
+    assert "memory        weights 76 bytes, inputs 192 bytes, outputs 192 bytes\n" in out
 
 
 def test_full_shows_what_is_folded(capsys):
