@@ -19,6 +19,8 @@ PERIODS = 64
 """Lengths of blocks that are looked for, most frequent ones first."""
 UNTOLD = re.compile(r"initializer|regularizer|constraint|seed$|^rate$")
 """Settings that change nothing of what a trace says: how weights begin and are held, how much is dropped."""
+STARTS = 100
+"""Places that are compared where a block may begin."""
 SEPARATORS = "/._-"
 
 
@@ -165,7 +167,11 @@ def _aligned(rows: Sequence[Line], crossing: Sequence[int], low: int, high: int,
         named = min(map(len, stems)) if len(set(stems)) == len(stems) else 0
         return named, -crossing[start], len(blocks), -start
 
-    start = max(range(low, min(low + period, high - 2 * period + 1)), key=fitness)
+    starts = range(low, min(low + period, high - 2 * period + 1))
+    if len(starts) > STARTS:  # a long block: look where the fewest tensors cross
+        fewest = min(crossing[start] for start in starts)
+        starts = [start for start in starts if crossing[start] == fewest][:STARTS]
+    start = max(starts, key=fitness)
     return Run(start, period, (high - start) // period)
 
 
