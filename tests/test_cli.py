@@ -82,22 +82,6 @@ MISTAKES = {
         ["trace", "nowhere.at_all:make"],
         f"nowhere.at_all:make: its import 'nowhere' cannot be found (searched here, {os.getcwd()}, and installed)",
     ),
-    "layer whose field is asked for": (
-        ["field", "example:autoencoder", "conv2d_22"],
-        "unknown layer 'conv2d_22'. Did you mean 'conv2d_2' or 'conv2d_6' or 'conv2d_5'?",
-    ),
-    "position outside": (
-        ["field", "example:autoencoder", "conv2d_3", "--at", "3,4"],
-        "(3, 4) is outside of conv2d_3: 4 × 4 positions, counted from 0",
-    ),
-    "position of other axes": (
-        ["field", "10x3 | flatten | dense 4", "--at", "1,2"],
-        "dense has 4 positions, so one of them has 1 number, not 2: (1, 2)",
-    ),
-    "input without a position": (
-        ["field", "example:autoencoder", "--input", "input_layer"],
-        "--input says which input --of-input speaks of; give --of-input ROW,COLUMN, too",
-    ),
     "layer to explain": (
         ["explain", "tranpose"],
         "unknown layer 'tranpose'. Did you mean 'transpose' or 'conv3dtranspose' or 'conv2dtranspose'?",

@@ -14,7 +14,7 @@ from layerscope.core import propagate, sizes
 from layerscope.core.costs import Operations
 from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import Size
-from layerscope.core.types import BATCH, TensorType, per_example
+from layerscope.core.types import BATCH, TensorType, example
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,11 @@ def journey(graph: Graph, batch: int | None = None, dtype: str | None = None) ->
     assumptions: list[str] = []
     with sizes.collecting(assumptions):
         types = propagate.types(graph, batch)
-        costs = cost(graph, types)
-        kept = memory(graph, types, dtype)
+        one = [tuple(example(type) for type in row) for row in types]
+        costs = cost(graph, one)
+        kept = memory(graph, one, dtype)
         fields = receptive_field.fields(graph, types)
-    fed = propagate.fed_types(graph, types)
+    fed = propagate.fed_types(graph, one)
     steps = tuple(
         Step(
             name=node.label,
@@ -93,7 +94,7 @@ def journey(graph: Graph, batch: int | None = None, dtype: str | None = None) ->
             shared=row.shared,
             macs=row.macs,
             fields=_extents(fields[number][0]),
-            ratio=_ratio(fed[number], types[number]),
+            ratio=_ratio(fed[number], one[number]),
             notes=tuple(_notes(node, fed[number])),
             scope=node.scope,
             operations=row.operations,
@@ -125,8 +126,8 @@ def _ratio(fed: Sequence[TensorType], made: Sequence[TensorType]) -> Fraction | 
     fed = [type for type in fed if type.plane is None]  # switches say where, not what
     if not fed:
         return None
-    total: Size = sum((per_example(t.elements) for t in fed[1:]), per_example(fed[0].elements))
-    out = per_example(made[0].elements)
+    total: Size = sum((t.elements for t in fed[1:]), fed[0].elements)
+    out = made[0].elements
     return Fraction(out, total) if isinstance(out, int) and isinstance(total, int) and total else None
 
 

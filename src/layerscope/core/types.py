@@ -131,6 +131,11 @@ def per_example(size: Size) -> Size:
     return size if isinstance(size, int) else sizes.bind(size, {BATCH: 1})
 
 
+def example(type: TensorType) -> TensorType:
+    """A type with an open batch taken as one example."""
+    return type if all(isinstance(size, int) for size in type.shape) else type.bind({BATCH: 1})
+
+
 def show(shape: tuple[object, ...]) -> str:
     """A shape as Python writes it: (batch, 28, 28, 1)."""
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from layerscope.analyses.journey import Extent, Journey, Step
-from layerscope.analyses.positions import extent_facts
 from layerscope.core.costs import Operations
 from layerscope.core.graph import Graph, Node
+from layerscope.telling.fields import extent_facts
 from layerscope.telling.lines import OPERATIONS
 from layerscope.telling.words import plain
 
