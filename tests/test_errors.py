@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import layerscope as ls
-from layerscope.core import errors
+from layerscope.core import errors, sizes
 from layerscope.layers import Add, Conv2D, Dense, Flatten, Input, MaxUnpooling2D, PixelShuffle2D, Reshape
 from layerscope.models import Model, load_model
 
@@ -32,6 +32,8 @@ CASES = [
     (errors.SizeError, lambda tmp: Dense(0), "Dense: units must be at least 1, not 0"),
     (errors.SizeError, lambda tmp: Conv2D(3, 2.5), "Conv2D: kernel_size must be a whole number, not 2.5"),
     (errors.SizeError, lambda tmp: Input((28, -1, 1)), "a size of width must be at least 1, not -1"),
+    (errors.SizeError, lambda tmp: Dense(10**30), "Dense: units must be at most 9,223,372,036,854,775,807"),
+    (errors.SizeError, lambda tmp: sizes.from_json(10**30), "a size must be at most 9,223,372,036,854,775,807"),
     (
         errors.SettingError,
         lambda tmp: Conv2D(3, 3, padding="full"),
@@ -39,9 +41,8 @@ CASES = [
     ),
     (
         errors.SettingError,
-        lambda tmp: Conv2D(3, 3, data_format="channels_first"),
-        "Conv2D: data_format='channels_first' is not supported; layers here are channels last: "
-        "(batch, height, width, channels)",
+        lambda tmp: Conv2D(3, 3, data_format="first"),
+        "Conv2D: data_format must be 'channels_last' or 'channels_first', not 'first'",
     ),
     (
         errors.SettingError,
@@ -96,7 +97,7 @@ CASES = [
     (
         errors.UnknownNameError,
         lambda tmp: Dense(3, "rellu"),
-        "unknown activation 'rellu'. Did you mean 'relu' or 'elu' or 'gelu'?",
+        "unknown activation 'rellu'. Did you mean 'relu' or 'relu6' or 'elu'?",
     ),
     (
         errors.TextError,

@@ -84,7 +84,7 @@ WRONG = {
     "8x8x1 | conv 16": "Conv2D needs kernel_size: conv FILTERS KERNEL_SIZE\n\n  8x8x1 | conv 16\n          ^^^^^^^",
     "8x8x1 | conv 16 3 7": "Conv2D takes filters and kernel_size as bare words; what is '7'?\n\n"
     "  8x8x1 | conv 16 3 7\n                    ^",
-    "8x8x1 | conv 16 3 smae": "unknown setting of Conv2D 'smae'. Did you mean 'same' or 'softmax' or 'name'?\n\n"
+    "8x8x1 | conv 16 3 smae": "unknown setting of Conv2D 'smae'. Did you mean 'same' or 'softmax' or 'selu'?\n\n"
     "  8x8x1 | conv 16 3 smae\n                    ^^^^",
     "8x8x1 | conv 16 3 stride": "'stride' needs a value after it\n\n"
     "  8x8x1 | conv 16 3 stride\n                    ^^^^^^",

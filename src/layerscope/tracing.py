@@ -85,7 +85,8 @@ class Trace:
         everything whatever is wished; csv folds no repeated blocks.
         Errors: UnknownNameError for a format or column; SettingError for a depth or top below 1.
         """
-        return formats.render(describe(self.graph, self.journey, View(**view)), format, width, colour)
+        document = describe(self.graph, self.journey, View(**view), rows=formats.needs_rows(format))
+        return formats.render(document, format, width, colour)
 
     def receptive_field(self, layer: str | None = None, position: Sequence[int] | None = None) -> ReceptiveField:
         """What a layer (or the network's output) sees of each input: on an unbounded input and, at one position of

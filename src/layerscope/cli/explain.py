@@ -19,9 +19,10 @@ def run(asked: Any) -> int:
     from layerscope import layers
 
     if asked.layer is None:
+        width = max(map(len, layers.kinds())) + 2
         for kind, cls in layers.kinds().items():
             first = (cls.__doc__ or "").strip().splitlines()[0]
-            print(f"{kind:<24}{first}")
+            print(f"{kind:<{width}}{first}")
         return 0
     from layerscope.report.explanation import explain
 

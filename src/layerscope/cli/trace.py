@@ -39,6 +39,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="NAME=N", type=size, action="append", default=[], dest="sizes",
         help="put an open size to a number: --set height=224 --set batch=1",
     )  # fmt: skip
+    parser.add_argument(
+        "--dtype", metavar="NAME", help="memory as if all floats were float16, bfloat16, float64, ..."
+    )
     parser.add_argument("--save", metavar="FILE", help="also write the network as JSON, which trace reads again")
     parser.add_argument(
         "--format", default="terminal", metavar="FORMAT",
@@ -62,7 +65,7 @@ def run(asked: Any) -> int:
     """Trace and print."""
     from layerscope import tracing
 
-    found = tracing.trace(asked.what, asked.batch, sizes=dict(asked.sizes))
+    found = tracing.trace(asked.what, asked.batch, sizes=dict(asked.sizes), dtype=asked.dtype)
     if asked.save is not None:
         found.save(asked.save)
     wishes = {

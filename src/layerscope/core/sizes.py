@@ -186,6 +186,8 @@ def product(sizes: tuple[Size, ...]) -> Size:
 
 
 INFINITY = float("inf")
+MOST = 2**63 - 1
+"""The largest size that can be given: no machine addresses more."""
 
 
 def lower_bound(size: Size) -> float:
@@ -212,7 +214,10 @@ def _bounds(size: Size) -> tuple[float, float]:
 
 
 def _times(a: float, b: float) -> float:
-    return 0.0 if a == 0 or b == 0 else a * b
+    try:
+        return 0.0 if a == 0 or b == 0 else a * b
+    except OverflowError:  # an integer beyond all floats
+        return INFINITY if (a > 0) == (b > 0) else -INFINITY
 
 
 def _atom_bounds(atom: Atom) -> tuple[float, float]:
@@ -342,6 +347,8 @@ def from_json(data: object) -> Size:
     if isinstance(data, bool):
         raise SizeError(f"not a size: {data!r}")
     if isinstance(data, int):
+        if abs(data) > MOST:
+            raise SizeError(f"a size must be at most {MOST:,}")
         return data
     if isinstance(data, str) and data.isidentifier():
         return named(data)
@@ -364,7 +371,7 @@ def from_json(data: object) -> Size:
 
 def checked(size: object, what: str, least: int = 1) -> int:
     """`size` as an integer that is at least `least`; SizeError naming `what` otherwise."""
-    if type(size) is int and size >= least:
+    if type(size) is int and least <= size <= MOST:
         return size
     try:
         number = size.__index__() if isinstance(size, SupportsIndex) else None
@@ -374,4 +381,6 @@ def checked(size: object, what: str, least: int = 1) -> int:
         raise SizeError(f"{what} must be a whole number, not {size!r}")
     if number < least:
         raise SizeError(f"{what} must be at least {least}, not {number}")
+    if number > MOST:
+        raise SizeError(f"{what} must be at most {MOST:,}")
     return number

@@ -7,7 +7,6 @@ its plain name to a function (add, concatenate). Names are loaded when first use
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +14,10 @@ from typing import Any
 
 from layerscope.core.contract import Layer
 from layerscope.core.errors import UnknownNameError
+from layerscope.layers._words import WORDS
+
+FUNCTIONS = ("add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract")
+"""Functional forms of layers that take several tensors."""
 
 
 @functools.cache
@@ -25,61 +28,42 @@ def _files() -> dict[str, str]:
 
 
 @functools.cache
-def kinds() -> dict[str, type[Layer]]:
-    """All layers by kind, in the order of their files."""
-    found: dict[str, type[Layer]] = {}
-    for plain in _files():
-        found |= _held(plain)
-    return found
-
-
-def _held(plain: str) -> dict[str, type[Layer]]:
-    """The layer of one file, by kind; none where the file has no layer of its name."""
+def _load(plain: str) -> type[Layer]:
+    """The layer whose name in lower case this is, from its file."""
     held = vars(import_module(f"{__name__}.{_files()[plain]}"))
-    return {n: v for n, v in held.items() if n.lower() == plain and isinstance(v, type) and issubclass(v, Layer)}
-
-
-WORDS = re.compile(r"^    words = Words\(\s*\(([^)]*)\)", re.MULTILINE)
+    return next(v for n, v in held.items() if n.lower() == plain and isinstance(v, type) and issubclass(v, Layer))
 
 
 @functools.cache
-def _words() -> dict[str, str]:
-    """The files of layers by the words of the one-line text, as they stand in the files: none is loaded for it."""
-    found: dict[str, str] = {}
-    for plain, module in _files().items():
-        match = WORDS.search((Path(__file__).parent / f"{module}.py").read_text("utf-8"))
-        found |= dict.fromkeys(re.findall(r'"(\w+)"', match[1]) if match else (), plain)
-    return found
+def kinds() -> dict[str, type[Layer]]:
+    """All layers by kind, in the order of their files; it loads them all."""
+    return {cls.__name__: cls for cls in map(_load, _files())}
 
 
 @functools.cache
 def _spellings() -> dict[str, type[Layer]]:
-    """All layers by kind and by the words of the one-line text, in lower case."""
+    """All layers by kind and by the words of the one-line text, in lower case; it loads them all."""
     spelled = {kind.lower(): cls for kind, cls in kinds().items()}
     for cls in kinds().values():
         spelled |= dict.fromkeys(cls.words.names if cls.words else (), cls)
     return spelled
 
 
-@functools.cache
-def _found(wanted: str) -> type[Layer] | None:
-    """The layer of this kind or text name, in lower case, by loading the one file that has it."""
-    plain = wanted if wanted in _files() else _words().get(wanted)
-    return next(iter(_held(plain).values()), None) if plain else None
+def _find(name: str) -> type[Layer] | None:
+    """The layer of a name in lower case, from its file alone where the name says which that is."""
+    plain = WORDS.get(name, name.replace("_", ""))
+    return _load(plain) if plain in _files() else _spellings().get(name)
 
 
 def layer_class(name: str) -> type[Layer]:
     """The layer of this kind or text name, whatever the case; UnknownNameError names the nearest.
 
-    Only the file that has it is loaded.
+    It loads the file of that layer only.
     """
-    wanted = name.lower()
-    found = _found(wanted)
-    if found is not None:
-        return found
-    if wanted not in _spellings():
+    found = _find(name.lower())
+    if found is None:
         raise UnknownNameError("layer", name, _spellings())
-    return _spellings()[wanted]
+    return found
 
 
 def add(inputs: Sequence[Any], **settings: Any) -> Any:
@@ -128,16 +112,13 @@ def __getattr__(name: str) -> Any:
     if name == "Input":
         return import_module(f"{__name__}.input_layer").Input
     if name == "__all__":
-        return ["Input", "add", "concatenate", *kinds()]
-    module = _files().get(name.lower())
-    if module is not None and not name.startswith("_"):
-        value = getattr(import_module(f"{__name__}.{module}"), name, None)
-        if value is not None:
-            return value
-    if name[:1].isupper() and name.lower() in _spellings():
-        return _spellings()[name.lower()]  # Keras's short names, such as MaxPool2D
+        return ["Input", *FUNCTIONS, *kinds()]
+    if name[:1].isupper():
+        found = _find(name.lower())  # also for Keras's short names, such as MaxPool2D
+        if found is not None:
+            return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return ["Input", "add", "concatenate", "kinds", "layer_class", *kinds()]
+    return ["Input", *FUNCTIONS, "kinds", "layer_class", *kinds()]

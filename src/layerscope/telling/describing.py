@@ -22,11 +22,11 @@ SEPARATE = 3
 """Layers that a note names; more are counted."""
 
 
-def describe(graph: Graph, found: Journey, view: View | None = None) -> Document:
-    """The journey as a document, with folded rows; errors as in `View`, `chosen` and `sorting`."""
+def describe(graph: Graph, found: Journey, view: View | None = None, *, rows: bool = True) -> Document:
+    """The journey as a document, with folded rows, or none; errors as in `View`, `chosen` and `sorting`."""
     view = view or View()
     columns = _columns(view)
-    lines, rest = _lines(graph, found, view)
+    lines, rest = _lines(graph, found, view) if rows else ([], [])
     return _document(graph, found, view, columns, [*lines, *rest])
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from layerscope.core.contract import settings, snake_case
@@ -18,6 +19,8 @@ PERIODS = 64
 """Lengths of blocks that are looked for, most frequent ones first."""
 UNTOLD = re.compile(r"initializer|regularizer|constraint|seed$|^rate$")
 """Settings that change nothing of what a trace says: how weights begin and are held, how much is dropped."""
+STARTS = 100
+"""Places that are compared where a block may begin."""
 SEPARATORS = "/._-"
 
 
@@ -95,7 +98,7 @@ def _between(blocks: Sequence[Sequence[Line]]) -> str:
 
 def _stem(rows: Sequence[Line]) -> str:
     """What all names that somebody gave begin with, up to a separator."""
-    given = [row.name for row in rows if not re.fullmatch(rf"{snake_case(row.kind)}(_\d+)?", row.name)]
+    given = [row.name for row in rows if not _automatic(row.kind, row.name)]
     names = given or [row.name for row in rows]
     low, high = min(names), max(names)
     same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
@@ -104,6 +107,13 @@ def _stem(rows: Sequence[Line]) -> str:
     if not whole:
         stem = stem[: 1 + max(map(stem.rfind, SEPARATORS))]
     return stem.rstrip(SEPARATORS)
+
+
+@lru_cache(4096)
+def _automatic(kind: str, name: str) -> bool:
+    """Whether a layer that was given no name would have this one: conv2d, conv2d_1, ..."""
+    stem = snake_case(kind)
+    return name == stem or re.fullmatch(rf"{re.escape(stem)}_\d+", name) is not None
 
 
 def _runs(lines: Lines, rows: Sequence[Line]) -> list[Run]:
@@ -157,7 +167,11 @@ def _aligned(rows: Sequence[Line], crossing: Sequence[int], low: int, high: int,
         named = min(map(len, stems)) if len(set(stems)) == len(stems) else 0
         return named, -crossing[start], len(blocks), -start
 
-    start = max(range(low, min(low + period, high - 2 * period + 1)), key=fitness)
+    starts = range(low, min(low + period, high - 2 * period + 1))
+    if len(starts) > STARTS:  # a long block: look where the fewest tensors cross
+        fewest = min(crossing[start] for start in starts)
+        starts = [start for start in starts if crossing[start] == fewest][:STARTS]
+    start = max(starts, key=fitness)
     return Run(start, period, (high - start) // period)
 
 

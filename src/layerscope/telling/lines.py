@@ -64,12 +64,28 @@ class Lines:
 
     def single(self, number: int) -> Line:
         """The row of one layer."""
-        step = self.steps[number]
-        return replace(
-            self.line([number], step.name, step.kind),
+        step, node = self.steps[number], self.graph.nodes[number]
+        operations, memory = step.operations, step.memory
+        rows = [self.graph.parameters[id] for id in set(node.weights.values())]
+        known = step.parameters is not None
+        return Line(
+            name=step.name,
+            kind=step.kind,
+            members=(number,),
+            reads=tuple(dict.fromkeys(self.steps[source].name for source, _ in node.inputs)),
             inputs=self.fed[number],
             outputs=step.outputs,
             weights=step.weights,
+            parameters=Amount(step.parameters),
+            trainable=Amount(sum(row.size for row in rows if row.trainable) if known else None),
+            shared=sum(row.size for row in rows if self._first[row.id] != number),
+            macs=Amount(step.macs),
+            operations={name: Amount(operations and getattr(operations, name)) for name in OPERATIONS},
+            output_bytes=Amount(memory and memory.output),
+            live_bytes=Amount(memory and memory.live),
+            saved_bytes=Amount(memory and memory.saved),
+            fields=step.fields,
+            ratio=step.ratio,
         )
 
     def line(self, members: Sequence[int], name: str, kind: str, sentence: str = "") -> Line:
@@ -101,7 +117,7 @@ class Lines:
             live_bytes=Amount(None if None in memory else largest(row.live for row in memory if row)),
             saved_bytes=Amount.total(row and row.saved for row in memory),
             fields=last.fields,
-            ratio=_ratio(inputs, outputs) if len(members) > 1 else last.ratio,
+            ratio=_ratio(inputs, outputs),
             sentence=sentence,
         )
 

@@ -10,6 +10,8 @@ from typing import Any, cast
 from layerscope.core.types import show
 from layerscope.report.document import Document
 
+ROWS = False
+
 
 def render(document: Document, width: int = 0, colour: bool = False) -> str:
     """A header of the columns' names, and a row for each record. Lines end with CR LF, the last one, too."""

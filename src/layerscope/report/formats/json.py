@@ -6,6 +6,8 @@ import json
 
 from layerscope.report.document import Document
 
+ROWS = False
+
 
 def render(document: Document, width: int = 0, colour: bool = False) -> str:
     """Indented JSON; its keys are described in docs/definitions.md."""
