@@ -160,7 +160,8 @@ def slots_of(use: Use, given: Sequence[TensorType]) -> tuple[Any, ...]:
             value = value[0]
         return TensorType(tuple(shape), dtype)
 
-    return tuple(slot(value) for value in (*use.args, *use.kwargs.values()) if value is not None)
+    values = (*use.args, *use.kwargs.values())
+    return tuple(slot(value) for value in values if value is not None and not isinstance(value, str))
 
 
 def roles_of(weights: Sequence[Weight]) -> dict[int, str]:
