@@ -52,7 +52,8 @@ def test_macs_of_the_examples(case):
     elif layer.executable:
         assert macs == 0
     else:
-        assert macs is None, "nobody knows the products of a layer that nobody described"
+        undescribed = isinstance(layer, ls.Opaque)
+        assert (macs is None) == undescribed, "nobody knows the products of a layer that nobody described"
 
 
 @pytest.mark.parametrize("kind", PRODUCTS)
