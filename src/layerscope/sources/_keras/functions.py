@@ -93,7 +93,7 @@ def _elementwise(
         return None
     if kind in ("Clip", "LeakyRelu", "Gelu", "Celu", "Elu", "Round", "Threshold", "HardShrink", "SoftShrink"):
         slots = slots[:1]
-    typed = next(number for number, slot in enumerate(slots) if slot is None)
+    typed = next((number for number, slot in enumerate(slots) if slot is None), 0)
     return Pointwise(kind, 1, keeps, dtype, typed, slots=slots, parameters=weights_of(use), name=unit.name)
 
 
