@@ -18,7 +18,7 @@ from layerscope.sources._keras.functions import roles_of, typed
 from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, unused
 from layerscope.sources._keras.records import dtype_of, quantized, variable_dtype_of
 
-MOST_CALLS = 20_000
+MOST_CALLS = 10_000
 """Of layers, nested models written out: a file of a few lines can ask for any number."""
 UNKNOWN = "unknown"
 FLOATS = frozenset(("float16", "bfloat16", "float32", "float64"))
@@ -286,8 +286,9 @@ def _check(
     for theirs, ours in zip(stated, types, strict=False):
         if theirs is not None and not _agree(theirs.shape, ours):
             raise Refused(f"Keras says that its output is {show(theirs.shape)}, but here it would be {ours}")
+    weights = layer.weight_types(*given)
     if unit.weights is not None:
-        _paired(unit.weights, {role: weight.shape for role, weight in layer.weight_types(*given).items()})
+        _paired(unit.weights, {role: weight.shape for role, weight in weights.items()})
     elif how := quantized(unit.settings):
         raise Refused(f"its weights are quantized ({how})")
 
