@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import WHAT, size
+from layerscope.cli._printing import put
 
 ABOUT = "what a layer sees of the input, and what a position of the input reaches"
 EPILOG = """positions are counted from 0, along the axes that are neither batch nor channels: 3,4 is row 3, column 4.
@@ -63,5 +64,5 @@ def run(asked: Any) -> int:
     else:
         reached = found.projective_field(asked.of_input, asked.layer, asked.input)
         document = fields.describe_reached(reached, found.journey.name)
-    print(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))
+    put(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))
     return 0
