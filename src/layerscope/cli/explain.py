@@ -21,7 +21,7 @@ def run(asked: Any) -> int:
     if asked.layer is None:
         for kind, cls in layers.kinds().items():
             first = (cls.__doc__ or "").strip().splitlines()[0]
-            print(f"{kind:<24}{first}")
+            print(f"{kind:<23} {first}")
         return 0
     from layerscope.report.explanation import explain
 
