@@ -28,7 +28,7 @@ class Inputs:
 
 
 def inputs(types: Sequence[TensorType], masked: bool) -> Inputs:
-    """The inputs [query, value], [query, value, key], each with a mask behind them where `masked`; ShapeError otherwise."""
+    """The inputs [query, value] or [query, value, key], with a mask behind them where `masked`; or ShapeError."""
     parts, names = (
         list(types),
         "[query, value] or [query, value, key]" + (", and a mask behind them" if masked else ""),
@@ -77,7 +77,8 @@ class Heads:
         for axis in range(rank - 1):
             if axis not in axes and not sizes.equal(query.shape[axis], value.shape[axis]):
                 raise ShapeError(
-                    f"query {query} and value {value} must have the same size along axis {axis}, where they do not attend"
+                    f"query {query} and value {value} must have the same size along axis {axis}, "
+                    "where they do not attend"
                 )
         return axes
 

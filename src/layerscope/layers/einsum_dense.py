@@ -49,7 +49,7 @@ class EinsumDense(Layer):
         shape = tuple(n if n is None else sizes.checked(n, f"{self.kind}: a size of output_shape") for n in parts)
         object.__setattr__(self, "output_shape", shape)
         object.__setattr__(self, "activation", _activation.checked(self.activation, self.kind))
-        match = EQUATION.fullmatch(self.equation.replace(" ", "")) if isinstance(self.equation, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        match = EQUATION.fullmatch(str(self.equation).replace(" ", ""))
         if match is None or (match[1], match[3]) != (match[5], match[7]) or (match[1] and match[3]):
             raise SettingError(
                 f"{self.kind}: equation must be like 'abc,cd->abd', '...x,xy->...y' or 'ab...,bc->ac...', "
@@ -112,7 +112,7 @@ class EinsumDense(Layer):
                     )
             elif letter in found and not sizes.equal(found[letter], size):
                 raise ShapeError(
-                    f"axis {letter!r} of {self.equation!r} is {found[letter]} in the input, but {size} in output_shape"
+                    f"axis {letter!r} of {self.equation!r} is {found[letter]} in the input, {size} in output_shape"
                 )
             else:
                 found[letter] = size

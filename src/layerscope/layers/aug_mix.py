@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core.contract import Example, Spelling
+from layerscope.layers._augmentation import Augmentation, example_types
+
+
+@dataclass(frozen=True, eq=False)
+class AugMix(Augmentation):
+    """Mixes an image with chains of random variations of itself.
+
+    While training, and by chance; at inference it passes its input through and computes nothing.
+
+    Shapes: (batch, height, width, C) → (batch, height, width, C), or one image without the batch.
+    Errors: SettingError for a setting outside its range; ShapeError when the input has not three or four axes.
+    Source: Hendrycks et al., "AugMix: a simple data processing method to improve robustness and uncertainty" (2020).
+    """
+
+    value_range: Any = (0, 255)
+    num_chains: Any = 3
+    chain_depth: Any = 3
+    factor: Any = 0.3
+    alpha: Any = 1.0
+    all_ops: Any = True
+    interpolation: Any = "bilinear"
+    seed: Any = None
+    data_format: Any = None
+
+    factors = {"factor": (0, 1)}
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        return [
+            Example(cls(), example_types(2, 9, 8, 3), example_types(2, 9, 8, 3)),
+            Example(cls(data_format="channels_first"), example_types(3, 9, 8), example_types(3, 9, 8)),
+        ]
+
+    spellings = {
+        "keras": Spelling("AugMix"),
+        "torch": Spelling("torchvision.transforms.v2.AugMix", "a transform, put to data outside the network"),
+        "onnx": Spelling("", "not part of a model at inference"),
+    }

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core.contract import Example, Spelling
+from layerscope.layers._augmentation import Augmentation, example_types
+
+
+@dataclass(frozen=True, eq=False)
+class RandomColorDegeneration(Augmentation):
+    """Moves the colours of an image towards its grey.
+
+    While training, and by chance; at inference it passes its input through and computes nothing.
+
+    Shapes: (batch, height, width, C) → (batch, height, width, C), or one image without the batch.
+    Errors: SettingError for a setting outside its range; ShapeError when the input has not three or four axes, or not
+    three channels.
+    Source: Keras 3, `keras.layers.RandomColorDegeneration`.
+    """
+
+    factor: Any
+    value_range: Any = (0, 255)
+    data_format: Any = None
+    seed: Any = None
+
+    colours = 3
+    factors = {"factor": (-1, 1)}
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        return [
+            Example(cls(0.5), example_types(2, 9, 8, 3), example_types(2, 9, 8, 3)),
+            Example(cls(0.5, data_format="channels_first"), example_types(3, 9, 8), example_types(3, 9, 8)),
+        ]
+
+    spellings = {
+        "keras": Spelling("RandomColorDegeneration"),
+        "torch": Spelling("", "no such module"),
+        "onnx": Spelling("", "not part of a model at inference"),
+    }

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core.contract import Example, Spelling
+from layerscope.layers._augmentation import Augmentation, example_types
+
+
+@dataclass(frozen=True, eq=False)
+class RandomErasing(Augmentation):
+    """Fills a random rectangle of an image with a value or with noise.
+
+    While training, and by chance; at inference it passes its input through and computes nothing.
+
+    Shapes: (batch, height, width, C) → (batch, height, width, C), or one image without the batch.
+    Errors: SettingError for a setting outside its range; ShapeError when the input has not three or four axes.
+    Source: Zhong et al., "Random erasing data augmentation" (2020).
+    """
+
+    factor: Any = 1.0
+    scale: Any = (0.02, 0.33)
+    fill_value: Any = None
+    value_range: Any = (0, 255)
+    seed: Any = None
+    data_format: Any = None
+
+    factors = {"factor": (0, 1), "scale": (0, 1)}
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        return [
+            Example(cls(), example_types(2, 9, 8, 3), example_types(2, 9, 8, 3)),
+            Example(cls(data_format="channels_first"), example_types(3, 9, 8), example_types(3, 9, 8)),
+        ]
+
+    spellings = {
+        "keras": Spelling("RandomErasing"),
+        "torch": Spelling("torchvision.transforms.v2.RandomErasing", "a transform, put to data outside the network"),
+        "onnx": Spelling("", "not part of a model at inference"),
+    }

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core.contract import Example, Spelling
+from layerscope.layers._augmentation import Augmentation, example_types
+
+
+@dataclass(frozen=True, eq=False)
+class RandomGaussianBlur(Augmentation):
+    """Blurs an image with a Gaussian of a random width.
+
+    While training, and by chance; at inference it passes its input through and computes nothing.
+
+    Shapes: (batch, height, width, C) → (batch, height, width, C), or one image without the batch.
+    Errors: SettingError for a setting outside its range; ShapeError when the input has not three or four axes.
+    Source: Keras 3, `keras.layers.RandomGaussianBlur`.
+    """
+
+    factor: Any = 1.0
+    kernel_size: Any = 3
+    sigma: Any = 1.0
+    value_range: Any = (0, 255)
+    data_format: Any = None
+    seed: Any = None
+
+    factors = {"factor": (0, 1), "sigma": (0, 1)}
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        return [
+            Example(cls(), example_types(2, 9, 8, 3), example_types(2, 9, 8, 3)),
+            Example(cls(data_format="channels_first"), example_types(3, 9, 8), example_types(3, 9, 8)),
+        ]
+
+    spellings = {
+        "keras": Spelling("RandomGaussianBlur"),
+        "torch": Spelling("torchvision.transforms.v2.GaussianBlur", "a transform, put to data outside the network"),
+        "onnx": Spelling("", "not part of a model at inference"),
+    }
