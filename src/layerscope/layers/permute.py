@@ -46,7 +46,8 @@ class Permute(Layer):
             raise ShapeError(
                 f"needs an input of {len(self.dims) + 1} axes for dims {self.dims}, but got {x.rank}: {x}"
             )
-        return (x.with_shape((x.shape[0], *(x.shape[axis] for axis in self.dims))),)
+        order: tuple[int, ...] = self.dims
+        return (x.with_shape((x.shape[0], *(x.shape[axis] for axis in order))),)
 
     def operations(self, *types: TensorType) -> Operations | None:
         return NONE
