@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import layerscope as ls
 from contract.cases import same_pads
 from contract.test_reach import claimed, steered_union
 from layerscope import layers
 from layerscope.core.contract import Example
-from layerscope.core.errors import LayerscopeError, ShapeError
+from layerscope.core.errors import ExportError, LayerscopeError, ShapeError
 from layerscope.core.types import TensorType
 from layerscope.layers import _activation
 
@@ -343,3 +344,28 @@ def test_spectral_normalization(keras):
     with pytest.raises(ShapeError) as caught:
         layers.SpectralNormalization(layers.ReLU()).out(TensorType((2, 5)))
     assert str(caught.value) == "the inner ReLU has neither a kernel nor embeddings to be normalised"
+
+
+def test_no_target_takes_what_is_not_computed(tmp_path):
+    x, y = ls.Input((8, 6, 3), name="x"), ls.Input((2,), name="y")
+    made = layers.Add(name="sum")([layers.Conv2D(2, 3, activation="silu", name="conv")(x), y])
+    net = ls.Model([x, y], made, name="net")
+    why = (
+        "conv (Conv2D): activation='silu' can be traced, but not computed or trained; those that can: "
+        "linear, relu, leaky_relu, elu, gelu, sigmoid, tanh, softmax, softplus"
+    )
+    uneven = "sum (Add): its inputs have 4 and 2 axes; bring them to the same number by Reshape"
+    for file, form in (("net.onnx", "ONNX"), ("net.pt2", "a PyTorch module")):
+        with pytest.raises(ExportError) as caught:
+            net.export(tmp_path / file)
+        assert str(caught.value) == f"this model cannot become {form}:\n  {why}\n  {uneven}"
+    with pytest.raises(ExportError) as caught:
+        net.to_keras()
+    assert str(caught.value) == f"this model cannot become a Keras model:\n  {why}"
+
+
+def test_add_of_fewer_axes_goes_to_keras(keras):
+    x, y = ls.Input((4, 5, 3)), ls.Input((3,))
+    net = ls.Model([x, y], layers.Add()([x, y]))
+    a, b = np.ones((2, 4, 5, 3), np.float32), np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_allclose(np.asarray(net.to_keras()([a, b])), net.predict([a, b], verbose=0))
