@@ -30,7 +30,8 @@ class Names:
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.users = Counter(_path(node)[:-1] for node in nodes if node.op != "Constant")
-        self.taken = set[str]()
+        self.taken: dict[str, int] = {}
+        """Labels in use, with the number that was tried last behind each."""
 
     def of(self, node: Node, scope: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         """The scope and the name, unlike all before."""
@@ -42,11 +43,14 @@ class Names:
 
     def unique(self, scope: tuple[str, ...], name: str) -> tuple[tuple[str, ...], str]:
         """The name with a number behind it where it is taken."""
-        found, number = name, 0
+        found, first = name, "/".join((*scope, name))
+        number = self.taken.get(first, 0)
         while (label := "/".join((*scope, found))) in self.taken:
             number += 1
             found = f"{name}_{number}"
-        self.taken.add(label)
+        self.taken[label] = 0
+        if label != first:
+            self.taken[first] = number
         return scope, found
 
 
@@ -76,11 +80,16 @@ class Sizes:
 
     def __init__(self) -> None:
         self.known: dict[str, Size] = {}
-        self.taken: set[str] = set()
+        self.taken: dict[str, int] = {}
 
     def fresh(self, stem: str) -> Size:
         """A size that nothing else is equal to."""
         return sizes.named(self._free(stem))
+
+    def reserve(self, known: Iterable[Size]) -> None:
+        """Leave the names of these sizes to them."""
+        for size in known:
+            self.taken |= dict.fromkeys(sizes.names(size) - self.taken.keys(), 0)
 
     def size(self, dim: Dim, stem: str) -> Size:
         """The size that a file states; one without a name is called by the stem."""
@@ -104,18 +113,20 @@ class Sizes:
         return self.size(dim, BATCH)
 
     def _batch(self) -> Size:
-        self.taken.add(BATCH)
+        self.taken.setdefault(BATCH, 0)
         return sizes.named(BATCH)
 
     def _free(self, stem: str) -> str:
         name = re.sub(r"\W", "_", stem, flags=re.ASCII).strip("_") or "size"
         if name[0].isdigit() or keyword.iskeyword(name):
             name = f"size_{name}"
-        found, number = name, 0
+        found, number = name, self.taken.get(name, 0)
         while found in self.taken:
             number += 1
             found = f"{name}_{number}"
-        self.taken.add(found)
+        self.taken[found] = 0
+        if found != name:
+            self.taken[name] = number
         return found
 
     def _formula(self, text: str) -> Size | None:
