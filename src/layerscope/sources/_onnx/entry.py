@@ -90,7 +90,7 @@ def _type(reader: Reader, label: str, info: TypeInfo | None, inputs: int) -> Ten
             "write one into it (onnx.helper.make_tensor_value_info) and try again"
         )
     rank, prefix = len(info.dims), f"{label}_" if inputs > 1 else ""
-    behind = OPEN.get(rank, ())  # where the channels are axis 1, the last ones have positions
+    behind = OPEN[rank] if rank in (4, 5) else ()  # images and volumes; of three axes nobody can say
     names = ("batch", "channels", *behind) if behind else tuple(f"size_{axis}" for axis in range(rank))
     shape = [reader.sizes.batch(info.dims[0])] if rank else []
     shape += [reader.sizes.size(dim, prefix + stem) for dim, stem in zip(info.dims[1:], names[1:], strict=True)]

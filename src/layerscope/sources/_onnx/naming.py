@@ -18,6 +18,7 @@ from layerscope.sources._onnx.structures import Dim, Node
 BATCHES = re.compile(r"n|b|bs|batch|batch_?size|batch_?dim|unk__\d+|unknown_0|none|dynamic_axes_\d+", re.IGNORECASE)
 """Names that the first size of an input has when it counts examples."""
 LONGEST_FORMULA = 200
+DEEPEST = 32
 
 
 class Names:
@@ -29,14 +30,19 @@ class Names:
     """
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        self.users = Counter(_path(node)[:-1] for node in nodes if node.op != "Constant")
+        self.users = Counter[tuple[str, ...]]()
+        for node in nodes:
+            if node.op != "Constant":
+                path = _path(node)
+                self.users.update(path[:depth] for depth in range(1, min(len(path), DEEPEST)))
         self.taken: dict[str, int] = {}
         """Labels in use, with the number that was tried last behind each."""
 
     def of(self, node: Node, scope: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         """The scope and the name, unlike all before."""
         path = _path(node)
-        if len(path) > 1 and _is_operator(path[-1], node.op) and self.users[path[:-1]] == 1:
+        plain = bool(node.scopes) or re.fullmatch(rf"{re.escape(node.op)}(_\d+)?", path[-1]) is not None
+        if len(path) > 1 and plain and self.users[path[:-1]] == 1:
             path = path[:-1]
         inner, name = path[:-1], path[-1] if path else ""
         return self.unique((*scope, *_shortened(inner)), _shortened((*inner, name))[-1] or snake_case(node.op))
@@ -58,11 +64,6 @@ def _path(node: Node) -> tuple[str, ...]:
     if len(node.scopes) > 1:
         return tuple(part for part in node.scopes[:-1] if part) + (node.scopes[-1],)
     return tuple(part for part in node.name.split("/") if part) or ("",)
-
-
-def _is_operator(word: str, op: str) -> bool:
-    """Whether the last word of a path names the operator, not the module: Conv, Conv_3."""
-    return re.fullmatch(rf"{re.escape(op)}(_\d+)?", word, re.IGNORECASE) is not None or word[:1].islower()
 
 
 def _shortened(path: tuple[str, ...]) -> tuple[str, ...]:
