@@ -79,13 +79,14 @@ def test_transposed_convolution(seed):
     n = [draw.randint(1, 5) for _ in range(rank)]
     told = {"strides": g["strides"], "dilations": g["dilations"], "group": group}
     w = ones(channels, filters, *g["kernel"])
+    sides = list(zip(n, g["strides"], g["extent"], strict=True))
     attributes = draw.choice(
         (
             {"pads": [draw.randint(0, (e - 1) // 2) for e in g["extent"] * 2]},
             {"output_padding": [draw.randrange(s) for s in g["strides"]]},
             {"auto_pad": "SAME_UPPER"},
             {"auto_pad": "SAME_LOWER"},
-            {"output_shape": [a * s + draw.randint(0, 1) for a, s in zip(n, g["strides"], strict=True)]},
+            {"output_shape": [(a - 1) * s + draw.randint(1, e + s - 1) for a, s, e in sides]},
         )
     )
     if "pads" in attributes:

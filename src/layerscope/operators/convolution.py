@@ -139,7 +139,7 @@ class TransposedConvolution(_Convolving):
     """The adjoint of a convolution: each input stamps the kernel, times its value, into the output.
 
     Law: n' = (n - 1)·s + d·(k - 1) + 1 + output_padding - begin - end; SAME or `output_shape`: the pads follow from
-    the output's size (n·s for SAME, less where stamps do not cover it), the odd cell at the end (at the start for
+    the output's size (n·s for SAME, less where stamps do not cover it), the odd cell at the start (at the end for
     SAME_UPPER).
     Shapes: (batch, C, *n) with the kernel (C, filters / group, *k) and the bias (filters,) → (batch, filters, *n').
     MACs: input positions × kernel area × C × filters / group.
@@ -176,7 +176,7 @@ class TransposedConvolution(_Convolving):
                 total = sizes.maximum(stamped - (wanted[axis] or n * strides[axis]), 0)
                 out: Size = wanted[axis] or stamped - total
                 half = sizes.floor_div(total, 2)
-                begin = total - half if self.auto_pad == "SAME_UPPER" else half
+                begin = half if self.auto_pad == "SAME_UPPER" else total - half
             else:
                 begin, end = (0, 0) if self.auto_pad == "VALID" else (pads[axis], pads[axis + rank])
                 out = stamped - begin - end

@@ -155,7 +155,7 @@ class Resize(Operator):
         if how == "align_corners":
             if not isinstance(n, int) or not isinstance(out, int):
                 return None
-            return (2 * (n - 1), 2 * (out - 1), 0) if out > 1 else None
+            return (2 * (n - 1), 2 * (out - 1), 0) if out > 1 else (2, 2, 0)  # the only one is the first
         if scale is None or how == "tf_crop_and_resize":
             return None
         p, q = scale.numerator, scale.denominator
