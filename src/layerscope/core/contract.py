@@ -68,7 +68,7 @@ class Layer(ABC):
     law: ClassVar[str] = ""
     """The shape law in one line."""
     executable: ClassVar[bool] = True
-    starts: ClassVar[bool] = False
+    standalone: ClassVar[bool] = False
     """May stand without inputs though it is no input of the network: a constant, or random numbers."""
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""

@@ -40,7 +40,7 @@ class Operator(Layer):
     times: Any = field(default=1, kw_only=True)
 
     executable = False
-    starts = True
+    standalone = True
     law = "as its source defines it"
 
     def __post_init__(self) -> None:

@@ -51,29 +51,11 @@ def divide(a: Number, b: Number, whole: bool, fresh: Callable[[str], sizes.Size]
         if not whole and found * bottom != top:
             raise Unknown
         return found
-    if isinstance(top, Expression) and (exact := _exact(top, bottom)) is not None:
+    if isinstance(top, Expression) and (exact := sizes.quotient(top, bottom)) is not None:
         return exact
     if not whole:
         raise Unknown
     return fresh("quotient")
-
-
-def _exact(top: Expression, bottom: Expression) -> sizes.Size | None:
-    """top / bottom where the latter is one product of atoms that all terms of the former contain."""
-    if len(bottom.terms) != 1:
-        return None
-    ((divisor, by),) = bottom.terms
-    total: sizes.Size = 0
-    for monomial, factor in top.terms:
-        rest = list(monomial)
-        for atom in divisor:
-            if atom not in rest:
-                return None
-            rest.remove(atom)
-        if factor % by:
-            return None
-        total = total + (Expression(((tuple(rest), factor // by),)) if rest else factor // by)
-    return total
 
 
 def modulo(a: Number, b: Number, fresh: Callable[[str], sizes.Size], truncated: bool) -> Number:
