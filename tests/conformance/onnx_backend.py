@@ -25,7 +25,7 @@ from layerscope.sources._onnx.structures import DTYPES
 
 DATA = Path(onnx.backend.test.__file__).parent / "data"
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator", "light")
-FLOATS_TOO = ("Resize", "Upsample", "Range")
+FLOATS_TOO = ("Resize", "Upsample", "Range", "OneHot")
 """Operators whose floating operands decide shapes."""
 
 
@@ -122,7 +122,9 @@ def stored(case: Case) -> Case | None:
     model.CopyFrom(case.model)
     for info, value in zip(_fed(case.model), case.inputs or [], strict=True):
         small = isinstance(value, np.ndarray) and value.dtype != object and value.size <= 1024
-        if small and (value.dtype.kind in "iub" or (case.operator in FLOATS_TOO and value.size <= 16 and value.ndim < 2)):
+        if small and (
+            value.dtype.kind in "iub" or (case.operator in FLOATS_TOO and value.size <= 16 and value.ndim < 2)
+        ):
             kind = info.type.tensor_type.elem_type
             if np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind)) != value.dtype or kind > 13:
                 kept.append(value)
@@ -155,7 +157,9 @@ def judge(case: Case) -> Verdict:
     stated = [DTYPES[info.type.tensor_type.elem_type] for info in case.model.graph.output] if _plain(case) else []
     for number, (kind, array) in enumerate(zip(found, recorded, strict=True)):
         shape = np.shape(array)
-        fits = kind.rank == len(shape) and all(not isinstance(a, int) or a == b for a, b in zip(kind.shape, shape, strict=True))
+        fits = kind.rank == len(shape) and all(
+            not isinstance(a, int) or a == b for a, b in zip(kind.shape, shape, strict=True)
+        )
         if not fits:
             return Verdict("wrong", f"output {number}: {kind} for {shape}", opaque)
         if stated and kind.dtype != stated[number]:
@@ -205,7 +209,16 @@ def main() -> None:
                 verdict = judge(one)
                 verdicts.setdefault((case.kind, way), []).append(verdict)
                 if verdict.status != "exact" or verdict.opaque:
-                    print(case.kind, way, case.operator, case.name, verdict.status, verdict.opaque, verdict.detail[:300], sep="\t")
+                    print(
+                        case.kind,
+                        way,
+                        case.operator,
+                        case.name,
+                        verdict.status,
+                        verdict.opaque,
+                        verdict.detail[:300],
+                        sep="\t",
+                    )
     for row in table(verdicts):
         print(*row, sep="\t")
 

@@ -56,7 +56,7 @@ class Slice(Moving):
         """Start, length and step by axis."""
         count = len(self.starts)
         axes = range(count) if self.axes is None else self.axes
-        steps = (1,) * count if self.steps is None else self.steps
+        steps: Sequence[int] = (1,) * count if self.steps is None else self.steps
         if not count == len(self.ends) == len(axes) == len(steps):
             raise ShapeError(f"{count} starts, {len(self.ends)} ends, {len(axes)} axes and {len(steps)} steps")
         found: dict[int, tuple[Size, Size, int]] = {}

@@ -142,8 +142,8 @@ class Selection(Moving):
     """What the data select, in sizes that only they decide: NonZero, Compress, Unique, NonMaxSuppression, and any
     moving operator of which not the data but a shape, a number or a place is computed while the network runs.
 
-    `shapes` and `dtypes` of the outputs; an open size in them stands for the one that is decided then. `axes`: those of
-    the first operand that are read at the output's own index. `described`: whether it computes nothing else.
+    `shapes` and `dtypes` of the outputs; an open size in them stands for the one that is decided then. `axes`: those
+    of the first operand that are read at the output's own index. `described`: whether it computes nothing else.
     Shapes: any → as `shapes` states.
     Source: ONNX operators NonZero, Compress, Unique, NonMaxSuppression.
     """

@@ -1,8 +1,8 @@
 """Conditions and loops: their branches and bodies are read and shown in a scope of their own.
 
 If: where the condition is open both branches are shown. One of them runs, so that only the one with fewer
-multiply-accumulates counts; of the other they are unknown, and totals say "at least". Loop and Scan: the body is shown
-once, and counts as often as it runs; where that is open it counts once, and totals say "at least".
+multiply-accumulates counts; of the other they are unknown, and totals say "at least". Loop and Scan: the body is
+shown once, and counts as often as it runs; where that is open it counts once, and totals say "at least".
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ class _Place:
         for (label, _), entry in zip(graph.inputs, given, strict=False):
             frame.values[label] = entry
         return self.reader.run(graph.nodes, frame, [label for label, _ in graph.outputs])
+
+    @staticmethod
+    def parts(entry: Entry) -> Sequence[Entry]:
+        """The tensors of a sequence, or the one that it is."""
+        return entry.parts if isinstance(entry, Listed) else (entry,)
 
     def operand(self, entry: Entry) -> Operand:
         if not isinstance(entry, Operand):
@@ -144,14 +149,27 @@ def _if(reader: Reader, node: Node, frame: Frame, entries: Sequence[Entry]) -> l
         _uncounted(reader, place, branch) if much else place.body(branch)
         for branch, much in zip(branches, dear, strict=True)
     ]
-    ends = [[place.operand(entry) for entry in branch] for branch in found]
-    if len(ends[0]) != len(ends[1]):
-        raise SourceError(f"{title(node)}: its branches give {len(ends[0])} and {len(ends[1])} outputs")
-    types = [
-        place.merged(a.type, b.type, f"{node.op.lower()}_{n}") for n, (a, b) in enumerate(zip(*ends, strict=True))
-    ]
+    return _joined(place, entries, found, costs == [0, 0])
+
+
+def _joined(place: _Place, entries: Sequence[Entry], found: Sequence[list[Entry]], known: bool) -> list[Entry]:
+    """What an If gives: of each output the type that it has in both branches, of sequences part by part."""
+    layout = [[len(entry.parts) if isinstance(entry, Listed) else -1 for entry in branch] for branch in found]
+    if layout[0] != layout[1]:
+        raise SourceError(f"{title(place.node)}: its branches give other numbers of tensors")
+    ends = [[place.operand(part) for entry in branch for part in place.parts(entry)] for branch in found]
+    stated = [place.frame.stated.get(name) for name in place.node.outputs]
+    types: list[TensorType] = []
+    for number, (a, b) in enumerate(zip(*ends, strict=True)):
+        info = stated[number] if set(layout[0]) == {-1} and number < len(stated) else None
+        told = place.reader.stated(info, f"if_{number}") if a.type.rank != b.type.rank else None
+        types.append(told or place.merged(a.type, b.type, f"if_{number}"))
     condition = place.operand(entries[0] if entries else None)
-    return place.control([condition, *ends[0], *ends[1]], types, costs == [0, 0])
+    made = iter(place.control([condition, *ends[0], *ends[1]], types, known))
+    return [
+        next(made) if count < 0 else Listed(tuple(place.operand(next(made)) for _ in range(count)))
+        for count in layout[0]
+    ]
 
 
 def _uncounted(reader: Reader, place: _Place, branch: str) -> list[Entry]:
@@ -165,7 +183,7 @@ def _uncounted(reader: Reader, place: _Place, branch: str) -> list[Entry]:
 def _repeated(
     place: _Place, times: Size | None, carried: Sequence[Operand], run: Callable[[list[Entry]], list[Entry]]
 ) -> list[Entry]:
-    """The outputs of a body whose first ones are carried from one turn to the next, with sizes that fit every turn."""
+    """The outputs of a body, the first of which are carried from turn to turn, with sizes that fit every turn."""
     reader, before = place.reader, place.reader.times
     if reader.times is not None and times is not None:
         reader.times = reader.times * times

@@ -25,6 +25,15 @@ CHANNELS = (
     "GroupNormalization", "LRN", "SpaceToDepth", "DepthToSpace", "GridSample", "RoiAlign", "MaxRoiPool", "Upsample",
 )  # fmt: skip
 """Operators whose axis 1 is the channels'."""
+FORMS = {
+    "": "of a type that the file does not state",
+    "sequence": "a sequence, of which only the data say how many tensors are in it",
+    "optional": "optional, and only the data say whether it is there",
+    "map": "a map, which has no shape",
+    "sparse": "a sparse tensor, which is not followed here",
+    "opaque": "of a type of its own, which has no shape",
+}
+"""Why an input that is no tensor is refused."""
 
 
 def graph(model: ModelInfo, name: str) -> Graph:
@@ -62,10 +71,7 @@ def _operands(entry: Entry) -> Iterable[Operand]:
 def _type(reader: Reader, label: str, info: TypeInfo | None, inputs: int) -> TensorType:
     """The type of an input. Its first size, where open and not called otherwise, is the number of examples."""
     if info is None or info.form != "tensor":
-        form = "of a type that is not stated" if info is None else f"a {info.form}"
-        raise SourceError(
-            f"the input {label!r} is {form}; only tensors have sizes that can be followed through a network"
-        )
+        raise SourceError(f"the input {label!r} is {FORMS['' if info is None else info.form]}")
     if info.dims is None or not info.dtype:
         raise SourceError(
             f"the input {label!r} has no shape in the file, not even the number of its axes; "

@@ -71,7 +71,8 @@ def reads(node: Node) -> Iterator[str]:
 
 def title(node: Node) -> str:
     """A node as messages call it."""
-    named = f"node {node.name!r}" if node.name else f"the node that makes {', '.join(filter(None, node.outputs))!r}"
+    made = ", ".join(repr(name) for name in node.outputs if name)
+    named = f"node {node.name!r}" if node.name else f"the node that makes {made}"
     return f"{named} ({node.op})"
 
 

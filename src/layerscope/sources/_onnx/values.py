@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from layerscope.core import sizes
-from layerscope.core.errors import SizeError
 from layerscope.core.sizes import Expression
 from layerscope.sources._onnx.site import FLOATING, Site, Value
-from layerscope.sources._onnx.structures import DTYPES
 
 MOST = 1024
 """Elements of a tensor that is followed."""

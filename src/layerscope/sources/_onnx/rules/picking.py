@@ -69,6 +69,8 @@ def _pad(site: Site) -> Layer:
     x = data(site)
     told = site.integers(1, "pads" if site.version >= 2 else "paddings")
     mode = site.attributes.get("mode", "constant")
+    if site.operand(3) is not None and site.integers(3) is None:
+        return selected(site, tuple(site.fresh("pad") for _ in x.shape))
     axes = numbers(site, 3)
     if told is None:
         padded = range(x.rank) if axes is None else {axis % x.rank for axis in axes}

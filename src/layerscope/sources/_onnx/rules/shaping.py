@@ -77,10 +77,14 @@ def _flatten(site: Site) -> Layer:
 
 
 def _squeeze(site: Site) -> Layer:
+    if site.operand(1) is not None and site.integers(1) is None and (gone := length(site.operand(1))) is not None:
+        return selected(site, tuple(site.fresh("squeeze") for _ in range(data(site).rank - gone)))
     return reshape.Squeeze(site.op, numbers(site, 1, "axes"), **site.slotted(drop=(1,)))
 
 
 def _unsqueeze(site: Site) -> Layer:
+    if site.operand(1) is not None and site.integers(1) is None and (new := length(site.operand(1))) is not None:
+        return selected(site, tuple(site.fresh("unsqueeze") for _ in range(data(site).rank + new)))
     axes = numbers(site, 1, "axes")
     if axes is None:
         raise Refused("it does not say where the new axes are")
@@ -115,6 +119,10 @@ def _known(site: Site, number: int) -> bool:
 
 
 def _col2im(site: Site) -> Layer:
+    rank, x = length(site.operand(1)), data(site)
+    if rank is not None and None in (site.integers(1), site.integers(2)) and x.rank == 3:
+        shape = (x.shape[0], site.fresh("channels"), *(site.fresh("col2im") for _ in range(rank)))
+        return selected(site, shape, (0,), described=False)
     image, block = numbers(site, 1), numbers(site, 2)
     told = {name: tuple(site.attributes.get(name, ())) for name in ("dilations", "pads", "strides")}
     return arrange.Col2Im(site.op, image or (), block or (), **told, **site.slotted(drop=(1, 2)))
