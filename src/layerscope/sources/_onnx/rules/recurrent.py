@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from layerscope.core.contract import Layer
 from layerscope.operators.attention import Attention, LinearAttention, RotaryEmbedding
 from layerscope.operators.recurrent import Recurrent
@@ -10,12 +12,15 @@ from layerscope.sources._onnx.site import Refused, Rule, Site
 
 
 def recurrent(site: Site) -> Layer:
-    """RNN, LSTM, GRU."""
+    """RNN, LSTM, GRU. A stored state to start from, which fits one batch size, is a constant and no parameter."""
     hidden = number(site, "hidden_size", 0)
     state = site.operand(2)
     if not hidden and state is not None and isinstance(state.type.shape[-1], int):
         hidden = state.type.shape[-1]
-    told = parts(site, "X W R B sequence_lens initial_h initial_c P")
+    given = tuple(
+        replace(one, weight=False) if one is not None and n in (4, 5, 6) else one for n, one in enumerate(site.operands)
+    )
+    told = parts(replace(site, operands=given), "X W R B sequence_lens initial_h initial_c P")
     return Recurrent(site.op, hidden, word(site, "direction", "forward"), number(site, "layout", 0), **told)
 
 
