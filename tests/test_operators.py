@@ -29,7 +29,7 @@ OURS = {
     f"layerscope.operators.{name}"
     for name in (
         *("attention", "convolution", "losses", "normalisation", "pointwise", "pooling", "products", "recurrent"),
-        *("reductions", "resize", "signal", "strings"),
+        *("reductions", "resize", "signal", "strings", "transformers"),
     )
 }
 

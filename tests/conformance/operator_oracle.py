@@ -61,13 +61,15 @@ class Operation:
         return Read(graph.nodes[edge[0]].layer, propagate.fed_types(graph, types)[edge[0]], types[edge[0]])
 
 
-def operation(op: str, fed: list, stored: list = (), outputs: int = 1, opset: int = OPSET, **attributes) -> Operation:
+def operation(
+    op: str, fed: list, stored: list = (), outputs: int = 1, opset: int = OPSET, domain: str = "", **attributes
+) -> Operation:
     """The node op(*fed, *stored); an operand that is None is left out."""
     onnx, _ = modules()
     given = [*fed, *stored]
     names = [f"x{n}" if a is not None else "" for n, a in enumerate(given)]
     made = [f"y{n}" for n in range(outputs)]
-    node = onnx.helper.make_node(op, names, made, **attributes)
+    node = onnx.helper.make_node(op, names, made, domain=domain, **attributes)
     inputs = [
         onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
         for name, a in zip(names, fed, strict=False)
@@ -80,10 +82,11 @@ def operation(op: str, fed: list, stored: list = (), outputs: int = 1, opset: in
     ]
     results = [onnx.helper.make_empty_tensor_value_info(name) for name in made]
     graph = onnx.helper.make_graph([node], op, inputs, results, constants)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
+    opsets = [onnx.helper.make_opsetid("", opset)] + ([onnx.helper.make_opsetid(domain, 1)] if domain else [])
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
     model = onnx.shape_inference.infer_shapes(model)
     for result in model.graph.output:  # the shapes are what is to be compared: our reader must not see them
-        result.type.tensor_type.ClearField("shape")
+        result.ClearField("type")
     return Operation(model, {n: a for n, a in zip(names, fed, strict=False) if n})
 
 

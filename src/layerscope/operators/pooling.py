@@ -132,7 +132,8 @@ class GlobalPooling(Operator):
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         x = needed(operands, 0, "the input")
         pooled = self._pooled(x)
-        return (tuple(EVERYTHING if axis in pooled else Window(axis) for axis in range(x.rank)),)
+        read: Reads = tuple(EVERYTHING if axis in pooled else Window(axis) for axis in range(x.rank))
+        return (read, *map(whole, operands[1:]))
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

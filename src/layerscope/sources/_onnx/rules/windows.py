@@ -83,7 +83,7 @@ def pooling(site: Site) -> Layer:
 
 def over_all(site: Site) -> Layer:
     """GlobalMaxPool, GlobalAveragePool, GlobalLpPool."""
-    return GlobalPooling(site.op, **parts(site))
+    return GlobalPooling(site.op, -1 if number(site, "channels_last", 0) else 1, **parts(site))
 
 
 def unpooling(site: Site) -> Layer:
@@ -121,6 +121,7 @@ RULES: dict[str, Rule] = {
     "CausalConvWithState": causal,
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), pooling),
     **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"), over_all),
+    "com.microsoft:QLinearGlobalAveragePool": over_all,
     "MaxUnpool": unpooling,
     "RoiAlign": aligned_regions,
     "MaxRoiPool": regions,
