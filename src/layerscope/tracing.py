@@ -10,10 +10,12 @@ from typing import Any
 
 from layerscope import sources
 from layerscope.analyses.journey import Journey, describe, journey
+from layerscope.core.binding import bind
 from layerscope.core.errors import SizeError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
+from layerscope.core.types import BATCH
 from layerscope.report import formats
 from layerscope.sources import json as graph_json
 
@@ -83,4 +85,6 @@ def trace(what: Any, batch: int | None = None, *, dtype: str | None = None) -> T
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
     graph = sources.read(what)
+    if batch is not None:
+        graph = bind(graph, {BATCH: batch})  # settings hold open sizes too: a shape to reshape to, for instance
     return Trace(graph, journey(graph, batch, dtype))

@@ -115,6 +115,12 @@ def _remainders(site: Site) -> list[Known]:
     return _elementwise(lambda a, b: modulo(a, b, site.fresh, truncated))(site)
 
 
+def _power(a: float, b: float) -> float:
+    if not 0 <= b <= 64 or abs(a) >= 1 << 32:
+        raise Unknown
+    return a**b
+
+
 def _largest(a: Number, b: Number) -> Number:
     if isinstance(a, Expression) or isinstance(b, Expression):
         return sizes.maximum(size(a), size(b))
@@ -177,7 +183,7 @@ FOLDS: dict[str, Callable[[Site], list[Known]]] = {
     "Min": _elementwise(lambda a, b=None: a if b is None else _smallest(a, b)),
     "Abs": _elementwise(_absolute), "Floor": _elementwise(_rounded(math.floor)),
     "Ceil": _elementwise(_rounded(math.ceil)), "Round": _elementwise(_rounded(round)),
-    "Sqrt": _elementwise(_plain(math.sqrt)), "Pow": _elementwise(_plain(pow)),
+    "Sqrt": _elementwise(_plain(math.sqrt)), "Pow": _elementwise(_plain(_power)),
     "Reciprocal": _elementwise(_plain(lambda a: 1 / a)),
     "Equal": _elementwise(_compare(lambda a, b: a == b), "bool"),
     "Less": _elementwise(_compare(lambda a, b: a < b), "bool"),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
+from layerscope.core.graph import Node as Placed
 from layerscope.core.reach import Window
+from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.layers.input_layer import OPEN, InputLayer
+from layerscope.operators._operator import Operator
 from layerscope.operators.standing import TensorInput
-from layerscope.sources._onnx import rules
+from layerscope.sources._onnx import frames, rules
 from layerscope.sources._onnx.frames import Entry, Listed
 from layerscope.sources._onnx.reader import Reader
 from layerscope.sources._onnx.site import Operand
@@ -52,6 +55,7 @@ def graph(model: ModelInfo, name: str) -> Graph:
         frame.values[label] = Operand(label, kind, inputs[-1])
     if not main.outputs:
         raise SourceError("the graph has no outputs")
+    frames.bounded(main, model.functions)
     found = reader.run(main.nodes, frame, [label for label, _ in main.outputs])
     outputs = [
         reader.tensor(operand, Node("", "", "", (), (), {}), frame) for entry in found for operand in _operands(entry)
@@ -59,7 +63,15 @@ def graph(model: ModelInfo, name: str) -> Graph:
     if not outputs:
         raise SourceError("every output is an empty sequence, or absent")
     used = _used(outputs)
-    return _oriented(trace_calls([x for x in inputs if id(x.call) in used], outputs, name))
+    made = trace_calls([x for x in inputs if id(x.call) in used], outputs, name)
+    return _oriented(replace(made, nodes=tuple(_counted(node, reader.times) for node in made.nodes)))
+
+
+def _counted(node: Placed, times: Mapping[int, Size | None]) -> Placed:
+    """The node with how often it counts."""
+    if id(node.layer) not in times or not isinstance(node.layer, Operator):
+        return node
+    return replace(node, layer=replace(node.layer, times=times[id(node.layer)]))
 
 
 def _operands(entry: Entry) -> Iterable[Operand]:
@@ -78,7 +90,7 @@ def _type(reader: Reader, label: str, info: TypeInfo | None, inputs: int) -> Ten
             "write one into it (onnx.helper.make_tensor_value_info) and try again"
         )
     rank, prefix = len(info.dims), f"{label}_" if inputs > 1 else ""
-    behind = OPEN.get(rank, ())  # where the channels are axis 1, the last ones have positions
+    behind = OPEN[rank] if rank in (4, 5) else ()  # images and volumes; of three axes nobody can say
     names = ("batch", "channels", *behind) if behind else tuple(f"size_{axis}" for axis in range(rank))
     shape = [reader.sizes.batch(info.dims[0])] if rank else []
     shape += [reader.sizes.size(dim, prefix + stem) for dim, stem in zip(info.dims[1:], names[1:], strict=True)]

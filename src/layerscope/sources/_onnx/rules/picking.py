@@ -17,7 +17,7 @@ def _concat(site: Site) -> Layer:
 
 
 def _split(site: Site) -> Layer:
-    lengths, parts = site.integers(1, "split"), site.attributes.get("num_outputs", len(site.outputs))
+    lengths, parts = site.integers(1, "split"), len(site.outputs)
     axis = site.attributes.get("axis", 0)
     if lengths is None and site.operand(1) is not None:
         x = data(site)
@@ -42,9 +42,9 @@ def _split_to_sequence(site: Site) -> Layer:
     step = 1 if told is None else sizes.number(told[0])
     if not isinstance(size, int):
         raise Refused(f"into how many parts it divides the open size {size} is known only when the network runs")
+    if step < 1 or size > 1024 * step:
+        raise Refused(f"it divides {size} into parts of {step}; at most 1,024 are followed")
     lengths = tuple(min(step, size - start) for start in range(0, size, step))
-    if len(lengths) > 1024:
-        raise Refused(f"it makes a sequence of {len(lengths)} tensors")
     return slicing.Split(site.op, axis, lengths, None, keep, **site.slotted(drop=(1,)))
 
 
