@@ -14,7 +14,7 @@ from layerscope.core.reach import EVERYTHING, Everything, Reads, Spread, Window
 from layerscope.core.types import TensorType
 from layerscope.operators._axes import fits, needed, rank_of, whole
 from layerscope.operators._operator import Operator
-from layerscope.operators._windows import Placed, auto_pad, numbers, per_axis, places
+from layerscope.operators._windows import Placed, auto_pad, numbers, per_axis, places, size_list
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +160,7 @@ class MaxUnpooling(Operator):
         super().__post_init__()
         for name, least in (("kernel_shape", 1), ("strides", 1), ("pads", 0)):
             object.__setattr__(self, name, numbers(getattr(self, name), f"{self.kind}: {name}", least))
+        object.__setattr__(self, "output_shape", size_list(self.output_shape, f"{self.kind}: output_shape"))
 
     def _geometry(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...]]:
         rank = len(self.kernel_shape)
