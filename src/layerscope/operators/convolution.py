@@ -257,7 +257,7 @@ class CausalConvolution(Operator):
 
     def kept(self, *operands: TensorType | None) -> Saved | None:
         x, _ = self._sides(operands)
-        return Saved((0, 1, 3), extra=(x,) * self.after)
+        return Saved((0, 1, 3), extra=(x,) if self.after else ())
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         _, size = self._sides(operands)
