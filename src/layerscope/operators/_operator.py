@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from types import NoneType
 from typing import Any, cast
 
 from layerscope.core import sizes
@@ -19,6 +20,15 @@ Slot = None | str | TensorType
 """Where an operand comes from. None: from the graph, the next input of the node. A name: a weight of that role.
 "" : it is left out. A type: a constant that is no parameter, of which only the type is known."""
 ABSENT = ""
+FORMS: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "int | None": (int, NoneType),
+    "bool": (bool,),
+    "str": (str,),
+    "str | None": (str, NoneType),
+    "float": (float, int),
+}
+"""What values a setting has that is declared so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +54,11 @@ class Operator(Layer):
     law = "as its source defines it"
 
     def __post_init__(self) -> None:
+        self._check_forms()
+        if isinstance(self.slots, str) or not isinstance(self.slots, Sequence):
+            raise SettingError(f"{self.kind}: slots must be a list, not {self.slots!r}")
+        if not isinstance(self.parameters, Mapping):
+            raise SettingError(f"{self.kind}: parameters must be weights by their roles, not {self.parameters!r}")
         given = cast(Sequence[Any], self.slots)
         slots = tuple(
             TensorType.from_json(cast(Mapping[str, Any], part)) if isinstance(part, Mapping) else part
@@ -62,6 +77,14 @@ class Operator(Layer):
             sizes.checked(self.times, f"{self.kind}: times", least=0)
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "parameters", parameters)
+
+    def _check_forms(self) -> None:
+        """SettingError where a plain setting is of another form than it is declared, as in a damaged file."""
+        for field_ in fields(self):
+            forms, value = FORMS.get(str(field_.type)), getattr(self, field_.name)
+            if forms is not None and type(value) not in forms:
+                wanted = " or ".join("None" if form is NoneType else form.__name__ for form in forms)
+                raise SettingError(f"{type(self).__name__}: {field_.name} must be {wanted}, not {value!r}")
 
     @property
     def kind(self) -> str:
@@ -140,7 +163,9 @@ def weight_type(given: Any) -> WeightType:
     """A weight's type from itself or from its JSON form {"shape": [...], "dtype": ..., "trainable": ...}."""
     if isinstance(given, WeightType):
         return given
-    data = cast(Mapping[str, Any], given)
+    data = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {}
+    if not isinstance(data.get("shape"), list | tuple):
+        raise SettingError(f"a weight is described by its shape (and dtype, trainable), not by {given!r}")
     shape = tuple(sizes.checked(n, "a size of a weight", least=0) for n in data["shape"])
     dtype = data.get("dtype", "float32")
     if dtype not in BITS:

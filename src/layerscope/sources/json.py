@@ -181,7 +181,7 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
         types = layer.out(*(value.type for value in inputs))
     except ShapeError as error:
         raise error.at(f"{label} ({layer.kind})") from None
-    roles = set(layer.weight_types(*(value.type for value in inputs))) if inputs else set()
+    roles = set(layer.weight_types(*(value.type for value in inputs)))
     _need(
         not weights or set(weights) == roles,
         f"{label}: weights must name {', '.join(sorted(roles)) or 'nothing'}",

@@ -12,11 +12,11 @@ from layerscope.sources._onnx.site import Rule, Site
 
 BY_OUTPUT = (
     *("Relu", "Sigmoid", "Tanh", "Exp", "Sqrt", "Reciprocal", "Elu", "Selu", "LeakyRelu", "Celu", "Tan"),
-    *("ThresholdedRelu", "Identity"),
+    "ThresholdedRelu",
 )
 BY_INPUT = (
     *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Erf", "Gelu", "HardSigmoid"),
-    *("HardSwish", "Log", "Mish", "PRelu", "Shrink", "Sin", "Sinh", "Softplus", "Softsign", "Swish", "Div", "Pow"),
+    *("HardSwish", "Log", "Mish", "Shrink", "Sin", "Sinh", "Softplus", "Softsign", "Swish"),
     *("com.microsoft:Gelu", "com.microsoft:QuickGelu", "com.microsoft:FastGelu", "com.microsoft:BiasGelu"),
 )
 WITHOUT = (
@@ -28,26 +28,24 @@ TO_BOOL = (*("IsInf", "IsNaN", "Equal", "Greater", "GreaterOrEqual", "Less", "Le
 
 
 def function(keeps: str, **told: Any) -> Callable[[Site], Layer]:
-    """The rule of functions whose gradient needs these tensors."""
+    """The rule of functions of one tensor, whose gradient needs these tensors."""
 
     def rule(site: Site) -> Layer:
-        extra = 1 if site.op in ("FastGelu", "BiasGelu") and len(site.operands) > 1 else 0
-        given = {"work": 1 + extra, **told} if extra else told
-        return Pointwise(site.op, keeps=keeps, **given, **parts(site, f"{_first(site)} slope"))
+        biased = site.op in ("FastGelu", "BiasGelu") and site.operand(1) is not None
+        given = {**told, "work": 2} if biased else told
+        return Pointwise(site.op, keeps=keeps, **given, **parts(site, "X B"))
 
     return rule
 
 
-def _first(site: Site) -> str:
-    return "X" if len(site.operands) < 2 else "A"
-
-
 def binary(keeps: str, **told: Any) -> Callable[[Site], Layer]:
-    """The rule of functions of two or more tensors."""
+    """The rule of functions of two or more tensors. Before operator set 7 the second may start at some axis."""
 
     def rule(site: Site) -> Layer:
-        names = "A B C" if len(site.operands) < 4 else ""
-        return Pointwise(site.op, keeps=keeps, **told, **parts(site, names))
+        old = site.version < 7 and ("axis" in site.attributes or site.op == "PRelu")
+        given = {**told, "aligned": (0,)} if old else told
+        names = "X slope" if site.op == "PRelu" else "A B C" if len(site.operands) < 4 else ""
+        return Pointwise(site.op, keeps=keeps, **given, **parts(site, names))
 
     return rule
 
@@ -59,7 +57,7 @@ def mean(site: Site) -> Layer:
 
 def clip(site: Site) -> Layer:
     """Clip; limits may be operands."""
-    return Pointwise(site.op, keeps="inputs", stretched=1, **parts(site, "input min max"))
+    return Pointwise(site.op, keeps="inputs", aligned=(0,), **parts(site, "input min max"))
 
 
 def where(site: Site) -> Layer:
@@ -71,18 +69,27 @@ def quantise(site: Site) -> Layer:
     """QuantizeLinear: to the type of the zero point."""
     zero = site.operand(2)
     kind = zero.type.dtype if zero is not None else dtype(site, "output_dtype", "uint8")
-    return Pointwise(site.op, keeps="nothing", dtype=kind, stretched=1, **parts(site, "x y_scale y_zero_point"))
+    return Pointwise(site.op, keeps="nothing", dtype=kind, aligned=(0,), **parts(site, "x y_scale y_zero_point"))
 
 
 def dequantise(site: Site) -> Layer:
     """DequantizeLinear: to the type of the scale."""
     kind = dtype(site, "output_dtype", needed(site, 1, "x_scale").type.dtype)
-    return Pointwise(site.op, keeps="nothing", dtype=kind, stretched=1, **parts(site, "x x_scale x_zero_point"))
+    return Pointwise(site.op, keeps="nothing", dtype=kind, aligned=(0,), **parts(site, "x x_scale x_zero_point"))
 
 
 def quantise_by_range(site: Site) -> Layer:
     """DynamicQuantizeLinear."""
     return DynamicQuantization(site.op, **parts(site))
+
+
+def of_quantised(*aligned: int) -> Callable[[Site], Layer]:
+    """The rule of com.microsoft's functions of quantised tensors, which have a scale and zero point each."""
+
+    def rule(site: Site) -> Layer:
+        return Pointwise(site.op, keeps="nothing", aligned=aligned, **parts(site))
+
+    return rule
 
 
 def softmax(site: Site) -> Layer:
@@ -100,11 +107,12 @@ def dropout(site: Site) -> Layer:
 
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(BY_OUTPUT[:-1], function("outputs")),
+    **dict.fromkeys(BY_OUTPUT, function("outputs")),
     **dict.fromkeys(BY_INPUT, function("inputs")),
     **dict.fromkeys(WITHOUT, binary("nothing")),
     **dict.fromkeys(TO_BOOL, binary("nothing", dtype="bool")),
     "Mul": binary("partners"),
+    **dict.fromkeys(("Div", "Pow", "PRelu"), binary("inputs")),
     "SwiGLU": binary("inputs", work=2),
     "Sum": binary("nothing", work=None),
     **dict.fromkeys(("Max", "Min"), binary("inputs", work=None)),
@@ -116,6 +124,8 @@ RULES: dict[str, Rule] = {
     "DequantizeLinear": dequantise,
     "com.microsoft:DequantizeLinear": dequantise,
     "DynamicQuantizeLinear": quantise_by_range,
+    **dict.fromkeys(("com.microsoft:QLinearAdd", "com.microsoft:QLinearMul"), of_quantised(0, 3)),
+    **dict.fromkeys(("com.microsoft:QLinearSigmoid", "com.microsoft:QLinearLeakyRelu"), of_quantised(0)),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), softmax),
     "Dropout": dropout,
 }
