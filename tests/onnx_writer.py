@@ -29,9 +29,7 @@ def field(number, value):
 def message(*parts):
     """Fields behind each other; a part is (number, value), or (number, [values])."""
     return b"".join(
-        field(number, one)
-        for number, value in parts
-        for one in (value if isinstance(value, list) else [value])
+        field(number, one) for number, value in parts for one in (value if isinstance(value, list) else [value])
     )
 
 

@@ -1,13 +1,13 @@
 """ONNX files without onnx: what is read, named, folded, counted and bound."""
 
 import pytest
+from tests import onnx_writer as w
 
 from layerscope import trace
 from layerscope.core import propagate
 from layerscope.core.errors import SourceError
-from layerscope.sources import onnx
 from layerscope.sources import json as graph_json
-from tests import onnx_writer as w
+from layerscope.sources import onnx
 
 
 def read(graph, **settings):
@@ -88,7 +88,7 @@ def test_saved_as_json_it_is_the_same_network(tmp_path):
 
 def test_models_in_memory_are_read_without_onnx():
     class ModelProto:
-        def SerializeToString(self):  # noqa: N802
+        def SerializeToString(self):
             return w.model(w.Graph([w.node("Relu", "x", "y")], [w.value("x", (2, 3))], [w.value("y", None)]))
 
     assert onnx.handles(ModelProto())
@@ -261,7 +261,9 @@ def test_shapes_that_only_the_data_decide_are_new_sizes():
 
 
 def test_a_shape_as_output_is_a_node():
-    graph = chain(w.node("Shape", "x", "s"), w.node("Add", "s one", "y"), initializers=[w.tensor("one", (), [1], w.INT64)])
+    graph = chain(
+        w.node("Shape", "x", "s"), w.node("Add", "s one", "y"), initializers=[w.tensor("one", (), [1], w.INT64)]
+    )
     assert rows(graph)[1:] == [("shape", "Shape", "(4,)"), ("add", "Add", "(4,)")]
 
 
@@ -272,7 +274,12 @@ def test_a_weight_as_output_is_a_constant():
 
 
 def test_not_onnx_is_not_taken(tmp_path):
-    for name, data in (("text", b"28x28x1 | flatten"), ("zip", b"PK\3\4abc"), ("empty", b""), ("png", b"\x89PNG\r\n")):
+    for name, data in (
+        ("text", b"28x28x1 | flatten"),
+        ("zip", b"PK\3\4abc"),
+        ("empty", b""),
+        ("png", b"\x89PNG\r\n"),
+    ):
         path = tmp_path / name
         path.write_bytes(data)
         assert not onnx.handles(path)

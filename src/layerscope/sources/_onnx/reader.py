@@ -57,6 +57,7 @@ class Reader:
         self.stored: dict[int, Operand] = {}
         self.times: dict[int, Size | None] = {}
         """How often a layer (by its id) counts, where that is not once: in loops and branches."""
+        self.shown: dict[int, tuple[Operand, Symbolic]] = {}
         self.depth = self.loops = 0
 
     # --- values ---
@@ -267,6 +268,12 @@ class Reader:
         """The operand as a tensor of the graph: what was folded becomes a node again, a weight a Constant."""
         if operand.tensor is not None:
             return operand.tensor
+        if id(operand) not in self.shown:
+            self.shown[id(operand)] = (operand, self.made(operand, node, frame))
+        return self.shown[id(operand)][1]
+
+    def made(self, operand: Operand, node: Node, frame: Frame) -> Symbolic:
+        """The node for an operand that has none."""
         origin = self.folded.get(id(operand))
         if origin is not None:
             operands = tuple(

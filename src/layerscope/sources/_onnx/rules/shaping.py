@@ -15,6 +15,8 @@ from layerscope.operators.stretching import Selection
 from layerscope.sources._onnx.site import Operand, Refused, Rule, Site
 from layerscope.sources._onnx.structures import DTYPES
 
+MOST_AXES = 64
+
 
 def data(site: Site) -> TensorType:
     """The type of the first operand; Refused where there is none."""
@@ -35,10 +37,11 @@ def numbers(site: Site, number: int, attribute: str = "") -> tuple[int, ...] | N
 
 
 def length(operand: Operand | None) -> int | None:
-    """How many numbers an operand with one axis has; None where that is open."""
-    if operand is None or operand.type.rank != 1 or not isinstance(operand.type.shape[0], int):
+    """How many numbers an operand with one axis has; None where that is open, or more than a tensor has axes."""
+    if operand is None or operand.type.rank != 1:
         return None
-    return operand.type.shape[0]
+    size = operand.type.shape[0]
+    return size if isinstance(size, int) and size <= MOST_AXES else None
 
 
 def selected(site: Site, shape: tuple[Size, ...], axes: tuple[int, ...] = (), described: bool = True) -> Selection:
