@@ -26,12 +26,12 @@ from layerscope.layers import (
 )
 
 
-def conv(x: Any, filters: int, kernel: Any, stride: int = 1, pad: str = "around", **settings: Any) -> Any:
+def conv(x: Any, filters: int, kernel: Any, stride: int = 1, pad: str = "around") -> Any:
     """A convolution without bias; pad "around" is k // 2 zeros on either side, whatever the stride."""
     if pad == "around" and stride > 1 and kernel > 1:
         x, pad = ZeroPadding2D(kernel // 2)(x), "valid"
     pad = "same" if pad == "around" else pad
-    return Conv2D(filters, kernel, strides=stride, padding=pad, use_bias=False, **settings)(x)
+    return Conv2D(filters, kernel, strides=stride, padding=pad, use_bias=False)(x)
 
 
 def normed(
