@@ -17,7 +17,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 TEXT = "28x28x1 | conv 16 3 same relu | maxpool 2 same | flatten | dense 10"
 FRAMEWORKS = ("keras", "tensorflow", "torch", "jax", "onnx", "onnxruntime")
 HEAVY = ("numpy", "scipy", "llvmlite", "sklearn", "matplotlib", "PIL", "rich", *FRAMEWORKS[:-1])
-LIGHT_PARTS = ("core", "layers", "sources", "analyses", "tracing.py", "cli", "__init__.py")
+LIGHT_PARTS = ("core", "layers", "sources", "analyses", "telling", "tracing.py", "cli", "__init__.py")
 MEGABYTES = 25
 
 PROBE = """

@@ -67,14 +67,18 @@ def test_the_autoencoders(name, expected, macs):
     assert found.totals["macs"] == macs
 
 
+def extents(found):
+    """Smallest, largest and exactness of the last layer's receptive field, along each axis."""
+    return [(part["min"], part["max"], part["exact"]) for part in found.layers[-1]["receptive_field"]]
+
+
 @pytest.mark.parametrize(
     ("name", "unclipped", "clipped", "unread"),
     [("autoencoder", (46, 54), (27, 28), 0), ("autoencoder-transpose", (30, 34), (22, 26), 108)],
 )
 def test_receptive_fields_of_the_autoencoders(name, unclipped, clipped, unread):
     found = layers(name)
-    extent = {"min": unclipped[0], "max": unclipped[1], "exact": True}
-    assert found.layers[-1]["receptive_field"] == [extent, extent]
+    assert extents(found) == [(*unclipped, True)] * 2
     types = propagate.types(found.graph, 1)
     sizes = set()
     for i in range(28):
@@ -98,8 +102,7 @@ def test_receptive_fields_of_the_autoencoders(name, unclipped, clipped, unread):
     ],
 )
 def test_receptive_fields_that_others_get_wrong(text, low, high):
-    extent = {"min": low, "max": high, "exact": True}
-    assert ls.trace(text).layers[-1]["receptive_field"] == [extent, extent]
+    assert extents(ls.trace(text)) == [(low, high, True)] * 2
 
 
 @pytest.mark.parametrize(
@@ -120,12 +123,13 @@ def test_a_vgg_sized_network_by_its_closed_form():
     blocks = "[ conv 64 3 same relu ] x2 | maxpool 2 | [ conv 128 3 same relu ] x2 | maxpool 2 | "
     blocks += "[ conv 256 3 same relu ] x3 | maxpool 2 | [ [ conv 512 3 same relu ] x3 | maxpool 2 ] x2"
     found = ls.trace(f"224x224x3 | {blocks} | flatten | dense 4096 relu | dense 4096 relu | dense 1000 softmax")
-    assert found.totals == {
+    told = {
         "parameters": 138_357_544,
         "trainable_parameters": 138_357_544,
         "macs": 15_470_264_320,
         "at_least": False,
     }
+    assert {key: found.totals[key] for key in told} == told
     pools = [row["receptive_field"][0]["max"] for row in found.layers if row["kind"] == "MaxPooling2D"]
     assert pools == [6, 16, 44, 100, 212]
 

@@ -179,3 +179,52 @@ def test_results_are_plain_values():
     found = ls.trace("6x6x1 | conv 3 3")
     assert found.receptive_field(position=(1, 1)) == found.receptive_field(position=(1, 1))
     assert isinstance(found.receptive_field(), positions.ReceptiveField)
+
+
+REFUSED = {
+    "layer": (
+        ["example:autoencoder", "conv2d_22"],
+        "unknown layer 'conv2d_22'. Did you mean 'conv2d_2' or 'conv2d_6' or 'conv2d_5'?",
+    ),
+    "outside": (
+        ["example:autoencoder", "conv2d_3", "--at", "3,4"],
+        "(3, 4) is outside of conv2d_3: 4 × 4 positions, counted from 0",
+    ),
+    "other axes": (
+        ["10x3 | flatten | dense 4", "--at", "1,2"],
+        "dense has 4 positions, so one of them has 1 number, not 2: (1, 2)",
+    ),
+    "input without a position": (
+        ["example:autoencoder", "--input", "input_layer"],
+        "--input says which input --of-input speaks of; give --of-input ROW,COLUMN, too",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_mistakes_on_the_command_line(name, capsys):
+    arguments, message = REFUSED[name]
+    assert main(["field", *arguments]) == 2
+    assert capsys.readouterr() == ("", f"layerscope field: {message}\n")
+
+
+def test_a_position_that_is_no_position(capsys):
+    with pytest.raises(SystemExit):
+        main(["field", "example:autoencoder", "--at", "3,x"])
+    assert capsys.readouterr().err == (
+        "layerscope field: argument --at: numbers with commas between are needed, such as 3,4, not '3,x'\n"
+        "Try: layerscope field --help\n"
+    )
+
+
+def test_plain_rows(capsys):
+    rows = printed(capsys, "9x9x1 | convt 1 1 stride 2 as t", "--at", "1,4", "--format", "csv").splitlines()
+    assert rows[:3] == [
+        "input,axis,size,min,max,exact,start,jump,phases,holes,first,last,count",
+        "input_layer,height,9,0,1,yes,0,0.5,2,no,,,0",
+        "input_layer,width,9,0,1,yes,0,0.5,2,no,,,0",
+    ]
+    rows = printed(capsys, "9x3 | flatten | dense 2 as d", "--at", "1", "--format", "csv").splitlines()
+    assert rows[1] == "input_layer,length,9,,,,,,,,0,8,9"
+    rows = printed(capsys, "9x9x1 | convt 1 1 stride 2 as t", "--of-input", "1,4", "--format", "csv").splitlines()
+    assert rows[:3] == ["layer,axis,size,first,last,count", "t,height,18,2,2,1", "t,width,18,8,8,1"]

@@ -5,19 +5,21 @@ windows, so an output is above zero exactly where it depends on the poked pixel.
 """
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
 
 from layerscope.analyses import receptive_field
-from layerscope.core import propagate
+from layerscope.core import boxes, propagate
 from layerscope.core.errors import ShapeError
-from layerscope.core.graph import trace_calls
-from layerscope.core.reach import Indices
+from layerscope.core.graph import Call, Symbolic, trace_calls
+from layerscope.core.indices import Indices
 from layerscope.engine.plan import Job
 from layerscope.engine.primitives.base import Frame
 from layerscope.engine.reference import run
 from layerscope.layers import (
+    Activation,
     Add,
     AveragePooling2D,
     BedOfNails2D,
@@ -27,6 +29,7 @@ from layerscope.layers import (
     Cropping2D,
     GlobalAveragePooling2D,
     Input,
+    InputLayer,
     PixelShuffle2D,
     UpSampling2D,
     ZeroPadding2D,
@@ -176,3 +179,91 @@ def test_many_phases_give_a_bound_that_holds():
         first = field.bound.ratio * position // 1
         seen = np.nonzero(depends[:, position])[0]
         assert first + field.bound.low <= seen.min() <= seen.max() <= first + field.bound.high
+
+
+def channels_first(size=(3, 20, 9)):
+    layer = InputLayer(size, channel_axis=1)
+    start = Symbolic(Call(layer, (), layer.out()))
+    tensor = Conv2D(2, (3, 1), strides=(2, 1), data_format="channels_first")(start)
+    return trace_calls([start], [Conv2D(1, (1, 3), data_format="channels_first")(tensor)])
+
+
+def test_inputs_say_which_axis_is_the_channels():
+    graph = channels_first()
+    fields = receptive_field.fields(graph, propagate.types(graph))[-1][0]
+    assert {key: (field.axis, field.extents, field.jump) for key, field in fields.items()} == {
+        (0, 2): (2, (3, 3), 2),
+        (0, 3): (3, (3, 3), 1),
+    }
+
+
+def test_an_input_of_two_axes_has_positions_along_the_second():
+    layer = InputLayer((7,), channel_axis=1)
+    start = Symbolic(Call(layer, (), layer.out()))
+    graph = trace_calls([start], [Activation("relu")(start)])
+    assert list(receptive_field.fields(graph, propagate.types(graph))[-1][0]) == [(0, 1)]
+
+
+def test_branches_are_followed_side_by_side():
+    """A position of the box around two boxes that lies in neither must not be followed on."""
+    start = Input((9, 9, 1))
+    moved = ZeroPadding2D(((1, 0), (1, 0)))(Cropping2D(((0, 1), (0, 1)))(start))
+    joined = Add()([start, moved])  # (r, c) reads (r, c) and (r - 1, c - 1)
+    graph = trace_calls([start], [AveragePooling2D(1, 2)(joined), BedOfNails2D(2)(joined)])
+    types = propagate.types(graph, 1)
+    reached = receptive_field.projection(graph, types, {0: single(0, 4, 3, 0)})
+    assert [row[0] and tuple(part.hull for part in row[0][1:3]) for row in reached[-2:]] == [None, ((8, 10), (6, 8))]
+    seen = receptive_field.dependency(graph, types, {graph.outputs[0]: single(0, 2, 1, 0)})[0]
+    assert (seen[1].intervals, seen[2].intervals) == (((3, 4),), ((1, 2),))
+
+
+def steps_of(call):
+    counted = 0
+
+    def count(frame, event, argument):
+        nonlocal counted
+        counted += 1
+
+    sys.setprofile(count)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["position", "all positions"])
+def test_a_query_costs_in_proportion_to_the_layers(whole):
+    """A hundred times as wide, the same steps; twice as deep, twice as many."""
+
+    def query(size, depth):
+        start = tensor = Input((size, size, 1))
+        for _ in range(depth):
+            tensor = Conv2D(1, 5, dilation_rate=3, padding="same")(tensor)
+            tensor = UpSampling2D(2, interpolation="bilinear")(AveragePooling2D(4, 2, "same")(tensor))
+        graph = trace_calls([start], [tensor])
+        types = propagate.types(graph, 1)
+        (edge,) = graph.outputs
+        box = boxes.whole(types[edge[0]][0]) if whole else single(0, size // 2, size // 2, 0)
+        return steps_of(lambda: receptive_field.dependency(graph, types, {edge: box}))
+
+    query(100, 2)
+    assert query(10_000, 8) <= 1.1 * query(1_000, 8)
+    assert query(10_000, 16) < 2.6 * query(10_000, 8)
+
+
+def test_fields_of_a_deep_network_are_computed_in_few_steps():
+    """600 nodes with additions: some 340 calls and returns each, whatever the sizes."""
+
+    def fields(size):
+        start = tensor = Input((size, size, 3))
+        for _ in range(200):
+            tensor = Add()([tensor, Activation("relu")(Conv2D(3, 3, padding="same")(tensor))])
+        graph = trace_calls([start], [tensor])
+        types = propagate.types(graph, 1)
+        return steps_of(lambda: receptive_field.fields(graph, types))
+
+    fields(32)
+    few = fields(32)
+    assert few < 600 * 500
+    assert fields(3200) < 1.05 * few

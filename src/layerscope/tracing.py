@@ -6,19 +6,23 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from layerscope import sources
 from layerscope.analyses import positions
-from layerscope.analyses.journey import Journey, describe, journey
+from layerscope.analyses.journey import Journey, journey
 from layerscope.analyses.positions import ProjectiveField, ReceptiveField
-from layerscope.core.errors import SizeError
+from layerscope.core.binding import put
+from layerscope.core.errors import ExportError, SizeError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
+from layerscope.core.types import BATCH
 from layerscope.report import formats
 from layerscope.sources import json as graph_json
+from layerscope.telling import View, describe, facts, records
 
 
 class Trace:
@@ -40,13 +44,49 @@ class Trace:
         """Parameters, MACs, and whether these are lower bounds."""
         return self.to_json()["totals"]
 
+    def __len__(self) -> int:
+        """The number of layers."""
+        return len(self.journey.steps)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The layers, as in `layers`."""
+        return iter(self.layers)
+
     def to_json(self) -> dict[str, Any]:
         """All facts as plain data."""
-        return dict(describe(self.journey).data)
+        return facts(self.graph, self.journey)
 
-    def render(self, format: str = "terminal", width: int = 120, colour: bool = False) -> str:
-        """The report in one of the formats."""
-        return formats.render(describe(self.journey), format, width, colour)
+    def to_pandas(self, **view: Any) -> Any:
+        """A pandas DataFrame with one row a layer: plain numbers, bytes, missing where unknown.
+
+        `view` as in `render`: `columns` (default: all), `depth`, `sort`, `top`. Totals are in its `attrs`.
+        Errors: ExportError without pandas; those of `render`.
+        """
+        try:
+            pandas: Any = import_module("pandas")
+        except ImportError:
+            raise ExportError("a table for pandas needs the package pandas: pip install pandas") from None
+        rows = records(self.graph, self.journey, View(**view))
+        frame = pandas.DataFrame({key: pandas.Series([row[key] for row in rows], dtype=object) for key in rows[0]})
+        for key in frame.columns:
+            if all(value is None or type(value) is int for value in frame[key]):
+                frame[key] = frame[key].astype("Int64")
+            elif all(value is None or type(value) in (int, float) for value in frame[key]):
+                frame[key] = frame[key].astype("Float64")
+        frame.attrs["totals"] = self.totals
+        return frame
+
+    def render(self, format: str = "terminal", width: int = 120, colour: bool = False, **view: Any) -> str:
+        """The report in one of the formats: terminal, markdown, latex, html, csv, json.
+
+        `columns`: names separated by commas, or a list, "all", or "+memory,-kind" to change the usual ones. `depth`:
+        nested models deeper than this become one row each. `sort`: a column of numbers, largest first. `top`: only
+        so many rows, by MACs if `sort` names nothing else. `full`: repeated blocks are not folded. JSON has
+        everything whatever is wished; csv folds no repeated blocks.
+        Errors: UnknownNameError for a format or column; SettingError for a depth or top below 1.
+        """
+        document = describe(self.graph, self.journey, View(**view), rows=formats.needs_rows(format))
+        return formats.render(document, format, width, colour)
 
     def receptive_field(self, layer: str | None = None, position: Sequence[int] | None = None) -> ReceptiveField:
         """What a layer (or the network's output) sees of each input: on an unbounded input and, at one position of
@@ -75,6 +115,10 @@ class Trace:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        """The table for notebooks."""
+        return self.render("html")
+
 
 def terminal_width() -> int:
     """The terminal's width; 120 where there is none."""
@@ -87,20 +131,33 @@ def colourful(stream: Any = None) -> bool:
     return "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
-def trace(what: Any, batch: int | None = None, *, dtype: str | None = None) -> Trace:
+def trace(
+    what: Any,
+    batch: int | None = None,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    input: Any = None,
+    dtype: str | None = None,
+) -> Trace:
     """Follow the data through a network without running it.
 
     `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph
-    or a Keras model.
+    or a Keras model. `sizes` puts named sizes to numbers: {"height": 224}. `input` has the sizes of one example,
+    (28, 28, 1), where a Keras model does not say them, or a list of these, or a dictionary by the inputs' names.
     With `batch`, totals are for so many examples; without, per example. With `dtype` ("float16"), memory is as
     if all floats were of that type.
 
     Errors: TextError, SourceError, ShapeError, UnknownNameError, SizeError, each with what to change.
     """
+    told = dict(sizes or {})
+    batch = told.pop(BATCH, batch)
     if batch is not None:
         try:
             batch = checked(batch, "batch")
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
-    graph = sources.read(what)
+    graph = sources.read(what, input)
+    told |= {} if batch is None else {BATCH: batch}
+    if told:
+        graph = put(graph, told)
     return Trace(graph, journey(graph, batch, dtype))

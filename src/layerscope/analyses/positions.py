@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 from operator import index
-from typing import Any
 
 from layerscope.analyses import receptive_field
 from layerscope.analyses.journey import Extent, Journey
@@ -22,7 +20,6 @@ from layerscope.core.graph import Graph
 from layerscope.core.indices import Indices
 from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, TensorType, show
-from layerscope.report.document import Column, Document
 
 Position = tuple[int, ...]
 
@@ -67,11 +64,11 @@ class ReceptiveField:
         raise UnknownNameError(f"input of {self.layer}", name, [seen.input for seen in self.inputs])
 
     def __repr__(self) -> str:
-        lines = [f"{self.layer}, {_times(self.sizes)} positions" if self.sizes else self.layer]
+        lines = [f"{self.layer}, {times(self.sizes)} positions" if self.sizes else self.layer]
         for seen in self.inputs:
-            lines.append(f"  of {seen.input}, {_times(seen.sizes)}, it sees {_field_words(seen.extents)}")
+            lines.append(f"  of {seen.input}, {times(seen.sizes)}, it sees {field_words(seen.extents)}")
             if self.position is not None:
-                there = "nothing" if seen.indices is None else _box_words(seen.indices)
+                there = "nothing" if seen.indices is None else box_words(seen.indices)
                 lines.append(f"    at {show(self.position)} {there}")
         return "\n".join(lines if self.inputs else [*lines, "  it depends on no input"])
 
@@ -112,22 +109,25 @@ class ProjectiveField:
         raise UnknownNameError("layer", name, [reached.layer for reached in self.layers])
 
     def __repr__(self) -> str:
-        lines = [f"{self.input}, {_times(self.sizes)}, at {show(self.position)}"]
+        lines = [f"{self.input}, {times(self.sizes)}, at {show(self.position)}"]
         for reached in self.layers:
-            there = "nothing" if reached.indices is None else _box_words(reached.indices)
-            lines.append(f"  reaches of {reached.layer}, {_times(reached.sizes)}, {there}")
+            there = "nothing" if reached.indices is None else box_words(reached.indices)
+            lines.append(f"  reaches of {reached.layer}, {times(reached.sizes)}, {there}")
         return "\n".join(lines)
 
 
-def _times(parts: Iterable[object]) -> str:
+def times(parts: Iterable[object]) -> str:
+    """28 × 28."""
     return " × ".join(map(str, parts)) or "everything"
 
 
-def _field_words(parts: Sequence[Extent | None]) -> str:
-    return _times(map(_words, parts)) if any(parts) else "everything"
+def field_words(parts: Sequence[Extent | None]) -> str:
+    """30–34 × 5, or "everything"."""
+    return times(map(words, parts)) if any(parts) else "everything"
 
 
-def _words(part: Extent | None) -> str:
+def words(part: Extent | None) -> str:
+    """5, 30–34, ≤ 120 or "everything"."""
     if part is None:
         return "everything"
     if not part.exact:
@@ -135,9 +135,10 @@ def _words(part: Extent | None) -> str:
     return str(part.max) if part.min == part.max else f"{part.min}–{part.max}"
 
 
-def _box_words(found: Sequence[Indices]) -> str:
+def box_words(found: Sequence[Indices]) -> str:
+    """0…27 × 3…5 (28 × 3)."""
     spans = " × ".join(f"{part.hull[0]}…{part.hull[1]}" for part in found)
-    return f"{spans} ({_times([part.extent for part in found])})"
+    return f"{spans} ({times([part.extent for part in found])})"
 
 
 def of_layer(
@@ -234,157 +235,11 @@ def _place(name: str, type: TensorType, axes: Sequence[int], position: Sequence[
         box[0] = Indices(((0, 0),))
     if len(given) != len(axes):
         raise ShapeError(
-            f"{name} has {_times(sizes)} positions, so one of them has {len(axes)} "
+            f"{name} has {times(sizes)} positions, so one of them has {len(axes)} "
             f"{'number' if len(axes) == 1 else 'numbers'}, not {len(given)}: {show(given)}"
         )
     for axis, size, part in zip(axes, sizes, given, strict=True):
         if not isinstance(size, int) or not 0 <= part < size:
-            raise ShapeError(f"{show(given)} is outside of {name}: {_times(sizes)} positions, counted from 0")
+            raise ShapeError(f"{show(given)} is outside of {name}: {times(sizes)} positions, counted from 0")
         box[axis] = Indices(((part, part),))
     return tuple(box)
-
-
-NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-
-
-def describe_seen(found: ReceptiveField, network: str) -> Document:
-    """A receptive field as a document."""
-    columns = [
-        Column("input", "input"),
-        Column("axis", "axis"),
-        Column("size", "size", right=True),
-        Column("field", "receptive field", right=True),
-        Column("start", "start", right=True, rank=2),
-        Column("jump", "jump", right=True, rank=1),
-        Column("phases", "repeats after", right=True, rank=3),
-        Column("holes", "holes", rank=4),
-    ]
-    if found.position is not None:
-        columns.append(Column("box", f"at {show(found.position)}", right=True))
-    rows = [row for seen in found.inputs for row in _seen_rows(seen)]
-    return Document(
-        title=f"{found.layer} of {network}",
-        subtitle=f"{_times(found.sizes)} positions",
-        columns=columns,
-        rows=rows,
-        totals=[(seen.input, _field_words(seen.extents)) for seen in found.inputs] or [("inputs", "none")],
-        notes=[],
-        definitions=[
-            "Receptive field: input positions that one position depends on, per axis, on an unbounded input.",
-            "Start: the first of them for position 0; below 0 it lies in the padding. Jump: input positions from one "
-            "position to the next. Holes: some positions between the first and the last do not matter.",
-        ]
-        + ([] if found.position is None else ["At a position: first … last index (how many), within the input."]),
-        data=_seen_facts(found),
-    )
-
-
-def _axis_names(count: int) -> tuple[str, ...]:
-    return NAMES.get(count) or tuple(f"axis {n}" for n in range(1, count + 1))
-
-
-def _seen_rows(seen: Seen) -> list[dict[str, str]]:
-    names = _axis_names(len(seen.sizes))
-    rows: list[dict[str, str]] = []
-    for n, (size, extent) in enumerate(zip(seen.sizes, seen.extents, strict=True)):
-        told = {"start": "", "jump": "", "phases": "", "holes": ""}
-        if extent is not None:
-            told = {
-                "start": "nothing" if extent.start is None else str(extent.start),
-                "jump": str(extent.jump),
-                "phases": str(extent.phases),
-                "holes": "yes" if extent.holes else "no",
-            }
-        box = "nothing" if seen.indices is None else _span(seen.indices[n])
-        rows.append(
-            {"input": seen.input, "axis": names[n], "size": str(size), "field": _words(extent), "box": box} | told
-        )
-    return rows
-
-
-def _span(found: Indices) -> str:
-    return f"{found.hull[0]} … {found.hull[1]} ({found.extent})"
-
-
-def _seen_facts(found: ReceptiveField) -> dict[str, Any]:
-    return {
-        "layer": found.layer,
-        "sizes": list(map(plain, found.sizes)),
-        "position": None if found.position is None else list(found.position),
-        "inputs": {
-            seen.input: {
-                "sizes": list(map(plain, seen.sizes)),
-                "receptive_field": [extent_facts(extent) for extent in seen.extents],
-                **({} if found.position is None else _box_facts(seen.indices)),
-            }
-            for seen in found.inputs
-        },
-    }
-
-
-def plain(size: Size) -> int | str:
-    """A size as JSON has it in reports."""
-    return size if isinstance(size, int) else str(size)
-
-
-def extent_facts(part: Extent | None) -> str | dict[str, Any]:
-    """A receptive field along one axis as plain data."""
-    if part is None:
-        return "everything"
-    return {
-        "min": part.min,
-        "max": part.max,
-        "exact": part.exact,
-        "start": part.start,
-        "jump": float(part.jump),
-        "phases": part.phases,
-        "holes": part.holes,
-    }
-
-
-def _box_facts(found: Sequence[Indices] | None) -> dict[str, Any]:
-    if found is None:
-        return {"box": None, "read": 0}
-    return {"box": [list(part.hull) for part in found], "read": prod(part.count for part in found)}
-
-
-def describe_reached(found: ProjectiveField, network: str) -> Document:
-    """A projective field as a document."""
-    rows = [
-        {
-            "layer": reached.layer,
-            "axis": name,
-            "size": str(size),
-            "box": "nothing" if reached.indices is None else _span(reached.indices[n]),
-        }
-        for reached in found.layers
-        for n, (name, size) in enumerate(zip(_axis_names(len(reached.sizes)), reached.sizes, strict=True))
-    ]
-    return Document(
-        title=f"{found.input} of {network}",
-        subtitle=f"{_times(found.sizes)} positions",
-        columns=[
-            Column("layer", "layer"),
-            Column("axis", "axis"),
-            Column("size", "size", right=True),
-            Column("box", f"reached from {show(found.position)}", right=True),
-        ],
-        rows=rows,
-        totals=[
-            (reached.layer, "nothing" if reached.indices is None else _box_words(reached.indices))
-            for reached in found.layers
-        ],
-        notes=[],
-        definitions=[
-            "Reached: positions of the layer that depend on this position of the input, first … last (how many)."
-        ],
-        data={
-            "input": found.input,
-            "sizes": list(map(plain, found.sizes)),
-            "position": list(found.position),
-            "layers": {
-                reached.layer: {"sizes": list(map(plain, reached.sizes)), **_box_facts(reached.indices)}
-                for reached in found.layers
-            },
-        },
-    )

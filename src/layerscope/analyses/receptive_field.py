@@ -19,7 +19,7 @@ from itertools import pairwise
 from math import floor, gcd, lcm
 
 from layerscope.core import boxes, propagate
-from layerscope.core.boxes import Box
+from layerscope.core.boxes import Box, Region
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.indices import NOTHING, Indices, progression
 from layerscope.core.reach import Everything, Reads, Relation, Window
@@ -58,7 +58,7 @@ class Field:
     everything: bool = False
     bound: Bound | None = None
 
-    @property
+    @cached_property
     def jump(self) -> Fraction:
         """Input positions per output position."""
         return self.bound.ratio if self.bound else Fraction(self.shift, len(self.sets))
@@ -75,12 +75,12 @@ class Field:
         """How many positions until the pattern repeats, moved by whole input positions."""
         return self.bound.ratio.denominator if self.bound else len(self.sets)
 
-    @property
+    @cached_property
     def holes(self) -> bool:
         """Whether some hull contains indices that do not matter (dilation does that)."""
         return any(found.holes for found in self.sets) and not self.bound
 
-    @property
+    @cached_property
     def extents(self) -> tuple[int, int]:
         """Smallest and largest hull over one period of positions."""
         if self.bound:
@@ -267,15 +267,16 @@ def dependency(graph: Graph, types: Sequence[tuple[TensorType, ...]], asked: Map
     """
     fed = propagate.fed_types(graph, types)
 
-    def rule(number: int, node: Node, wanted: Mapping[int, Box]) -> list[Box | None]:
-        needed: list[Box | None] = [None] * len(node.inputs)
-        for output, box in wanted.items():
+    def rule(number: int, node: Node, wanted: Mapping[int, Region]) -> list[Region | None]:
+        needed: list[Region | None] = [None] * len(node.inputs)
+        for output, region in wanted.items():
             for n, reads in enumerate(node.layer.reach(output, *fed[number])):
-                needed[n] = _either(needed[n], boxes.pull(reads, box, fed[number][n]))
+                pulled = (boxes.pull(reads, box, fed[number][n]) for box in region)
+                needed[n] = _together(needed[n], pulled)
         return needed
 
-    found = propagate.backward(graph, asked, rule, boxes.join)
-    return {number: found[node, 0] for number, node in enumerate(graph.inputs) if (node, 0) in found}
+    found = propagate.backward(graph, {edge: (box,) for edge, box in asked.items()}, rule, boxes.union)
+    return {number: boxes.around(found[node, 0]) for number, node in enumerate(graph.inputs) if (node, 0) in found}
 
 
 def projection(
@@ -288,23 +289,27 @@ def projection(
     """
     fed = propagate.fed_types(graph, types)
     places = {id(node): number for number, node in enumerate(graph.nodes)}
-    seeds = {node: (given.get(number),) for number, node in enumerate(graph.inputs)}
+    seeds = {node: ((given[number],) if number in given else None,) for number, node in enumerate(graph.inputs)}
 
-    def rule(node: Node, seen: tuple[Box | None, ...]) -> tuple[Box | None, ...]:
+    def rule(node: Node, seen: tuple[Region | None, ...]) -> tuple[Region | None, ...]:
         number = places[id(node)]
-        found: list[Box | None] = []
+        found: list[Region | None] = []
         for output, type in enumerate(types[number]):
-            reached: Box | None = None
-            for reads, box in zip(node.layer.reach(output, *fed[number]), seen, strict=True):
-                reached = _either(reached, box and boxes.push(reads, box, type))
+            reached: Region | None = None
+            for reads, region in zip(node.layer.reach(output, *fed[number]), seen, strict=True):
+                reached = _together(reached, (boxes.push(reads, box, type) for box in region or ()))
             found.append(reached)
         return tuple(found)
 
-    return propagate.forward(graph, seeds, rule)
+    made = propagate.forward(graph, seeds, rule)
+    return [tuple(None if region is None else boxes.around(region) for region in row) for row in made]
 
 
-def _either(one: Box | None, other: Box | None) -> Box | None:
-    return boxes.join(one, other) if one and other else one or other
+def _together(one: Region | None, others: Iterable[Box | None]) -> Region | None:
+    for box in others:
+        if box is not None:
+            one = (box,) if one is None else boxes.union(one, (box,))
+    return one
 
 
 def read_at_all(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> dict[int, Box]:

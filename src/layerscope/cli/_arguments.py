@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 WHAT = (
-    "one line of text, a JSON graph or saved model, package.module:callable, or example:NAME "
+    "one line of text, a model's file (of Keras or of ours), package.module:callable, or example:NAME "
     "(layerscope examples lists those)"
 )
 
@@ -23,6 +23,14 @@ def _whole(text: str, least: int) -> int:
     if number < least:
         raise argparse.ArgumentTypeError(f"must be at least {least}, not {number}")
     return number
+
+
+def size(text: str) -> tuple[str, int]:
+    """A named size: height=224."""
+    name, equals, number = text.partition("=")
+    if not equals or not name.strip():
+        raise argparse.ArgumentTypeError(f"a name and a whole number are needed, such as height=224, not {text!r}")
+    return name.strip(), positive(number)
 
 
 def natural(text: str) -> int:

@@ -42,17 +42,17 @@ def position(text: str) -> tuple[int, ...]:
 def run(asked: Any) -> int:
     """Trace and print."""
     from layerscope import tracing
-    from layerscope.analyses import positions
     from layerscope.core.errors import SettingError
     from layerscope.report import formats
+    from layerscope.telling import fields
 
     if asked.input is not None and asked.of_input is None:
         raise SettingError("--input says which input --of-input speaks of; give --of-input ROW,COLUMN, too")
     found = tracing.trace(asked.what)
     if asked.of_input is None:
-        document = positions.describe_seen(found.receptive_field(asked.layer, asked.at), found.journey.name)
+        document = fields.describe_seen(found.receptive_field(asked.layer, asked.at), found.journey.name)
     else:
         reached = found.projective_field(asked.of_input, asked.layer, asked.input)
-        document = positions.describe_reached(reached, found.journey.name)
+        document = fields.describe_reached(reached, found.journey.name)
     print(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))
     return 0

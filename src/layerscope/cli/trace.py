@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, positive
+from layerscope.cli._arguments import WHAT, positive, size
 
 ABOUT = "follow the data through a network, without running it"
 EPILOG = """the one-line language:
@@ -15,9 +15,19 @@ EPILOG = """the one-line language:
   "strides=2x1", "nobias", "as code" (a name). [ conv 8 3 same relu | maxpool 2 ] x3 repeats.
   unpool undoes the last maxpool that is not undone yet. Branches are for JSON and Python.
 
+columns:
+  name, kind, from (the layers that it reads), input, output, dtype, layers (in a folded row), weights,
+  parameters, trainable, shared, parameters_percent, macs, macs_percent, bias, pointwise, normalisation, pooling,
+  output_bytes, live_bytes, saved_bytes, receptive_field, start, jump, phases, holes, ratio (data)
+  Groups: all, usual, operations (bias to pooling), memory (bytes of the output, live, saved), field (from the
+  receptive field to holes). --sort memory sorts by live bytes.
+
 examples:
   layerscope trace example:autoencoder
   layerscope trace "28x28x1 | conv 16 3 same relu | maxpool 2 | flatten | dense 10" --batch 64
+  layerscope trace example:autoencoder --columns +memory,-weights
+  layerscope trace example:autoencoder --sort macs --top 3
+  layerscope trace example:autoencoder --columns name,output,macs --format markdown
   layerscope trace my_package.networks:make_model --format json"""
 
 
@@ -25,16 +35,46 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("what", metavar="WHAT", help=WHAT)
     parser.add_argument("--batch", type=positive, metavar="N", help="totals for N examples (default: for one)")
+    parser.add_argument(
+        "--set", metavar="NAME=N", type=size, action="append", default=[], dest="sizes",
+        help="put an open size to a number: --set height=224 --set batch=1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dtype", metavar="NAME", help="memory as if all floats were float16, bfloat16, float64, ..."
+    )
     parser.add_argument("--save", metavar="FILE", help="also write the network as JSON, which trace reads again")
-    parser.add_argument("--format", default="terminal", metavar="FORMAT", help="terminal (default) or json")
+    parser.add_argument(
+        "--format", default="terminal", metavar="FORMAT",
+        help="terminal (default), markdown, latex, html, csv (one row a layer, plain numbers), or json (everything; "
+        "what follows does not change it)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--columns",
+        metavar="NAMES",
+        help='such as name,output,macs; all; or "+memory,-kind" to change the usual ones',
+    )
+    parser.add_argument("--depth", type=positive, metavar="N", help="one row for each model nested deeper than N")
+    parser.add_argument("--sort", metavar="COLUMN", help="largest first: macs, parameters, memory, ...")
+    parser.add_argument(
+        "--top", type=positive, metavar="N", help="only N rows (by MACs without --sort), and the rest summed"
+    )
+    parser.add_argument("--full", action="store_true", help="all rows, also of blocks that repeat")
 
 
 def run(asked: Any) -> int:
     """Trace and print."""
     from layerscope import tracing
 
-    found = tracing.trace(asked.what, asked.batch)
+    found = tracing.trace(asked.what, asked.batch, sizes=dict(asked.sizes), dtype=asked.dtype)
     if asked.save is not None:
         found.save(asked.save)
-    print(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
+    wishes = {
+        "columns": asked.columns,
+        "depth": asked.depth,
+        "sort": asked.sort,
+        "top": asked.top,
+        "full": asked.full,
+    }
+    text = found.render(asked.format, tracing.terminal_width(), tracing.colourful(), **wishes)
+    print(text, end="" if text.endswith("\n") else "\n")
     return 0

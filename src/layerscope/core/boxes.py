@@ -1,4 +1,8 @@
-"""Boxes of positions of a tensor: one set of indices for each axis, and how a layer carries them to and fro."""
+"""Boxes of positions of a tensor: one set of indices for each axis, and how a layer carries them to and fro.
+
+Where branches meet, two boxes need not make one box: a position that lies in neither, but in the smallest box
+around both, must not be followed on. So what goes through a network is a *region*, a few boxes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,10 @@ from layerscope.core.types import TensorType
 
 Box = tuple[Indices, ...]
 """All combinations of indices, one from each axis."""
+Region = tuple[Box, ...]
+"""The union of boxes."""
+MOST_BOXES = 24
+"""Of more than so many boxes two are put into one that holds both, so the cost of a layer is bounded."""
 
 
 def whole(type: TensorType) -> Box:
@@ -62,6 +70,34 @@ def push(reads: Reads | None, box: Box, type: TensorType) -> Box | None:
     return tuple(pushed)
 
 
-def join(one: Box, other: Box) -> Box:
-    """The smallest box that holds both."""
-    return tuple(a | b for a, b in zip(one, other, strict=True))
+def around(region: Region) -> Box:
+    """The smallest box that holds a region; exact along each axis by itself."""
+    first, *rest = region
+    for box in rest:
+        first = tuple(a | b for a, b in zip(first, box, strict=True))
+    return first
+
+
+def union(one: Region, other: Region) -> Region:
+    """Both regions, in as few boxes as is plain: none within another, none that differ along one axis only."""
+    found = list(one)
+    for box in other:
+        _add(found, box)
+    while len(found) > MOST_BOXES:
+        _add(found, around((found.pop(), found.pop())))
+    return tuple(found)
+
+
+def _add(found: list[Box], box: Box) -> None:
+    for number, other in enumerate(found):
+        both = around((other, box))
+        different = [axis for axis, part in enumerate(both) if part != other[axis]]
+        if not different:
+            return
+        if len(different) == 1 and all(other[n] == part for n, part in enumerate(box) if n not in different):
+            del found[number]
+            return _add(found, both)
+        if both == box:
+            del found[number]
+            return _add(found, box)
+    found.append(box)

@@ -37,6 +37,8 @@ BITS = {
     "int2": 2,
     "uint2": 2,
     "float4_e2m1": 4,
+    "float6_e2m3": 6,
+    "float6_e3m2": 6,
     "string": 0,
 }
 """Bits of an element; narrow ones are packed. Characters of strings are not counted."""
@@ -119,10 +121,19 @@ class WeightType:
             total *= n
         return total
 
+    def to_json(self) -> dict[str, object]:
+        """Shape, dtype and whether it is trained; not the initializer."""
+        return {"shape": list(self.shape), "dtype": self.dtype, "trainable": self.trainable}
+
 
 def per_example(size: Size) -> Size:
     """A size with an open batch taken as one example."""
     return size if isinstance(size, int) else sizes.bind(size, {BATCH: 1})
+
+
+def example(type: TensorType) -> TensorType:
+    """A type with an open batch taken as one example."""
+    return type if all(isinstance(size, int) for size in type.shape) else type.bind({BATCH: 1})
 
 
 def show(shape: tuple[object, ...]) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size
-from layerscope.core.types import TensorType, WeightType
+from layerscope.core.types import BITS, TensorType, WeightType
 
 Slot = None | str | TensorType
 """Where an operand comes from. None: from the graph, the next input of the node. A name: a weight of that role.
@@ -26,18 +27,27 @@ class Operator(Layer):
 
     `type_name` is the source's own name of the operator, which reports print as its kind. An operator has
     formal operands in its source's order; `slots` says of each where it comes from, `parameters` has the weights
-    among them by role. A family answers for its operands (`infer`, `products`, `effort`, `kept`, `reads`), and
-    this class puts together the layer's answers.
+    among them by role. `results` is the number of its outputs where the node leaves out the last ones, None for all.
+    `times` says how often the node runs where it stands in a loop: a number or an open size, None where nobody knows.
+    A family answers for its operands (`infer`, `products`, `effort`, `kept`, `reads`), and this class puts together
+    the layer's answers.
     """
 
     type_name: str
     slots: Any = field(default=(None,), kw_only=True)
     parameters: Any = field(default_factory=dict[str, WeightType], kw_only=True)
+    results: int | None = field(default=None, kw_only=True)
+    times: Any = field(default=1, kw_only=True)
 
     executable = False
+    starts = True
     law = "as its source defines it"
 
     def __post_init__(self) -> None:
+        if isinstance(self.slots, str) or not isinstance(self.slots, Sequence):
+            raise SettingError(f"{self.kind}: slots must be a list, not {self.slots!r}")
+        if not isinstance(self.parameters, Mapping):
+            raise SettingError(f"{self.kind}: parameters must be weights by their roles, not {self.parameters!r}")
         given = cast(Sequence[Any], self.slots)
         slots = tuple(
             TensorType.from_json(cast(Mapping[str, Any], part)) if isinstance(part, Mapping) else part
@@ -48,6 +58,12 @@ class Operator(Layer):
         named = [slot for slot in slots if isinstance(slot, str) and slot != ABSENT]
         if sorted(named) != sorted(parameters):
             raise SettingError(f"{self.kind}: its slots name {named}, its parameters are {list(parameters)}")
+        if self.results is not None:
+            sizes.checked(self.results, f"{self.kind}: results")
+        if isinstance(self.times, str | list):
+            object.__setattr__(self, "times", sizes.from_json(self.times))
+        elif self.times is not None and not isinstance(self.times, sizes.Expression):
+            sizes.checked(self.times, f"{self.kind}: times", least=0)
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "parameters", parameters)
 
@@ -73,23 +89,29 @@ class Operator(Layer):
         return tuple(found)
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return self.infer(*self.operands(types))
+        return self.infer(*self.operands(types))[: self.results]
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         return dict(self.parameters)
 
     def macs(self, *types: TensorType) -> Size | None:
-        return self.products(*self.operands(types))
+        products = self.products(*self.operands(types))
+        return None if products is None or self.times is None else products * self.times
 
     def operations(self, *types: TensorType) -> Operations | None:
-        return self.effort(*self.operands(types))
+        effort = self.effort(*self.operands(types))
+        return None if effort is None or self.times is None else effort.map(lambda count: count * self.times)
 
     def saved(self, *types: TensorType) -> Saved | None:
         saved = self.kept(*self.operands(types))
-        if saved is None:
+        if saved is None or self.times != 1:
             return None
         fed = [number for number, slot in enumerate(self.slots) if slot is None]
-        return replace(saved, inputs=tuple(fed.index(number) for number in saved.inputs if number in fed))
+        return replace(
+            saved,
+            inputs=tuple(fed.index(number) for number in saved.inputs if number in fed),
+            outputs=tuple(number for number in saved.outputs if self.results is None or number < self.results),
+        )
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         found = self.reads(output, *self.operands(types))
@@ -122,5 +144,11 @@ def weight_type(given: Any) -> WeightType:
     """A weight's type from itself or from its JSON form {"shape": [...], "dtype": ..., "trainable": ...}."""
     if isinstance(given, WeightType):
         return given
-    data = cast(Mapping[str, Any], given)
-    return WeightType(tuple(data["shape"]), "zeros", bool(data.get("trainable", True)), data.get("dtype", "float32"))
+    data = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {}
+    if not isinstance(data.get("shape"), list | tuple):
+        raise SettingError(f"a weight is described by its shape (and dtype, trainable), not by {given!r}")
+    shape = tuple(sizes.checked(n, "a size of a weight", least=0) for n in data["shape"])
+    dtype = data.get("dtype", "float32")
+    if dtype not in BITS:
+        raise SettingError(f"unknown dtype {dtype!r}; known: {', '.join(BITS)}")
+    return WeightType(shape, "zeros", data.get("trainable", True) is True, dtype)

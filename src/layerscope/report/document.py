@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core import sizes
@@ -13,26 +13,46 @@ from layerscope.core.types import BATCH, TensorType
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `rank` says how soon it gives way when there is no room (0: never)."""
+    """One column; `rank` says how soon it gives way when there is no room (0: never).
+
+    `least`: cells may be shortened in the middle, but not below so many characters (0: never).
+    `meaning`: a sentence that is printed where the column is.
+    """
 
     key: str
     title: str
     right: bool = False
     rank: int = 0
+    least: int = 0
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """Cells by the columns' keys; a `sentence` stands in place of the first cells, as far as there is room."""
+
+    cells: Mapping[str, str]
+    sentence: str = ""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A table with a title, totals, notes and definitions; `data` holds the same facts as plain data."""
+    """A table with a title, totals, notes and definitions; `data` gives the same facts as plain data.
+
+    `records` gives rows of plain data, where there are others than the cells. `more` says how to get at columns
+    for which there is no room.
+    """
 
     title: str
     subtitle: str
     columns: Sequence[Column]
-    rows: Sequence[Mapping[str, str]]
+    rows: Sequence[TableRow]
     totals: Sequence[tuple[str, str]]
     notes: Sequence[str]
     definitions: Sequence[str]
-    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    data: Callable[[], Mapping[str, Any]] = dict[str, Any]
+    records: Callable[[], Sequence[Mapping[str, Any]]] | None = None
+    more: str = "a wider terminal or --format json has all"
 
 
 def count(size: Size | None) -> str:

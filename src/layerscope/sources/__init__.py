@@ -9,6 +9,7 @@ from types import ModuleType
 
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph
+from layerscope.sources import _files
 
 
 def modules() -> list[ModuleType]:
@@ -17,13 +18,23 @@ def modules() -> list[ModuleType]:
     return [import_module(f"{__name__}.{name}") for name in names]
 
 
-def read(what: object) -> Graph:
-    """The graph of whatever this is; SourceError says what would be understood."""
+def read(what: object, input: object = None) -> Graph:
+    """The graph of whatever this is; SourceError says what would be understood.
+
+    `input` has the sizes of one example, for sources that do not state them (those with TAKES_INPUT).
+    """
     for module in modules():
         if module.handles(what):
-            return module.read(what)
+            if input is None:
+                return module.read(what)
+            if not getattr(module, "TAKES_INPUT", False):
+                raise SourceError("input says the sizes of a Keras model's inputs; this states its own")
+            return module.read(what, input)
     if isinstance(what, str | os.PathLike):
         name = os.fspath(what)
+        refused = _files.refusal(name)
+        if refused is not None:
+            raise refused
         if os.path.isdir(name):
             raise SourceError(f"{name} is a folder; give a model file in it")
         if os.path.exists(name):

@@ -5,8 +5,9 @@
  "nodes": [{"name", "kind", "settings", "inputs": [[node name, number]], "weights": {role: id}, "scope": []}]}
 
 Two nodes with the same weight ids share one layer, or tied weights. Only settings that differ from
-their defaults are written. A layer inside another one's settings (Bidirectional, RNN, ...) is
-{"kind", "settings"}, and "name" where it has one. There is no code in it.
+their defaults are written. The kind is a layer's, or "operators." and that of a described operator. A layer inside
+another one's settings (Bidirectional, RNN, ...) is {"kind", "settings"}, and "name" where it has one. There is no
+code in it.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from layerscope import operators
 from layerscope.core import sizes
 from layerscope.core.contract import Layer, changed_settings
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.types import TensorType
 from layerscope.layers import layer_class
+from layerscope.sources import _files
 
 SUMMARY = "a graph saved as JSON"
 VERSION = 1
 MOST_NESTED = 16
 """Layers within layers' settings, at most."""
+OPERATORS = "operators."
 
 
 def handles(what: object) -> bool:
-    """Whether this is a file that starts like a JSON object."""
-    if not isinstance(what, str | os.PathLike) or not os.path.isfile(what):
-        return False
-    with open(what, "rb") as file:
-        return file.read(256).lstrip()[:1] == b"{"
+    """Whether this is a file with a JSON object in it, which is no model of Keras's."""
+    return _files.kind(what) == "graph"
 
 
 def read(path: str | os.PathLike[str]) -> Graph:
@@ -78,9 +79,13 @@ def dump(graph: Graph) -> dict[str, Any]:
 
 def _form(layer: Layer) -> dict[str, Any]:
     return {
-        "kind": type(layer).__name__,
+        "kind": _kind(type(layer)),
         "settings": {key: _plain(value) for key, value in changed_settings(layer).items()},
     }
+
+
+def _kind(cls: type[Layer]) -> str:
+    return OPERATORS + cls.__name__ if cls.__module__.startswith(operators.__name__ + ".") else cls.__name__
 
 
 def _plain(value: Any) -> Any:
@@ -108,7 +113,7 @@ def load(data: Any) -> Graph:
     """The graph that `dump` wrote; SourceError or another LayerscopeError for anything that is not one."""
     try:
         return _graph(data)
-    except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
+    except (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
         if isinstance(error, LayerscopeError):
             raise
         # Files come from anywhere; whatever the checks below do not foresee is refused all the same.
@@ -185,7 +190,7 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
         types = layer.out(*(value.type for value in inputs))
     except ShapeError as error:
         raise error.at(f"{label} ({layer.kind})") from None
-    roles = set(layer.weight_types(*(value.type for value in inputs))) if inputs else set()
+    roles = set(layer.weight_types(*(value.type for value in inputs)))
     _need(
         not weights or set(weights) == roles,
         f"{label}: weights must name {', '.join(sorted(roles)) or 'nothing'}",
@@ -195,6 +200,10 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
 
 def _class(kind: Any, label: str) -> type[Layer]:
     _need(isinstance(kind, str), f"{label}: the kind is missing")
+    if kind.startswith(OPERATORS):
+        found = operators.kinds()
+        _need(kind[len(OPERATORS) :] in found, f"{label}: no operator is called {kind!r}")
+        return found[kind[len(OPERATORS) :]]
     return layer_class(kind)
 
 

@@ -1,4 +1,4 @@
-"""A Keras 3 model in memory: its graph of layers, read and never run.
+"""A Keras 3 model in memory: its layers and what they are called on, read and never run.
 
 Keras is not imported: a model of it implies that its user has done so.
 """
@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Layer
-from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
-from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
-from layerscope.core.types import TensorType, show
-from layerscope.layers import layer_class
-from layerscope.sources._keras_layers import Refused, rules, translate, translate_operation
+from layerscope.core.errors import LayerscopeError, SourceError
+from layerscope.core.graph import Graph, Symbolic
+from layerscope.core.types import TensorType
+from layerscope.sources._keras.build import Builder
+from layerscope.sources._keras.inputs import given_shapes, known_shapes
+from layerscope.sources._keras.live import Reader, functional, unreadable
+from layerscope.sources._keras.plan import Entry, Ref, Refused, Unit, Use, tensors
+from layerscope.sources._keras.units import Tracing, unpooling
+from layerscope.sources._keras_layers import rules, translate, translate_operation
 
 SUMMARY = "a Keras 3 model"
+TAKES_INPUT = True
 
 
 def handles(what: object) -> bool:
@@ -27,9 +32,17 @@ def handles(what: object) -> bool:
     return isinstance(cls, type) and isinstance(what, cls)
 
 
-def read(what: Any) -> Graph:
-    """The model's graph; SourceError lists every layer that has no equal here."""
-    return load(what).graph
+def read(what: Any, input: Any = None) -> Graph:
+    """The model's graph, whatever its layers are: those that nobody described here are shown as unknown.
+
+    `input` has the sizes of one example of each input, for a model that does not know them.
+    Errors: SourceError for a subclassed model that cannot be followed, with the line that stops it.
+    """
+    shapes = None if input is None else given_shapes(input)
+    keras = _keras(what)
+    plan = Reader(keras, what, look_inside=True).plan(shapes)
+    known = None if shapes is None or functional(what) is None else known_shapes(plan, shapes)
+    return Builder(Tracing()).graph(plan, known)
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,6 @@ class Loaded:
 
 def load(model: Any) -> Loaded:
     """Everything but the optimizer's state; SourceError lists every layer that has no equal here."""
-    keras: Any = sys.modules.get("keras")
     if not handles(model):
         kind, home = type(model).__name__, type(model).__module__.partition(".")[0]
         if isinstance(model, str | os.PathLike):
@@ -52,182 +64,86 @@ def load(model: Any) -> Loaded:
         elif home == "tf_keras":
             kind += " of tf_keras, which is Keras 2: save it as .keras, and load that with Keras 3"
         raise SourceError(f"this is no Keras 3 model in memory but a {kind}")
-    if int(keras.__version__.partition(".")[0]) < 3:
-        raise SourceError(f"this model is of Keras {keras.__version__}, but only Keras 3 can be read")
-    reader = _Reader(keras)
-    reader.survey(model, ())
-    if reader.problems:
-        lines = [f"  {label} ({kind}): {why}" for (label, kind), why in reader.problems.items()]
-        raise SourceError(
-            f"this Keras model ({model.name}) cannot be taken over:\n" + "\n".join(lines) + f"\n{_known()}"
-        )
-    functional = _functional(model)
-    start = [reader.input(tensor) for tensor in functional.inputs]
-    ends = reader.walk(model, start, ())
-    graph, weights = reader.filled(trace_calls(start, ends, model.name))
-    outputs = getattr(functional, "_outputs_struct", None)
+    keras = _keras(model)
+    if functional(model) is None:
+        _refuse(model, {(model.name, type(model).__name__): unreadable(keras, model)})
+    builder = Builder(_Taking(keras))
+    try:
+        graph = builder.graph(Reader(keras, model, look_inside=False).plan())
+    except LayerscopeError:
+        _refuse(model, builder.problems)
+        raise
+    _refuse(model, builder.problems)
+    if builder.misfit is not None:
+        raise builder.misfit
+    outputs = getattr(functional(model), "_outputs_struct", None)
+    weights = _arrays(keras, graph, builder)
     return Loaded(graph, weights, not isinstance(outputs, list | tuple | dict), _compiled(model))
 
 
-def _known() -> str:
-    return f"Layers that can be: {', '.join(sorted(rules()))}."
+def _keras(model: Any) -> Any:
+    keras: Any = sys.modules.get("keras")
+    if int(keras.__version__.partition(".")[0]) < 3:
+        raise SourceError(f"this model is of Keras {keras.__version__}, but only Keras 3 can be read")
+    return keras
 
 
-def _functional(model: Any) -> Any:
-    """The model with a graph of nodes behind this one; None when there is none."""
-    inner = getattr(model, "_functional", None) or model
-    base = next((cls for cls in type(inner).__mro__ if cls.__name__ == "Functional"), None)
-    if base is None or type(inner).call is not base.call or not hasattr(inner, "_nodes_by_depth"):
-        return None
-    return inner
+def _refuse(model: Any, problems: dict[tuple[str, str], str]) -> None:
+    if problems:
+        lines = [f"  {label} ({kind}): {why}" for (label, kind), why in problems.items()]
+        known = f"Layers that can be: {', '.join(sorted(rules()))}."
+        raise SourceError(
+            f"this Keras model ({model.name}) cannot be taken over:\n" + "\n".join(lines) + f"\n{known}"
+        )
 
 
-def _nodes(functional: Any) -> Iterator[Any]:
-    """The uses of layers behind the inputs, in the order in which Keras computes them."""
-    for depth in sorted(functional._nodes_by_depth, reverse=True):
-        yield from (node for node in functional._nodes_by_depth[depth] if not node.is_input)
-
-
-class _Reader:
-    """One reading: first all problems are found, then the graph is built."""
+class _Taking:
+    """The translator for a model that is to be trained here: only what computes the same, with all its settings."""
 
     def __init__(self, keras: Any) -> None:
         self.keras = keras
-        self.problems: dict[tuple[str, str], str] = {}
-        self.made: dict[int, Layer] = {}
-        self.origins: dict[int, Any] = {}
 
-    # --- what stands in the way ---
+    def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
+        """Our layer that computes what this one of Keras does; Refused says why there is none."""
+        operation = unit.origin
+        if isinstance(operation, self.keras.Model):
+            raise Refused(unreadable(self.keras, operation))
+        if isinstance(operation, self.keras.layers.Layer):
+            return translate(operation, given[0].rank)
+        return translate_operation(operation)
 
-    def survey(self, model: Any, scope: tuple[str, ...]) -> None:
-        """Translate every layer, and note all that cannot be."""
-        functional = _functional(model)
-        if functional is None:
-            self._note(model, scope[:-1], _unreadable(self.keras, model))
-            return
-        if not scope:
-            for tensor in functional.inputs:
-                self._try(tensor._keras_history.operation, scope, lambda tensor=tensor: self.input(tensor))
-        for node in _nodes(functional):
-            operation = node.operation
-            if isinstance(operation, self.keras.Model):
-                self.survey(operation, (*scope, operation.name))
-            else:
-                self._try(operation, scope, lambda node=node: self._layer(node))
+    def arrange(self, layer: Layer, use: Use, given: Sequence[Symbolic]) -> tuple[Layer, tuple[Symbolic, ...]]:
+        """The tensors in their order; Refused for arguments that no layer here takes."""
+        self._check_arguments(use)
+        if layer.kind == "MaxUnpooling2D" and len(given) == 3:
+            return unpooling(layer, tuple(given))
+        return layer, tuple(given)
 
-    def _try(self, operation: Any, scope: tuple[str, ...], make: Any) -> None:
-        try:
-            make()
-        except (Refused, LayerscopeError) as error:
-            self._note(operation, scope, str(error))
+    def refuses(self, entry: Entry) -> str | None:
+        """What arrays cannot be."""
+        return f"{entry.odd[0]}=True: inputs here are plain arrays" if entry.odd else None
 
-    def _note(self, operation: Any, scope: tuple[str, ...], why: str) -> None:
-        self.problems.setdefault(("/".join((*scope, operation.name)), type(operation).__name__), why)
-
-    def input(self, tensor: Any) -> Symbolic:
-        """One of the model's inputs."""
-        operation = tensor._keras_history.operation
-        for kind in ("sparse", "ragged", "optional"):
-            if getattr(operation, kind, False):
-                raise Refused(f"{kind}=True: inputs here are plain arrays")
-        cls: Any = layer_class("InputLayer")
-        batch, *shape = tensor.shape
-        layer = cls(shape, batch, str(tensor.dtype), name=operation.name)
-        return Symbolic(Call(layer, (), layer.out()))
-
-    def _layer(self, node: Any) -> Layer:
-        """Our layer for a node's; the same one for all its uses, so that weights stay shared."""
-        operation = node.operation
-        self._check_arguments(node)
-        if id(operation) not in self.made:
-            if isinstance(operation, self.keras.layers.Layer):
-                made = translate(operation, len(node.input_tensors[0].shape))
-            else:
-                made = translate_operation(operation)
-            self.made[id(operation)], self.origins[id(made)] = made, operation
-        return self.made[id(operation)]
-
-    def _check_arguments(self, node: Any) -> None:
+    def _check_arguments(self, use: Use) -> None:
         # Whether layers act as in training is said by fit and predict, in Keras too, whatever `training` says here.
-        kwargs = {k: v for k, v in node.arguments.kwargs.items() if k != "training" and v is not None}
-        told = [key for key, value in kwargs.items() if not self.keras.utils.is_keras_tensor(value)]
+        kwargs = {k: v for k, v in use.kwargs.items() if k != "training" and v is not None}
+        told = [key for key, value in kwargs.items() if not isinstance(value, Ref)]
         if told or "mask" in kwargs:
             raise Refused(f"it is called with {', '.join(sorted({*told, *({'mask'} & kwargs.keys())}))}")
-        given = [value for value in self.keras.tree.flatten(node.arguments.args) if value is not None]
-        if len(given) + len(kwargs) != len(node.input_tensors):
+        given = [value for value in self.keras.tree.flatten(use.args) if value is not None]
+        if len(given) + len(kwargs) != len(list(tensors((use.args, use.kwargs)))):
             raise Refused("one of its inputs is a constant")
 
-    # --- the graph ---
 
-    def walk(self, model: Any, fed: Sequence[Symbolic], scope: tuple[str, ...]) -> list[Symbolic]:
-        """The model's outputs when it is fed these tensors; nested models become part of the graph."""
-        functional = _functional(model)
-        values = {id(tensor): value for tensor, value in zip(functional.inputs, fed, strict=True)}
-        for node in _nodes(functional):
-            given = tuple(values[id(tensor)] for tensor in node.input_tensors)
-            if isinstance(node.operation, self.keras.Model):
-                made: Sequence[Symbolic] = self.walk(node.operation, given, (*scope, node.operation.name))
-            else:
-                made = self._call(node, given, scope)
-            values |= {id(tensor): value for tensor, value in zip(node.outputs, made, strict=True)}
-        return [values[id(tensor)] for tensor in functional.outputs]
-
-    def _call(self, node: Any, given: tuple[Symbolic, ...], scope: tuple[str, ...]) -> list[Symbolic]:
-        layer = self._layer(node)
-        title = f"{'/'.join((*scope, node.operation.name))} ({type(node.operation).__name__})"
-        if layer.kind == "MaxUnpooling2D" and len(given) == 3:
-            layer, given = _unpooling(layer, given, title)
-        try:
-            types = layer.out(*(value.type for value in given))
-        except ShapeError as error:
-            raise error.at(title) from None
-        for tensor, type_ in zip(node.outputs, types, strict=True):
-            _check_shape(tuple(tensor.shape), type_, title)
-        call = Call(layer, given, types, scope)
-        return [Symbolic(call, number) for number in range(len(types))]
-
-    def filled(self, graph: Graph) -> tuple[Graph, dict[str, Any]]:
-        """The graph with frozen weights marked, and the array of each weight."""
-        arrays: dict[str, Any] = {}
-        rows = dict(graph.parameters)
-        for node in graph.nodes:
-            for role, id_ in node.weights.items():
-                origin = self.origins[id(node.layer)]
-                variable = getattr(origin, role)
-                if not any(variable is one for one in origin.trainable_variables):
-                    rows[id_] = replace(rows[id_], trainable=False)
-                if str(variable.dtype) == "bfloat16":
-                    variable = self.keras.ops.cast(variable, "float32")
-                arrays[id_] = self.keras.ops.convert_to_numpy(getattr(variable, "value", variable))
-        return replace(graph, parameters=rows), arrays
-
-
-def _unreadable(keras: Any, model: Any) -> str:
-    if isinstance(model, keras.Sequential):
-        return "it is not built: its input's shape is unknown. Put keras.Input(shape) first, or call build"
-    return (
-        "a subclassed model has no graph of layers: what it computes is Python code. If that puts layers to its "
-        "input and nothing else, keras.Model(x, model.call(x)) with x = keras.Input(shape) has one"
-    )
-
-
-def _unpooling(layer: Any, given: tuple[Symbolic, ...], title: str) -> tuple[Layer, tuple[Symbolic, ...]]:
-    """MaxUnpooling2D on values, switches and the image that was pooled: our switches carry its size."""
-    values, switches, image = given
-    plane = image.type.shape[1:-1]
-    pool = switches.call
-    same = bool(pool.inputs) and pool.layer.kind == "MaxPooling2D" and pool.inputs[0].type.shape[1:-1] == plane
-    if switches.type.plane is not None and same:
-        return layer, (values, switches)
-    if switches.type.plane is None and all(isinstance(size, int) for size in plane):
-        return replace(layer, output_size=plane), (values, switches)
-    raise ShapeError(f"its switches do not come from pooling its third input, of {show(image.type.shape)}").at(title)
-
-
-def _check_shape(theirs: tuple[int | None, ...], ours: TensorType, title: str) -> None:
-    known = [(a, b) for a, b in zip(theirs[1:], ours.shape[1:], strict=False) if isinstance(a, int)]
-    if len(theirs) != ours.rank or any(isinstance(b, int) and a != b for a, b in known):
-        raise SourceError(f"{title}: Keras says that its output is {show(theirs)}, but here it would be {ours}")
+def _arrays(keras: Any, graph: Graph, builder: Builder) -> dict[str, Any]:
+    """The array of each weight."""
+    found: dict[str, Any] = {}
+    for node in graph.nodes:
+        for role, id_ in node.weights.items():
+            variable = getattr(builder.units[id(node.layer)].origin, role)
+            if str(variable.dtype) == "bfloat16":
+                variable = keras.ops.cast(variable, "float32")
+            found[id_] = keras.ops.convert_to_numpy(getattr(variable, "value", variable))
+    return found
 
 
 def _compiled(model: Any) -> dict[str, Any] | None:
@@ -235,4 +151,4 @@ def _compiled(model: Any) -> dict[str, Any] | None:
     told = getattr(getattr(model, "_compile_config", None), "config", None)
     if not getattr(model, "compiled", False) or getattr(model, "optimizer", None) is None or told is None:
         return None
-    return {**told, "optimizer": model.optimizer, "names": list(_functional(model).output_names)}
+    return {**told, "optimizer": model.optimizer, "names": list(functional(model).output_names)}

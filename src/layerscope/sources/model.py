@@ -10,6 +10,7 @@ from typing import Any
 
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph
+from layerscope.sources import _files
 from layerscope.sources import json as graph_json
 
 SUMMARY = "a Model, or a file written by Model.save"
@@ -21,7 +22,7 @@ def handles(what: object) -> bool:
     """Whether this is a graph or model in memory, or an archive with a graph in it."""
     if isinstance(what, Graph) or isinstance(getattr(what, "graph", None), Graph):
         return True
-    return isinstance(what, str | os.PathLike) and os.path.isfile(what) and zipfile.is_zipfile(what)
+    return _files.kind(what) == "model"
 
 
 def read(what: Any) -> Graph:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from layerscope.core.files import replacing
 from layerscope.report import formats
-from layerscope.report.document import Column, Document, count
+from layerscope.report.document import Column, Document, TableRow, count
 from layerscope.report.figures import error_maps
 
 Array = NDArray[Any]
@@ -194,11 +194,11 @@ class Comparison:
             title=f"decoders on {Path(self.settings['data']).name}",
             subtitle=f"{_seeds(self.rows)}; {self.images[1]:,} test images",
             columns=[column for column in columns if not (same and column.key == "loss")],
-            rows=[self._cells(row) for row in rows],
+            rows=[TableRow(self._cells(row)) for row in rows],
             totals=self._totals(),
             notes=self._notes(),
             definitions=self._definitions(),
-            data=self.to_json(),
+            data=self.to_json,
         )
 
     def table(self, width: int = 120, colour: bool = False, format: str = "terminal") -> str:

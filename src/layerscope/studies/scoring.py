@@ -14,7 +14,7 @@ from layerscope.core import sizes
 from layerscope.core.errors import DataError, LayerscopeError
 from layerscope.core.files import replacing
 from layerscope.core.types import show
-from layerscope.report.document import Column, Document
+from layerscope.report.document import Column, Document, TableRow
 from layerscope.studies import measures, parts, runs
 from layerscope.studies.images import Part
 from layerscope.studies.opened import Opened, Own, PathLike, Wishes, opened
@@ -127,10 +127,10 @@ class Scores:
         )
         return Document("scores", shown, columns, rows, totals, self.notes, meaning)
 
-    def _shown(self, rank: int, number: int) -> dict[str, str]:
+    def _shown(self, rank: int, number: int) -> TableRow:
         found = self.row(rank, number)
         share = found["percentile"]
-        return {
+        cells = {
             "rank": str(rank),
             "name": found["name"],
             "label": found["label"],
@@ -138,6 +138,7 @@ class Scores:
             "percentile": "" if share is None else larger(share),
             "region": "" if found["row"] is None else "{row}, {column}; {height} × {width}".format(**found),
         }
+        return TableRow(cells)
 
 
 def larger(percentile: float) -> str:

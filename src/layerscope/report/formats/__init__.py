@@ -1,9 +1,13 @@
-"""How documents look. Each module of this folder has `render(document, width, colour)`."""
+"""How documents look. Each module of this folder has `render(document, width, colour)`.
+
+`ROWS = False` in it says that it needs the document's data or records only.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from layerscope.core.errors import UnknownNameError
 from layerscope.report.document import Document
@@ -14,8 +18,17 @@ def names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
 
 
-def render(document: Document, format: str, width: int = 120, colour: bool = False) -> str:
-    """The document in a format; UnknownNameError names the nearest."""
+def needs_rows(format: str) -> bool:
+    """Whether a format shows the document's rows, and not only its data; UnknownNameError as in `render`."""
+    return getattr(_module(format), "ROWS", True)
+
+
+def _module(format: str) -> ModuleType:
     if format not in names():
         raise UnknownNameError("format", format, names())
-    return import_module(f"{__name__}.{format}").render(document, width, colour)
+    return import_module(f"{__name__}.{format}")
+
+
+def render(document: Document, format: str, width: int = 120, colour: bool = False) -> str:
+    """The document in a format; UnknownNameError names the nearest."""
+    return _module(format).render(document, width, colour)

@@ -6,7 +6,9 @@ import json
 
 from layerscope.report.document import Document
 
+ROWS = False
+
 
 def render(document: Document, width: int = 0, colour: bool = False) -> str:
     """Indented JSON; its keys are described in docs/definitions.md."""
-    return json.dumps(document.data, indent=2, ensure_ascii=False)
+    return json.dumps(document.data(), indent=2, ensure_ascii=False)

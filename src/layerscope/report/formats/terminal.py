@@ -2,67 +2,188 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from layerscope.report.document import Column, Document
+from layerscope.report.document import Column, Document, TableRow
 
 GAP = "  "
 BOLD, DIM, PLAIN = "\033[1m", "\033[2m", "\033[0m"
+AMPLE = 28
+"""Characters to which names are shortened before a column of some use gives way."""
+USEFUL = 3
+"""Up to this rank a column is worth names shorter than that."""
+NARROW = 24
+"""No text is wrapped to less."""
+UNIT = re.compile(r"(\d) (?=\w)")
+"""A number and the word behind it stay together."""
+
+Paint = Callable[[str, str], str]
 
 
 def render(document: Document, width: int = 120, colour: bool = False) -> str:
-    """Title, table, totals, notes and definitions, each line at most `width` wide where that is possible."""
-    columns, hidden = _fitting(document, width)
-    spans = _spans(document, columns)
+    """Title, table, totals, notes and definitions, each line at most `width` wide where that is possible.
+
+    Columns of rank 0 that do not fit beside each other stand below each other, each time with the first column.
+    """
 
     def painted(text: str, code: str) -> str:
-        return f"{code}{text}{PLAIN}" if colour else text
+        return f"{code}{text}{PLAIN}" if colour and text else text
 
-    header = _line([column.title for column in columns], columns, spans)
-    rule = "─" * min(width, max(len(header), _total(spans)))
-    lines = [painted(document.title, BOLD) + painted(f"  {document.subtitle}", DIM), ""]
-    lines += [painted(header, BOLD), painted(rule, DIM)]
-    lines += [_line([row[column.key] for column in columns], columns, spans).rstrip() for row in document.rows]
-    lines.append(painted(rule, DIM))
-    label = max(len(name) for name, _ in document.totals)
-    lines += [f"{name:<{label}}  {painted(value, BOLD)}" for name, value in document.totals]
+    width = max(width, NARROW)
+    parts, hidden = _fitting(document, width)
+    lines = [*_heading(document, width, painted), ""]
+    for columns, spans in parts:
+        lines += _table(document, columns, spans, width, painted)
+        lines += [""] if columns is not parts[-1][0] else []
+    lines += _totals(document, width, painted)
     if document.notes:
         lines += ["", *_wrapped(document.notes, width, "note: ")]
-    small = list(document.definitions)
+    shown = [column.meaning for columns, _ in parts for column in columns if column.meaning]
+    small = [*document.definitions[:1], *dict.fromkeys(shown), *document.definitions[1:]]
     if hidden:
         named = ", ".join(column.title for column in hidden)
-        small.append(f"Not shown for want of width: {named}. A wider terminal or --format json has all.")
+        small.append(f"Not shown for want of width: {named} ({document.more}).")
     lines += ["", *(painted(line, DIM) for line in _wrapped(small, width))]
     return "\n".join(lines)
+
+
+def _heading(document: Document, width: int, painted: Paint) -> list[str]:
+    title, rest = document.title, f"{GAP}{document.subtitle}"
+    if len(title) + len(rest) <= width:
+        return [painted(title, BOLD) + painted(rest, DIM)]
+    return [painted(shortened(title, width), BOLD), *(painted(line, DIM) for line in _wrapped([rest.strip()], width))]
+
+
+def _table(
+    document: Document, columns: Sequence[Column], spans: Sequence[int], width: int, painted: Paint
+) -> list[str]:
+    header = _line([column.title for column in columns], columns, spans)
+    rule = painted("─" * min(width, _total(spans)), DIM)
+    cells = _shortened(document, columns, spans)
+    lines = [painted(header.rstrip(), BOLD), rule]
+    for number, row in enumerate(document.rows):
+        found = [cells[column.key][number] for column in columns]
+        if row.sentence:
+            lines += _told(row, found, columns, spans, width)
+        else:
+            lines.append(_line(found, columns, spans).rstrip())
+    return [*lines, rule]
+
+
+def _told(
+    row: TableRow, cells: Sequence[str], columns: Sequence[Column], spans: Sequence[int], width: int
+) -> list[str]:
+    """A row that begins with a sentence, which replaces the cells before the first number or stands above."""
+    lead = next((place for place, column in enumerate(columns) if column.right), len(columns))
+    line = _line([*[""] * lead, *cells[lead:]], columns, spans).rstrip()
+    if line and len(row.sentence) <= len(line) - len(line.lstrip()) - len(GAP):
+        return [row.sentence + line[len(row.sentence) :]]
+    line = _line(["", *cells[1:]], columns, spans).rstrip()
+    return [*_wrapped([row.sentence], width), *([line] if line else [])]
+
+
+def _totals(document: Document, width: int, painted: Paint) -> list[str]:
+    label = max((len(name) for name, _ in document.totals), default=0)
+    lines: list[str] = []
+    for name, value in document.totals:
+        room = max(NARROW // 2, width - label - len(GAP))
+        kept = UNIT.sub("\\1\u00a0", value)
+        parts = textwrap.wrap(_words(kept, room), room, break_long_words=False, break_on_hyphens=False)
+        first, *more = [part.replace("\u00a0", " ") for part in parts] or [""]
+        lines.append(f"{name:<{label}}{GAP}{painted(first, BOLD)}")
+        lines += [f"{'':<{label}}{GAP}{painted(part, BOLD)}" for part in more]
+    return lines
 
 
 def _wrapped(paragraphs: Sequence[str], width: int, lead: str = "") -> list[str]:
     return [
         line
         for text in paragraphs
-        for line in textwrap.wrap(lead + text, max(40, width), subsequent_indent="  ", break_long_words=False)
+        for line in textwrap.wrap(
+            lead + _words(text, width - 2), width, subsequent_indent="  ", break_long_words=False
+        )
     ]
 
 
-def _spans(document: Document, columns: Sequence[Column]) -> list[int]:
-    return [max([len(c.title), *(len(row[c.key]) for row in document.rows)]) for c in columns]
+def _words(text: str, width: int) -> str:
+    """The text without words that are longer than a line: long names are shortened."""
+    return " ".join(shortened(word, width) for word in text.split(" "))
+
+
+def shortened(text: str, width: int, head: float = 0.4) -> str:
+    """A text cut in the middle, where `…` stands; `head` is the share of what is kept before it."""
+    if len(text) <= width:
+        return text
+    kept = max(width - 1, 0)
+    before = int(kept * head)
+    return text[:before] + "…" + text[len(text) - (kept - before) :]
+
+
+def _shortened(document: Document, columns: Sequence[Column], spans: Sequence[int]) -> dict[str, list[str]]:
+    """The cells by column, cut where that leaves most of them different."""
+    found: dict[str, list[str]] = {}
+    for column, span in zip(columns, spans, strict=True):
+        cells = [row.cells[column.key] for row in document.rows]
+        if any(len(cell) > span for cell in cells):
+            ways = [[shortened(cell, span, head) for cell in cells] for head in (0.4, 0.6, 0.2, 0.8, 0.0)]
+            cells = max(ways, key=lambda way: len(set(way)))
+        found[column.key] = cells
+    return found
+
+
+def _spans(document: Document, columns: Sequence[Column], least: int | None) -> list[int]:
+    """The width of each column; with `least`, that of columns that may be shortened down to it."""
+    found: list[int] = []
+    for column in columns:
+        cells = [len(row.cells[column.key]) for row in document.rows if column.right or not row.sentence]
+        span = max([len(column.title), *cells])
+        if least is not None and column.least:
+            span = min(span, max(least, column.least, len(column.title)))
+        found.append(span)
+    return found
 
 
 def _total(spans: Sequence[int]) -> int:
     return sum(spans) + len(GAP) * (len(spans) - 1)
 
 
-def _fitting(document: Document, width: int) -> tuple[list[Column], list[Column]]:
+Part = tuple[list[Column], list[int]]
+
+
+def _fitting(document: Document, width: int) -> tuple[list[Part], list[Column]]:
+    """The columns with their widths, in as many parts as it takes, and those that gave way."""
     columns, hidden = list(document.columns), list[Column]()
-    while _total(_spans(document, columns)) > width:
+    while columns:
         spare = [column for column in columns if column.rank]
-        if not spare:
+        most = max((column.rank for column in spare), default=0)
+        if _total(_spans(document, columns, AMPLE if most > USEFUL else 0)) <= width or not spare:
             break
-        gone = max(spare, key=lambda column: column.rank)
+        gone = next(column for column in reversed(spare) if column.rank == most)
         columns.remove(gone)
         hidden.append(gone)
-    return columns, hidden
+    return [(part, _widened(document, part, width)) for part in _parts(document, columns, width)], hidden
+
+
+def _parts(document: Document, columns: Sequence[Column], width: int) -> list[list[Column]]:
+    if _total(_spans(document, columns, 0)) <= width:
+        return [list(columns)]
+    parts, part = list[list[Column]](), list[Column]()
+    for column in columns:
+        if len(part) > 1 and _total(_spans(document, [*part, column], AMPLE)) > width:
+            parts.append(part)
+            part = [columns[0]]
+        part.append(column)
+    return [*parts, part]
+
+
+def _widened(document: Document, columns: Sequence[Column], width: int) -> list[int]:
+    """Widths between the least and what cells would like, the first columns first."""
+    wanted, spans = _spans(document, columns, None), _spans(document, columns, 0)
+    for place, want in enumerate(wanted):
+        spans[place] = max(spans[place], min(want, spans[place] + width - _total(spans)))
+    return spans
 
 
 def _line(cells: Sequence[str], columns: Sequence[Column], spans: Sequence[int]) -> str:

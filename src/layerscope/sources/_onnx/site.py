@@ -13,6 +13,8 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.operators._operator import ABSENT, Slot
 
+FLOATING = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
+
 
 @dataclass(frozen=True)
 class Value:
@@ -27,7 +29,8 @@ class Operand:
     """One operand of a node. `tensor`: it comes from the graph. `weight`: it is a parameter. Else a constant.
 
     `value` has its elements where these are known: constants of at most 1,024 whole numbers, and what was folded
-    from shapes. `scalar` has the number of a floating-point constant with one element.
+    from shapes. `scalar` has the number of a floating-point constant with one element, `floats` all of one with at most
+    64 elements (scales of a Resize, for instance).
     """
 
     name: str
@@ -35,7 +38,12 @@ class Operand:
     tensor: Symbolic | None = None
     weight: bool = False
     value: Value | None = None
-    scalar: float | None = None
+    floats: tuple[float, ...] | None = None
+
+    @property
+    def scalar(self) -> float | None:
+        """The number of a floating-point constant with one element."""
+        return self.floats[0] if self.floats is not None and len(self.floats) == 1 else None
 
 
 @dataclass
@@ -67,8 +75,11 @@ class Site:
             return None if operand.value is None else operand.value.items
         return tuple(self.attributes[attribute]) if attribute in self.attributes else None
 
-    def slotted(self, drop: Sequence[int] = ()) -> dict[str, Any]:
-        """`slots` and `parameters` for an operator of these operands; those in `drop` became settings."""
+    def slotted(self, drop: Sequence[int] = (), frozen: Sequence[int] = ()) -> dict[str, Any]:
+        """`slots` and `parameters` for an operator of these operands.
+
+        Operands in `drop` became settings; weights in `frozen` are not trained, nor are quantised ones.
+        """
         slots: list[Slot] = []
         parameters: dict[str, WeightType] = {}
         for number, operand in enumerate(self.operands):
@@ -79,7 +90,8 @@ class Site:
             elif operand.weight:
                 role = self.roles[number] if number < len(self.roles) else f"input_{number}"
                 dims = tuple(size for size in operand.type.shape if isinstance(size, int))
-                parameters[role] = WeightType(dims, dtype=operand.type.dtype)
+                trainable = operand.type.dtype in FLOATING and number not in frozen
+                parameters[role] = WeightType(dims, "zeros", trainable, operand.type.dtype)
                 slots.append(role)
             else:
                 slots.append(operand.type)

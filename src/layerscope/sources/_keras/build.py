@@ -1,0 +1,302 @@
+"""From a plan of a Keras model to a graph of our layers. What has no equal here becomes an Opaque."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from layerscope.core import sizes
+from layerscope.core.contract import Layer
+from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
+from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
+from layerscope.core.types import BATCH, BITS, TensorType, show
+from layerscope.layers import layer_class
+from layerscope.sources._keras.functions import roles_of, typed
+from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, unused
+from layerscope.sources._keras.records import dtype_of, quantized, variable_dtype_of
+
+MOST_CALLS = 20_000
+"""Of layers, nested models written out: a file of a few lines can ask for any number."""
+UNKNOWN = "unknown"
+
+
+class Translator(Protocol):
+    """What makes our layers of Keras's."""
+
+    def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
+        """Our layer for one of Keras's; Refused, or an error of the layer's, when there is none."""
+        ...
+
+    def arrange(self, layer: Layer, use: Use, given: Sequence[Symbolic]) -> tuple[Layer, tuple[Symbolic, ...]]:
+        """The layer and the tensors that it takes, in its order."""
+        ...
+
+    def refuses(self, entry: Entry) -> str | None:
+        """Why an input has no equal here."""
+        ...
+
+
+class Builder:
+    """One reading of a plan. In `problems` is, by label and class, why a layer has no equal here."""
+
+    def __init__(self, translator: Translator) -> None:
+        self.translator = translator
+        self.problems: dict[tuple[str, str], str] = {}
+        self.misfit: ShapeError | None = None
+        self.layers: dict[int, Layer] = {}
+        """By the unit, so that all uses of it share its weights."""
+        self.units: dict[int, Unit] = {}
+        """By our layer."""
+        self.opaques: dict[int, list[Layer]] = {}
+        self.ids: dict[int, str] = {}
+        """Of parameters, by the variable's."""
+        self.variables: dict[str, Weight] = {}
+        """By the parameter's id."""
+        self.calls = 0
+
+    def graph(self, plan: Plan, shapes: Mapping[str, Stated] | None = None) -> Graph:
+        """The whole model. `shapes` has inputs by name whose shapes are known better than the plan says."""
+        for entry in plan.entries:
+            if why := self.translator.refuses(entry):
+                self.problems[entry.name, "InputLayer"] = why
+        start = [self.input(entry, (shapes or {}).get(entry.name)) for entry in plan.entries]
+        ends = self.walk(plan, start, ())
+        idle = {entry.key for entry in unused(plan)}
+        used = [value for value, entry in zip(start, plan.entries, strict=True) if entry.key not in idle]
+        if not used:
+            raise SourceError(f"{plan.name}: its outputs depend on none of its inputs")
+        graph = trace_calls(used, ends, plan.name)
+        rest = [value for value in start if value not in used]
+        return self._weights(_with_inputs(graph, rest))
+
+    def input(self, entry: Entry, known: Stated | None = None) -> Symbolic:
+        """One of the model's inputs."""
+        cls: Any = layer_class("InputLayer")
+        batch, *shape = (known or entry.stated).shape
+        dtype = entry.stated.dtype if entry.stated.dtype in BITS else "float32"
+        layer = cls(shape, batch, dtype, name=entry.name)
+        return Symbolic(Call(layer, (), layer.out()))
+
+    def walk(self, plan: Plan, fed: Sequence[Symbolic], scope: tuple[str, ...]) -> list[Symbolic]:
+        """The model's outputs when it is fed these tensors; models within it become part of the graph."""
+        if len(fed) != len(plan.entries):
+            raise SourceError(f"{plan.name}: takes {len(plan.entries)} inputs, but is called on {len(fed)}")
+        values: dict[Hashable, Symbolic] = {e.key: value for e, value in zip(plan.entries, fed, strict=True)}
+        for use in plan.uses:
+            self.calls += 1
+            if self.calls > MOST_CALLS:
+                raise SourceError(f"the model calls more than {MOST_CALLS:,} layers, nested models written out")
+            if use.unit.model is not None:
+                inner = use.unit.model
+                for ref, told in zip(inner.outputs, plan.results(use), strict=False):
+                    if told is not None:
+                        inner.stated.setdefault(ref.key, told)
+                fed_here = [_value(values, key, use) for key in _matched(use, inner)]
+                made: Sequence[Symbolic] = self.walk(inner, fed_here, (*scope, use.unit.name))
+            else:
+                given = [_value(values, ref.key, use) for ref in use.refs]
+                made = self._call(plan, use, given, scope)
+            for number, value in enumerate(made):
+                if use.keys is None or number < len(use.keys):
+                    values[use.key(number)] = value
+        return [_value(values, ref.key, None) for ref in plan.outputs]
+
+    # --- one call ---
+
+    def _call(self, plan: Plan, use: Use, given: Sequence[Symbolic], scope: tuple[str, ...]) -> list[Symbolic]:
+        unit, told = use.unit, plan.results(use)
+        label = "/".join((*scope, unit.name))
+        title = f"{label} ({unit.kind})"
+        stated = _stated(unit, told, given)
+        try:
+            layer, taken = self._layer(use, given, stated)
+            types = layer.out(*(value.type for value in taken))
+            _check(layer, types, told, unit, [value.type for value in taken])
+        except ShapeError as error:
+            self.misfit = self.misfit or error.at(title)
+            if not any(stated):
+                raise error.at(title) from None
+        except (Refused, LayerscopeError) as error:
+            self.problems.setdefault((label, unit.kind), str(error))
+        else:
+            self.layers[id(unit)] = layer
+            self.units[id(layer)] = unit
+            number = len(self.opaques.get(id(unit), ()))
+            weights = self._ids(use.unit, layer, [value.type for value in taken], label)
+            name = f"{unit.name}#{number + 1}" if number else None
+            return _results(Call(layer, taken, types, scope, name, weights or None))
+        layer = self._opaque(unit, opaque(unit, [value.type for value in given], stated))
+        weights = self._ids(use.unit, layer, (), label)
+        return _results(Call(layer, tuple(given), layer.out(), scope, None, weights or None))
+
+    def _ids(self, unit: Unit, layer: Layer, given: Sequence[TensorType], label: str) -> dict[str, str]:
+        """Ids of the weights where the variables are known, so that one that several layers use is one row."""
+        if not unit.weights:
+            return {}
+        roles = {role: weight.shape for role, weight in layer.weight_types(*given).items()}
+        pairs = _paired(unit.weights, roles)
+        ids = {role: self.ids.setdefault(one.id, f"{label}/{role}") for role, one in pairs.items()}
+        self.variables |= {ids[role]: one for role, one in pairs.items()}
+        return ids
+
+    def _layer(
+        self, use: Use, given: Sequence[Symbolic], stated: Sequence[TensorType | None]
+    ) -> tuple[Layer, tuple[Symbolic, ...]]:
+        made = self.layers.get(id(use.unit))
+        if made is None:
+            made = self.translator.layer(use.unit, use, [value.type for value in given], stated)
+        return self.translator.arrange(made, use, given)
+
+    def _opaque(self, unit: Unit, layer: Layer) -> Layer:
+        """The same layer for all uses of a unit that have the same types; the next one's name is numbered."""
+        made = self.opaques.setdefault(id(unit), [])
+        for earlier in made:
+            if earlier.out() == layer.out():
+                return earlier
+        number = len(made) + (id(unit) in self.layers) + 1
+        if number > 1:
+            layer = replace(layer, name=f"{unit.name}#{number}")
+        made.append(layer)
+        self.units[id(layer)] = unit
+        return layer
+
+    # --- what is known of weights beside their shapes ---
+
+    def _weights(self, graph: Graph) -> Graph:
+        """The graph in which frozen weights are marked, and each weight has its dtype."""
+        rows = dict(graph.parameters)
+        for node in graph.nodes:
+            unit = self.units.get(id(node.layer))
+            if unit is None or not node.weights:
+                continue
+            dtype = variable_dtype_of(unit.settings.get("dtype"))
+            frozen = not unit.trainable or _inner_frozen(unit.settings)
+            for id_ in set(node.weights.values()) - set(self.variables):
+                known = dtype if dtype in BITS and rows[id_].dtype == "float32" else rows[id_].dtype
+                rows[id_] = replace(rows[id_], dtype=str(known), trainable=rows[id_].trainable and not frozen)
+        for id_, one in self.variables.items():
+            if id_ in rows:
+                dtype = one.dtype if one.dtype in BITS else "float32"
+                rows[id_] = replace(rows[id_], dtype=dtype, trainable=one.trainable)
+        return replace(graph, parameters=rows)
+
+
+def _results(call: Call) -> list[Symbolic]:
+    return [Symbolic(call, number) for number in range(len(call.types))]
+
+
+def _value(values: Mapping[Hashable, Symbolic], key: Hashable, use: Use | None) -> Symbolic:
+    if key in values:
+        return values[key]
+    where = f"{use.unit.name} ({use.unit.kind})" if use is not None else "the model's output"
+    name = key[0] if isinstance(key, tuple) else "another model"
+    raise SourceError(f"{where} reads an output of {name!r} that this layer does not have")
+
+
+def _matched(use: Use, model: Plan) -> list[Hashable]:
+    """The tensors that a model is called on, in the order of its inputs; a dictionary may go by their names."""
+    first = use.args[0] if len(use.args) == 1 else None
+    names = [entry.name for entry in model.entries]
+    if isinstance(first, Mapping) and set(names) <= set(first):
+        return [first[name].key for name in names if hasattr(first[name], "key")]
+    return [ref.key for ref in use.refs][: len(names)]
+
+
+def _with_inputs(graph: Graph, rest: Iterable[Symbolic]) -> Graph:
+    """The graph with inputs that nothing reads."""
+    taken = {node.label for node in graph.nodes}
+    for value in rest:
+        name = value.call.layer.name or "input"
+        if name in taken:
+            raise SourceError(f"two inputs are called {name!r}")
+        node = Node(name, value.call.layer, (), {})
+        graph = replace(graph, nodes=(*graph.nodes, node), inputs=(*graph.inputs, len(graph.nodes)))
+    return graph
+
+
+def _inner_frozen(settings: Mapping[str, Any]) -> bool:
+    """Whether the layer that a wrapper wraps is frozen."""
+    for key in ("layer", "cell"):
+        inner = settings.get(key)
+        config = inner.get("config") if isinstance(inner, Mapping) else None
+        if isinstance(config, Mapping) and (config.get("trainable") is False or _inner_frozen(config)):
+            return True
+    return False
+
+
+# --- whether our layer is theirs ---
+
+
+def _check(
+    layer: Layer,
+    types: Sequence[TensorType],
+    stated: Sequence[Stated | None],
+    unit: Unit,
+    given: Sequence[TensorType],
+) -> None:
+    """Refused where the source states other shapes or weights than our layer has."""
+    if len(types) < len(stated):
+        raise Refused(f"it has {len(stated)} outputs, and here it would have {len(types)}")
+    for theirs, ours in zip(stated, types, strict=False):
+        if theirs is not None and not _agree(theirs.shape, ours):
+            raise Refused(f"Keras says that its output is {show(theirs.shape)}, but here it would be {ours}")
+    if unit.weights is not None:
+        _paired(unit.weights, {role: weight.shape for role, weight in layer.weight_types(*given).items()})
+    elif how := quantized(unit.settings):
+        raise Refused(f"its weights are quantized ({how})")
+
+
+def _agree(theirs: tuple[int | None, ...], ours: TensorType) -> bool:
+    known = [(a, b) for a, b in zip(theirs[1:], ours.shape[1:], strict=False) if isinstance(a, int)]
+    return len(theirs) == ours.rank and all(a == b for a, b in known if isinstance(b, int))
+
+
+def _paired(variables: Sequence[Weight], roles: Mapping[str, tuple[int, ...]]) -> dict[str, Weight]:
+    """Which of a layer's variables is which weight of ours; Refused when they are others."""
+    rest = list(variables)
+    found: dict[str, Weight] = {}
+    for role, shape in roles.items():
+        fits = [one for one in rest if one.shape == shape]
+        if not fits:
+            break
+        found[role] = next((one for one in fits if one.name == role.rpartition("/")[2]), fits[0])
+        rest.remove(found[role])
+    if rest or len(found) < len(roles):
+        theirs = ", ".join(show(one.shape) for one in variables) or "none"
+        ours = ", ".join(show(shape) for shape in roles.values()) or "none"
+        raise Refused(f"its weights have the shapes {theirs}, and here they would have {ours}")
+    return found
+
+
+# --- what nobody described ---
+
+
+def _stated(unit: Unit, told: Sequence[Stated | None], given: Sequence[Symbolic]) -> list[TensorType | None]:
+    """The types of a use's results, where the source states them: open sizes get names."""
+    batch = next((value.type.shape[0] for value in given if value.type.rank), sizes.named(BATCH))
+    name = _identifier(unit.name)
+    return [None if one is None else typed(one.shape, one.dtype, batch, name) for one in told]
+
+
+def _identifier(name: str) -> str:
+    word = re.sub(r"\W", "_", name)
+    return word if word.isidentifier() else f"_{word}"
+
+
+def opaque(unit: Unit, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
+    """A layer of which only the types of the outputs are known, and its weights where it is in memory.
+
+    Where not even the type is stated, it has one unknown size behind the batch.
+    """
+    cls: Any = layer_class("Opaque")
+    batch = next((type.shape[0] for type in given if type.rank), sizes.named(BATCH))
+    dtype = dtype_of(unit.settings.get("dtype"))
+    if dtype not in BITS:
+        dtype = given[0].dtype if given else "float32"
+    unknown = TensorType((batch, sizes.named(f"{_identifier(unit.name)}_{UNKNOWN}")), str(dtype))
+    known: dict[str, tuple[int, ...]] | None = {} if unit.home in ("ops", "tf") else None
+    if unit.weights is not None:
+        known = dict(zip(roles_of(unit.weights).values(), (one.shape for one in unit.weights), strict=True))
+    return cls(unit.kind, tuple(unknown if one is None else one for one in stated), known, name=unit.name)

@@ -1,0 +1,145 @@
+"""A model's inputs and outputs, and the whole of it as a Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from layerscope.core import propagate
+from layerscope.core.contract import Layer
+from layerscope.core.errors import LayerscopeError, SourceError
+from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
+from layerscope.core.reach import Window
+from layerscope.core.types import TensorType
+from layerscope.layers.input_layer import OPEN, InputLayer
+from layerscope.operators.standing import TensorInput
+from layerscope.sources._onnx import rules
+from layerscope.sources._onnx.frames import Entry, Listed
+from layerscope.sources._onnx.reader import Reader
+from layerscope.sources._onnx.site import Operand
+from layerscope.sources._onnx.structures import ModelInfo, Node, TypeInfo
+
+CHANNELS = (
+    "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "MaxPool", "AveragePool", "LpPool",
+    "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool", "MaxUnpool", "BatchNormalization", "InstanceNormalization",
+    "GroupNormalization", "LRN", "SpaceToDepth", "DepthToSpace", "GridSample", "RoiAlign", "MaxRoiPool", "Upsample",
+)  # fmt: skip
+"""Operators whose axis 1 is the channels'."""
+
+
+def graph(model: ModelInfo, name: str) -> Graph:
+    """The network of a file; SourceError, naming the node, where it cannot be read."""
+    reader = Reader(model)
+    main = model.graph
+    frame = reader.frame(main, None, ())
+    fed = [(label, info) for label, info in main.inputs if label not in frame.values]
+    types = [_type(reader, label, info, len(fed)) for label, info in fed]
+    inputs: list[Symbolic] = []
+    for (label, _), kind in zip(fed, types, strict=True):
+        if label in frame.values:
+            raise SourceError(f"two inputs are called {label!r}")
+        _, free = reader.names.unique((), label or "input")
+        inputs.append(_input(kind, free))
+        frame.values[label] = Operand(label, kind, inputs[-1])
+    if not main.outputs:
+        raise SourceError("the graph has no outputs")
+    found = reader.run(main.nodes, frame, [label for label, _ in main.outputs])
+    outputs = [
+        reader.tensor(operand, Node("", "", "", (), (), {}), frame) for entry in found for operand in _operands(entry)
+    ]
+    if not outputs:
+        raise SourceError("every output is an empty sequence, or absent")
+    used = _used(outputs)
+    return _oriented(trace_calls([x for x in inputs if id(x.call) in used], outputs, name))
+
+
+def _operands(entry: Entry) -> Iterable[Operand]:
+    if entry is None:
+        return ()
+    return entry.parts if isinstance(entry, Listed) else (entry,)
+
+
+def _type(reader: Reader, label: str, info: TypeInfo | None, inputs: int) -> TensorType:
+    """The type of an input. Its first size, where open and not called otherwise, is the number of examples."""
+    if info is None or info.form != "tensor":
+        form = "of a type that is not stated" if info is None else f"a {info.form}"
+        raise SourceError(
+            f"the input {label!r} is {form}; only tensors have sizes that can be followed through a network"
+        )
+    if info.dims is None or not info.dtype:
+        raise SourceError(
+            f"the input {label!r} has no shape in the file, not even the number of its axes; "
+            "write one into it (onnx.helper.make_tensor_value_info) and try again"
+        )
+    rank, prefix = len(info.dims), f"{label}_" if inputs > 1 else ""
+    behind = OPEN.get(rank, ())  # where the channels are axis 1, the last ones have positions
+    names = ("batch", "channels", *behind) if behind else tuple(f"size_{axis}" for axis in range(rank))
+    shape = [reader.sizes.batch(info.dims[0])] if rank else []
+    shape += [reader.sizes.size(dim, prefix + stem) for dim, stem in zip(info.dims[1:], names[1:], strict=True)]
+    return TensorType(tuple(shape), info.dtype)
+
+
+def _input(kind: TensorType, name: str) -> Symbolic:
+    layer: Layer
+    if kind.rank == 0 or 0 in kind.shape:
+        layer = TensorInput(kind, name=name)
+    else:
+        layer = InputLayer(kind.shape[1:], kind.shape[0], kind.dtype, name=name)
+    return Symbolic(Call(layer, (), (kind,), name=name))
+
+
+def _used(outputs: Sequence[Symbolic]) -> set[int]:
+    seen, stack = set[int](), [value.call for value in outputs]
+    while stack:
+        call = stack.pop()
+        if id(call) not in seen:
+            seen.add(id(call))
+            stack += [value.call for value in call.inputs]
+    return seen
+
+
+def _oriented(found: Graph) -> Graph:
+    """The graph whose inputs know their axis of channels: the one that the first operator with channels reads as such.
+
+    It is followed through what keeps axes apart (elementwise operators, Transpose, Pad, Cast, ...); inputs of fewer
+    than three axes, and those that no such operator reads, keep the last axis.
+    """
+    places: dict[int, int] = {}
+    types = propagate.types(found)
+    wanted = {n for n in found.inputs if types[n][0].rank > 2}
+    seen: list[dict[int, dict[int, int]]] = []
+    for number, node in enumerate(found.nodes):
+        maps: dict[int, dict[int, int]] = (
+            {number: {a: a for a in range(types[number][0].rank)}} if number in wanted else {}
+        )
+        fed = [types[source][output] for source, output in node.inputs]
+        arriving = [seen[source] for source, _ in node.inputs]
+        if node.inputs and node.layer.kind in CHANNELS:
+            for origin, axes in arriving[0].items():
+                if 1 in axes.values():
+                    places.setdefault(origin, next(a for a, b in axes.items() if b == 1))
+        elif any(there.keys() - places.keys() for there in arriving):
+            for reads, there in zip(node.layer.reach(0, *fed), arriving, strict=True):
+                goes = {n: way.axis for n, way in enumerate(reads or ()) if isinstance(way, Window)}
+                for origin, axes in there.items():
+                    maps.setdefault(origin, {a: goes[b] for a, b in axes.items() if b in goes})
+        seen.append(maps)
+        if places.keys() >= wanted:
+            break
+    nodes = list(found.nodes)
+    for number, axis in places.items():
+        layer = nodes[number].layer
+        if isinstance(layer, InputLayer):
+            nodes[number] = replace(nodes[number], layer=replace(layer, channel_axis=axis))
+    return replace(found, nodes=tuple(nodes))
+
+
+def read(model: ModelInfo, name: str, where: str) -> Graph:
+    """As `graph`; errors name the file."""
+    rules.table()
+    try:
+        return graph(model, name)
+    except LayerscopeError as error:
+        raise SourceError(f"{where}: {error}") from None
+    except RecursionError:
+        raise SourceError(f"{where}: graphs, functions or sizes nested too deep") from None

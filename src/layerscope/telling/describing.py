@@ -1,0 +1,188 @@
+"""A journey as a document: rows, columns, totals, notes and what the words mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from layerscope.analyses.journey import Journey, batch_is_open
+from layerscope.core.graph import Graph
+from layerscope.report.document import Column, Document, TableRow, count
+from layerscope.telling.amounts import Unit, memory
+from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, sorting
+from layerscope.telling.facts import facts
+from layerscope.telling.folding import by_depth, repeats_folded
+from layerscope.telling.lines import OPERATIONS, Line, Lines
+from layerscope.telling.view import View
+
+NUMBER = re.compile(r"\d+(, \d+)*")
+MOST_NOTES = 8
+SEPARATE = 3
+"""Layers that a note names; more are counted."""
+
+
+def describe(graph: Graph, found: Journey, view: View | None = None, *, rows: bool = True) -> Document:
+    """The journey as a document, with folded rows, or none; errors as in `View`, `chosen` and `sorting`."""
+    view = view or View()
+    columns = _columns(view)
+    lines, rest = _lines(graph, found, view) if rows else ([], [])
+    return _document(graph, found, view, columns, [*lines, *rest])
+
+
+def records(graph: Graph, found: Journey, view: View | None = None) -> list[dict[str, Any]]:
+    """Rows of plain data, by the columns' names: numbers as they are, bytes, None for unknown. Nothing is folded but
+    nested models by `view.depth`, and what `view.top` leaves out is left out; all columns unless `view` names some.
+    """
+    view = view or View()
+    columns = chosen("all") if view.columns is None else chosen(view.columns)
+    lines, _ = _lines(graph, found, View(view.columns, view.depth, view.sort, view.top, full=True))
+    context = _context(found)
+    return [{fact.key: fact.data(line, context) for fact in columns} for line in lines]
+
+
+def _context(found: Journey) -> Context:
+    return Context(found.inputs, found.cost.parameters, found.cost.macs)
+
+
+def _columns(view: View) -> list[Fact]:
+    columns = chosen(view.columns)
+    if view.columns is None:
+        keys = list(USUAL)
+        if view.depth is not None:
+            keys.insert(keys.index("parameters"), "layers")
+        if view.order and (key := sorting(view.order).key) not in keys:
+            keys.append(key)
+        columns = [BY_KEY[key] for key in keys]
+    return columns
+
+
+def _lines(graph: Graph, found: Journey, view: View) -> tuple[list[Line], list[Line]]:
+    """The rows, and a row for those that are left out, if any."""
+    made = Lines(graph, found)
+    rows = by_depth(made, view.depth)
+    if view.order is None:
+        return (rows if view.full else repeats_folded(made, rows)), []
+    amount = sorting(view.order).amount
+    assert amount is not None
+    rows.sort(key=lambda row: amount(row).order, reverse=True)
+    left = rows[view.top :] if view.top is not None else []
+    if not left:
+        return rows, []
+    members = sorted(number for row in left for number in row.members)
+    return rows[: view.top], [made.rest(members, len(left))]
+
+
+def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact], lines: Sequence[Line]) -> Document:
+    context = _context(found)
+    unit = Unit.of(fact.amount(line) for fact in columns if fact.bytes and fact.amount for line in lines)
+    kept = named(view.columns)
+    if view.order:
+        kept.add(sorting(view.order).key)
+
+    def cell(fact: Fact, line: Line) -> str:
+        if fact.bytes and fact.amount is not None:
+            return unit.words(fact.amount(line))
+        return printable(fact.words(line, context))
+
+    def column(fact: Fact) -> Column:
+        title = fact.title.format(unit=unit.name)
+        return Column(
+            fact.key, title, fact.right, 0 if fact.key in kept else fact.rank, fact.least, _meaning(fact, found)
+        )
+
+    return Document(
+        title=printable(found.name),
+        subtitle=_subtitle(found, view),
+        columns=[column(fact) for fact in columns],
+        rows=[TableRow({fact.key: cell(fact, line) for fact in columns}, printable(line.sentence)) for line in lines],
+        totals=[(name, printable(value)) for name, value in _totals(found)],
+        notes=[printable(note) for note in _notes(found)],
+        definitions=_definitions(found),
+        data=lambda: facts(graph, found),
+        records=lambda: records(graph, found, view),
+        more="--columns chooses them, --format json has all",
+    )
+
+
+def printable(text: str) -> str:
+    """The text without characters that would move a terminal's cursor or end a line."""
+    return (
+        text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )
+
+
+def _subtitle(found: Journey, view: View) -> str:
+    open_batch = any(batch_is_open(step.outputs) for step in found.steps)
+    text = "per example (the batch size is open)" if open_batch else f"for a batch of {found.batch or 'fixed size'}"
+    if found.dtype is not None:
+        text += f", floats as {found.dtype}"
+    if view.order:
+        text += f", sorted by {sorting(view.order).title.format(unit='bytes')}"
+    return text
+
+
+def _meaning(fact: Fact, found: Journey) -> str:
+    if "{range}" not in fact.meaning:
+        return fact.meaning
+    varies = any(e and e.min != e.max for step in found.steps for row in step.fields.values() for e in row)
+    return fact.meaning.format(range="; a range where it varies with the position" if varies else "")
+
+
+def _totals(found: Journey) -> list[tuple[str, str]]:
+    cost, kept = found.cost, found.memory
+    lower = "at least " if cost.parameters_at_least else ""
+    frozen = cost.parameters - cost.trainable
+    parts = f" ({count(cost.trainable)} trainable, {count(frozen)} not)" if frozen else ""
+    totals = [
+        ("parameters", lower + count(cost.parameters) + parts),
+        ("MACs", ("at least " if cost.at_least else "") + count(cost.macs)),
+    ]
+    amounts = [(name, getattr(cost.operations, name)) for name in OPERATIONS]
+    told = ", ".join(f"{count(size)} {name}" for name, size in amounts if size != 0)
+    if cost.operations_at_least:
+        told = f"at least {told}" if told else "unknown"
+    peak = found.steps[kept.peak_node].name
+    least = "at least " if kept.at_least else ""
+    saved = memory(kept.saved)
+    if kept.saved_at_least:
+        saved = f"at least {saved}" if kept.saved else "unknown"
+    return [
+        *totals,
+        ("operations", told or "none"),
+        ("memory", f"weights {memory(kept.weights)}, inputs {memory(kept.inputs)}, outputs {memory(kept.outputs)}"),
+        ("at inference", f"{least}{memory(kept.peak)} alive at once, in {peak}"),
+        ("in training", f"{saved} kept for the backward pass"),
+    ]
+
+
+def _notes(found: Journey) -> list[str]:
+    """Notes, each with the layers of which the like is to be said, and what is assumed."""
+    layers: dict[str, list[tuple[str, str]]] = {}
+    for step in found.steps:
+        for note in step.notes:
+            layers.setdefault(NUMBER.sub("#", note), []).append((step.name, note))
+    notes = [f"{name} {note}.{_likewise(others)}" for (name, note), *others in layers.values()]
+    notes += [f"assumed: {statement}" for statement in found.assumptions]
+    if len(notes) > MOST_NOTES:
+        left = len(notes) - MOST_NOTES + 1
+        notes[MOST_NOTES - 1 :] = [f"{left:,} more; --format json has all."]
+    return notes
+
+
+def _likewise(others: Sequence[tuple[str, str]]) -> str:
+    names = [name for name, _ in others[:SEPARATE]]
+    if len(others) > SEPARATE:
+        return f" Likewise {', '.join(names)} and {len(others) - SEPARATE:,} more."
+    *first, last = names or [""]
+    return f" Likewise {', '.join(first)}{' and ' if first else ''}{last}." if names else ""
+
+
+def _definitions(found: Journey) -> list[str]:
+    lines = [
+        "MAC: one multiply and add in a product with weights; products with padding count.",
+        "Memory: of tensors, 1 kB = 1,000 bytes; what is alive or kept comes on top of the weights.",
+    ]
+    if found.cost.at_least:
+        lines.append("Unknown is not zero: totals leave unknown layers out and say so.")
+    return lines

@@ -1,0 +1,164 @@
+"""The rows of a table as facts: one layer each, or several put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from layerscope.analyses.journey import Extent, Journey, Step
+from layerscope.core import propagate
+from layerscope.core.graph import Edge, Graph
+from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType, per_example
+from layerscope.telling.amounts import Amount, largest
+
+OPERATIONS = ("bias", "pointwise", "normalisation", "pooling")
+NOTHING: dict[int, tuple[Extent | None, ...]] = {}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row. Of several layers: sums, the most memory alive, and the outputs that leave them.
+
+    `members` are numbers of nodes. `shared`: elements of weights that a row above counts. `sentence` stands
+    in place of the first cells where the row is a folded repetition. `reads`: names of what it is fed.
+    """
+
+    name: str
+    kind: str
+    members: tuple[int, ...]
+    reads: tuple[str, ...]
+    inputs: tuple[TensorType, ...]
+    outputs: tuple[TensorType, ...]
+    weights: Mapping[str, tuple[int, ...]]
+    parameters: Amount
+    trainable: Amount
+    shared: int
+    macs: Amount
+    operations: Mapping[str, Amount]
+    output_bytes: Amount
+    live_bytes: Amount
+    saved_bytes: Amount
+    fields: Mapping[int, tuple[Extent | None, ...]]
+    ratio: Fraction | None
+    sentence: str = ""
+    sums_only: bool = False
+
+
+class Lines:
+    """Makes lines of the nodes of a graph."""
+
+    def __init__(self, graph: Graph, found: Journey) -> None:
+        self.graph, self.steps = graph, found.steps
+        self.types = [step.outputs for step in found.steps]
+        self.fed = propagate.fed_types(graph, self.types)
+        self._first: dict[str, int] = {}
+        self._users: dict[Edge, list[int]] = {}
+        for number, node in enumerate(graph.nodes):
+            for id in node.weights.values():
+                self._first.setdefault(id, number)
+            for edge in node.inputs:
+                self._users.setdefault(edge, []).append(number)
+        self._ends = set(graph.outputs)
+
+    def single(self, number: int) -> Line:
+        """The row of one layer."""
+        step, node = self.steps[number], self.graph.nodes[number]
+        operations, memory = step.operations, step.memory
+        rows = [self.graph.parameters[id] for id in set(node.weights.values())]
+        known = step.parameters is not None
+        return Line(
+            name=step.name,
+            kind=step.kind,
+            members=(number,),
+            reads=tuple(dict.fromkeys(self.steps[source].name for source, _ in node.inputs)),
+            inputs=self.fed[number],
+            outputs=step.outputs,
+            weights=step.weights,
+            parameters=Amount(step.parameters),
+            trainable=Amount(sum(row.size for row in rows if row.trainable) if known else None),
+            shared=sum(row.size for row in rows if self._first[row.id] != number),
+            macs=Amount(step.macs),
+            operations={name: Amount(operations and getattr(operations, name)) for name in OPERATIONS},
+            output_bytes=Amount(memory and memory.output),
+            live_bytes=Amount(memory and memory.live),
+            saved_bytes=Amount(memory and memory.saved),
+            fields=step.fields,
+            ratio=step.ratio,
+        )
+
+    def line(self, members: Sequence[int], name: str, kind: str, sentence: str = "") -> Line:
+        """Several layers as one row."""
+        inside = set(members)
+        entering, leaving = self._entering(members, inside), self._leaving(members, inside)
+        last = self.steps[leaving[-1][0]]
+        ids = {id: None for number in members for id in self.graph.nodes[number].weights.values()}
+        rows = [self.graph.parameters[id] for id in ids]
+        steps = [self.steps[number] for number in members]
+        unknown = [None for step in steps if step.parameters is None]
+        inputs = tuple(self.types[source][output] for source, output in entering)
+        outputs = tuple(self.types[source][output] for source, output in leaving)
+        memory = [step.memory for step in steps]
+        return Line(
+            name=name,
+            kind=kind,
+            members=tuple(members),
+            reads=tuple(dict.fromkeys(self.steps[source].name for source, _ in entering)),
+            inputs=inputs,
+            outputs=outputs[-1:],
+            weights={},
+            parameters=_parameters([row.size for row in rows], unknown),
+            trainable=_parameters([row.size for row in rows if row.trainable], unknown),
+            shared=sum(row.size for row in rows if self._first[row.id] not in inside),
+            macs=Amount.total(step.macs for step in steps),
+            operations=_operations(steps),
+            output_bytes=Amount.total(row and row.output for row in memory),
+            live_bytes=Amount(None if None in memory else largest(row.live for row in memory if row)),
+            saved_bytes=Amount.total(row and row.saved for row in memory),
+            fields=last.fields,
+            ratio=_ratio(inputs, outputs),
+            sentence=sentence,
+        )
+
+    def rest(self, members: Sequence[int], count: int) -> Line:
+        """What a shortened table leaves out, summed."""
+        made = self.line(members, f"… and {count:,} more", "")
+        blank = replace(made, reads=(), inputs=(), outputs=(), fields=NOTHING, ratio=None, sums_only=True)
+        return blank
+
+    def _entering(self, members: Sequence[int], inside: set[int]) -> list[Edge]:
+        edges = (edge for number in members for edge in self.graph.nodes[number].inputs)
+        return list(dict.fromkeys(edge for edge in edges if edge[0] not in inside))
+
+    def _leaving(self, members: Sequence[int], inside: set[int]) -> list[Edge]:
+        found = [
+            (number, output)
+            for number in members
+            for output in range(len(self.types[number]))
+            if (number, output) in self._ends or not inside.issuperset(self._users.get((number, output), ()))
+        ]
+        return found or [(members[-1], 0)]
+
+
+def _parameters(known: Iterable[int], unknown: Sequence[None]) -> Amount:
+    total = sum(known)
+    return Amount(None) if unknown and not total else Amount(total, bool(unknown))
+
+
+def _operations(steps: Sequence[Step]) -> dict[str, Amount]:
+    rows = [step.operations for step in steps]
+    return {name: Amount.total(None if row is None else getattr(row, name) for row in rows) for name in OPERATIONS}
+
+
+def _ratio(fed: Sequence[TensorType], made: Sequence[TensorType]) -> Fraction | None:
+    total, out = _elements(fed), _elements(made)
+    return Fraction(out, total) if isinstance(out, int) and isinstance(total, int) and total else None
+
+
+def _elements(types: Sequence[TensorType]) -> Size:
+    total: Size = 0
+    for type in types:
+        if type.plane is None:  # switches say where, not what
+            total = total + per_example(type.elements)
+    return total
