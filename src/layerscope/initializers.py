@@ -129,6 +129,25 @@ class VarianceScaling(Initializer):
         return _truncated(random, shape) * np.sqrt(variance) / TRUNCATION
 
 
+@dataclass
+class Orthogonal(Initializer):
+    """Orthogonal rows or columns, whichever are fewer, of all axes but the last and the last, times `gain`.
+
+    Source: Saxe, McClelland & Ganguli (2013).
+    """
+
+    gain: float = 1.0
+    seed: int | None = None
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        if len(shape) < 2:
+            raise SettingError(f"Orthogonal: needs a weight of two or more axes, not {len(shape)}: {shape}")
+        rows, columns = int(np.prod(shape[:-1])), shape[-1]
+        q, r = np.linalg.qr(random.normal(size=(max(rows, columns), min(rows, columns))))
+        q = q * np.sign(np.diag(r))  # one of the signs that a decomposition leaves open, so that all are as likely
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
 def _truncated(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     values = random.standard_normal(shape)
     while (beyond := np.abs(values) > 2).any():
@@ -157,6 +176,9 @@ NAMED: dict[str, Initializer] = {
     "he_normal": VarianceScaling(2.0, "fan_in", "truncated_normal"),
     "lecun_uniform": VarianceScaling(1.0, "fan_in", "uniform"),
     "lecun_normal": VarianceScaling(1.0, "fan_in", "truncated_normal"),
+    "orthogonal": Orthogonal(),
+    "uniform": RandomUniform(),
+    "normal": RandomNormal(),
 }
 
 
@@ -190,7 +212,7 @@ def LecunNormal(seed: int | None = None) -> Initializer:
     return VarianceScaling(1.0, "fan_in", "truncated_normal", seed)
 
 
-CLASSES = (Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal, VarianceScaling)
+CLASSES = (Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal, VarianceScaling, Orthogonal)
 
 
 def get(identifier: object) -> Initializer:

@@ -28,7 +28,7 @@ class Inputs:
 
 
 def inputs(types: Sequence[TensorType], masked: bool) -> Inputs:
-    """The inputs [query, value] or [query, value, key], and a mask behind them where `masked`; ShapeError otherwise."""
+    """The inputs [query, value] or [query, value, key], with a mask behind them where `masked`; or ShapeError."""
     parts, names = (
         list(types),
         "[query, value] or [query, value, key]" + (", and a mask behind them" if masked else ""),

@@ -112,7 +112,7 @@ class EinsumDense(Layer):
                     )
             elif letter in found and not sizes.equal(found[letter], size):
                 raise ShapeError(
-                    f"axis {letter!r} of {self.equation!r} is {found[letter]} in the input, but {size} in output_shape"
+                    f"axis {letter!r} of {self.equation!r} is {found[letter]} in the input, {size} in output_shape"
                 )
             else:
                 found[letter] = size

@@ -18,7 +18,10 @@ KEYS = re.compile(rb'"(layerscope|class_name)"\s*:')
 
 
 def kind(what: object) -> str:
-    """ "graph" or "keras-json", "model" or "keras-archive", "hdf5", a kind that is refused, or "" for no known one."""
+    """What a file or folder is: of ours "graph" or "model", of Keras's "keras-json", "keras-archive" or "hdf5".
+
+    Otherwise a key of `REFUSED`, or "" for no known kind and for whatever is no file.
+    """
     if not isinstance(what, str | os.PathLike):
         return ""
     try:

@@ -16,6 +16,7 @@ from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError
 from layerscope.layers import kinds, layer_class
 from layerscope.layers._activation import NAMES, SLOPE
+from layerscope.sources._keras.plan import Refused
 
 Config = Mapping[str, Any]
 Rule = Callable[[Config, int], Layer]
@@ -34,10 +35,6 @@ VARIANCE = {
     "Lecun": (1.0, "fan_in"),
 }
 PLAIN = ("Zeros", "Ones", "Constant", "RandomUniform", "RandomNormal", "TruncatedNormal", "VarianceScaling")
-
-
-class Refused(Exception):
-    """Why a Keras layer has no equal here."""
 
 
 def translate(layer: Any, rank: int) -> Layer:
@@ -68,7 +65,8 @@ def _foreign(layer: Any) -> str:
     if cls.__name__ == "Lambda":
         return "what it computes is a Python function"
     if cls.__module__.split(".")[0] == "keras":
-        return "there is no such layer here"
+        described = cls.__name__ in kinds()
+        return "it can be traced here, but not computed or trained" if described else "there is no such layer here"
     return f"{cls.__module__}.{cls.__qualname__} is none of Keras's layers, and what it computes is Python code"
 
 

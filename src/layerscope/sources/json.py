@@ -32,6 +32,8 @@ VERSION = 1
 MOST_NESTED = 16
 """Layers within layers' settings, at most."""
 OPERATORS = "operators."
+DATA = ("vocabulary",)
+"""Settings whose lists are nothing but data: ["max", "min"] is no size there."""
 
 
 def handles(what: object) -> bool:
@@ -212,7 +214,10 @@ def _make(cls: type[Layer], settings: dict[str, Any], label: str, depth: int = 0
     unknown = sorted(set(settings) - allowed)
     _need(not unknown, f"{label}: {cls.__name__} has no setting {', '.join(unknown)}")
     try:
-        told = {key: _setting(value, label, depth) for key, value in settings.items()}
+        told = {
+            key: tuple(value) if key in DATA and isinstance(value, list) else _setting(value, label, depth)
+            for key, value in settings.items()
+        }
         return cls(**told | ({} if name is None else {"name": name}))
     except TypeError as error:
         raise SourceError(f"{label}: {cls.__name__}: {error}") from None

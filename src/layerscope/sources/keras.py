@@ -100,6 +100,8 @@ def _refuse(model: Any, problems: dict[tuple[str, str], str]) -> None:
 class _Taking:
     """The translator for a model that is to be trained here: only what computes the same, with all its settings."""
 
+    casts = False  # here everything is float32
+
     def __init__(self, keras: Any) -> None:
         self.keras = keras
 

@@ -44,7 +44,7 @@ def read(path: str | os.PathLike[str], input: Any = None) -> Graph:
 
 
 def read_bytes(data: bytes) -> Graph:
-    """The graph in the bytes of a .keras archive or of a JSON file."""
+    """The graph in the bytes of a .keras archive, an HDF5 file or a JSON file."""
     return load(archive.of_bytes(data))
 
 

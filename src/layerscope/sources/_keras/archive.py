@@ -10,10 +10,10 @@ import json
 import os
 import zipfile
 import zlib
-from importlib import import_module
 from typing import IO, Any
 
 from layerscope.core.errors import SourceError
+from layerscope.sources._keras import hdf5
 
 ENTRY = "config.json"
 MOST_BYTES = 16 << 20
@@ -25,13 +25,12 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError
 
 def read_config(path: str | os.PathLike[str], kind: str) -> Any:
     """The configuration in a file of this kind (see `_files.kind`), as plain data; SourceError without the path."""
-    if kind == "keras-archive":
-        with open(path, "rb") as file:
-            return of_archive(file)
-    if kind == "hdf5":
-        return of_hdf5(path)
     with open(path, "rb") as file:
-        return parsed(file.read(MOST_BYTES + 1), "the file")
+        if kind == "keras-archive":
+            return of_archive(file)
+        if kind == "hdf5":
+            return of_hdf5(file)
+        return parsed(file.read(MOST_BYTES + 1), "text")
 
 
 def of_archive(file: IO[bytes]) -> Any:
@@ -52,24 +51,18 @@ def of_archive(file: IO[bytes]) -> Any:
     return parsed(data, ENTRY)
 
 
-def of_hdf5(path: str | os.PathLike[str]) -> Any:
+def of_hdf5(file: IO[bytes]) -> Any:
     """The configuration in an HDF5 file that Keras wrote: the attribute model_config."""
     try:
-        h5py: Any = import_module("h5py")
-    except ImportError:
-        raise SourceError("an HDF5 file, which h5py reads. Install it: pip install 'layerscope[h5]'") from None
-    try:
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config")
-            weights_only = "layer_names" in file.attrs or "layers" in file or "_layer_checkpoint_dependencies" in file
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise SourceError(f"damaged: {error}") from None
+        text = hdf5.text_attribute(file, "model_config", MOST_BYTES)
+    except (hdf5.Damaged, OSError, OverflowError, MemoryError) as error:
+        raise SourceError(f"a damaged HDF5 file: {error}") from None
     if text is None:
-        if weights_only:
-            raise SourceError("weights without their model: it has no model_config. Trace the model itself")
-        raise SourceError("an HDF5 file, but no Keras model: it has no model_config")
-    data = text.encode() if isinstance(text, str) else bytes(text)
-    return parsed(data, "model_config")
+        raise SourceError(
+            "an HDF5 file without model_config: weights by themselves, or no Keras file. Trace the model that they "
+            "belong to"
+        )
+    return parsed(text, "model_config")
 
 
 def parsed(data: bytes, what: str) -> Any:
@@ -93,7 +86,9 @@ def _whole(text: str) -> int:
 
 
 def of_bytes(data: bytes) -> Any:
-    """The configuration in the bytes of a .keras archive or a JSON file."""
+    """The configuration in the bytes of a .keras archive, an HDF5 file or a JSON file."""
+    if data.startswith(hdf5.SIGNATURE):
+        return of_hdf5(io.BytesIO(data))
     if data.startswith(b"PK"):
         return of_archive(io.BytesIO(data))
     return parsed(data, "text")

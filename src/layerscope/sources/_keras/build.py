@@ -13,17 +13,21 @@ from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.types import BATCH, BITS, TensorType, show
 from layerscope.layers import layer_class
+from layerscope.operators.pointwise import Pointwise
 from layerscope.sources._keras.functions import roles_of, typed
 from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, unused
 from layerscope.sources._keras.records import dtype_of, quantized, variable_dtype_of
 
-MOST_CALLS = 20_000
+MOST_CALLS = 10_000
 """Of layers, nested models written out: a file of a few lines can ask for any number."""
 UNKNOWN = "unknown"
+FLOATS = frozenset(("float16", "bfloat16", "float32", "float64"))
 
 
 class Translator(Protocol):
-    """What makes our layers of Keras's."""
+    """What makes our layers of Keras's. `casts` says whether floats are brought to each layer's precision."""
+
+    casts: bool
 
     def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer for one of Keras's; Refused, or an error of the layer's, when there is none."""
@@ -50,6 +54,9 @@ class Builder:
         self.units: dict[int, Unit] = {}
         """By our layer."""
         self.opaques: dict[int, list[Layer]] = {}
+        self.casts: dict[tuple[int, int, str], Symbolic] = {}
+        self.unstated: dict[int, str] = {}
+        """Calls whose results have unknown shapes: the layer from which these come."""
         self.ids: dict[int, str] = {}
         """Of parameters, by the variable's."""
         self.variables: dict[str, Weight] = {}
@@ -96,7 +103,7 @@ class Builder:
                 fed_here = [_value(values, key, use) for key in _matched(use, inner)]
                 made: Sequence[Symbolic] = self.walk(inner, fed_here, (*scope, use.unit.name))
             else:
-                given = [_value(values, ref.key, use) for ref in use.refs]
+                given = [self._cast(use.unit, _value(values, ref.key, use)) for ref in use.refs]
                 made = self._call(plan, use, given, scope)
             for number, value in enumerate(made):
                 if use.keys is None or number < len(use.keys):
@@ -104,6 +111,24 @@ class Builder:
         return [_value(values, ref.key, None) for ref in plan.outputs]
 
     # --- one call ---
+
+    def _cast(self, unit: Unit, value: Symbolic) -> Symbolic:
+        """The tensor in the precision that the layer computes in, as Keras brings floats to it."""
+        dtype = dtype_of(unit.settings.get("dtype"))
+        old = value.type.dtype
+        if (
+            not self.translator.casts
+            or unit.home not in ("layers", "keras")
+            or dtype == old
+            or not {dtype, old} <= FLOATS
+        ):
+            return value
+        key = (id(value.call), value.number, str(dtype))
+        if key not in self.casts:
+            stem = value.call.name or value.call.layer.name or "input"
+            layer = Pointwise("Cast", 0, "nothing", str(dtype), name=f"{stem}_{dtype}")
+            self.casts[key] = Symbolic(Call(layer, (value,), layer.out(value.type), value.call.scope))
+        return self.casts[key]
 
     def _call(self, plan: Plan, use: Use, given: Sequence[Symbolic], scope: tuple[str, ...]) -> list[Symbolic]:
         unit, told = use.unit, plan.results(use)
@@ -117,7 +142,7 @@ class Builder:
         except ShapeError as error:
             self.misfit = self.misfit or error.at(title)
             if not any(stated):
-                raise error.at(title) from None
+                raise self._unstated(title, given) or error.at(title) from None
         except (Refused, LayerscopeError) as error:
             self.problems.setdefault((label, unit.kind), str(error))
         else:
@@ -126,10 +151,29 @@ class Builder:
             number = len(self.opaques.get(id(unit), ()))
             weights = self._ids(use.unit, layer, [value.type for value in taken], label)
             name = f"{unit.name}#{number + 1}" if number else None
-            return _results(Call(layer, taken, types, scope, name, weights or None))
+            call = Call(layer, taken, types, scope, name, weights or None)
+            if not any(stated) and (source := self._source(given)):
+                self.unstated[id(call)] = source
+            return _results(call)
         layer = self._opaque(unit, opaque(unit, [value.type for value in given], stated))
         weights = self._ids(use.unit, layer, (), label)
-        return _results(Call(layer, tuple(given), layer.out(), scope, None, weights or None))
+        call = Call(layer, tuple(given), layer.out(), scope, None, weights or None)
+        if None in stated:
+            self.unstated[id(call)] = title
+        return _results(call)
+
+    def _source(self, given: Sequence[Symbolic]) -> str | None:
+        """The layer from which an unknown shape comes, if one of these tensors has one."""
+        return next((self.unstated[id(v.call)] for v in given if id(v.call) in self.unstated), None)
+
+    def _unstated(self, title: str, given: Sequence[Symbolic]) -> SourceError | None:
+        source = self._source(given)
+        if source is None:
+            return None
+        return SourceError(
+            f"{title}: the shape of its input is unknown: it comes from {source}, which nobody described here, and "
+            "the file does not state shapes"
+        )
 
     def _ids(self, unit: Unit, layer: Layer, given: Sequence[TensorType], label: str) -> dict[str, str]:
         """Ids of the weights where the variables are known, so that one that several layers use is one row."""
@@ -242,8 +286,9 @@ def _check(
     for theirs, ours in zip(stated, types, strict=False):
         if theirs is not None and not _agree(theirs.shape, ours):
             raise Refused(f"Keras says that its output is {show(theirs.shape)}, but here it would be {ours}")
+    weights = layer.weight_types(*given)
     if unit.weights is not None:
-        _paired(unit.weights, {role: weight.shape for role, weight in layer.weight_types(*given).items()})
+        _paired(unit.weights, {role: weight.shape for role, weight in weights.items()})
     elif how := quantized(unit.settings):
         raise Refused(f"its weights are quantized ({how})")
 

@@ -93,7 +93,7 @@ def _elementwise(
         return None
     if kind in ("Clip", "LeakyRelu", "Gelu", "Celu", "Elu", "Round", "Threshold", "HardShrink", "SoftShrink"):
         slots = slots[:1]
-    typed = next(number for number, slot in enumerate(slots) if slot is None)
+    typed = next((number for number, slot in enumerate(slots) if slot is None), 0)
     return Pointwise(kind, 1, keeps, dtype, typed, slots=slots, parameters=weights_of(use), name=unit.name)
 
 
@@ -160,7 +160,8 @@ def slots_of(use: Use, given: Sequence[TensorType]) -> tuple[Any, ...]:
             value = value[0]
         return TensorType(tuple(shape), dtype)
 
-    return tuple(slot(value) for value in (*use.args, *use.kwargs.values()) if value is not None)
+    values = (*use.args, *use.kwargs.values())
+    return tuple(slot(value) for value in values if value is not None and not isinstance(value, str))
 
 
 def roles_of(weights: Sequence[Weight]) -> dict[int, str]:

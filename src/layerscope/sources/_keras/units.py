@@ -24,12 +24,16 @@ HIDDEN = ("mask", "attention_mask", "query_mask", "value_mask", "key_mask", "pad
 FUNCTIONS = ("activation", "recurrent_activation")
 OURS = {"MaxPoolingWithSwitches2D": ("MaxPooling2D", {"return_switches": True})}
 """Layers of layerscope.keras that have another name here."""
+FORMER = {("LeakyReLU", "alpha"): "negative_slope"}
+"""What Keras 2 called settings, by class."""
 ADDED = ("lora_rank", "lora_alpha")
 """Settings that add weights which nobody else has."""
 
 
 class Tracing:
     """The translator for tracing: whatever Keras has, if it is described here."""
+
+    casts = True
 
     def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer; Refused, or the layer's own error, when there is none."""
@@ -74,7 +78,7 @@ def unpooling(layer: Layer, given: tuple[Symbolic, ...]) -> tuple[Layer, tuple[S
 def _same(kind: str, unit: Unit, use: Use, fixed: Config) -> Layer:
     """The layer of the same name, with those of the settings that it has."""
     cls = _class(kind)
-    config = unit.settings
+    config = {FORMER.get((kind, key), key): value for key, value in unit.settings.items()}
     for key in ADDED:
         if config.get(key) is not None:
             raise Refused(f"{key}={config[key]!r} adds weights")

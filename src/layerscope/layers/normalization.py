@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from layerscope.core import sizes
+from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
+from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.reach import Reads, same
+from layerscope.core.types import Shape, TensorType, WeightType
+from layerscope.layers._spatial import floating, one_input
+
+
+@dataclass(frozen=True, eq=False)
+class Normalization(Layer):
+    """(x - mean) / √variance, with constants for each index along `axis`: features of mean 0 and variance 1.
+
+    mean and variance are given, or learnt from data beforehand (`adapt`), not while training. `invert` goes back.
+    axis=None has one mean and variance for all.
+
+    Shapes: (batch, ...) → (batch, ...), floating. Unless they are given, mean and variance (sizes of the axes), and
+    count (), how much was seen; none of them trainable.
+    Operations: one normalised element an element.
+    Errors: SettingError when only one of mean and variance is given; ShapeError when an axis is not there or open.
+    Source: Keras 3, `keras.layers.Normalization`.
+    """
+
+    axis: Any = -1
+    mean: Any = None
+    variance: Any = None
+    invert: bool = False
+
+    executable = False
+    law = "(...) → (...)"
+
+    def __post_init__(self) -> None:
+        given = () if self.axis is None else self.axis
+        parts = cast(Sequence[Any], given if isinstance(given, tuple | list) else (given,))
+        object.__setattr__(self, "axis", tuple(sizes.checked(part, f"{self.kind}: axis", -8) for part in parts))
+        for name in ("mean", "variance"):
+            value = getattr(self, name)
+            if hasattr(value, "tolist"):  # an array
+                object.__setattr__(self, name, value.tolist())
+        if (self.mean is None) != (self.variance is None):
+            told = f"mean={self.mean!r} and variance={self.variance!r}"
+            raise SettingError(f"{self.kind}: give both mean and variance or none, not {told}")
+
+    @property
+    def elementwise(self) -> bool:
+        return True
+
+    @property
+    def linear(self) -> bool:
+        return True
+
+    def kept(self, x: TensorType) -> Shape:
+        """The sizes of the axes along which mean and variance vary."""
+        wrong = [axis for axis in self.axis if not -x.rank <= axis < x.rank]
+        if wrong:
+            raise ShapeError(f"axis {wrong[0]} is not there: the input {x} has {x.rank} axes")
+        return tuple(x.shape[axis] for axis in sorted({axis % x.rank for axis in self.axis}))
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x = one_input(types)
+        if not all(isinstance(size, int) for size in self.kept(x)):
+            raise ShapeError(f"needs to know the sizes along axis {self.axis}, but got {x}")
+        return (TensorType(x.shape, floating(x)),)
+
+    def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
+        if self.mean is not None:
+            return {}
+        shape = sizes.numbers(self.kept(types[0]))
+        return {
+            "mean": WeightType(shape, "zeros", trainable=False),
+            "variance": WeightType(shape, "ones", trainable=False),
+            "count": WeightType((), "zeros", trainable=False, dtype="int32"),
+        }
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        return Operations(normalisation=types[0].elements)
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return NOTHING_SAVED
+
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        return (same(types[0].rank),)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x, images = TensorType((2, 7)), TensorType((2, 9, 8, 3))
+        return [
+            Example(cls(), (x,), (x,)),
+            Example(cls((1, -1)), (images,), (images,)),
+            Example(cls(None, 0.5, 2.0, invert=True), (TensorType((2, 7), "int32"),), (x,)),
+        ]
+
+    spellings = {
+        "keras": Spelling("Normalization"),
+        "torch": Spelling("torchvision.transforms.v2.Normalize", "a transform, put to data outside the network"),
+        "onnx": Spelling("Sub", "and Div"),
+    }

@@ -1,0 +1,298 @@
+"""Files that Keras saved, read without Keras: what is in them comes out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+
+import pytest
+from tests.keras_configs import (
+    DATA,
+    OF_THREE,
+    THREE,
+    TWO,
+    archived,
+    entry,
+    layer,
+    model,
+    plain,
+    refused,
+    sequential,
+    shapes,
+)
+
+import layerscope as ls
+from layerscope.cli import main
+from layerscope.core import propagate
+from layerscope.core.errors import ShapeError, SizeError, SourceError, UnknownNameError
+from layerscope.sources import keras_file
+
+
+def test_a_functional_model_of_keras_3():
+    trace = ls.trace(THREE)
+    assert {row["name"]: row["output_shape"] for row in trace.layers} == OF_THREE
+    rows = {row["name"]: row for row in trace.layers}
+    assert rows["scale"]["kind"] == "Scale"
+    assert (rows["scale"]["parameters"], rows["scale"]["macs"]) == (None, None), "a class of somebody else's"
+    # Keras counts 162, of which 4 are the unknown layer's, and 142 trainable: "side" is frozen
+    assert {key: trace.totals[key] for key in ("parameters", "trainable_parameters", "at_least")} == {
+        "parameters": 158, "trainable_parameters": 138, "at_least": True,
+    }  # fmt: skip
+    assert rows["encoder/conv#2"]["shared"]
+    assert rows["image"]["receptive_field"] == [{"min": 1, "max": 1, "exact": True}] * 2
+
+
+def test_a_functional_model_of_keras_2():
+    trace = ls.trace(TWO)
+    assert {row["name"]: (row["kind"], row["output_shape"], row["parameters"]) for row in trace.layers} == {
+        "input_1": ("InputLayer", ["batch", 12, 12, 2], 0),
+        "conv2d": ("Conv2D", ["batch", 6, 6, 4], 72),
+        "batch_normalization": ("BatchNormalization", ["batch", 6, 6, 4], 16),
+        "leaky_re_lu": ("LeakyReLU", ["batch", 6, 6, 4], 0),
+        "tf.math.multiply": ("Multiply", ["batch", 6, 6, 4], 0),
+        "block/inner": ("Conv2D", ["batch", 6, 6, 4], 148),
+        "block/add": ("Add", ["batch", 6, 6, 4], 0),
+        "block/inner#2": ("Conv2D", ["batch", 6, 6, 4], 148),
+        "block/add#2": ("Add", ["batch", 6, 6, 4], 0),
+        "tf.__operators__.add": ("Add", ["batch", 6, 6, 4], 0),
+        "global_average_pooling2d": ("GlobalAveragePooling2D", ["batch", 4], 0),
+        "dense": ("Dense", ["batch", 3], 15),
+    }
+    # "inner" (148) is frozen, and 8 of batch normalization's are statistics
+    assert trace.totals["parameters"] == 251
+    assert trace.totals["trainable_parameters"] == 251 - 148 - 8
+    assert not trace.totals["at_least"]
+
+
+def test_an_archive_is_its_configuration(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(archived(THREE.read_text(), model__weights_h5=b"never read"))
+    assert shapes(path) == OF_THREE
+    assert shapes(keras_file.read_bytes(path.read_bytes())) == OF_THREE
+
+
+@pytest.mark.parametrize("name", ["branched", "nested"])
+def test_an_hdf5_file_is_its_configuration(name):
+    corpus = DATA / "corpus"
+    seen = shapes(corpus / "h5" / f"{name}.h5")
+    assert len(seen) > 5
+    assert list(seen.values()) == list(shapes(corpus / "keras_json" / f"{name}.json").values())
+
+
+def test_a_network_read_from_keras_is_saved_and_read_again(tmp_path):
+    trace = ls.trace(THREE)
+    trace.save(tmp_path / "graph.json")
+    assert ls.trace(tmp_path / "graph.json").to_json() == trace.to_json()
+
+
+def test_nothing_but_the_standard_library_is_needed():
+    modules = ("numpy", "h5py", "keras")
+    code = (
+        f"import sys, layerscope as ls; ls.trace({str(THREE)!r}); print([m for m in {modules!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_weights_of_an_archive_are_not_read(tmp_path):
+    path = tmp_path / "large.keras"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("config.json", THREE.read_text())
+        with file.open("model.weights.h5", "w", force_zip64=True) as weights:
+            for _ in range(64):
+                weights.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        ls.trace(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+# --- Sequential, built or not ---
+
+
+def test_sequential_models_in_all_their_forms():
+    stages = plain("Flatten", "flat"), plain("Dense", "dense", units=3)
+    expected = {"flat": ["batch", 20], "dense": ["batch", 3]}
+    old = [{"class_name": "Flatten", "config": {"name": "flat", "batch_input_shape": [None, 4, 5]}}, {"class_name": "Dense", "config": {"name": "dense", "units": 3}}]  # fmt: skip
+    forms = {
+        "an InputLayer": sequential(entry(shape=(None, 4, 5)), *stages),
+        "the shape that it was built with": sequential(*stages, build_input_shape=[None, 4, 5]),
+        "Keras 2": {"class_name": "Sequential", "config": {"name": "chain", "layers": old}},
+        "Keras 2.0, a list": {"class_name": "Sequential", "config": old},
+    }
+    for form, data in forms.items():
+        seen = shapes(keras_file.load(data))
+        assert {name: seen[name] for name in expected} == expected, form
+    assert shapes(keras_file.load(sequential(*stages), (4, 5)))["dense"] == ["batch", 3]
+
+
+def test_a_sequential_model_that_is_not_built(tmp_path):
+    path = tmp_path / "chain.json"
+    path.write_text(json.dumps(sequential(plain("Dense", "dense", units=3))))
+    assert refused(path) == (
+        f"{path}: chain (Sequential) is not built: the shape of its input is unknown. Say which with "
+        "layerscope.trace(..., input=(28, 28, 1)), the sizes of one example"
+    )
+    assert ls.trace(path, input=(7,)).totals["parameters"] == 24
+    assert ls.trace(path, input=[(7,)]).totals["parameters"] == 24
+
+
+def test_an_unknown_last_layer_of_a_sequential_model():
+    own = {"module": "own", "class_name": "Own", "config": {"name": "own"}, "registered_name": "own>Own", "build_config": {"input_shape": [None, 3]}}  # fmt: skip
+    trace = ls.trace(keras_file.load(sequential(entry(), plain("Dense", "dense", units=3), own)))
+    assert trace.layers[-1]["output_shape"] == ["batch", "own_unknown"]
+    assert trace.totals["at_least"]
+
+
+def test_what_stands_behind_an_unknown_shape_is_refused():
+    own = {"class_name": "pkg>Own", "config": {"name": "own"}}
+    data = sequential(entry(), own, plain("Dense", "dense", units=3))
+    with pytest.raises(SourceError) as caught:
+        keras_file.load(data)
+    assert str(caught.value) == (
+        "dense (Dense): the shape of its input is unknown: it comes from own (Own), which nobody described here, and "
+        "the file does not state shapes"
+    )
+
+
+# --- layers of all sorts ---
+
+
+def test_calls_with_arguments_by_name_constants_and_functions():
+    ops = "keras.src.ops.numpy"
+    summed = layer("Add", "plus", "x", module=ops)
+    summed["inbound_nodes"][0]["args"].append(2.0)
+    attend = layer("MultiHeadAttention", "attend", "seq", "seq", shape=[None, 6, 4], num_heads=2, key_dim=3)
+    query, value = attend["inbound_nodes"][0]["args"][0]
+    attend["inbound_nodes"] = [
+        {"args": [query], "kwargs": {"value": value, "use_causal_mask": True, "training": None}}
+    ]
+    data = model(
+        entry(), entry("seq", (None, 6, 4)), summed, attend,
+        layer("Mean", "mean", "attend", module=ops, shape=[None, 6, 4], axis=[1], keepdims=False),
+        layer("Concatenate", "join", "plus", "mean"),
+        inputs=("x", "seq"),
+    )  # fmt: skip
+    trace = ls.trace(keras_file.load(data))
+    rows = {row["name"]: row for row in trace.layers}
+    assert rows["attend"]["parameters"] == 3 * (4 * 6 + 6) + 6 * 4 + 4
+    assert rows["mean"]["output_shape"] == ["batch", 4]
+    assert rows["join"]["output_shape"] == ["batch", 8]
+    assert not trace.totals["at_least"]
+
+
+def test_a_function_that_nobody_described_has_the_shape_that_the_file_states():
+    data = model(
+        entry(),
+        layer("Cholesky", "root", "x", module="keras.src.ops.linalg"),
+        layer("Dense", "dense", "root", units=2),
+    )
+    trace = ls.trace(keras_file.load(data))
+    row = trace.layers[1]
+    assert (row["kind"], row["output_shape"], row["parameters"], row["macs"]) == ("Cholesky", ["batch", 4], 0, None)
+    assert trace.totals == trace.totals | {"parameters": 10, "at_least": True}
+
+
+def test_precision_goes_with_the_policy_of_each_layer():
+    def policy(name):
+        return {"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": None}
+
+    half = layer("Dense", "half", "x", units=4, dtype=policy("mixed_float16"))
+    whole = layer("Dense", "whole", "half", units=2, dtype=policy("float32"))
+    small = layer("Dense", "small", "whole", shape=[None, 2], units=2, dtype=policy("bfloat16"))
+    whole["inbound_nodes"][0]["args"][0]["config"]["dtype"] = "float16"
+    graph = keras_file.load(model(entry(), half, whole, small))
+    types = {node.label: types[0].dtype for node, types in zip(graph.nodes, propagate.types(graph), strict=True)}
+    assert types == {
+        "x": "float32", "x_float16": "float16", "half": "float16", "half_float32": "float32", "whole": "float32",
+        "whole_bfloat16": "bfloat16", "small": "bfloat16",
+    }  # fmt: skip
+    assert {row.id: row.dtype for row in graph.parameters.values()} == {
+        "half/kernel": "float32", "half/bias": "float32", "whole/kernel": "float32", "whole/bias": "float32",
+        "small/kernel": "bfloat16", "small/bias": "bfloat16",
+    }  # fmt: skip
+
+
+def test_quantized_and_adapted_layers_have_unknown_weights():
+    int8 = {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}}
+    for config in ({"dtype": int8}, {"lora_rank": 2}):
+        data = model(
+            entry(), layer("Dense", "dense", "x", units=4, **config), layer("Dense", "top", "dense", units=1)
+        )
+        rows = ls.trace(keras_file.load(data)).layers
+        assert (rows[1]["kind"], rows[1]["output_shape"], rows[1]["parameters"]) == ("Dense", ["batch", 4], None)
+
+
+def test_an_input_that_nothing_reads_is_shown():
+    graph = keras_file.load(
+        model(entry(), entry("idle"), layer("Dense", "dense", "x", units=2), inputs=("x", "idle"))
+    )
+    assert [node.label for node in graph.nodes] == ["x", "dense", "idle"]
+    assert len(graph.inputs) == 2
+
+
+def test_frozen_models_freeze_their_layers():
+    inner = model(entry("y"), layer("Dense", "deep", "y", units=4), inputs=("y",), name="inner")
+    inner["config"]["trainable"] = False
+    part = inner | {"name": "inner", "inbound_nodes": layer("Dense", "d", "x")["inbound_nodes"]}
+    wrapped = layer("TimeDistributed", "each", "s", shape=[None, 3, 4], layer=plain("Dense", "in", units=2, trainable=False))  # fmt: skip
+    data = model(entry(), entry("s", (None, 3, 4)), part, layer("Dense", "top", "inner", units=1), wrapped, inputs=("x", "s"), outputs=["top", "each"])  # fmt: skip
+    totals = ls.trace(keras_file.load(data)).totals
+    assert (totals["parameters"], totals["trainable_parameters"]) == (20 + 5 + 10, 5)
+
+
+# --- open sizes ---
+
+
+def test_open_sizes_are_put_to_numbers(tmp_path, capsys):
+    path = tmp_path / "open.json"
+    image = entry("image", (None, None, None, 3))
+    conv = layer("Conv2D", "conv", "image", shape=[None, None, None, 3], filters=2, kernel_size=[3, 3])
+    own = layer("Own", "own", "conv", module="own", registered="own>Own", shape=[None, None, None, 2])
+    path.write_text(json.dumps(model(image, conv, own, layer("ReLU", "end", "own", shape=[None, None, 5, 2]), inputs=("image",))))  # fmt: skip
+    assert shapes(path)["conv"] == ["batch", "image_height - 2", "image_width - 2", 2]
+    assert shapes(path)["own"] == ["batch", "own_1", 5, 2]
+    bound = ls.trace(path, sizes={"image_height": 10, "image_width": 12, "own_1": 7, "batch": 3})
+    assert [row["output_shape"] for row in bound.layers] == [
+        [3, 10, 12, 3],
+        [3, 8, 10, 2],
+        [3, 7, 5, 2],
+        [3, 7, 5, 2],
+    ]
+    assert ls.trace(path, input=(10, 12, 3)).layers[1]["output_shape"] == ["batch", 8, 10, 2]
+    assert main(["trace", str(path), "--set", "image_height=10", "--set", "batch=3", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["layers"][1]["output_shape"] == [3, 8, "image_width - 2", 2]
+    with pytest.raises(UnknownNameError) as caught:
+        ls.trace(path, sizes={"heigth": 3})
+    assert str(caught.value) == "unknown size 'heigth'. Did you mean 'image_height'?"
+    with pytest.raises(SizeError) as small:
+        ls.trace(path, sizes={"image_height": 0})
+    assert str(small.value) == "the size image_height must be at least 1, not 0"
+    with pytest.raises(ShapeError) as misfit:
+        ls.trace(path, sizes={"image_height": 2})
+    assert str(misfit.value).startswith("conv (Conv2D): ")
+    for text, why in (("height", "'height'"), ("=3", "'=3'")):
+        with pytest.raises(SystemExit):
+            main(["trace", str(path), "--set", text])
+        assert f"a name and a whole number are needed, such as height=224, not {why}" in capsys.readouterr().err
+
+
+def test_what_input_may_not_say():
+    with pytest.raises(ShapeError) as caught:
+        ls.trace(THREE, input={"image": (8, 9, 3)})
+    assert str(caught.value) == "image (InputLayer): takes examples of (8, 8, 3), but input says (8, 9, 3)"
+    assert (
+        refused(THREE, input={"picture": (8, 8, 3)}) == f"{THREE}: tiny has no input 'picture'; it has: hint, image"
+    )
+    assert refused(THREE, input=(8, 8, 3)) == f"{THREE}: tiny has 2 inputs (hint, image), but input has 1 shapes"
+    assert refused("28x28x1 | flatten", input=(3,)) == (
+        "input says the sizes of a Keras model's inputs; this states its own"
+    )
+    assert refused(THREE, input="8x8") == (
+        f"{THREE}: input must be the sizes of one example, such as (28, 28, 1), or a list of these, not '8x8'"
+    )
