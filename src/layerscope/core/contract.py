@@ -223,9 +223,10 @@ def _shown(value: Any) -> str:
     """A setting in Python; a layer inside it as its own call."""
     if isinstance(value, Layer):
         return describe_settings(value)
-    if isinstance(value, tuple) and any(isinstance(part, Layer) for part in cast(Sequence[Any], value)):
-        return f"[{', '.join(map(_shown, cast(Sequence[Any], value)))}]"
-    return repr(value)
+    parts: Sequence[Any] = cast(Sequence[Any], value) if isinstance(value, tuple) else ()
+    if any(isinstance(part, Layer) for part in parts):
+        return f"[{', '.join(map(_shown, parts))}]"
+    return repr(cast(object, value))
 
 
 def snake_case(kind: str) -> str:

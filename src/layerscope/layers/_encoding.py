@@ -139,8 +139,9 @@ class Lookup(Encoding):
             return layer.max_tokens
         if layer.vocabulary_size is not None:
             return layer.vocabulary_size
-        if isinstance(layer.vocabulary, tuple):
-            words, special = cast(tuple[Any, ...], layer.vocabulary), self.special
+        words: Any = layer.vocabulary
+        if isinstance(words, tuple):
+            words, special = cast(tuple[Any, ...], words), self.special
             listed = words[: len(special)] == special
             return len(words) + (0 if listed else len(special))
         raise SettingError(
