@@ -126,10 +126,9 @@ class Lookup(Encoding):
 
     @property
     def special(self) -> tuple[Any, ...]:
-        """Entries in front of the vocabulary: the mask's, and those for unknown tokens."""
+        """Entries in front of the vocabulary in vectors: those for unknown tokens (the mask has one in "int" only)."""
         layer: Any = self
-        mask = () if layer.mask_token is None else (layer.mask_token,)
-        return (*mask, *(layer.oov_token,) * layer.num_oov_indices)
+        return (layer.oov_token,) * layer.num_oov_indices
 
     @property
     def depth(self) -> int:
