@@ -11,17 +11,11 @@ from importlib import import_module
 from typing import Any
 
 from layerscope import sources
-<<<<<<< HEAD
 from layerscope.analyses import positions
 from layerscope.analyses.journey import Journey, journey
 from layerscope.analyses.positions import ProjectiveField, ReceptiveField
 from layerscope.core.binding import put
 from layerscope.core.errors import ExportError, SizeError
-=======
-from layerscope.analyses.journey import Journey, describe, journey
-from layerscope.core.binding import bind
-from layerscope.core.errors import SizeError
->>>>>>> w-owire
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
@@ -162,14 +156,8 @@ def trace(
             batch = checked(batch, "batch")
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
-<<<<<<< HEAD
     graph = sources.read(what, input)
     told |= {} if batch is None else {BATCH: batch}
     if told:
         graph = put(graph, told)
-=======
-    graph = sources.read(what)
-    if batch is not None:
-        graph = bind(graph, {BATCH: batch})  # settings hold open sizes too: a shape to reshape to, for instance
->>>>>>> w-owire
     return Trace(graph, journey(graph, batch, dtype))
