@@ -135,6 +135,8 @@ class Operator(Layer):
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         found = self.reads(output, *self.operands(types))
+        if len(found) != len(self.slots):
+            raise ShapeError(f"takes {len(found)} operands, but got {len(self.slots)}").at(self.kind)
         return tuple(reads for reads, slot in zip(found, self.slots, strict=True) if slot is None)
 
     # --- what a family answers, of its formal operands ---
