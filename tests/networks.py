@@ -17,6 +17,7 @@ from layerscope.layers import (
     Conv2D,
     Conv2DTranspose,
     Dense,
+    DepthwiseConv2D,
     Flatten,
     GlobalAveragePooling2D,
     Input,
@@ -25,14 +26,12 @@ from layerscope.layers import (
 )
 
 
-def conv(
-    x: Any, filters: int, kernel: Any, stride: int = 1, pad: str = "around", groups: int = 1, **settings: Any
-) -> Any:
+def conv(x: Any, filters: int, kernel: Any, stride: int = 1, pad: str = "around") -> Any:
     """A convolution without bias; pad "around" is k // 2 zeros on either side, whatever the stride."""
     if pad == "around" and stride > 1 and kernel > 1:
         x, pad = ZeroPadding2D(kernel // 2)(x), "valid"
     pad = "same" if pad == "around" else pad
-    return Conv2D(filters, kernel, strides=stride, padding=pad, groups=groups, use_bias=False, **settings)(x)
+    return Conv2D(filters, kernel, strides=stride, padding=pad, use_bias=False)(x)
 
 
 def normed(
@@ -165,8 +164,8 @@ def mobilenet(size: int = 224, classes: int = 1000) -> Graph:
     image = Input((size, size, 3))
     x = normed(image, 32, 3, 2, pad="same", name="conv0")
     for number, (filters, stride) in enumerate(MOBILENET, 1):
-        channels = x.shape[-1]
-        x = normed(x, channels, 3, stride, pad="same", groups=channels, name=f"depthwise{number}")
+        x = DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False)(x)
+        x = Activation("relu", name=f"depthwise{number}")(BatchNormalization()(x))
         x = normed(x, filters, 1, name=f"pointwise{number}")
     return trace_calls([image], [head(x, classes)], "mobilenet")
 

@@ -6,6 +6,9 @@ from tests import networks
 import layerscope as ls
 from layerscope.analyses import receptive_field
 from layerscope.core import propagate
+from layerscope.core.graph import trace_calls
+from layerscope.layers import LSTM, Attention, Dense, Embedding, Input, MultiHeadAttention
+from layerscope.sources.json import load
 
 # Trainable parameters, and MACs of one 224×224 image: torchvision's, without statistics of batch normalisation.
 COUNTS = {
@@ -111,6 +114,50 @@ def test_the_stride_in_the_1x1_sees_more():
 def test_the_field_of_a_unet_depends_on_the_position_and_not_on_the_size(size):
     """188 and 204: dependency sets and gradients in float64 agree on it."""
     assert stages(networks.unet(4, 1, size))["conv2d_18"] == ((188, 204), 1)
+
+
+# Layers that others count as nothing, several times, or by their parameters.
+def lstm():
+    x = Input((10, 32))
+    return trace_calls([x], [LSTM(64)(LSTM(64, return_sequences=True)(x))])
+
+
+def embedding():
+    x = Input((10,), dtype="int32")
+    return trace_calls([x], [Embedding(1000, 64)(x)])
+
+
+def projected_attention():
+    x = Input((10, 64))
+    projected = Dense(64)(x)
+    return trace_calls([x], [Attention()([projected, projected])])
+
+
+def multi_head_attention():
+    x = Input((10, 64))
+    return trace_calls([x], [MultiHeadAttention(4, 16)(x, x)])
+
+
+@pytest.mark.parametrize(
+    ("build", "macs"),
+    [(embedding, 0), (lstm, 1_146_880), (projected_attention, 107_520), (multi_head_attention, 353_280)],
+)
+def test_macs_of_layers_that_are_no_convolution(build, macs):
+    totals = ls.trace(build(), batch=2).totals
+    assert (totals["macs"], totals["at_least"]) == (macs, False)
+
+
+def test_an_embedding_that_is_the_head_too_is_counted_once():
+    tied = {"kind": "ReversibleEmbedding", "weights": {"embeddings": "table"}}
+    sizes = {"input_dim": 1000, "output_dim": 64}
+    nodes = [
+        {"name": "words", "kind": "InputLayer", "settings": {"shape": [10], "dtype": "int32"}},
+        {"name": "there", "inputs": [["words", 0]], "settings": sizes, **tied},
+        {"name": "back", "inputs": [["there", 0]], "settings": {**sizes, "reverse": True}, **tied},
+    ]
+    graph = load({"layerscope": 1, "inputs": ["words"], "outputs": [["back", 0]], "nodes": nodes})
+    totals = ls.trace(graph, batch=2).totals
+    assert (totals["parameters"], totals["macs"], totals["at_least"]) == (64_000, 1_280_000, False)
 
 
 def test_the_whole_network_lies_in_its_json(tmp_path):

@@ -25,7 +25,7 @@ from layerscope.sources._onnx.structures import DTYPES
 
 DATA = Path(onnx.backend.test.__file__).parent / "data"
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator", "light")
-FLOATS_TOO = ("Resize", "Upsample", "Range")
+FLOATS_TOO = ("Resize", "Upsample", "Range", "OneHot")
 """Operators whose floating operands decide shapes."""
 
 

@@ -9,11 +9,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from layerscope import tracing
+from layerscope import operators, tracing
+from layerscope.core.contract import Example, Layer
 from layerscope.core.graph import Graph, trace_calls
 from layerscope.layers import kinds
 from layerscope.layers.input_layer import Input
@@ -35,12 +36,12 @@ def text() -> Iterator[tuple[str, bytes]]:
         yield f"line-{number}", line.encode()
 
 
-def branches(chosen: list[str]) -> Graph:
+def branches(chosen: Sequence[type[Layer]]) -> Graph:
     """One network of unconnected branches, each with a layer of a kind, put to the inputs of its first example."""
     starts: list[Any] = []
     ends: list[Any] = []
-    for kind in chosen:
-        example = kinds()[kind].examples()[0]
+    for cls in chosen:
+        example = cls.examples()[0]
         inputs = [Input(type.shape[1:], batch_size=type.shape[0], dtype=type.dtype) for type in example.inputs]
         made = example.layer(*inputs)
         starts += inputs
@@ -50,19 +51,21 @@ def branches(chosen: list[str]) -> Graph:
 
 def graphs() -> Iterator[tuple[str, bytes]]:
     """All kinds of layers, some in each; a network of one piece; a layer that is called twice."""
-    plain = [
-        kind
-        for kind, cls in kinds().items()
-        if kind != "InputLayer" and not any(type.plane for type in cls.examples()[0].inputs)
-    ]
-    for number in range(0, len(plain), 12):
-        yield f"kinds-{number // 12:02}", _json(branches(plain[number : number + 12]))
+    for name, all_kinds in (("layers", kinds()), ("operators", operators.kinds())):
+        plain = [cls for cls in all_kinds.values() if _stands_alone(cls.examples()[0])]
+        for number in range(0, len(plain), 12):
+            yield f"{name}-{number // 12:02}", _json(branches(plain[number : number + 12]))
     yield "autoencoder", _json(tracing.trace("example:autoencoder-transpose").graph)
     yield "unpooling", _json(tracing.trace(LINES[1]).graph)
     yield "open", _json(tracing.trace(LINES[2]).graph)
     dense, image = kinds()["Dense"](4), Input((4,))
     added = kinds()["Add"]()([dense(image), dense(dense(image))])
     yield "shared", _json(trace_calls([image], [added], "shared"))
+
+
+def _stands_alone(example: Example) -> bool:
+    """Whether inputs of the network can be its inputs: it has some, with a batch, and none is switches of a pooling."""
+    return bool(example.inputs) and all(type.rank and not type.plane for type in example.inputs)
 
 
 def _json(graph: Graph) -> bytes:

@@ -19,10 +19,9 @@ def run(asked: Any) -> int:
     from layerscope import layers
 
     if asked.layer is None:
-        width = max(map(len, layers.kinds())) + 2
         for kind, cls in layers.kinds().items():
             first = (cls.__doc__ or "").strip().splitlines()[0]
-            print(f"{kind:<{width}}{first}")
+            print(f"{kind:<23} {first}")
         return 0
     from layerscope.report.explanation import explain
 

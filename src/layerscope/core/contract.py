@@ -71,7 +71,7 @@ class Layer(ABC):
     """Whether it has `define` and `lower`; a layer whose settings go beyond these is not (see `describe_only`)."""
     obstacle: ClassVar[str] = "is described only: it can be traced, but not computed or trained"
     """Why it is not executable, as what follows its name in a message."""
-    starts: ClassVar[bool] = False
+    standalone: ClassVar[bool] = False
     """May stand without inputs though it is no input of the network: a constant, or random numbers."""
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""
@@ -223,9 +223,10 @@ def _shown(value: Any) -> str:
     """A setting in Python; a layer inside it as its own call."""
     if isinstance(value, Layer):
         return describe_settings(value)
-    if isinstance(value, tuple) and any(isinstance(part, Layer) for part in cast(Sequence[Any], value)):
-        return f"[{', '.join(map(_shown, cast(Sequence[Any], value)))}]"
-    return repr(value)
+    parts: Sequence[Any] = cast(Sequence[Any], value) if isinstance(value, tuple) else ()
+    if any(isinstance(part, Layer) for part in parts):
+        return f"[{', '.join(map(_shown, parts))}]"
+    return repr(cast(object, value))
 
 
 def snake_case(kind: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 from layerscope.core.contract import Layer
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
-from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.errors import ShapeError
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType, show
+from layerscope.layers import _checks
 from layerscope.layers._spatial import floating, one_input
 
 INTERPOLATIONS = ("nearest", "bilinear")
@@ -31,31 +32,6 @@ def plane(data_format: str | None) -> tuple[int, int]:
     return (-2, -1) if data_format == "channels_first" else (-3, -2)
 
 
-def check_format(layer: Any) -> None:
-    """SettingError unless data_format is one that there is."""
-    if layer.data_format not in (None, "channels_last", "channels_first"):
-        raise SettingError(
-            f"{layer.kind}: data_format must be 'channels_last' or 'channels_first', not {layer.data_format!r}"
-        )
-
-
-def one_of(layer: Any, name: str, known: Sequence[str]) -> None:
-    """SettingError unless the setting is one of the known names."""
-    if getattr(layer, name) not in known:
-        raise SettingError(f"{layer.kind}: {name} must be one of {', '.join(known)}, not {getattr(layer, name)!r}")
-
-
-def check_factor(layer: Any, name: str, low: float, high: float) -> None:
-    """SettingError unless the setting is a number within the bounds, or a pair of such."""
-    value = getattr(layer, name)
-    parts = cast(Sequence[Any], value if isinstance(value, tuple | list) else (value,))
-    numbers = [part for part in parts if isinstance(part, int | float) and not isinstance(part, bool)]
-    if len(numbers) < len(parts) or len(parts) not in (1, 2) or min(parts) < low or max(parts) > high:
-        raise SettingError(f"{layer.kind}: {name} must be a number from {low:g} to {high:g}, or two, not {value!r}")
-    if len(parts) == 2:
-        object.__setattr__(layer, name, tuple(parts))
-
-
 @dataclass(frozen=True, eq=False)
 class Augmentation(Layer):
     """Base of what varies images by chance while training and passes them through otherwise."""
@@ -72,11 +48,11 @@ class Augmentation(Layer):
     def __post_init__(self) -> None:
         for name, (low, high) in self.factors.items():
             if getattr(self, name) is not None:
-                check_factor(self, name, low, high)
+                _checks.factor(self, name, low, high)
         for name, known in self.choices.items():
-            one_of(self, name, known)
+            _checks.one_of(self, name, known)
         if hasattr(self, "data_format"):
-            check_format(self)
+            _checks.data_format(self)
 
     @property
     def elementwise(self) -> bool:

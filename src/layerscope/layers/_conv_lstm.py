@@ -12,8 +12,8 @@ from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType, show
-from layerscope.layers import _activation
-from layerscope.layers._recurrent import Repeated, rate
+from layerscope.layers import _activation, _checks
+from layerscope.layers._recurrent import Repeated
 from layerscope.layers._spatial import AXES, Placement, floating, padding_name, per_axis, place
 
 
@@ -54,11 +54,8 @@ class ConvLSTM(Repeated):
         for name in ("activation", "recurrent_activation"):
             put(name, _activation.checked(getattr(self, name), self.kind))
         for name in ("dropout", "recurrent_dropout"):
-            put(name, rate(getattr(self, name), f"{self.kind}: {name}"))
-        if self.data_format not in (None, "channels_last", "channels_first"):
-            raise SettingError(
-                f"{self.kind}: data_format must be 'channels_last' or 'channels_first', not {self.data_format!r}"
-            )
+            put(name, _checks.rate(getattr(self, name), f"{self.kind}: {name}"))
+        _checks.data_format(self)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise SettingError(
                 f"{self.kind}: strides {show(self.strides)} and dilation_rate {show(self.dilation_rate)} "

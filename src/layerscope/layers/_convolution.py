@@ -221,7 +221,7 @@ class TransposedConvolution(_Grouped):
         return found | ({"bias": WeightType((self.filters,), self.bias_initializer)} if self.use_bias else {})
 
     def macs(self, *types: TensorType) -> Size:
-        return types[0].elements * (self.filters // self.groups) * sizes.product(self.kernel_size)
+        return self.view(*types).elements * (self.filters // self.groups) * sizes.product(self.kernel_size)
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (self.moved(Spread, EVERYTHING, *types),)

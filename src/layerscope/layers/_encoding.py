@@ -126,10 +126,9 @@ class Lookup(Encoding):
 
     @property
     def special(self) -> tuple[Any, ...]:
-        """Entries in front of the vocabulary: the mask's, and those for unknown tokens."""
+        """Entries in front of the vocabulary in vectors: those for unknown tokens (the mask has one in "int" only)."""
         layer: Any = self
-        mask = () if layer.mask_token is None else (layer.mask_token,)
-        return (*mask, *(layer.oov_token,) * layer.num_oov_indices)
+        return (layer.oov_token,) * layer.num_oov_indices
 
     @property
     def depth(self) -> int:
@@ -139,8 +138,9 @@ class Lookup(Encoding):
             return layer.max_tokens
         if layer.vocabulary_size is not None:
             return layer.vocabulary_size
-        if isinstance(layer.vocabulary, tuple):
-            words, special = cast(tuple[Any, ...], layer.vocabulary), self.special
+        words: Any = layer.vocabulary
+        if isinstance(words, tuple):
+            words, special = cast(tuple[Any, ...], words), self.special
             listed = words[: len(special)] == special
             return len(words) + (0 if listed else len(special))
         raise SettingError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from layerscope.core.contract import Layer
 from layerscope.core.costs import Operations, Saved
@@ -12,7 +12,7 @@ from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import Reads, same
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
-from layerscope.layers._spatial import floating, one_input
+from layerscope.layers._spatial import floating, one_input, sequence
 
 
 class Normalisation(Layer):
@@ -75,7 +75,7 @@ def scale_and_shift(layer: Any, shape: tuple[int, ...]) -> dict[str, WeightType]
 
 def one_axis(value: Any, kind: str) -> int:
     """One whole number, or a list that holds just one, as old files of Keras do."""
-    parts = cast(Sequence[Any], value) if isinstance(value, list | tuple) else (value,)
+    parts = sequence(value)
     if len(parts) == 1 and isinstance(parts[0], int) and not isinstance(parts[0], bool):
         return parts[0]
     raise SettingError(f"{kind}: axis must be a whole number, not {value!r}")
@@ -83,7 +83,7 @@ def one_axis(value: Any, kind: str) -> int:
 
 def several_axes(value: Any, kind: str) -> int | tuple[int, ...]:
     """One whole number, or several, in Keras's order: sorted as they are given."""
-    parts = cast(Sequence[Any], value) if isinstance(value, list | tuple) else (value,)
+    parts = sequence(value)
     if not parts or not all(isinstance(part, int) and not isinstance(part, bool) for part in parts):
         raise SettingError(f"{kind}: axis must be a whole number or a list of them, not {value!r}")
     return tuple(sorted(parts)) if isinstance(value, list | tuple) else parts[0]

@@ -54,8 +54,9 @@ class Passing(Pointwise):
 
 def real(value: Any, what: str, low: float, high: float | None = None) -> float:
     """A number between two ends, both allowed; SettingError naming `what` otherwise."""
-    fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if fits and float(value) >= low and (high is None or float(value) <= high):
-        return float(value)
+    if not isinstance(value, bool) and isinstance(value, numbers.Real):
+        number = float(value)
+        if number >= low and (high is None or number <= high):
+            return number
     ends = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
     raise SettingError(f"{what} must be a number {ends}, not {value!r}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
@@ -14,7 +14,7 @@ from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType, show
-from layerscope.layers import _activation
+from layerscope.layers import _activation, _checks
 from layerscope.layers._spatial import channels, floating
 
 
@@ -183,14 +183,7 @@ def check_gates(layer: Any) -> None:
         if hasattr(layer, name):
             put(layer, name, _activation.checked(getattr(layer, name), layer.kind))
     for name in ("dropout", "recurrent_dropout"):
-        put(layer, name, rate(getattr(layer, name), f"{layer.kind}: {name}"))
-
-
-def rate(value: Any, what: str) -> float:
-    """A share of numbers that are dropped; SettingError when it is not in 0 … 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise SettingError(f"{what} must be between 0 and 1, not {value!r}")
-    return float(value)
+        put(layer, name, _checks.rate(getattr(layer, name), f"{layer.kind}: {name}"))
 
 
 class Cell(Layer):
@@ -360,9 +353,9 @@ class Stack(Step):
 
 def cells(value: Any, what: str) -> tuple[Cell, ...]:
     """A list of cells; SettingError for anything else."""
-    if isinstance(value, Mapping) or not isinstance(value, tuple | list) or not value:
+    if not isinstance(value, tuple | list) or not value:
         raise SettingError(f"{what} must be a list of cells (LSTMCell, GRUCell, SimpleRNNCell, ...), not {value!r}")
-    parts: tuple[Any, ...] = tuple(value)  # pyright: ignore[reportUnknownArgumentType]
+    parts = tuple(cast(Sequence[Any], value))
     for part in parts:
         if not isinstance(part, Cell):
             raise SettingError(

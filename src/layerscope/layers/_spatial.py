@@ -26,6 +26,11 @@ def per_axis(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...
     return (sizes.checked(value, what, least),) * rank
 
 
+def sequence(value: Any) -> tuple[Any, ...]:
+    """A list or tuple as a tuple; anything else alone in one."""
+    return tuple(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else (value,)
+
+
 def padding_name(value: Any, what: str = "padding", causal: bool = False) -> str:
     """ "valid" or "same" (or "causal", where that exists), in any case."""
     known = ("valid", "same", "causal") if causal else ("valid", "same")

@@ -68,6 +68,7 @@ WORDS = {
     "pixelshuffle": "pixelshuffle2d",
     "pool": "maxpooling2d",
     "repeat": "repeatvector",
+    "rescale": "rescaling",
     "resize": "resizing",
     "rmsnorm": "rmsnormalization",
     "separable": "separableconv2d",

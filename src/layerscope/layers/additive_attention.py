@@ -7,8 +7,7 @@ from layerscope.core.contract import Example, Spelling
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
-from layerscope.layers import _attention
-from layerscope.layers._recurrent import rate
+from layerscope.layers import _attention, _checks
 from layerscope.layers._spatial import channels
 
 
@@ -39,7 +38,7 @@ class AdditiveAttention(_attention.SingleLayer):
     law = "(batch, T, F), (batch, S, G) → (batch, T, G)"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dropout", rate(self.dropout, f"{self.kind}: dropout"))
+        object.__setattr__(self, "dropout", _checks.rate(self.dropout, f"{self.kind}: dropout"))
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         return {"scale": WeightType((channels(types[0]),), "glorot_uniform")} if self.use_scale else {}

@@ -9,8 +9,7 @@ from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import SettingError
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
-from layerscope.layers import _attention
-from layerscope.layers._recurrent import rate
+from layerscope.layers import _attention, _checks
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ class Attention(_attention.SingleLayer):
     def __post_init__(self) -> None:
         if self.score_mode not in ("dot", "concat"):
             raise SettingError(f"{self.kind}: score_mode must be 'dot' or 'concat', not {self.score_mode!r}")
-        object.__setattr__(self, "dropout", rate(self.dropout, f"{self.kind}: dropout"))
+        object.__setattr__(self, "dropout", _checks.rate(self.dropout, f"{self.kind}: dropout"))
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         found = {"scale": WeightType((), "ones")} if self.use_scale else {}

@@ -9,7 +9,7 @@ from layerscope.core.contract import Example, Layer, Spelling
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.reach import EVERYTHING, Reads, Relation, Window
 from layerscope.core.types import TensorType
-from layerscope.layers import _augmentation
+from layerscope.layers import _augmentation, _checks
 from layerscope.layers._spatial import floating
 
 
@@ -34,7 +34,7 @@ class CenterCrop(Layer):
     law = "(batch, H, W, C) → (batch, height, width, C)"
 
     def __post_init__(self) -> None:
-        _augmentation.check_format(self)
+        _checks.data_format(self)
         for name in ("height", "width"):
             object.__setattr__(self, name, sizes.checked(getattr(self, name), f"{self.kind}: {name}"))
 
@@ -62,7 +62,7 @@ class CenterCrop(Layer):
         for axis, size in zip(_augmentation.plane(self.data_format), (self.height, self.width), strict=True):
             place, given = axis % x.rank, x.shape[axis]
             cut = isinstance(given, int) and self.crops(x)
-            reads[place] = Window(place, before=-((given - size) // 2)) if cut else EVERYTHING  # pyright: ignore[reportArgumentType]
+            reads[place] = Window(place, before=-((given - size) // 2)) if cut else EVERYTHING
         return (tuple(reads),)
 
     @classmethod

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
@@ -11,7 +11,7 @@ from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
-from layerscope.layers._spatial import floating
+from layerscope.layers._spatial import floating, sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +34,16 @@ class Dot(Layer):
     law = "(a..., n, b...), (c..., n, d...) → (a..., b..., c..., d...)"
 
     def __post_init__(self) -> None:
-        parts = self.axes if isinstance(self.axes, list | tuple) else (self.axes,)
-        pair = cast(Sequence[Any], parts)
+        pair, alone = sequence(self.axes), not isinstance(self.axes, list | tuple)
         whole = all(isinstance(part, int) and not isinstance(part, bool) for part in pair)
-        if not whole or (isinstance(self.axes, list | tuple) and len(pair) != 2):
+        if not whole or not (alone or len(pair) == 2):
             raise SettingError(f"{self.kind}: axes must be one whole number or two, not {self.axes!r}")
-        object.__setattr__(self, "axes", tuple(pair) if len(pair) == 2 else pair[0])
+        object.__setattr__(self, "axes", pair[0] if alone else pair)
 
     def _axes(self, types: Sequence[TensorType]) -> tuple[int, int]:
         if len(types) != 2:
             raise ShapeError(f"takes a list of 2 inputs, but got {len(types)}")
-        given = self.axes if isinstance(self.axes, tuple) else (self.axes, self.axes)
+        given = sequence(self.axes) * (2 if isinstance(self.axes, int) else 1)
         found: list[int] = []
         for axis, type in zip(given, types, strict=True):
             place = axis + type.rank if axis < 0 else axis

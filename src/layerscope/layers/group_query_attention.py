@@ -8,8 +8,7 @@ from layerscope.core import sizes
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.types import TensorType
-from layerscope.layers import _attention
-from layerscope.layers._recurrent import rate
+from layerscope.layers import _attention, _checks
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class GroupQueryAttention(_attention.HeadsLayer):
         if self.sliding_window is not None:
             window = sizes.checked(self.sliding_window, f"{self.kind}: sliding_window")
             object.__setattr__(self, "sliding_window", window)
-        object.__setattr__(self, "dropout", rate(self.dropout, f"{self.kind}: dropout"))
+        object.__setattr__(self, "dropout", _checks.rate(self.dropout, f"{self.kind}: dropout"))
         if self.num_query_heads % self.num_key_value_heads:
             raise SettingError(
                 f"{self.kind}: num_query_heads ({self.num_query_heads}) must be a multiple of "

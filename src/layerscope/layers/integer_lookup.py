@@ -13,9 +13,9 @@ from layerscope.layers._encoding import Lookup
 class IntegerLookup(Lookup):
     """Whole numbers of a vocabulary as 0, 1, 2, ..., or as vectors.
 
-    In front of the vocabulary stand the mask's number (if `mask_token` is given) and `num_oov_indices` numbers for
-    what is not in it. `invert` goes back. Output modes are those of CategoryEncoding, "int", and "tf_idf" (counts by
-    `idf_weights`).
+    In front of the vocabulary stand the mask's number (for "int", if `mask_token` is given) and `num_oov_indices`
+    numbers for what is not in it. `invert` goes back. Output modes are those of CategoryEncoding, "int", and "tf_idf"
+    (counts by `idf_weights`).
 
     Shapes: int (batch, ...) → (batch, ...), int64; one_hot (batch, ..., n) → (batch, ..., n, depth), or
     (batch, ..., depth) for n = 1; others (batch, n, ...) → (batch, ..., depth). depth: the vocabulary with what
@@ -58,7 +58,7 @@ class IntegerLookup(Lookup):
         return [
             Example(cls(vocabulary=[12, 36, 1138]), (x,), (x,)),
             Example(cls(vocabulary=[3, 5], output_mode="one_hot"), (deep,), (TensorType((2, 3, 4, 3)),)),
-            Example(full, (x,), (TensorType((2, 5)),)),
+            Example(full, (x,), (TensorType((2, 4)),)),
             Example(
                 cls(vocabulary=[3, 5], invert=True, vocabulary_dtype="int32"), (x,), (TensorType((2, 3), "int32"),)
             ),

@@ -7,8 +7,7 @@ from typing import Any, cast
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Spelling
 from layerscope.core.types import TensorType
-from layerscope.layers import _attention
-from layerscope.layers._recurrent import rate
+from layerscope.layers import _attention, _checks
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +64,7 @@ class MultiHeadAttention(_attention.HeadsLayer):
         for name in ("value_dim", "sliding_window"):
             if getattr(self, name) is not None:
                 put(name, sizes.checked(getattr(self, name), f"{self.kind}: {name}"))
-        put("dropout", rate(self.dropout, f"{self.kind}: dropout"))
+        put("dropout", _checks.rate(self.dropout, f"{self.kind}: dropout"))
         for name, least in (("output_shape", 1), ("attention_axes", -8)):
             given = getattr(self, name)
             if given is None or given == ():

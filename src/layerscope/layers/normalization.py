@@ -57,10 +57,11 @@ class Normalization(Layer):
 
     def kept(self, x: TensorType) -> Shape:
         """The sizes of the axes along which mean and variance vary."""
-        wrong = [axis for axis in self.axis if not -x.rank <= axis < x.rank]
+        axes: tuple[int, ...] = self.axis
+        wrong = [axis for axis in axes if not -x.rank <= axis < x.rank]
         if wrong:
             raise ShapeError(f"axis {wrong[0]} is not there: the input {x} has {x.rank} axes")
-        return tuple(x.shape[axis] for axis in sorted({axis % x.rank for axis in self.axis}))
+        return tuple(x.shape[axis] for axis in sorted({axis % x.rank for axis in axes}))
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)

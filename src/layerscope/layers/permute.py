@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from layerscope.core.contract import Example, Layer, Spelling, Words
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import Reads, Window
 from layerscope.core.types import TensorType
-from layerscope.layers._spatial import one_input
+from layerscope.layers._spatial import one_input, sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,7 @@ class Permute(Layer):
     law = "(n₁, n₂, ...) → (n of dims[0], n of dims[1], ...)"
 
     def __post_init__(self) -> None:
-        parts = self.dims if isinstance(self.dims, list | tuple) else (self.dims,)
-        dims = tuple(cast(Sequence[Any], parts))
+        dims = sequence(self.dims)
         if set(dims) != set(range(1, len(dims) + 1)) or len(set(dims)) != len(dims):
             raise SettingError(f"{self.kind}: dims must be an order of 1, 2, ..., not {self.dims!r}")
         object.__setattr__(self, "dims", dims)
@@ -47,7 +46,8 @@ class Permute(Layer):
             raise ShapeError(
                 f"needs an input of {len(self.dims) + 1} axes for dims {self.dims}, but got {x.rank}: {x}"
             )
-        return (x.with_shape((x.shape[0], *(x.shape[axis] for axis in self.dims))),)
+        order: tuple[int, ...] = self.dims
+        return (x.with_shape((x.shape[0], *(x.shape[axis] for axis in order))),)
 
     def operations(self, *types: TensorType) -> Operations | None:
         return NONE

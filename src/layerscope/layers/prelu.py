@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Spelling, Words
@@ -10,6 +10,7 @@ from layerscope.core.costs import Saved
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._pointwise import Pointwise
+from layerscope.layers._spatial import sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +32,7 @@ class PReLU(Pointwise):
 
     def __post_init__(self) -> None:
         if self.shared_axes is not None:
-            parts = self.shared_axes if isinstance(self.shared_axes, list | tuple) else (self.shared_axes,)
-            given = tuple(cast(Sequence[Any], parts))
+            given = sequence(self.shared_axes)
             if not all(isinstance(part, int) and not isinstance(part, bool) and part for part in given):
                 raise SettingError(f"{self.kind}: shared_axes must be axes after the batch, not {self.shared_axes!r}")
             object.__setattr__(self, "shared_axes", given)

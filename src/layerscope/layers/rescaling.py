@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core.contract import Example, Layer, Spelling, Words
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
@@ -34,10 +34,11 @@ class Rescaling(Layer):
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
             given = getattr(self, name)
-            parts: Sequence[Any] = given if isinstance(given, tuple | list) else (given,)  # pyright: ignore[reportUnknownVariableType]
+            several = isinstance(given, tuple | list)
+            parts = cast(Sequence[Any], given) if several else (given,)
             if not parts or not all(isinstance(part, int | float) and not isinstance(part, bool) for part in parts):
                 raise SettingError(f"{self.kind}: {name} must be a number, or one for each channel, not {given!r}")
-            object.__setattr__(self, name, tuple(parts) if isinstance(given, tuple | list) else given)
+            object.__setattr__(self, name, tuple(parts) if several else given)
 
     @property
     def elementwise(self) -> bool:

@@ -11,7 +11,7 @@ from layerscope.core.errors import SettingError
 from layerscope.core.reach import EVERYTHING, Everything, Interpolate, Reads, Relation, Spread, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
-from layerscope.layers import _augmentation
+from layerscope.layers import _augmentation, _checks
 from layerscope.layers._spatial import floating
 
 NAMES = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area")
@@ -48,8 +48,8 @@ class Resizing(Layer):
     law = "(batch, H, W, C) → (batch, height, width, C)"
 
     def __post_init__(self) -> None:
-        _augmentation.check_format(self)
-        _augmentation.one_of(self, "interpolation", NAMES)
+        _checks.data_format(self)
+        _checks.one_of(self, "interpolation", NAMES)
         for name in ("height", "width"):
             object.__setattr__(self, name, sizes.checked(getattr(self, name), f"{self.kind}: {name}"))
         if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core.contract import Example, Spelling
 from layerscope.core.errors import SettingError
@@ -39,20 +39,20 @@ class RNN(_recurrent.Recurrent):
     law = "(batch, time, features) → (batch, size), or (batch, time, size)"
 
     def __post_init__(self) -> None:
-        if isinstance(self.cell, tuple | list):
-            _recurrent.cells(self.cell, f"{self.kind}: cell")
-            object.__setattr__(self, "cell", tuple(self.cell))  # pyright: ignore[reportUnknownArgumentType]
-        elif not isinstance(self.cell, _recurrent.Cell):
-            kind = getattr(self.cell, "kind", None) or repr(self.cell)
+        cell: Any = self.cell
+        if isinstance(cell, tuple | list):
+            object.__setattr__(self, "cell", _recurrent.cells(cast(Any, cell), f"{self.kind}: cell"))
+        elif not isinstance(cell, _recurrent.Cell):
+            kind = getattr(cell, "kind", None) or repr(cell)
             raise SettingError(f"{self.kind}: cell must be a cell such as LSTMCell, or a list of cells, not {kind}")
 
     @property
     def step(self) -> _recurrent.Step:
         """One step of the cell, or of all cells."""
-        if isinstance(self.cell, tuple):
-            parts: tuple[_recurrent.Cell, ...] = self.cell  # pyright: ignore[reportUnknownVariableType]
-            return _recurrent.Stack(tuple(cell.step for cell in parts))
-        return self.cell.step
+        cell: Any = self.cell
+        if isinstance(cell, tuple):
+            return _recurrent.Stack(tuple(part.step for part in cast(tuple[_recurrent.Cell, ...], cell)))
+        return cell.step
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

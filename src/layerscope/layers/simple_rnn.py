@@ -60,7 +60,7 @@ class SimpleRNN(_recurrent.Recurrent):
     def examples(cls) -> Sequence[Example]:
         x, last, all_steps = TensorType((2, 5, 3)), TensorType((2, 4)), TensorType((2, 5, 4))
         states = (last,) * 1
-        full = cls(4, return_sequences=True, return_state=True, stateful=True, unroll=True)
+        full = cls(4, return_sequences=True, return_state=True, unroll=True)
         return [
             Example(cls(4), (x,), (last,)),
             Example(full, (x, *states), (all_steps, *states)),

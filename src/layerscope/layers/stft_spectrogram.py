@@ -11,7 +11,7 @@ from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Reads, Relation, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
-from layerscope.layers._augmentation import check_format, one_of
+from layerscope.layers import _checks
 from layerscope.layers._spatial import Placement, floating, one_input, padding_name, place
 
 MODES = ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
@@ -53,12 +53,12 @@ class STFTSpectrogram(Layer):
     law = "(batch, n, C) → (batch, frames, C·frequencies)"
 
     def __post_init__(self) -> None:
-        one_of(self, "mode", MODES)
+        _checks.one_of(self, "mode", MODES)
         for name in ("frame_length", "frame_step", "fft_length"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, sizes.checked(getattr(self, name), f"{self.kind}: {name}"))
         object.__setattr__(self, "padding", padding_name(self.padding, f"{self.kind}: padding"))
-        check_format(self)
+        _checks.data_format(self)
         if self.scaling not in (None, "density", "spectrum"):
             raise SettingError(f"{self.kind}: scaling must be None, 'density' or 'spectrum', not {self.scaling!r}")
         if self.step > self.frame_length:

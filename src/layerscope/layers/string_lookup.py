@@ -13,8 +13,8 @@ from layerscope.layers._encoding import Lookup
 class StringLookup(Lookup):
     """Texts of a vocabulary as 0, 1, 2, ..., or as vectors.
 
-    In front of the vocabulary stand the mask's number (if `mask_token` is given) and `num_oov_indices` numbers for
-    what is not in it. `invert` goes back. Output modes as of IntegerLookup.
+    In front of the vocabulary stand the mask's number (for "int", if `mask_token` is given) and `num_oov_indices`
+    numbers for what is not in it. `invert` goes back. Output modes as of IntegerLookup.
 
     Shapes: int (batch, ...) → (batch, ...), int64 (invert: string); one_hot (batch, ..., n) → (batch, ..., n, depth),
     or (batch, ..., depth) for n = 1; others (batch, n, ...) → (batch, ..., depth). depth as of IntegerLookup.

@@ -56,11 +56,6 @@ class TextVectorization(Lookup):
             length = sizes.checked(self.output_sequence_length, f"{self.kind}: output_sequence_length")
             object.__setattr__(self, "output_sequence_length", length)
 
-    @property
-    def mask_token(self) -> str | None:
-        """Padding has a number of its own where sequences are put out."""
-        return "" if self.mode == "int" else None
-
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)
         single = x.rank == 1 or (x.rank == 2 and (self.split is None or x.shape[1] == 1))

@@ -75,7 +75,7 @@ def _plain(value: Any) -> Any:
 
 def _bytes(array: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
-    npy.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    npy.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
     return buffer.getvalue()
 
 

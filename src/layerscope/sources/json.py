@@ -214,7 +214,7 @@ def _make(cls: type[Layer], settings: dict[str, Any], label: str, depth: int = 0
     unknown = sorted(set(settings) - allowed)
     _need(not unknown, f"{label}: {cls.__name__} has no setting {', '.join(unknown)}")
     try:
-        told = {
+        told: dict[str, Any] = {
             key: tuple(value) if key in DATA and isinstance(value, list) else _setting(value, label, depth)
             for key, value in settings.items()
         }

@@ -10,6 +10,8 @@ from layerscope.core import sizes
 from layerscope.core.sizes import Size
 from layerscope.report.document import count
 
+MOST_BITS = 1000
+"""Of a number that is still shown in units."""
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 """Powers of 1,000."""
 LARGE = 1000
@@ -101,6 +103,8 @@ def memory(size: Size) -> str:
     """Bytes in a readable unit, three digits: 784 bytes, 10.5 kB, 102 MB."""
     if not isinstance(size, int):
         return f"{size} bytes"
+    if size.bit_length() > MOST_BITS:
+        return f"about 10^{int(size.bit_length() * 0.30103)} bytes"
     power, value = 0, float(size)
     while power < len(UNITS) - 1 and value >= 999.5:
         power, value = power + 1, value / 1000

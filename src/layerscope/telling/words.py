@@ -98,9 +98,11 @@ def axes_data(fields: Fields, inputs: Sequence[str], say: Callable[[Extent | Non
 
 
 def ratio(value: Fraction | None) -> str:
-    """ "condense ÷4", "enrich ×16" or "=" for as many numbers as before."""
+    """ "condense ÷4", "enrich ×16", "=" for as many numbers as before, or "nothing" for none."""
     if value is None:
         return ""
+    if value == 0:
+        return "nothing"
     if value == 1:
         return "="
     return f"condense ÷{_short(1 / value)}" if value < 1 else f"enrich ×{_short(value)}"
