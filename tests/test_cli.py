@@ -85,7 +85,7 @@ MISTAKES = {
     ),
     "layer to explain": (
         ["explain", "tranpose"],
-        "unknown layer 'tranpose'. Did you mean 'transpose' or 'conv2dtranspose' or 'conv2d_transpose'?",
+        "unknown layer 'tranpose'. Did you mean 'transpose' or 'conv3dtranspose' or 'conv2dtranspose'?",
     ),
     "flatten is missing": (
         ["train", "28x28x1 | dense 10 softmax", "--data", "digits"],

@@ -39,9 +39,8 @@ CASES = [
     ),
     (
         errors.SettingError,
-        lambda tmp: Conv2D(3, 3, data_format="channels_first"),
-        "Conv2D: data_format='channels_first' is not supported; layers here are channels last: "
-        "(batch, height, width, channels)",
+        lambda tmp: Conv2D(3, 3, data_format="first"),
+        "Conv2D: data_format must be 'channels_last' or 'channels_first', not 'first'",
     ),
     (
         errors.SettingError,
@@ -96,7 +95,7 @@ CASES = [
     (
         errors.UnknownNameError,
         lambda tmp: Dense(3, "rellu"),
-        "unknown activation 'rellu'. Did you mean 'relu' or 'elu' or 'gelu'?",
+        "unknown activation 'rellu'. Did you mean 'relu' or 'relu6' or 'elu'?",
     ),
     (
         errors.TextError,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
 
 import pytest
 
 import layerscope.layers
 from layerscope.core.contract import Example, Layer
-from layerscope.layers import kinds
+from layerscope.layers import kinds, layer_class
+from layerscope.layers._words import WORDS
 
 from .cases import all_examples, executable_examples, title
 from .settings import RANDOM
@@ -50,6 +53,36 @@ def test_every_example_of_every_kind_is_tested():
     assert {type(case.layer).__name__ for case in all_examples()} == set(KINDS)
     tested = {type(case.layer).__name__ for case in executable_examples()}
     assert {kind for kind, cls in KINDS.items() if cls.executable} - tested == {"InputLayer"}, "it has no input"
+
+
+def test_the_table_of_words_is_what_the_layers_say():
+    files = {kind.lower() for kind in KINDS}
+    said = {word: kind.lower() for kind, cls in KINDS.items() for word in (cls.words.names if cls.words else ())}
+    assert {word: plain for word, plain in said.items() if word.replace("_", "") not in files} == WORDS
+    own = {word.replace("_", ""): plain for word, plain in said.items() if word.replace("_", "") in files}
+    assert all(word == plain for word, plain in own.items()), "the plain name of one layer is no word for another"
+
+
+def test_a_word_stands_for_one_layer():
+    words = [word for cls in KINDS.values() for word in (cls.words.names if cls.words else ())]
+    assert sorted(words) == sorted(set(words))
+
+
+def test_every_spelling_finds_its_layer():
+    for kind, cls in KINDS.items():
+        for word in (kind, kind.lower(), kind.upper(), *(cls.words.names if cls.words else ())):
+            assert layer_class(word) is cls, word
+
+
+@pytest.mark.parametrize("asked", ["layer_class('dense')", "layer_class('conv')", "MaxPool2D", "Conv2D"])
+def test_asking_for_one_layer_loads_no_other(asked):
+    code = (
+        f"import sys; import layerscope.layers as layers; layers.{asked}; "
+        "print(*sorted(m.rpartition('.')[2] for m in sys.modules if m.startswith('layerscope.layers.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    files = [name for name in done.stdout.split() if not name.startswith("_")]
+    assert files == [{"layer_class('dense')": "dense", "MaxPool2D": "max_pooling2d"}.get(asked, "conv2d")]
 
 
 def test_random_settings_are_of_layers_that_exist():

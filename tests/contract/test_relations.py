@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.core.reach import MOST_INTERVALS, NOTHING, Indices, Interpolate, Spread, Window
+from layerscope.core.reach import MOST_INTERVALS, NOTHING, Indices, Interpolate, Share, Spread, Window
 
 FAST = settings(max_examples=200, deadline=None, derandomize=True)
 small = st.integers(1, 6)
 RELATIONS = st.one_of(
     st.builds(Window, st.just(1), small, small, st.integers(-5, 5), small),
     st.builds(Spread, st.just(1), small, small, st.integers(-5, 5), small),
-    st.builds(Interpolate, st.just(1), small),
+    st.builds(Interpolate, st.just(1), small, small),
+    st.builds(Share, st.just(1), st.integers(1, 20), st.integers(1, 20)),
 )
 SETS = st.lists(st.tuples(st.integers(-15, 15), st.integers(0, 8)), max_size=3).map(
     lambda pairs: Indices.of(*((low, low + length) for low, length in pairs))
@@ -36,9 +37,13 @@ def by_definition(relation, o: int) -> set[int]:
     if isinstance(relation, Spread):
         taps = {relation.dilation * t for t in range(relation.size)}
         return {i for i in range(-99, 100) if o - i * relation.stride + relation.before in taps}
-    # a neighbour's weight, times 2·factor: 1 - |centre - i| with the centre at (o + ½) / factor - ½
+    if isinstance(relation, Share):  # the cells i … i + 1 that overlap o·size/parts … (o + 1)·size/parts
+        size, parts = relation.size, relation.parts
+        return {i for i in range(-999, 1000) if i * parts < (o + 1) * size and (i + 1) * parts > o * size}
+    # a pixel's distance from the centre at (o + ½) / factor - ½, times 2·factor; kernels are 0 at whole distances but 0
     centre, unit = 2 * o + 1 - relation.factor, 2 * relation.factor
-    return {i for i in range(-99, 100) if abs(centre - i * unit) < unit}
+    distances = {i: abs(centre - i * unit) for i in range(-99, 100)}
+    return {i for i, far in distances.items() if far == 0 or (far < relation.support * unit and far % unit)}
 
 
 @FAST
@@ -74,7 +79,7 @@ def test_bounds_bound(relation, o):
 @FAST
 @given(RELATIONS)
 def test_bounds_of_windows_and_spreads_are_attained(relation):
-    if isinstance(relation, Interpolate):
+    if isinstance(relation, Interpolate | Share):
         return
     low, high = relation.bounds
     gaps = [

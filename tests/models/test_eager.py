@@ -227,7 +227,7 @@ MISTAKES = {
     "described only": (
         lambda: Opaque("Mystery", [TensorType((1, 2))], name="box")(numbers(1, 2)),
         TrainingError,
-        "box (Mystery) is described only: it can be traced, but not computed",
+        "box (Mystery) is described only: it can be traced, but not computed or trained",
     ),
 }
 

@@ -68,6 +68,9 @@ class Layer(ABC):
     law: ClassVar[str] = ""
     """The shape law in one line."""
     executable: ClassVar[bool] = True
+    """Whether it has `define` and `lower`; a layer whose settings go beyond these is not (see `describe_only`)."""
+    obstacle: ClassVar[str] = "is described only: it can be traced, but not computed or trained"
+    """Why it is not executable, as what follows its name in a message."""
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""
 
@@ -230,10 +233,30 @@ def snake_case(kind: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def refuse_channels_first(layer: Layer, data_format: str | None) -> None:
-    """Our layers are channels last, as Keras's default; say so instead of computing something else."""
-    if data_format not in (None, "channels_last"):
+def describe_only(layer: Layer, why: str) -> None:
+    """For a constructor: with these settings the layer has sizes and costs, but nothing here computes it.
+
+    `executable` and `obstacle` of the class stay; those of this one layer change. The first reason stands.
+    """
+    if layer.executable:
+        object.__setattr__(layer, "executable", False)
+        object.__setattr__(layer, "obstacle", why)
+
+
+def described_only(layer: Layer, label: str) -> str:
+    """The whole sentence for a layer that is not executable; `label` is what its network calls it."""
+    return label + (": " if "executable" in vars(layer) else " ") + layer.obstacle
+
+
+def check_data_format(layer: Layer, data_format: Any) -> None:
+    """What is computed here has its channels last, as Keras's default; channels first can be described."""
+    if data_format not in (None, "channels_last", "channels_first"):
         raise SettingError(
-            f"{layer.kind}: data_format={data_format!r} is not supported; "
-            "layers here are channels last: (batch, height, width, channels)"
+            f"{layer.kind}: data_format must be 'channels_last' or 'channels_first', not {data_format!r}"
+        )
+    if data_format == "channels_first":
+        describe_only(
+            layer,
+            "data_format='channels_first' is not supported; "
+            "layers here are channels last: (batch, height, width, channels)",
         )

@@ -173,10 +173,15 @@ class Spread(Relation):
 
 @dataclass(frozen=True)
 class Interpolate(Relation):
-    """Linear interpolation between the two neighbours, half-pixel centres, enlarged `factor` times."""
+    """Interpolation with half-pixel centres, enlarged `factor` times, by a kernel of `support` pixels to either side.
+
+    Linear: support 1, the two neighbours; cubic 2; Lanczos its order. All these kernels are 0 at whole distances
+    but 0, so a position that falls exactly on a pixel reads that one only.
+    """
 
     axis: int
     factor: int
+    support: int = 1
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -186,15 +191,45 @@ class Interpolate(Relation):
         found: list[tuple[int, int]] = []
         for low, high in output.intervals:
             for o in range(low, high + 1):
-                # position (2o + 1 - factor) / (2·factor); exactly on a pixel it reads that one only
+                # position (2o + 1 - factor) / (2·factor)
                 below, rest = divmod(2 * o + 1 - self.factor, 2 * self.factor)
-                found.append((below, below + (rest > 0)))
+                found.append((below - self.support + 1, below + self.support) if rest else (below, below))
         return Indices.of(*found)
 
     @property
     def bounds(self) -> tuple[Fraction, Fraction]:
         centre = Fraction(1 - self.factor, 2 * self.factor)
-        return centre - 1, centre + 1
+        return centre - self.support, centre + self.support
+
+
+@dataclass(frozen=True)
+class Share(Relation):
+    """Output o of `parts` reads its share of `size` inputs: floor(o·size / parts) … ceil((o + 1)·size / parts) - 1.
+
+    Adaptive pooling. The windows repeat with the period parts / gcd(size, parts).
+    """
+
+    axis: int
+    size: int
+    parts: int
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        ratio = Fraction(self.size, self.parts)
+        return ratio.denominator, ratio.numerator
+
+    def pull(self, output: Indices) -> Indices:
+        def share(o: int) -> tuple[int, int]:
+            return o * self.size // self.parts, -(-(o + 1) * self.size // self.parts) - 1
+
+        # neighbouring shares touch or overlap, so what lies between the ends is read
+        return Indices.of(*((share(low)[0], share(high)[1]) for low, high in output.intervals))
+
+    @property
+    def bounds(self) -> tuple[Fraction, Fraction]:
+        ratio = Fraction(self.size, self.parts)
+        inner = Fraction(ratio.denominator - 1, ratio.denominator)
+        return -inner, ratio + inner - 1
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Protocol
 
 from layerscope.core import lowering, propagate
+from layerscope.core.contract import described_only
 from layerscope.core.errors import TrainingError
 from layerscope.core.graph import Graph, Node
 from layerscope.core.lowering import Builder
@@ -78,10 +79,7 @@ class Job:
 
         def lower(node: Node, values: tuple[lowering.Value, ...]) -> tuple[lowering.Value, ...]:
             if not node.layer.executable:
-                raise TrainingError(
-                    f"{node.label} ({node.layer.kind}) is described only: "
-                    "it can be traced, but not computed or trained"
-                )
+                raise TrainingError(described_only(node.layer, f"{node.label} ({node.layer.kind})"))
             weights = {
                 role: program.input(
                     ("weight", id),

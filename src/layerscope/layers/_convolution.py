@@ -3,64 +3,119 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from layerscope.core import sizes
-from layerscope.core.contract import Array, Layer, Outputs, refuse_channels_first
+from layerscope.core.contract import Array, Outputs, check_data_format
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.lowering import Builder, Value
-from layerscope.core.reach import EVERYTHING, Reads, Spread, Window
+from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Spread, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers import _activation
-from layerscope.layers._spatial import (
-    Placement,
-    channels,
-    floating,
-    one_input,
-    padding_name,
-    per_axis,
-    places,
-    spatial,
-)
+from layerscope.layers._spatial import Placement, Spatial, channels, floating, padding_name, per_axis, places, spatial
+
+
+class Kernel(Spatial):
+    """What all layers share that end with a bias and an activation behind a kernel that moves over positions.
+
+    The kinds have these settings in the orders that Keras gives them, so this is no dataclass.
+    """
+
+    causal: ClassVar[bool] = False
+    """Whether padding="causal" exists."""
+    kernel_size: Any
+    strides: Any
+    padding: str
+    data_format: str | None
+    dilation_rate: Any
+    activation: str | None
+    use_bias: bool
+
+    def _check(self) -> None:
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        put("kernel_size", per_axis(self.kernel_size, self.rank, f"{self.kind}: kernel_size"))
+        put("strides", per_axis(self.strides, self.rank, f"{self.kind}: strides"))
+        put("padding", padding_name(self.padding, f"{self.kind}: padding", self.causal))
+        put("dilation_rate", per_axis(self.dilation_rate, self.rank, f"{self.kind}: dilation_rate"))
+        check_data_format(self, self.data_format)
+        put("activation", _activation.checked(self.activation, self))
+
+    @property
+    def linear(self) -> bool:
+        return self.activation in (None, "linear")
+
+    def placements(self, type: TensorType) -> tuple[Placement, ...]:
+        """Output size and pads of each spatial axis of an input with its channels last."""
+        return places(type, self.kernel_size, self.strides, self.padding, self.dilation_rate)
+
+    @abstractmethod
+    def count(self, type: TensorType) -> int:
+        """The output channels for an input with its channels last; ShapeError when it does not fit."""
+
+    def before(self, *types: TensorType) -> TensorType:
+        """The type before the activation."""
+        x = self.view(*types)
+        found = self.placements(x)
+        return self.give((x.shape[0], *(p.out for p in found), self.count(x)), floating(x))
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (_activation.out(self.activation, self.before(*types)),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        out = self.before(*types)
+        return Operations(bias=out.elements if self.use_bias else 0) + _activation.operations(self.activation, out)
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        return _activation.saved(self.activation, self.before(*types), inputs=(0,))
+
+    def moved(
+        self, relation: type[Window] | type[Spread], channels: Relation | Everything, *types: TensorType
+    ) -> Reads:
+        """The reads of a kernel that moves so along each spatial axis."""
+        found = self.placements(self.view(*types))
+        steps = zip(self.strides, self.kernel_size, self.dilation_rate, found, strict=True)
+        middle = (relation(axis, s, k, p.pads[0], d) for axis, (s, k, d, p) in enumerate(steps, 1))
+        return _activation.reach(self.activation, self.turn(Window(0), *middle, channels), self.rank + 2)
 
 
 @dataclass(frozen=True, eq=False)
-class _Settings(Layer):
-    """What both directions share: checks, bias, activation."""
+class _Settings(Kernel):
+    """The settings that stand first in both directions."""
 
-    rank: ClassVar[int]
     filters: int
     kernel_size: Any
     strides: Any = 1
     padding: str = "valid"
 
-    def _check(self, extra: Any) -> None:
-        def put(name: str, value: object) -> None:
-            object.__setattr__(self, name, value)
 
-        put("filters", sizes.checked(self.filters, f"{self.kind}: filters"))
-        put("kernel_size", per_axis(self.kernel_size, self.rank, f"{self.kind}: kernel_size"))
-        put("strides", per_axis(self.strides, self.rank, f"{self.kind}: strides"))
-        put("padding", padding_name(self.padding, f"{self.kind}: padding"))
-        put("dilation_rate", per_axis(extra.dilation_rate, self.rank, f"{self.kind}: dilation_rate"))
-        put("groups", sizes.checked(extra.groups, f"{self.kind}: groups"))
-        put("activation", _activation.checked(extra.activation, self.kind))
-        refuse_channels_first(self, extra.data_format)
-        if self.filters % extra.groups:
-            raise SettingError(f"{self.kind}: filters ({self.filters}) must be a multiple of groups ({extra.groups})")
+class _Grouped(_Settings):
+    """What both directions share: filters in groups."""
 
-    def _groups_fit(self, type: TensorType, groups: int) -> int:
+    groups: int
+    kernel_initializer: Any
+    bias_initializer: Any
+
+    def _check_groups(self, groups: int) -> None:
+        object.__setattr__(self, "filters", sizes.checked(self.filters, f"{self.kind}: filters"))
+        object.__setattr__(self, "groups", sizes.checked(groups, f"{self.kind}: groups"))
+        if self.filters % groups:
+            raise SettingError(f"{self.kind}: filters ({self.filters}) must be a multiple of groups ({groups})")
+
+    def count(self, type: TensorType) -> int:
         count = channels(type)
-        if count % groups:
-            raise ShapeError(f"the input's {count} channels cannot be split into {groups} groups")
-        return count
+        if count % self.groups:
+            raise ShapeError(f"the input's {count} channels cannot be split into {self.groups} groups")
+        return self.filters
 
 
 @dataclass(frozen=True, eq=False)
-class Convolution(_Settings):
+class Convolution(_Grouped):
     """Cross-correlation with a learned kernel."""
 
     data_format: str | None = None
@@ -72,48 +127,22 @@ class Convolution(_Settings):
     bias_initializer: Any = "zeros"
 
     def __post_init__(self) -> None:
-        self._check(self)
-
-    @property
-    def linear(self) -> bool:
-        return self.activation in (None, "linear")
-
-    def placements(self, type: TensorType) -> tuple[Placement, ...]:
-        """Output size and pads of each spatial axis."""
-        return places(type, self.kernel_size, self.strides, self.padding, self.dilation_rate)
-
-    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        x = one_input(types)
-        found = self.placements(x)
-        self._groups_fit(x, self.groups)
-        return (TensorType((x.shape[0], *(p.out for p in found), self.filters), floating(x)),)
+        self._check()
+        self._check_groups(self.groups)
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
-        count = self._groups_fit(types[0], self.groups)
-        kernel = (*self.kernel_size, count // self.groups, self.filters)
+        x = self.view(*types)
+        self.count(x)
+        kernel = (*self.kernel_size, channels(x) // self.groups, self.filters)
         found = {"kernel": WeightType(kernel, self.kernel_initializer)}
         return found | ({"bias": WeightType((self.filters,), self.bias_initializer)} if self.use_bias else {})
 
     def macs(self, *types: TensorType) -> Size:
-        (out,) = self.out(*types)
-        return out.elements * (channels(types[0]) // self.groups) * sizes.product(self.kernel_size)
-
-    def operations(self, *types: TensorType) -> Operations | None:
-        (out,) = self.out(*types)
-        return Operations(bias=out.elements if self.use_bias else 0) + _activation.operations(self.activation, out)
-
-    def saved(self, *types: TensorType) -> Saved | None:
-        return _activation.saved(self.activation, self.out(*types)[0], inputs=(0,))
+        each = (channels(self.view(*types)) // self.groups) * sizes.product(self.kernel_size)
+        return self.before(*types).elements * each
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        middle = (
-            Window(axis, s, k, p.pads[0], d)
-            for axis, (s, k, d, p) in enumerate(
-                zip(self.strides, self.kernel_size, self.dilation_rate, self.placements(types[0]), strict=True),
-                1,
-            )
-        )
-        return ((Window(0), *middle, EVERYTHING),)
+        return (self.moved(Window, EVERYTHING, *types),)
 
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
@@ -147,21 +176,14 @@ class Convolution(_Settings):
         return (_activation.lower(program, self.activation, y),)
 
 
-@dataclass(frozen=True, eq=False)
-class TransposedConvolution(_Settings):
+class TransposedConvolution(_Grouped):
     """The adjoint of a convolution with the same kernel (which is stored as (*k, out, in))."""
 
-    output_padding: Any = None
-    data_format: str | None = None
-    dilation_rate: Any = 1
-    activation: str | None = None
-    use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    groups: int = 1
+    output_padding: Any
 
     def __post_init__(self) -> None:
-        self._check(self)
+        self._check()
+        self._check_groups(self.groups)
         if self.output_padding is not None:
             added = per_axis(self.output_padding, self.rank, f"{self.kind}: output_padding", least=0)
             if any(a >= s for a, s in zip(added, self.strides, strict=True)):
@@ -170,10 +192,6 @@ class TransposedConvolution(_Settings):
                     "or a smaller input already has this output size"
                 )
             object.__setattr__(self, "output_padding", added)
-
-    @property
-    def linear(self) -> bool:
-        return self.activation in (None, "linear")
 
     def placements(self, type: TensorType) -> tuple[Placement, ...]:
         """Output size and crops of each spatial axis; a negative crop at the end extends."""
@@ -195,38 +213,18 @@ class TransposedConvolution(_Settings):
         begin = max(total, 0) // 2 if self.padding == "same" else 0
         return Placement(out, begin, total - begin)
 
-    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        x = one_input(types)
-        found = self.placements(x)
-        self._groups_fit(x, self.groups)
-        return (TensorType((x.shape[0], *(p.out for p in found), self.filters), floating(x)),)
-
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
-        count = self._groups_fit(types[0], self.groups)
-        kernel = (*self.kernel_size, self.filters // self.groups, count)
+        x = self.view(*types)
+        self.count(x)
+        kernel = (*self.kernel_size, self.filters // self.groups, channels(x))
         found = {"kernel": WeightType(kernel, self.kernel_initializer)}
         return found | ({"bias": WeightType((self.filters,), self.bias_initializer)} if self.use_bias else {})
 
     def macs(self, *types: TensorType) -> Size:
-        each = (self.filters // self.groups) * sizes.product(self.kernel_size)
-        return types[0].elements * each
-
-    def operations(self, *types: TensorType) -> Operations | None:
-        (out,) = self.out(*types)
-        return Operations(bias=out.elements if self.use_bias else 0) + _activation.operations(self.activation, out)
-
-    def saved(self, *types: TensorType) -> Saved | None:
-        return _activation.saved(self.activation, self.out(*types)[0], inputs=(0,))
+        return self.view(*types).elements * (self.filters // self.groups) * sizes.product(self.kernel_size)
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        middle = (
-            Spread(axis, s, k, p.pads[0], d)
-            for axis, (s, k, d, p) in enumerate(
-                zip(self.strides, self.kernel_size, self.dilation_rate, self.placements(types[0]), strict=True),
-                1,
-            )
-        )
-        return ((Window(0), *middle, EVERYTHING),)
+        return (self.moved(Spread, EVERYTHING, *types),)
 
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array

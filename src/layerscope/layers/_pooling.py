@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from layerscope.core.contract import Array, Layer, refuse_channels_first
+from layerscope.core.contract import Array, check_data_format
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
-from layerscope.core.reach import EVERYTHING, Reads, Window
-from layerscope.core.sizes import number
+from layerscope.core.reach import EVERYTHING, Reads, Share, Window
+from layerscope.core.sizes import Size, number
 from layerscope.core.types import TensorType
-from layerscope.layers._spatial import Placement, floating, one_input, padding_name, per_axis, places, spatial
+from layerscope.layers._spatial import Placement, Spatial, floating, padding_name, per_axis, places
 
 
 @dataclass(frozen=True, eq=False)
-class Pooling(Layer):
+class Pooling(Spatial):
     """Settings, sizes and reach that all windowed pools share."""
 
-    rank: ClassVar[int]
     maximum: ClassVar[bool]
     pool_size: Any = 2
     strides: Any = None
@@ -33,17 +32,24 @@ class Pooling(Layer):
         object.__setattr__(self, "pool_size", size)
         object.__setattr__(self, "strides", strides)
         object.__setattr__(self, "padding", padding_name(self.padding, f"{self.kind}: padding"))
-        refuse_channels_first(self, self.data_format)
+        check_data_format(self, self.data_format)
 
     def placements(self, type: TensorType) -> tuple[Placement, ...]:
-        """Output size and pads of each spatial axis."""
+        """Output size and pads of each spatial axis of an input with its channels last."""
         return places(type, self.pool_size, self.strides, self.padding)
+
+    @property
+    def linear(self) -> bool:
+        return not self.maximum
 
     def pooled(self, *types: TensorType) -> TensorType:
         """The type of the pooled values."""
-        x = one_input(types)
+        x = self.view(*types)
         sizes = (p.out for p in self.placements(x))
-        return TensorType((x.shape[0], *sizes, x.shape[-1]), floating(x))
+        return self.give((x.shape[0], *sizes, x.shape[-1]), floating(x))
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (self.pooled(*types),)
 
     def operations(self, *types: TensorType) -> Operations | None:
         return Operations(pooling=self.pooled(*types).elements * math.prod(self.pool_size))
@@ -53,13 +59,10 @@ class Pooling(Layer):
         return Saved(extra=(TensorType(self.pooled(*types).shape, "int32"),)) if self.maximum else NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        middle = (
-            Window(axis, s, k, p.pads[0])
-            for axis, (s, k, p) in enumerate(
-                zip(self.strides, self.pool_size, self.placements(types[0]), strict=True), 1
-            )
-        )
-        return ((Window(0), *middle, Window(self.rank + 1)),)
+        found = self.placements(self.view(*types))
+        steps = zip(self.strides, self.pool_size, found, strict=True)
+        middle = (Window(axis, s, k, p.pads[0]) for axis, (s, k, p) in enumerate(steps, 1))
+        return (self.turn(Window(0), *middle, Window(self.rank + 1)),)
 
     def windows(self, x: Array) -> Iterator[tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]]:
         """For `define`: each output position with the input positions in its window, row-major."""
@@ -73,22 +76,25 @@ class Pooling(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class GlobalPooling(Layer):
+class GlobalPooling(Spatial):
     """One value for each channel, over all positions."""
 
-    rank: ClassVar[int]
     maximum: ClassVar[bool]
     data_format: str | None = None
     keepdims: bool = False
 
     def __post_init__(self) -> None:
-        refuse_channels_first(self, self.data_format)
+        check_data_format(self, self.data_format)
+
+    @property
+    def linear(self) -> bool:
+        return not self.maximum
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        x = one_input(types)
-        spatial(x, self.rank)
-        middle = (1,) * self.rank if self.keepdims else ()
-        return (TensorType((x.shape[0], *middle, x.shape[-1]), floating(x)),)
+        x = self.view(*types)
+        if not self.keepdims:
+            return (TensorType((x.shape[0], x.shape[-1]), floating(x)),)
+        return (self.give((x.shape[0], *(1,) * self.rank, x.shape[-1]), floating(x)),)
 
     def operations(self, *types: TensorType) -> Operations | None:
         return Operations(pooling=types[0].elements)
@@ -98,9 +104,56 @@ class GlobalPooling(Layer):
         return Saved(extra=(TensorType(self.out(*types)[0].shape, "int32"),)) if self.maximum else NOTHING_SAVED
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        last = self.rank + 1 if self.keepdims else 1
-        return ((Window(0), *(EVERYTHING,) * self.rank, Window(last)),)
+        if self.keepdims:
+            return (self.turn(Window(0), *(EVERYTHING,) * self.rank, Window(self.rank + 1)),)
+        whole = (EVERYTHING,) * self.rank
+        return ((Window(0), Window(1), *whole) if self.first else (Window(0), *whole, Window(1)),)
 
     @property
     def axes(self) -> tuple[int, ...]:
         return tuple(range(1, self.rank + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptivePooling(Spatial):
+    """A result of a fixed size: output o of m pools its share of the n cells of an axis.
+
+    The share of o is floor(o·n / m) … ceil((o + 1)·n / m) - 1. Shares are of one size, or of two that differ by 1,
+    and overlap where n is no multiple of m; where n is smaller than m, cells are read by several outputs.
+    """
+
+    maximum: ClassVar[bool]
+    output_size: Any
+    data_format: str | None = None
+
+    def __post_init__(self) -> None:
+        size = per_axis(self.output_size, self.rank, f"{self.kind}: output_size")
+        object.__setattr__(self, "output_size", size)
+        check_data_format(self, self.data_format)
+
+    @property
+    def linear(self) -> bool:
+        return not self.maximum
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x = self.view(*types)
+        return (self.give((x.shape[0], *self.output_size, x.shape[-1]), floating(x)),)
+
+    def operations(self, *types: TensorType) -> Operations | None:
+        """Cells of all shares; unknown while a pooled size is open."""
+        x = self.view(*types)
+        total: Size = x.shape[0] * x.shape[-1]
+        for n, m in zip(x.shape[1:-1], self.output_size, strict=True):
+            if not isinstance(n, int):
+                return None
+            total = total * sum(-(-(o + 1) * n // m) - o * n // m for o in range(m))
+        return Operations(pooling=total)
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        """The switches of a maximum; a mean needs nothing."""
+        return Saved(extra=(TensorType(self.out(*types)[0].shape, "int32"),)) if self.maximum else NOTHING_SAVED
+
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        sizes = zip(self.view(*types).shape[1:-1], self.output_size, strict=True)
+        middle = (Share(axis, n, m) if isinstance(n, int) else EVERYTHING for axis, (n, m) in enumerate(sizes, 1))
+        return (self.turn(Window(0), *middle, Window(self.rank + 1)),)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
 
 from layerscope.core import sizes
+from layerscope.core.contract import Layer
 from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.reach import Everything, Reads
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, show
 
@@ -24,22 +26,70 @@ def per_axis(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...
     return (sizes.checked(value, what, least),) * rank
 
 
-def padding_name(value: Any, what: str = "padding") -> str:
-    """ "valid" or "same", in any case."""
-    if isinstance(value, str) and value.lower() in ("valid", "same"):
+def sequence(value: Any) -> tuple[Any, ...]:
+    """A list or tuple as a tuple; anything else alone in one."""
+    return tuple(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else (value,)
+
+
+def padding_name(value: Any, what: str = "padding", causal: bool = False) -> str:
+    """ "valid" or "same" (or "causal", where that exists), in any case."""
+    known = ("valid", "same", "causal") if causal else ("valid", "same")
+    if isinstance(value, str) and value.lower() in known:
         return value.lower()
-    raise SettingError(f"{what} must be 'valid' or 'same', not {value!r}")
+    listed = "'valid', 'same' or 'causal'" if causal else "'valid' or 'same'"
+    raise SettingError(f"{what} must be {listed}, not {value!r}")
 
 
-def spatial(type: TensorType, rank: int) -> tuple[Size, ...]:
-    """The spatial sizes of a channels-last tensor; ShapeError when its rank is another."""
+def spatial(type: TensorType, rank: int, first: bool = False) -> tuple[Size, ...]:
+    """The spatial sizes of a tensor, channels last or first; ShapeError when its rank is another."""
     if type.rank != rank + 2:
-        axes = ", ".join(("batch", *AXES[rank], "channels"))
+        named = ("channels", *AXES[rank]) if first else (*AXES[rank], "channels")
+        axes = ", ".join(("batch", *named))
         message = f"needs an input of {rank + 2} axes ({axes}), but got {type.rank}: {type}."
         if type.rank == rank + 1:
-            message += " Is the channel axis missing? Grey images need a last axis of size 1."
+            place = "first" if first else "last"
+            message += f" Is the channel axis missing? Grey images need a {place} axis of size 1."
         raise ShapeError(message)
-    return type.shape[1:-1]
+    return type.shape[2:] if first else type.shape[1:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Spatial(Layer):
+    """A layer of one input with `rank` spatial axes, which a setting `data_format` may put behind the channels.
+
+    Its family computes with channels last: `view` brings the input there, `give` the result back, `turn` its reads.
+    """
+
+    rank: ClassVar[int]
+
+    @property
+    def first(self) -> bool:
+        """Whether the channels stand before the spatial axes."""
+        return getattr(self, "data_format", None) == "channels_first"
+
+    def view(self, *types: TensorType) -> TensorType:
+        """The only input, its channels last; ShapeError when it has another number of axes."""
+        x = one_input(types)
+        sizes = spatial(x, self.rank, self.first)
+        return replace(x, shape=(x.shape[0], *sizes, x.shape[1])) if self.first else x
+
+    def give(self, shape: Sequence[Size], dtype: str) -> TensorType:
+        """The type of a result, of which the shape is given with its channels last."""
+        batch, *middle, last = shape
+        return TensorType((batch, last, *middle) if self.first else tuple(shape), dtype)
+
+    def turn(self, *reads: Any) -> Reads:
+        """Reads of a result by axis, both channels last, in the order of `data_format`."""
+        if not self.first:
+            return reads
+        last = self.rank + 1
+        place = {0: 0, last: 1, **{axis: axis + 1 for axis in range(1, last)}}
+
+        def moved(one: Any) -> Any:
+            return one if isinstance(one, Everything) else replace(one, axis=place[one.axis])
+
+        batch, *middle, channels = (moved(one) for one in reads)
+        return (batch, channels, *middle)
 
 
 def channels(type: TensorType) -> int:
@@ -74,7 +124,8 @@ def _number(pad: Size) -> int:
 def place(size: Size, window: int, stride: int, padding: str, axis: str = "") -> Placement:
     """Windows of `window` cells every `stride` cells over `size` cells (the dilated kernel).
 
-    valid: floor((n - k) / s) + 1; same: ceil(n / s), the extra cell at the end (as TensorFlow).
+    valid: floor((n - k) / s) + 1; same: ceil(n / s), the extra cell at the end (as TensorFlow); causal:
+    ceil(n / s), all k - 1 cells before the begin, so that no window reaches past its own place.
     """
     if padding == "valid":
         if not sizes.at_least(size, window):
@@ -85,6 +136,8 @@ def place(size: Size, window: int, stride: int, padding: str, axis: str = "") ->
             )
         return Placement(sizes.floor_div(size - window, stride) + 1, 0, 0)
     out = sizes.ceil_div(size, stride)
+    if padding == "causal":
+        return Placement(out, window - 1, 0)
     if stride == 1:
         total: Size = window - 1
     else:

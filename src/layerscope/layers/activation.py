@@ -16,13 +16,14 @@ from layerscope.layers._spatial import floating, one_input
 
 @dataclass(frozen=True, eq=False)
 class Activation(Layer):
-    """A function put to every number by itself; softmax, to the last axis as a whole.
+    """A function put to every number by itself; some, such as softmax, to the last axis as a whole.
 
     relu max(x, 0); leaky_relu x or 0.2·x; elu x or exp(x) - 1; gelu x·Φ(x); sigmoid 1 / (1 + exp(-x));
-    tanh; softplus log(1 + exp(x)); softmax exp(xᵢ) / Σ exp(xⱼ); linear x.
+    tanh; softplus log(1 + exp(x)); softmax exp(xᵢ) / Σ exp(xⱼ); linear x. These are computed. All other functions of
+    Keras 3 are described: silu (swish), mish, selu, relu6, hard_silu, glu (which halves the last axis), ...
 
-    Shapes: (batch, ...) → (batch, ...).
-    Errors: UnknownNameError for a function that is not among these.
+    Shapes: (batch, ...) → (batch, ...); glu: (batch, ..., n) → (batch, ..., n / 2).
+    Errors: UnknownNameError for a function that Keras does not know; ShapeError where glu meets an odd axis.
     Source: Nair & Hinton (2010) for relu; Clevert et al. (2015) for elu; Hendrycks & Gimpel (2016) for gelu.
     """
 
@@ -32,7 +33,7 @@ class Activation(Layer):
     law = "(...) → (...)"
 
     def __post_init__(self) -> None:
-        checked = _activation.checked(self.activation, self.kind)
+        checked = _activation.checked(self.activation, self)
         if checked is None:
             raise SettingError(f"{self.kind}: give one of {', '.join(_activation.NAMES)}")
         object.__setattr__(self, "activation", checked)
@@ -43,18 +44,18 @@ class Activation(Layer):
 
     @property
     def injective(self) -> bool:
-        return self.activation in ("linear", "leaky_relu", "elu", "sigmoid", "tanh", "softplus")
+        return self.activation in ("linear", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", *_activation.KEPT)
 
     @property
     def elementwise(self) -> bool:
-        return self.activation != "softmax"
+        return self.activation not in _activation.MIXING
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)
-        return (TensorType(x.shape, floating(x)),)
+        return (_activation.out(self.activation, TensorType(x.shape, floating(x))),)
 
     def operations(self, *types: TensorType) -> Operations | None:
-        return _activation.operations(self.activation, self.out(*types)[0])
+        return _activation.operations(self.activation, types[0])
 
     def saved(self, *types: TensorType) -> Saved | None:
         if self.activation == "linear":
@@ -78,7 +79,9 @@ class Activation(Layer):
     @classmethod
     def examples(cls) -> Sequence[Example]:
         x = TensorType((2, 3, 4, 5))
-        return [Example(cls(name), (x,), (x,)) for name in ("relu", *_activation.NAMES)]
+        even, half = TensorType((2, 3, 4, 6)), TensorType((2, 3, 4, 3))
+        names = ("relu", *_activation.NAMES, "silu", "hard_sigmoid", "log_softmax")
+        return [*(Example(cls(name), (x,), (x,)) for name in names), Example(cls("glu"), (even,), (half,))]
 
     spellings = {
         "keras": Spelling("Activation"),

@@ -24,13 +24,6 @@ class AveragePooling2D(Pooling):
     words = Words(("avgpool", "average_pooling2d", "avgpool2d"), ("pool_size", "strides"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s)"
 
-    @property
-    def linear(self) -> bool:
-        return True
-
-    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return (self.pooled(*types),)
-
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
     ) -> Outputs:

@@ -23,7 +23,7 @@ class Conv2D(Convolution):
     """
 
     rank = 2
-    words = Words(("conv", "conv2d"), ("filters", "kernel_size"))
+    words = Words(("conv", "conv2d", "convolution2d"), ("filters", "kernel_size"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s);  k = dilation·(kernel - 1) + 1"
 
     @classmethod

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.types import TensorType
@@ -23,8 +24,19 @@ class Conv2DTranspose(TransposedConvolution):
     Source: Dumoulin & Visin (2016), chapter 4; Zeiler et al., "Deconvolutional networks" (2010).
     """
 
+    output_padding: Any = None
+    data_format: str | None = None
+    dilation_rate: Any = 1
+    activation: str | None = None
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    groups: int = 1
+
     rank = 2
-    words = Words(("convt", "conv2d_transpose", "deconv", "transpose"), ("filters", "kernel_size"))
+    words = Words(
+        ("convt", "conv2d_transpose", "deconv", "transpose", "convolution2dtranspose"), ("filters", "kernel_size")
+    )
     law = (
         "valid: n·s + max(k - s, 0);  same: n·s;  with output_padding a: (n - 1)·s + k - 2p + a, "
         "p = 0 (valid) or floor(k / 2) (same);  k = dilation·(kernel - 1) + 1"

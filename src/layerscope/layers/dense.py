@@ -40,17 +40,21 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", sizes.checked(self.units, f"{self.kind}: units"))
-        object.__setattr__(self, "activation", _activation.checked(self.activation, self.kind))
+        object.__setattr__(self, "activation", _activation.checked(self.activation, self))
 
     @property
     def linear(self) -> bool:
         return self.activation in (None, "linear")
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (_activation.out(self.activation, self._before(*types)),)
+
+    def _before(self, *types: TensorType) -> TensorType:
+        """The type before the activation."""
         x = one_input(types)
         if x.rank < 2:
             raise ShapeError(f"needs a batch and at least one more axis, but got {x}")
-        return (TensorType((*x.shape[:-1], self.units), floating(x)),)
+        return TensorType((*x.shape[:-1], self.units), floating(x))
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         found = {"kernel": WeightType((channels(types[0]), self.units), self.kernel_initializer)}
@@ -60,11 +64,11 @@ class Dense(Layer):
         return types[0].elements * self.units
 
     def operations(self, *types: TensorType) -> Operations | None:
-        (out,) = self.out(*types)
+        out = self._before(*types)
         return Operations(bias=out.elements if self.use_bias else 0) + _activation.operations(self.activation, out)
 
     def saved(self, *types: TensorType) -> Saved | None:
-        return _activation.saved(self.activation, self.out(*types)[0], inputs=(0,))
+        return _activation.saved(self.activation, self._before(*types), inputs=(0,))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank, everything=(-1,)),)

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, describe_only
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType
+from layerscope.layers._dropping import mask, noise_shape
 from layerscope.layers._spatial import floating, one_input
 
 
@@ -21,7 +22,8 @@ class Dropout(Layer):
     At inference it passes its input through. The random numbers repeat for the same seed of `fit`.
 
     Shapes: (batch, ...) → (batch, ...).
-    Errors: SettingError when rate is not in [0, 1).
+    With `noise_shape` one number of that shape drops all that it is broadcast to; this is described only.
+    Errors: SettingError when rate is not in [0, 1); ShapeError when noise_shape has another number of axes.
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
     """
 
@@ -36,7 +38,8 @@ class Dropout(Layer):
         if isinstance(self.rate, bool) or not isinstance(self.rate, numbers.Real) or not 0 <= self.rate < 1:
             raise SettingError(f"{self.kind}: rate must be at least 0 and below 1, not {self.rate!r}")
         if self.noise_shape is not None:
-            raise SettingError(f"{self.kind}: noise_shape is not supported; every number is dropped by itself")
+            object.__setattr__(self, "noise_shape", noise_shape(self.noise_shape, self.kind))
+            describe_only(self, "noise_shape is not supported; every number is dropped by itself")
 
     @property
     def elementwise(self) -> bool:
@@ -48,13 +51,14 @@ class Dropout(Layer):
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)
+        mask(self.noise_shape, x)
         return (TensorType(x.shape, floating(x)),)
 
     def operations(self, *types: TensorType) -> Operations | None:
         return NONE
 
     def saved(self, *types: TensorType) -> Saved | None:
-        return Saved(extra=(TensorType(types[0].shape, "bool"),)) if self.rate else NOTHING_SAVED
+        return Saved(extra=(mask(self.noise_shape, types[0]),)) if self.rate else NOTHING_SAVED
 
     def shares(self, *types: TensorType) -> int | None:
         return 0
@@ -86,6 +90,7 @@ class Dropout(Layer):
         return [
             Example(cls(0.5), (x,), (x,)),
             Example(cls(0.2), (TensorType((3, 7)),), (TensorType((3, 7)),)),
+            Example(cls(0.2, noise_shape=(None, 1, 1, 1)), (x,), (x,)),
         ]
 
     spellings = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layerscope.core import sizes
-from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, refuse_channels_first
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, check_data_format
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
@@ -25,7 +25,7 @@ class Flatten(Layer):
     law = "(a, b, ...) → (a·b·...)"
 
     def __post_init__(self) -> None:
-        refuse_channels_first(self, self.data_format)
+        check_data_format(self, self.data_format)
 
     @property
     def linear(self) -> bool:

@@ -20,12 +20,8 @@ class GlobalAveragePooling2D(GlobalPooling):
 
     rank = 2
     maximum = False
-    words = Words(("gap", "global_average_pooling2d", "globalavgpool"))
+    words = Words(("gap", "global_average_pooling2d", "globalavgpool", "globalavgpool2d"))
     law = "(height, width, C) → (C)"
-
-    @property
-    def linear(self) -> bool:
-        return True
 
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array

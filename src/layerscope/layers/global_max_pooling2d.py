@@ -20,7 +20,7 @@ class GlobalMaxPooling2D(GlobalPooling):
 
     rank = 2
     maximum = True
-    words = Words(("gmp", "global_max_pooling2d", "globalmaxpool"))
+    words = Words(("gmp", "global_max_pooling2d", "globalmaxpool", "globalmaxpool2d"))
     law = "(height, width, C) → (C)"
 
     def define(

@@ -35,7 +35,7 @@ class MaxPooling2D(Pooling):
         pooled = self.pooled(*types)
         if not self.return_switches:
             return (pooled,)
-        return pooled, TensorType(pooled.shape, "int32", plane=types[0].shape[1:-1])
+        return pooled, TensorType(pooled.shape, "int32", plane=self.view(*types).shape[1:-1])
 
     def saved(self, *types: TensorType) -> Saved | None:
         return Saved(outputs=(1,)) if self.return_switches else super().saved(*types)

@@ -3,21 +3,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, refuse_channels_first
-from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, check_data_format, describe_only
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
-from layerscope.core.reach import Interpolate, Reads, Relation, Spread, Window
 from layerscope.core.types import TensorType
-from layerscope.layers._upsampling import Upsampling
+from layerscope.layers._upsampling import INTERPOLATIONS, Enlarging
+
+COMPUTED = ("nearest", "bilinear")
 
 
 @dataclass(frozen=True, eq=False)
-class UpSampling2D(Upsampling):
+class UpSampling2D(Enlarging):
     """Enlarges an image by repeating each value, or by linear interpolation.
 
     nearest: out[i, j] = in[floor(i / s), floor(j / s)].
     bilinear: half-pixel centres: position (i + 1/2) / s - 1/2 between its two neighbours, edges repeated.
+    bicubic, lanczos3, lanczos5: the same centres, kernels of 2, 3 and 5 pixels to either side (described only).
 
     Shapes: (batch, height, width, C) → (batch, s·height, s·width, C).
     Errors: SettingError for another interpolation.
@@ -33,25 +34,18 @@ class UpSampling2D(Upsampling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_channels_first(self, self.data_format)
-        if self.interpolation not in ("nearest", "bilinear"):
-            raise SettingError(
-                f"{self.kind}: interpolation must be 'nearest' or 'bilinear', not {self.interpolation!r}"
+        check_data_format(self, self.data_format)
+        name = self.interpolation.lower() if isinstance(self.interpolation, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
+        if name not in INTERPOLATIONS:
+            listed = ", ".join(map(repr, INTERPOLATIONS))
+            raise SettingError(f"{self.kind}: interpolation must be one of {listed}, not {self.interpolation!r}")
+        object.__setattr__(self, "interpolation", name)
+        if name not in COMPUTED:
+            describe_only(
+                self,
+                f"interpolation={name!r} can be traced, but not computed or trained; those that can: "
+                f"{', '.join(COMPUTED)}",
             )
-
-    def operations(self, *types: TensorType) -> Operations | None:
-        (out,) = self.out(*types)
-        return Operations(pointwise=0 if self.interpolation == "nearest" else out.elements)
-
-    def saved(self, *types: TensorType) -> Saved | None:
-        return NOTHING_SAVED
-
-    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        def along(axis: int, factor: int) -> Relation:
-            return Spread(axis, factor, factor) if self.interpolation == "nearest" else Interpolate(axis, factor)
-
-        middle = (along(axis, factor) for axis, factor in enumerate(self.size, 1))
-        return ((Window(0), *middle, Window(self.rank + 1)),)
 
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
@@ -89,6 +83,7 @@ class UpSampling2D(Upsampling):
             Example(cls(), (TensorType((2, 7, 7, 4)),), (TensorType((2, 14, 14, 4)),)),
             Example(cls((3, 2)), x, (TensorType((2, 9, 8, 2)),)),
             Example(cls(2, interpolation="bilinear"), x, (TensorType((2, 6, 8, 2)),)),
+            Example(cls((2, 1), interpolation="lanczos3"), x, (TensorType((2, 6, 4, 2)),)),
             Example(cls((1, 3), interpolation="bilinear"), x, (TensorType((2, 3, 12, 2)),)),
         ]
 

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, refuse_channels_first
-from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, check_data_format
 from layerscope.core.lowering import Builder, Value
-from layerscope.core.reach import Reads, Window
 from layerscope.core.types import TensorType
-from layerscope.layers._framing import frame
-from layerscope.layers._spatial import one_input, spatial
+from layerscope.layers._framing import Ends, Framing, frame
 
 
 @dataclass(frozen=True, eq=False)
-class ZeroPadding2D(Layer):
+class ZeroPadding2D(Framing):
     """Zeros around an image: ((top, bottom), (left, right)), or (rows, columns), or one number.
 
     Shapes: (batch, height, width, C) → (batch, top + height + bottom, left + width + right, C).
@@ -24,35 +21,21 @@ class ZeroPadding2D(Layer):
     padding: Any = 1
     data_format: str | None = None
 
+    rank = 2
     words = Words(("zeropad", "zero_padding2d", "pad"), ("padding",))
     law = "begin + n + end"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "padding", frame(self.padding, f"{self.kind}: padding"))
-        refuse_channels_first(self, self.data_format)
-
-    @property
-    def linear(self) -> bool:
-        return True
+        object.__setattr__(self, "padding", frame(self.padding, 2, f"{self.kind}: padding"))
+        check_data_format(self, self.data_format)
 
     @property
     def injective(self) -> bool:
         return True
 
-    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        x = one_input(types)
-        sizes = (n + sum(ends) for n, ends in zip(spatial(x, 2), self.padding, strict=True))
-        return (x.with_shape((x.shape[0], *sizes, x.shape[-1])),)
-
-    def operations(self, *types: TensorType) -> Operations | None:
-        return NONE
-
-    def saved(self, *types: TensorType) -> Saved | None:
-        return NOTHING_SAVED
-
-    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        (top, _), (left, _) = self.padding
-        return ((Window(0), Window(1, before=top), Window(2, before=left), Window(3)),)
+    @property
+    def ends(self) -> Ends:
+        return self.padding
 
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array

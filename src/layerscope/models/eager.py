@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.core import propagate, sizes
-from layerscope.core.contract import Layer
+from layerscope.core.contract import Layer, described_only
 from layerscope.core.errors import DataError, LayerscopeError, ShapeError, TrainingError
 from layerscope.core.graph import Graph, Node
 from layerscope.core.types import BATCH, TensorType, show
@@ -55,7 +55,7 @@ def call(layer: Layer, inputs: Sequence[Any], training: bool = False) -> Array |
     title = f"{layer.name} ({layer.kind})" if layer.name else layer.kind
     arrays = _given(layer, inputs, title)
     if not layer.executable:
-        raise TrainingError(f"{title} is described only: it can be traced, but not computed")
+        raise TrainingError(described_only(layer, title))
     batch = {len(array) if array.ndim else 0 for array in arrays}
     if len(batch) != 1 or 0 in batch:
         given = ", ".join(show(array.shape) for array in arrays) or "nothing"

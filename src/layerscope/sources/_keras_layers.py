@@ -114,6 +114,8 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
                 named = activation(told["activation"], rank)
                 told["activation"] = None if named == "linear" and cls.__name__ != "Activation" else named
             made = cls(**told)
+            if not made.executable:
+                raise Refused(made.obstacle)
         except Refused as error:
             raise Refused("; ".join((*reasons, str(error)))) from None
         except LayerscopeError as error:

@@ -22,7 +22,7 @@ from layerscope.core.contract import Layer, changed_settings
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.types import TensorType
-from layerscope.layers import kinds, layer_class
+from layerscope.layers import layer_class
 
 SUMMARY = "a graph saved as JSON"
 VERSION = 1
@@ -197,8 +197,7 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
 
 def _class(kind: Any, label: str) -> type[Layer]:
     _need(isinstance(kind, str), f"{label}: the kind is missing")
-    found = kinds()
-    return found[kind] if kind in found else layer_class(kind)
+    return layer_class(kind)
 
 
 def _make(cls: type[Layer], settings: dict[str, Any], label: str, depth: int = 0, name: str | None = None) -> Layer:

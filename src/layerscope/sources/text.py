@@ -26,7 +26,8 @@ from layerscope.core.errors import LayerscopeError, ShapeError, TextError, Unkno
 from layerscope.core.graph import Graph, Symbolic, trace_calls
 from layerscope.core.types import show
 from layerscope.layers import layer_class
-from layerscope.layers._activation import NAMES as ACTIVATIONS
+from layerscope.layers._activation import KNOWN as ACTIVATIONS
+from layerscope.layers._upsampling import INTERPOLATIONS
 
 SUMMARY = "one line of text, such as '28x28x1 | conv 16 3 same relu | maxpool 2'"
 SHAPE = re.compile(r"^(\d+|[a-z_]\w*)([x×*](\d+|[a-z_]\w*))*$", re.IGNORECASE)
@@ -183,7 +184,7 @@ class _Reader:
             why = {
                 "InputLayer": "stands first, as the sizes of one example",
                 "Opaque": "is for JSON: its shapes must be stated",
-            }.get(name, "joins several tensors, which one line cannot say; use Python or JSON")
+            }.get(name, f"{_why_not_in_text(cls)}; use Python or JSON")
             raise TextError(
                 f"{name} {why}",
                 self.text,
@@ -266,17 +267,25 @@ class _Reader:
         raise TextError(message, self.text, word.start, len(word.text))
 
 
+def _why_not_in_text(cls: type[Layer]) -> str:
+    if {f.name for f in fields(cls)} & {"layer", "layers", "cell", "cells"}:
+        return "holds other layers, which one line cannot say"
+    if len(cls.examples()[0].inputs) > 1:
+        return "joins several tensors, which one line cannot say"
+    return "has no word in one line of text"
+
+
 def _fits(cls: type[Layer], word: str, known: list[str]) -> bool:
     return word == "as" or (word == "nobias" and "use_bias" in known) or bool(set(_by_word(cls, word)) & set(known))
 
 
 def _by_word(cls: type[Layer], text: str) -> list[str]:
     """The settings that a word stands for by itself."""
-    if text in ("same", "valid"):
-        return ["padding"] if cls.__name__ != "ZeroPadding2D" else []
+    if text in ("same", "valid", "causal"):
+        return ["padding"] if not cls.__name__.startswith("ZeroPadding") else []
     if text in ACTIVATIONS:
         return ["activation"]
-    return ["interpolation"] if text in ("nearest", "bilinear") else []
+    return ["interpolation"] if text in INTERPOLATIONS else []
 
 
 def _wants_switches(rest: Sequence[Stage]) -> bool:

@@ -101,6 +101,8 @@ def refuse(model: Model) -> None:
 
 def _why_not(graph: Graph, node: Node, types: Sequence[TensorType]) -> str:
     layer: Any = node.layer
+    if "executable" in vars(layer):
+        return layer.obstacle
     if not layer.executable:
         return "it is described only: its shapes are known, but not what it computes"
     if layer.kind == "Conv2D" and _strided_and_dilated(layer) and layer.padding == "same":

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.types import TensorType
+from layerscope.layers._pooling import AdaptivePooling
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptiveMaxPooling3D(AdaptivePooling):
+    """The largest value of each of `output_size` shares of every spatial axis, channel by channel.
+
+    Of n cells, output o of m pools floor(o·n / m) … ceil((o + 1)·n / m) - 1, which overlap unless m divides n.
+
+    Shapes: (batch, depth, height, width, C) → (batch, *output_size, C);
+    with channels_first (batch, C, depth, height, width) and so on.
+    Errors: SizeError when a size of the output is not at least 1.
+    Source: PyTorch, `torch.nn.AdaptiveMaxPool3d`; He et al., "Spatial pyramid pooling" (2014).
+    """
+
+    rank = 3
+    maximum = True
+    executable = False
+    words = Words(("adaptivemaxpool3d", "adaptive_max_pooling3d"), ("output_size",))
+    law = "n → output_size"
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        return [
+            Example(cls((2, 3, 4)), (TensorType((1, 5, 7, 9, 3)),), (TensorType((1, 2, 3, 4, 3)),)),
+            Example(
+                cls(2, data_format="channels_first"), (TensorType((1, 2, 3, 4, 5)),), (TensorType((1, 2, 2, 2, 2)),)
+            ),
+        ]
+
+    spellings = {
+        "keras": Spelling("AdaptiveMaxPooling3D"),
+        "torch": Spelling("torch.nn.AdaptiveMaxPool3d", "channels first"),
+        "onnx": Spelling("", "no such operator; sizes that divide: MaxPool"),
+    }

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.costs import Saved
+from layerscope.core.reach import Reads, same
+from layerscope.core.types import TensorType, WeightType
+from layerscope.layers._normalisation import Normalisation, kept, one_axis, scale_and_shift
+from layerscope.layers._spatial import floating
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNormalization(Normalisation):
+    """Each channel brought to mean 0 and variance 1 over the batch, then scaled and shifted by learned numbers.
+
+    y = gamma · (x - mean) / √(variance + epsilon) + beta. While training, mean and variance are those of the batch;
+    at inference they are weights, the moving averages of training, so that each number depends on itself alone.
+
+    Shapes: (batch, ...) → (batch, ...); gamma, beta, moving_mean, moving_variance (C,), the last two not trainable,
+    C the size of `axis`; with renorm also moving_stddev, renorm_mean, renorm_stddev.
+    Errors: ShapeError when the input has no such axis, or its size is open.
+    Source: Ioffe & Szegedy, "Batch normalization" (2015); Ioffe, "Batch renormalization" (2017).
+    """
+
+    axis: Any = -1
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Any = "zeros"
+    gamma_initializer: Any = "ones"
+    moving_mean_initializer: Any = "zeros"
+    moving_variance_initializer: Any = "ones"
+    renorm: bool = False
+    renorm_clipping: Any = None
+    renorm_momentum: float = 0.99
+    synchronized: bool = False
+
+    executable = False
+    words = Words(("batchnorm", "batch_normalization", "bn"), ("axis",))
+    law = "(...) → (...)"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axis", one_axis(self.axis, self.kind))
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        return (self.axis,)
+
+    @property
+    def elementwise(self) -> bool:
+        return True
+
+    @property
+    def linear(self) -> bool:
+        return True
+
+    def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
+        shape = self.along(types[0])
+        moving = {
+            "moving_mean": self.moving_mean_initializer,
+            "moving_variance": self.moving_variance_initializer,
+        }
+        if self.renorm:
+            moving |= {
+                "moving_stddev": self.moving_variance_initializer,
+                "renorm_mean": self.moving_mean_initializer,
+                "renorm_stddev": self.moving_variance_initializer,
+            }
+        frozen = {name: WeightType(shape, initializer, trainable=False) for name, initializer in moving.items()}
+        return scale_and_shift(self, shape) | frozen
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        """Its input, and the mean and spread of each channel of the batch."""
+        return kept(TensorType(self.along(types[0]), floating(types[0])), 2)
+
+    def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
+        return (same(types[0].rank),)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x, first = TensorType((2, 7, 5, 3)), TensorType((2, 3, 7, 5))
+        return [
+            Example(cls(), (x,), (x,)),
+            Example(cls(axis=1, scale=False), (first,), (first,)),
+            Example(cls(renorm=True), (TensorType((4, 6)),), (TensorType((4, 6)),)),
+        ]
+
+    spellings = {
+        "keras": Spelling("BatchNormalization"),
+        "torch": Spelling("torch.nn.BatchNorm2d", "1d, 2d, 3d; channels first; eps 1e-5; momentum 0.1 is 0.9 here"),
+        "onnx": Spelling("BatchNormalization", "channels first; epsilon 1e-5"),
+    }

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.costs import Saved
+from layerscope.core.types import TensorType
+from layerscope.layers._pointwise import Pointwise, real
+
+
+@dataclass(frozen=True, eq=False)
+class ELU(Pointwise):
+    """x where it is positive, alpha · (exp(x) - 1) elsewhere.
+
+    In one line of text the bare word elu is Activation("elu"); elu with a number is this layer.
+
+    Shapes: (batch, ...) → (batch, ...).
+    Errors: SettingError when alpha is no number.
+    Source: Clevert, Unterthiner & Hochreiter, "Fast and accurate deep network learning by ELUs" (2015).
+    """
+
+    alpha: float = 1.0
+
+    executable = False
+    words = Words(("elu",), ("alpha",))
+    law = "(...) → (...)"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", real(self.alpha, f"{self.kind}: alpha", float("-inf")))
+
+    @property
+    def injective(self) -> bool:
+        return self.alpha > 0
+
+    def saved(self, *types: TensorType) -> Saved | None:
+        """Its output, from which the derivative follows."""
+        return Saved(outputs=(0,))
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x = TensorType((2, 7, 5, 3))
+        return [Example(cls(), (x,), (x,)), Example(cls(0.5), (x,), (x,))]
+
+    spellings = {
+        "keras": Spelling("ELU"),
+        "torch": Spelling("torch.nn.ELU"),
+        "onnx": Spelling("Elu"),
+    }

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.types import TensorType
+from layerscope.layers._pointwise import Passing
+from layerscope.layers._spatial import one_input
+
+
+@dataclass(frozen=True, eq=False)
+class Identity(Passing):
+    """The input as it is.
+
+    Shapes: (batch, ...) → (batch, ...).
+    """
+
+    executable = False
+    words = Words(("identity",))
+    law = "(...) → (...)"
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (one_input(types),)
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x = TensorType((2, 7, 5, 3))
+        return [Example(cls(), (x,), (x,))]
+
+    spellings = {
+        "keras": Spelling("Identity"),
+        "torch": Spelling("torch.nn.Identity"),
+        "onnx": Spelling("Identity"),
+    }
