@@ -187,6 +187,7 @@ def test_names_of_inner_weights_say_where_they_are():
 
 MESSAGES = {
     "units": (lambda: layers.LSTM(0), "LSTM: units must be at least 1, not 0"),
+    "glu": (lambda: layers.LSTM(4, "glu"), "LSTM: activation='glu' would halve the state; take one that keeps its size"),
     "dropout": (lambda: layers.GRU(2, dropout=1.5), "GRU: dropout must be between 0 and 1, not 1.5"),
     "cell": (lambda: layers.RNN(layers.Dense(2)), "RNN: cell must be a cell such as LSTMCell, or a list of cells, not Dense"),
     "cells": (lambda: layers.StackedRNNCells([layers.LSTM(2)]), "StackedRNNCells: cells: LSTM is no cell, which makes one step of an RNN"),
@@ -239,3 +240,15 @@ def test_mistakes_are_refused_with_a_reason(name):
     with pytest.raises(LayerscopeError) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_functions_of_the_last_axis_read_it_whole():
+    """glu halves it; softmax over the width, where channels come first, lets each position see the whole row."""
+    x = TensorType((2, 3, 5))
+    halved = layers.EinsumDense("abc,cd->abd", (None, 6), "glu")
+    assert str(halved.out(x)[0]) == "(2, 3, 3)"
+    assert halved.operations(x).pointwise == 2 * 3 * 6
+    frames = TensorType((1, 2, 1, 6, 7))
+    plain, mixed = (layers.ConvLSTM2D(2, 3, data_format="channels_first", activation=a) for a in ("tanh", "softmax"))
+    everything = plain.reach(0, frames)[0][1]
+    assert plain.reach(0, frames)[0][4] != everything == mixed.reach(0, frames)[0][4]
