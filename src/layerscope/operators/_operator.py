@@ -72,7 +72,7 @@ class Operator(Layer):
         if self.results is not None:
             sizes.checked(self.results, f"{self.kind}: results")
         if isinstance(self.times, str | list):
-            object.__setattr__(self, "times", sizes.from_json(cast(object, self.times)))
+            object.__setattr__(self, "times", sizes.from_json(cast(Any, self.times)))
         elif self.times is not None and not isinstance(self.times, sizes.Expression):
             sizes.checked(self.times, f"{self.kind}: times", least=0)
         object.__setattr__(self, "slots", slots)
