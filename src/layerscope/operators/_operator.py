@@ -71,10 +71,11 @@ class Operator(Layer):
             raise SettingError(f"{self.kind}: its slots name {named}, its parameters are {list(parameters)}")
         if self.results is not None:
             sizes.checked(self.results, f"{self.kind}: results")
-        if isinstance(self.times, str | list):
-            object.__setattr__(self, "times", sizes.from_json(cast(Any, self.times)))
-        elif self.times is not None and not isinstance(self.times, sizes.Expression):
-            sizes.checked(self.times, f"{self.kind}: times", least=0)
+        times = cast(object, self.times)
+        if isinstance(times, str | list):
+            object.__setattr__(self, "times", sizes.from_json(cast(object, times)))
+        elif times is not None and not isinstance(times, sizes.Expression):
+            sizes.checked(times, f"{self.kind}: times", least=0)
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "parameters", parameters)
 
