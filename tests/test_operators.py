@@ -9,12 +9,10 @@ import pytest
 from layerscope import operators
 from layerscope.core.contract import Example
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
-from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.propagate import output_types, types
 from layerscope.core.reach import Everything, Relation
 from layerscope.core.sizes import named
 from layerscope.core.types import BITS, TensorType, WeightType
-from layerscope.layers import InputLayer
 from layerscope.operators.attention import Attention
 from layerscope.operators.convolution import Convolution, TransposedConvolution
 from layerscope.operators.normalisation import GroupNormalization, Normalization
@@ -27,29 +25,7 @@ from layerscope.operators.resize import AffineGrid, Resize
 from layerscope.operators.signal import FourierTransform, Made
 from layerscope.operators.strings import TextTransform
 from layerscope.sources import json as graph_json
-
-EXAMPLES = [example for cls in operators.kinds().values() for example in cls.examples()]
-OURS = {
-    f"layerscope.operators.{name}"
-    for name in (
-        *("attention", "convolution", "losses", "normalisation", "pointwise", "pooling", "products", "recurrent"),
-        *("reductions", "resize", "signal", "strings", "transformers"),
-    )
-}
-
-
-def title(case: Example) -> str:
-    return f"{type(case.layer).__name__}-{case.layer.kind} on {' and '.join(map(str, case.inputs))}"
-
-
-def graph_of(case: Example) -> Graph:
-    """A network of inputs and the one operator."""
-    fed = []
-    for number, kind in enumerate(case.inputs):
-        layer = InputLayer(kind.shape[1:], kind.shape[0], kind.dtype, name=f"x{number}")
-        fed.append(Symbolic(Call(layer, (), layer.out())))
-    call = Call(case.layer, tuple(fed), case.layer.out(*case.inputs))
-    return trace_calls(fed, [Symbolic(call, n) for n in range(len(call.types))])
+from operator_cases import EXAMPLES, OURS, graph_of, title
 
 
 def test_every_family_is_found_in_the_folder():
