@@ -176,6 +176,8 @@ def _ratio_words(value: Fraction | None) -> str:
         return ""
     if value == 1:
         return "="
+    if value == 0:
+        return "nothing left"
     return f"condense ÷{_short(1 / value)}" if value < 1 else f"enrich ×{_short(value)}"
 
 

@@ -380,6 +380,8 @@ def from_json(data: object) -> Size:
 
 def checked(size: object, what: str, least: int = 1) -> int:
     """`size` as an integer that is at least `least`; SizeError naming `what` otherwise."""
+    if type(size) is int and size >= least:
+        return size
     try:
         number = size.__index__() if isinstance(size, SupportsIndex) else None
     except TypeError:
