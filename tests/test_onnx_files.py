@@ -1,8 +1,8 @@
 """ONNX files without onnx: what is read, named, folded, counted and bound."""
 
 import pytest
-from tests import onnx_writer as w
 
+import onnx_writer as w
 from layerscope import trace
 from layerscope.core import propagate
 from layerscope.core.errors import SourceError

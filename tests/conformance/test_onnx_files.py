@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_backend
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -15,6 +14,8 @@ from layerscope.core import propagate
 from layerscope.sources import onnx as source
 from layerscope.sources._onnx import parse, wire
 from layerscope.sources._onnx.structures import DTYPES, Tensor
+
+from . import onnx_backend
 
 PAGE = Path(__file__).parents[2] / "docs" / "onnx.md"
 REASONS = [
@@ -114,7 +115,7 @@ def same_value(mine, given):
 def same_tensor(mine: Tensor, given):
     assert mine.dims == tuple(given.dims)
     assert mine.dtype == DTYPES[given.data_type]
-    if mine.numbers is not None and TensorProto.STRING != given.data_type:
+    if mine.numbers is not None and given.data_type != TensorProto.STRING:
         np.testing.assert_array_equal(np.array(mine.numbers), numpy_helper.to_array(given).ravel().astype(np.float64))
 
 
