@@ -12,16 +12,19 @@ from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.propagate import output_types, types
 from layerscope.core.reach import Everything, Relation
+from layerscope.core.sizes import named
 from layerscope.core.types import BITS, TensorType, WeightType
 from layerscope.layers import InputLayer
 from layerscope.operators.attention import Attention
 from layerscope.operators.convolution import Convolution, TransposedConvolution
 from layerscope.operators.pointwise import Pointwise
-from layerscope.operators.pooling import Pooling
+from layerscope.operators.pooling import MaxUnpooling, Pooling
 from layerscope.operators.products import Einsum, MatrixProduct
 from layerscope.operators.recurrent import Recurrent
 from layerscope.operators.reductions import Reduction
-from layerscope.operators.resize import Resize
+from layerscope.operators.resize import AffineGrid, Resize
+from layerscope.operators.signal import FourierTransform, Made
+from layerscope.operators.strings import TextTransform
 from layerscope.sources import json as graph_json
 
 EXAMPLES = [example for cls in operators.kinds().values() for example in cls.examples()]
@@ -29,7 +32,7 @@ OURS = {
     f"layerscope.operators.{name}"
     for name in (
         *("attention", "convolution", "losses", "normalisation", "pointwise", "pooling", "products", "recurrent"),
-        *("reductions", "resize", "signal", "strings"),
+        *("reductions", "resize", "signal", "strings", "transformers"),
     )
 }
 
@@ -98,6 +101,28 @@ def test_a_graph_of_the_operator_survives_json(case):
     one, other = graph.nodes[-1].layer, again.nodes[-1].layer
     assert (type(one), one.kind, one.macs(*case.inputs)) == (type(other), other.kind, other.macs(*case.inputs))
     assert one.operations(*case.inputs) == other.operations(*case.inputs)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Resize("Resize", sizes=(None, None, named("height") * 2, named("width"))),
+        MaxUnpooling(
+            "MaxUnpool", (2, 2), output_shape=(1, 3, named("height"), 9), slots=(None, TensorType((1, 3, 4, 4)))
+        ),
+        Made("RandomNormalLike", (named("n"), 3), "float32"),
+        TextTransform("TfIdfVectorizer", named("words"), "float32"),
+        FourierTransform("DFT", 2, named("frame")),
+        AffineGrid("AffineGrid", (named("height"), 4)),
+        Convolution("Conv", slots=(None, TensorType((named("filters"), 3, 2, 2)))),
+    ],
+    ids=lambda layer: layer.kind,
+)
+def test_open_sizes_in_settings_survive_json(layer):
+    x = TensorType((1, 2, 3)) if layer.kind == "AffineGrid" else TensorType((1, 3, 4, 4))
+    case = Example(layer, (x,), layer.out(x))
+    again = graph_json.load(json.loads(json.dumps(graph_json.dump(graph_of(case)))))
+    assert output_types(again) == list(case.outputs)
 
 
 def dumped() -> dict:
@@ -240,8 +265,6 @@ def test_an_equation_that_is_none():
 
 def test_open_sizes_stay_open():
     """Sizes that a file leaves open go through all families that only shrink, stretch or keep them."""
-    from layerscope.core.sizes import named
-
     n, h = named("batch"), named("height")
     x = TensorType((n, 3, h, h * 2))
     kernel = {"W": WeightType((4, 3, 3, 3))}

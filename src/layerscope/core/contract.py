@@ -71,7 +71,7 @@ class Layer(ABC):
     """Whether it has `define` and `lower`; a layer whose settings go beyond these is not (see `describe_only`)."""
     obstacle: ClassVar[str] = "is described only: it can be traced, but not computed or trained"
     """Why it is not executable, as what follows its name in a message."""
-    starts: ClassVar[bool] = False
+    standalone: ClassVar[bool] = False
     """May stand without inputs though it is no input of the network: a constant, or random numbers."""
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""

@@ -151,7 +151,7 @@ def trace_calls(inputs: Sequence[Symbolic], outputs: Sequence[Symbolic], name: s
     if len(start) != len(inputs):
         raise GraphError("the same Input is given twice")
     calls = _reached(outputs, start)
-    loose = [c for c in calls if not c.inputs and id(c) not in start and not c.layer.starts]
+    loose = [c for c in calls if not c.inputs and id(c) not in start and not c.layer.standalone]
     if loose:
         names = ", ".join(_title(c) for c in loose)
         raise GraphError(f"the outputs also depend on {names}, which is not among the inputs")

@@ -158,6 +158,28 @@ def floor_div(size: Size, divisor: Size) -> Size:
     return _normal(whole) + constant // divisor + Expression((((Floor(remainder, divisor),), 1),))
 
 
+def quotient(size: Size, divisor: Size) -> Size | None:
+    """size / divisor where that is whole, whatever the open sizes are; None otherwise."""
+    if isinstance(divisor, int):
+        if divisor == 0 or any(factor % divisor for _, factor in _terms(size)):
+            return None
+        return _normal({monomial: factor // divisor for monomial, factor in _terms(size)})
+    if len(divisor.terms) != 1:
+        return 1 if size == divisor else None
+    ((atoms, by),) = divisor.terms
+    found: dict[Monomial, int] = {}
+    for monomial, factor in _terms(size):
+        rest = list(monomial)
+        for atom in atoms:
+            if atom not in rest:
+                return None
+            rest.remove(atom)
+        if factor % by:
+            return None
+        found[tuple(rest)] = found.get(tuple(rest), 0) + factor // by
+    return _normal(found)
+
+
 def ceil_div(size: Size, divisor: int) -> Size:
     """The smallest integer that is at least size / divisor."""
     return floor_div(size + (divisor - 1), divisor)

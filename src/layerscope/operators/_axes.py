@@ -13,7 +13,7 @@ from layerscope.core.types import TensorType, show
 
 def needed(operands: Sequence[TensorType | None], number: int, what: str) -> TensorType:
     """The operand of this number; ShapeError naming it where it is left out."""
-    found = operands[number] if number < len(operands) else None
+    found = optional(operands, number)
     if found is None:
         raise ShapeError(f"needs its operand {number} ({what}), which is left out")
     return found
@@ -21,7 +21,7 @@ def needed(operands: Sequence[TensorType | None], number: int, what: str) -> Ten
 
 def optional(operands: Sequence[TensorType | None], number: int | None) -> TensorType | None:
     """The operand of this number, None where it is left out."""
-    return operands[number] if number is not None and number < len(operands) else None
+    return operands[number] if number is not None and 0 <= number < len(operands) else None
 
 
 def axis_of(axis: int, rank: int) -> int:

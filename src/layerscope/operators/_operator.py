@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from types import NoneType
 from typing import Any, cast
 
 from layerscope.core import sizes
@@ -19,6 +20,15 @@ Slot = None | str | TensorType
 """Where an operand comes from. None: from the graph, the next input of the node. A name: a weight of that role.
 "" : it is left out. A type: a constant that is no parameter, of which only the type is known."""
 ABSENT = ""
+FORMS: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "int | None": (int, NoneType),
+    "bool": (bool,),
+    "str": (str,),
+    "str | None": (str, NoneType),
+    "float": (float, int),
+}
+"""What values a setting has that is declared so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +50,11 @@ class Operator(Layer):
     times: Any = field(default=1, kw_only=True)
 
     executable = False
-    starts = True
+    standalone = True
     law = "as its source defines it"
 
     def __post_init__(self) -> None:
+        self._check_forms()
         if isinstance(self.slots, str) or not isinstance(self.slots, Sequence):
             raise SettingError(f"{self.kind}: slots must be a list, not {self.slots!r}")
         if not isinstance(self.parameters, Mapping):
@@ -61,11 +72,19 @@ class Operator(Layer):
         if self.results is not None:
             sizes.checked(self.results, f"{self.kind}: results")
         if isinstance(self.times, str | list):
-            object.__setattr__(self, "times", sizes.from_json(self.times))
+            object.__setattr__(self, "times", sizes.from_json(cast(Any, self.times)))
         elif self.times is not None and not isinstance(self.times, sizes.Expression):
             sizes.checked(self.times, f"{self.kind}: times", least=0)
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "parameters", parameters)
+
+    def _check_forms(self) -> None:
+        """SettingError where a plain setting is of another form than it is declared, as in a damaged file."""
+        for field_ in fields(self):
+            forms, value = FORMS.get(str(field_.type)), getattr(self, field_.name)
+            if forms is not None and type(value) not in forms:
+                wanted = " or ".join("None" if form is NoneType else form.__name__ for form in forms)
+                raise SettingError(f"{type(self).__name__}: {field_.name} must be {wanted}, not {value!r}")
 
     @property
     def kind(self) -> str:

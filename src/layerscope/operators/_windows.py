@@ -107,3 +107,17 @@ def places(
         place(n, k, s, d, (b, e), auto, ceil_mode)
         for n, k, s, d, b, e in zip(spatial, kernel, steps, spread, edges[:rank], edges[rank:], strict=True)
     )
+
+
+def size_list(values: Any, what: str, absent: bool = False) -> tuple[Any, ...]:
+    """Sizes: whole numbers, open sizes, or names of these as in JSON; None where `absent` allows it."""
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise SettingError(f"{what} must be a list of sizes, not {values!r}")
+    return tuple(None if one is None and absent else size_of(one, what) for one in cast(Sequence[Any], values))
+
+
+def size_of(value: Any, what: str) -> Size:
+    """One size from itself or from its form in JSON."""
+    if isinstance(value, sizes.Expression):
+        return value
+    return sizes.from_json(value) if isinstance(value, str | list) else sizes.checked(value, what, least=0)

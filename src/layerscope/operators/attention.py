@@ -45,7 +45,7 @@ class Attention(Operator):
     queries, keys and values side by side.
     Shapes: queries → output; keys and values with the past ones (batch, kv heads, total, size); the scores.
     MACs: scores × size of a head, and again for the values; a mask (causal, too) skips nothing.
-    Units: scaling, mask, cap and softmax are one pointwise operation a score each.
+    Units: mask, cap and softmax are one pointwise operation a score each, scaling is one for each number of a query.
     Errors: ShapeError where heads, lengths or sizes do not fit.
     Source: Vaswani et al. (2017); ONNX operator Attention; com.microsoft MultiHeadAttention, GroupQueryAttention.
     """
@@ -121,9 +121,11 @@ class Attention(Operator):
             return None
         s = self.sides(*operands)
         masked = self.causal or optional(operands, self.mask) is not None
-        bias = optional(operands, self.bias)
+        bias, scaled = optional(operands, self.bias), sizes.product((s.batch, s.heads, s.queries, s.size))
         added = s.batch * (s.queries * s.heads * s.size + s.keys * s.kv_heads * (s.size + s.value_size))
-        return Operations(bias=added if bias is not None else 0, pointwise=s.scores * (2 + masked + self.softcap))
+        return Operations(
+            bias=added if bias is not None else 0, pointwise=scaled + s.scores * (1 + masked + self.softcap)
+        )
 
     def kept(self, *operands: TensorType | None) -> Saved | None:
         s = self.sides(*operands)

@@ -139,7 +139,8 @@ class TransposedConvolution(_Convolving):
     """The adjoint of a convolution: each input stamps the kernel, times its value, into the output.
 
     Law: n' = (n - 1)·s + d·(k - 1) + 1 + output_padding - begin - end; SAME or `output_shape`: the pads follow from
-    the output's size (n·s for SAME), the odd cell at the end (at the start for SAME_UPPER).
+    the output's size (n·s for SAME, less where stamps do not cover it), the odd cell at the start (at the end for
+    SAME_UPPER).
     Shapes: (batch, C, *n) with the kernel (C, filters / group, *k) and the bias (filters,) → (batch, filters, *n').
     MACs: input positions × kernel area × C × filters / group.
     Errors: ShapeError where channels and kernel do not fit, or nothing of the output is left.
@@ -172,10 +173,10 @@ class TransposedConvolution(_Convolving):
         for axis, n in enumerate(x.shape[2:]):
             stamped = (n - 1) * strides[axis] + (kernel[axis] - 1) * spread[axis] + 1 + added[axis]
             if wanted[axis] or self.auto_pad.startswith("SAME"):
-                out: Size = wanted[axis] or n * strides[axis]
-                total = sizes.maximum(stamped - out, 0)
+                total = sizes.maximum(stamped - (wanted[axis] or n * strides[axis]), 0)
+                out: Size = wanted[axis] or stamped - total
                 half = sizes.floor_div(total, 2)
-                begin = total - half if self.auto_pad == "SAME_UPPER" else half
+                begin = half if self.auto_pad == "SAME_UPPER" else total - half
             else:
                 begin, end = (0, 0) if self.auto_pad == "VALID" else (pads[axis], pads[axis + rank])
                 out = stamped - begin - end
@@ -256,7 +257,7 @@ class CausalConvolution(Operator):
 
     def kept(self, *operands: TensorType | None) -> Saved | None:
         x, _ = self._sides(operands)
-        return Saved((0, 1, 3), extra=(x,) * self.after)
+        return Saved((0, 1, 3), extra=(x,) if self.after else ())
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         _, size = self._sides(operands)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example
@@ -20,6 +21,7 @@ from layerscope.operators._axes import (
     whole,
 )
 from layerscope.operators._operator import Operator
+from layerscope.operators._windows import numbers
 
 KEEPS = ("nothing", "inputs", "outputs", "partners", "condition", "signs")
 
@@ -29,8 +31,8 @@ class Pointwise(Operator):
     """Each output element depends on the elements at its own index only; operands stretch to one shape.
 
     `work`: functions computed for an output element; None: one fewer than there are operands, as for a sum.
-    `stretched`: how many of the operands are aligned with the output; the others (a scale of each channel, limits)
-    are read whole. `keeps`: what the gradient needs: the inputs, the outputs, of a product the other factors
+    `aligned`: numbers of the operands whose axes are the output's, None for all; the others (a scale of each channel,
+    limits) are read whole. `keeps`: what the gradient needs: the inputs, the outputs, of a product the other factors
     ("partners"), of a choice the condition, or a mask of the output's shape ("signs").
     Shapes: any that broadcast (NumPy's rule) → the common one.
     Units: each result of a function of an element is one pointwise operation.
@@ -43,7 +45,7 @@ class Pointwise(Operator):
     dtype: str = ""
     """Of the output; that of operand `typed` where it is empty."""
     typed: int = 0
-    stretched: int | None = None
+    aligned: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,6 +53,8 @@ class Pointwise(Operator):
             raise SettingError(f"{self.kind}: keeps must be one of {', '.join(KEEPS)}, not {self.keeps!r}")
         if self.dtype not in ("", *BITS):
             raise SettingError(f"{self.kind}: unknown dtype {self.dtype!r}; known: {', '.join(BITS)}")
+        if self.aligned is not None:
+            object.__setattr__(self, "aligned", numbers(self.aligned, f"{self.kind}: an aligned operand", least=0))
         if self.work is not None:
             sizes.checked(self.work, f"{self.kind}: work", least=0)
 
@@ -59,7 +63,10 @@ class Pointwise(Operator):
         return len(self.slots) == 1
 
     def _aligned(self, operands: Sequence[TensorType | None]) -> list[TensorType]:
-        return [one for one in operands[: self.stretched] if one is not None]
+        return [one for n, one in enumerate(operands) if one is not None and self._is_aligned(n)]
+
+    def _is_aligned(self, number: int) -> bool:
+        return self.aligned is None or number in self.aligned
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         shape = broadcast(*(one.shape for one in self._aligned(operands)))
@@ -87,9 +94,8 @@ class Pointwise(Operator):
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         (out,) = self.infer(*operands)
-        last = len(operands) if self.stretched is None else self.stretched
         return tuple(
-            None if one is None else broadcast_reads(one.shape, out.shape) if n < last else whole(one)
+            None if one is None else broadcast_reads(one.shape, out.shape) if self._is_aligned(n) else whole(one)
             for n, one in enumerate(operands)
         )
 

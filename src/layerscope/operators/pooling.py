@@ -14,7 +14,7 @@ from layerscope.core.reach import EVERYTHING, Everything, Reads, Spread, Window
 from layerscope.core.types import TensorType
 from layerscope.operators._axes import fits, needed, rank_of, whole
 from layerscope.operators._operator import Operator
-from layerscope.operators._windows import Placed, auto_pad, numbers, per_axis, places
+from layerscope.operators._windows import Placed, auto_pad, numbers, per_axis, places, size_list
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,8 @@ class GlobalPooling(Operator):
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         x = needed(operands, 0, "the input")
         pooled = self._pooled(x)
-        return (tuple(EVERYTHING if axis in pooled else Window(axis) for axis in range(x.rank)),)
+        read: Reads = tuple(EVERYTHING if axis in pooled else Window(axis) for axis in range(x.rank))
+        return (read, *map(whole, operands[1:]))
 
     @classmethod
     def examples(cls) -> Sequence[Example]:
@@ -159,6 +160,7 @@ class MaxUnpooling(Operator):
         super().__post_init__()
         for name, least in (("kernel_shape", 1), ("strides", 1), ("pads", 0)):
             object.__setattr__(self, name, numbers(getattr(self, name), f"{self.kind}: {name}", least))
+        object.__setattr__(self, "output_shape", size_list(self.output_shape, f"{self.kind}: output_shape"))
 
     def _geometry(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...]]:
         rank = len(self.kernel_shape)

@@ -87,15 +87,17 @@ class Reduction(Operator):
 class Cumulative(Operator):
     """Running sums or products along an axis, from the start or, `reverse`, from the end.
 
+    `axis` None: the data say which; then all is read.
     Shapes: unchanged. Units: one pointwise operation an element.
     Source: ONNX operators CumSum, CumProd.
     """
 
-    axis: int = 0
+    axis: int | None = 0
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         x = needed(operands, 0, "the input")
-        axis_of(self.axis, x.rank)
+        if self.axis is not None:
+            axis_of(self.axis, x.rank)
         return (x,)
 
     def effort(self, *operands: TensorType | None) -> Operations | None:
@@ -105,7 +107,9 @@ class Cumulative(Operator):
         return Saved((0,), (0,)) if self.type_name == "CumProd" else NOTHING_SAVED
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
-        return (same(needed(operands, 0, "the input").rank, (self.axis,)), *map(whole, operands[1:]))
+        rank = needed(operands, 0, "the input").rank
+        axes = tuple(range(rank)) if self.axis is None else (self.axis,)
+        return (same(rank, axes), *map(whole, operands[1:]))
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -18,6 +18,7 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.operators._axes import fits, needed, rank_of, whole
 from layerscope.operators._operator import Operator
+from layerscope.operators._windows import size_list
 
 MODES = ("nearest", "linear", "cubic")
 CENTRES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "tf_half_pixel_for_nn")
@@ -70,9 +71,10 @@ class Resize(Operator):
                 raise SettingError(f"{self.kind}: {name} must be one of {', '.join(known)}, not {told!r}")
         if (self.sizes is None) == (self.scales is None):
             raise SettingError(f"{self.kind}: give either sizes or scales")
-        for name in ("sizes", "scales"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.sizes is not None:
+            object.__setattr__(self, "sizes", size_list(self.sizes, f"{self.kind}: sizes", absent=True))
+        if self.scales is not None:
+            object.__setattr__(self, "scales", tuple(self.scales))
         for scale in cast(Sequence[Any], self.scales or ()):
             if scale is not None and not (isinstance(scale, int | float) and 0 < scale < float("inf")):
                 raise SettingError(f"{self.kind}: a scale must be a positive number, not {scale!r}")
@@ -155,7 +157,7 @@ class Resize(Operator):
         if how == "align_corners":
             if not isinstance(n, int) or not isinstance(out, int):
                 return None
-            return (2 * (n - 1), 2 * (out - 1), 0) if out > 1 else None
+            return (2 * (n - 1), 2 * (out - 1), 0) if out > 1 else (2, 2, 0)  # the only one is the first
         if scale is None or how == "tf_crop_and_resize":
             return None
         p, q = scale.numerator, scale.denominator
@@ -245,7 +247,7 @@ class AffineGrid(Operator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "spatial", tuple(self.spatial))
+        object.__setattr__(self, "spatial", size_list(self.spatial, f"{self.kind}: spatial"))
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         maps = needed(operands, 0, "the maps")

@@ -15,6 +15,7 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import BITS, TensorType
 from layerscope.operators._axes import axis_of, known, needed, rank_of, whole
 from layerscope.operators._operator import Operator
+from layerscope.operators._windows import size_list, size_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,11 @@ class FourierTransform(Operator):
     length: Any = None
     onesided: bool = False
     inverse: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.length is not None:
+            object.__setattr__(self, "length", size_of(self.length, f"{self.kind}: length"))
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         x = needed(operands, 0, "the input")
@@ -142,7 +148,7 @@ class Made(Operator):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.sizes is not None:
-            object.__setattr__(self, "sizes", tuple(self.sizes))
+            object.__setattr__(self, "sizes", size_list(self.sizes, f"{self.kind}: sizes"))
         if self.dtype not in ("", *BITS):
             raise SettingError(f"{self.kind}: unknown dtype {self.dtype!r}; known: {', '.join(BITS)}")
 

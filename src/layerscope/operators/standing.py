@@ -1,4 +1,4 @@
-"""Operators that stand for something else than a computation: constants, inputs, what nobody described, control flow."""
+"""Operators that stand for no computation of their own: constants, inputs, what nobody described, control flow."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.operators._axes import needed, rank_of, whole
 from layerscope.operators._operator import Operator
+from layerscope.operators._windows import size_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,11 @@ class TextTransform(Operator):
     size: Any = None
     dtype: str = "string"
     appended: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size is not None:
+            object.__setattr__(self, "size", size_of(self.size, f"{self.kind}: size"))
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         x = needed(operands, 0, "the input")

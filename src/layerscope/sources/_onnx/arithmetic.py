@@ -51,29 +51,11 @@ def divide(a: Number, b: Number, whole: bool, fresh: Callable[[str], sizes.Size]
         if not whole and found * bottom != top:
             raise Unknown
         return found
-    if isinstance(top, Expression) and (exact := _exact(top, bottom)) is not None:
+    if isinstance(top, Expression) and (exact := sizes.quotient(top, bottom)) is not None:
         return exact
     if not whole:
         raise Unknown
     return fresh("quotient")
-
-
-def _exact(top: Expression, bottom: Expression) -> sizes.Size | None:
-    """top / bottom where the latter is one product of atoms that all terms of the former contain."""
-    if len(bottom.terms) != 1:
-        return None
-    ((divisor, by),) = bottom.terms
-    total: sizes.Size = 0
-    for monomial, factor in top.terms:
-        rest = list(monomial)
-        for atom in divisor:
-            if atom not in rest:
-                return None
-            rest.remove(atom)
-        if factor % by:
-            return None
-        total = total + (Expression(((tuple(rest), factor // by),)) if rest else factor // by)
-    return total
 
 
 def modulo(a: Number, b: Number, fresh: Callable[[str], sizes.Size], truncated: bool) -> Number:
@@ -131,6 +113,12 @@ def _quotients(site: Site) -> list[Known]:
 def _remainders(site: Site) -> list[Known]:
     truncated = bool(site.attributes.get("fmod", 0))
     return _elementwise(lambda a, b: modulo(a, b, site.fresh, truncated))(site)
+
+
+def _power(a: float, b: float) -> float:
+    if not 0 <= b <= 64 or abs(a) >= 1 << 32:
+        raise Unknown
+    return a**b
 
 
 def _largest(a: Number, b: Number) -> Number:
@@ -195,9 +183,10 @@ FOLDS: dict[str, Callable[[Site], list[Known]]] = {
     "Min": _elementwise(lambda a, b=None: a if b is None else _smallest(a, b)),
     "Abs": _elementwise(_absolute), "Floor": _elementwise(_rounded(math.floor)),
     "Ceil": _elementwise(_rounded(math.ceil)), "Round": _elementwise(_rounded(round)),
-    "Sqrt": _elementwise(_plain(math.sqrt)), "Pow": _elementwise(_plain(pow)),
+    "Sqrt": _elementwise(_plain(math.sqrt)), "Pow": _elementwise(_plain(_power)),
     "Reciprocal": _elementwise(_plain(lambda a: 1 / a)),
-    "Equal": _elementwise(_compare(lambda a, b: a == b), "bool"), "Less": _elementwise(_compare(lambda a, b: a < b), "bool"),
+    "Equal": _elementwise(_compare(lambda a, b: a == b), "bool"),
+    "Less": _elementwise(_compare(lambda a, b: a < b), "bool"),
     "Greater": _elementwise(_compare(lambda a, b: a > b), "bool"),
     "LessOrEqual": _elementwise(_compare(lambda a, b: a <= b), "bool"),
     "GreaterOrEqual": _elementwise(_compare(lambda a, b: a >= b), "bool"),

@@ -61,7 +61,7 @@ def needed(site: Site, place: int, what: str) -> Operand:
 
 
 def elements(site: Site, place: int, what: str, attribute: str = "") -> tuple[Size, ...]:
-    """The whole numbers of an operand, or in older operator sets of an attribute; Refused where only data say them."""
+    """The whole numbers of an operand, or of an attribute in older sets; Refused where only data say them."""
     found = site.integers(place, attribute)
     if found is None:
         raise Refused(f"{what} (operand {place}) is computed from the data")

@@ -1,13 +1,12 @@
 """Conditions and loops: their branches and bodies are read and shown in a scope of their own.
 
 If: where the condition is open both branches are shown. One of them runs, so that only the one with fewer
-multiply-accumulates counts; of the other they are unknown, and totals say "at least". Loop and Scan: the body is shown
-once, and counts as often as it runs; where that is open it counts once, and totals say "at least".
+multiply-accumulates counts; of the other they are unknown, and totals say "at least". Loop and Scan: the body is
+shown once, and counts as often as it runs; where that is open it counts once, and totals say "at least".
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,8 @@ from layerscope.sources._onnx.structures import GraphInfo, Node
 if TYPE_CHECKING:
     from layerscope.sources._onnx.reader import Reader
 
-MOST_ROUNDS = 4
-"""Times that a body is read, until the sizes of what it carries no longer change."""
+MOST_LOOPS = 8
+"""Loops within each other; each body is read twice where the sizes of what it carries change."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,11 @@ class _Place:
         for (label, _), entry in zip(graph.inputs, given, strict=False):
             frame.values[label] = entry
         return self.reader.run(graph.nodes, frame, [label for label, _ in graph.outputs])
+
+    @staticmethod
+    def parts(entry: Entry) -> Sequence[Entry]:
+        """The tensors of a sequence, or the one that it is."""
+        return entry.parts if isinstance(entry, Listed) else (entry,)
 
     def operand(self, entry: Entry) -> Operand:
         if not isinstance(entry, Operand):
@@ -91,7 +95,7 @@ class _Place:
 
 def _place(reader: Reader, node: Node, frame: Frame) -> _Place:
     scope, name = reader.names.unique(frame.scope, node.name.strip("/").replace("/", ".") or node.op.lower())
-    reader.names.taken.discard("/".join((*scope, name)))  # the Control node at its end takes it
+    reader.names.taken.pop("/".join((*scope, name)))  # the Control node at its end takes it
     return _Place(reader, node, frame, (*scope, name))
 
 
@@ -105,23 +109,21 @@ def _truth(entry: Entry) -> bool | None:
     )
 
 
-class _Attempt:
-    """A mark to which the reader can be put back."""
+def _macs(reader: Reader, since: int) -> Size:
+    """Known multiply-accumulates of the layers since the call of that number."""
+    total: Size = 0
+    for call in reader.calls[since:]:
+        times = reader.times.get(id(call.layer), 1)
+        macs = call.layer.macs(*(value.type for value in call.inputs))
+        total = total + (0 if macs is None or times is None else macs * times)
+    return total
 
-    def __init__(self, reader: Reader) -> None:
-        self.reader, self.calls = reader, len(reader.calls)
-        self.names, self.sizes = set(reader.names.taken), copy.copy(reader.sizes.taken)
 
-    def macs(self) -> Size:
-        """Known multiply-accumulates of the layers since."""
-        total: Size = 0
-        for call in self.reader.calls[self.calls :]:
-            total = total + (call.layer.macs(*(value.type for value in call.inputs)) or 0)
-        return total
-
-    def undo(self) -> None:
-        del self.reader.calls[self.calls :]
-        self.reader.names.taken, self.reader.sizes.taken = set(self.names), set(self.sizes)
+def _count(reader: Reader, since: int, until: int, times: Size | None) -> None:
+    """Let the layers between two calls count so often; None: nobody knows."""
+    for call in reader.calls[since:until]:
+        before = reader.times.get(id(call.layer), 1)
+        reader.times[id(call.layer)] = None if before is None or times is None else before * times
 
 
 def _if(reader: Reader, node: Node, frame: Frame, entries: Sequence[Entry]) -> list[Entry]:
@@ -129,65 +131,78 @@ def _if(reader: Reader, node: Node, frame: Frame, entries: Sequence[Entry]) -> l
     decided = _truth(entries[0]) if entries else None
     if decided is not None:
         return place.body("then_branch" if decided else "else_branch")
-    branches, found, costs = ("then_branch", "else_branch"), list[list[Entry]](), list[Size]()
-    start = _Attempt(reader)
-    for branch in branches:
-        mark = _Attempt(reader)
+    marks, found, costs = [len(reader.calls)], list[list[Entry]](), list[Size]()
+    for branch in ("then_branch", "else_branch"):
         found.append(place.body(branch))
-        costs.append(mark.macs())
+        costs.append(_macs(reader, marks[-1]))
+        marks.append(len(reader.calls))
     difference = costs[0] - costs[1]
     dear = [sizes.lower_bound(difference) > 0, sizes.upper_bound(difference) <= 0]
-    if not any(dear):
-        dear = [True, True]
-    start.undo()
-    found = [
-        _uncounted(reader, place, branch) if much else place.body(branch)
-        for branch, much in zip(branches, dear, strict=True)
-    ]
-    ends = [[place.operand(entry) for entry in branch] for branch in found]
-    if len(ends[0]) != len(ends[1]):
-        raise SourceError(f"{title(node)}: its branches give {len(ends[0])} and {len(ends[1])} outputs")
-    types = [
-        place.merged(a.type, b.type, f"{node.op.lower()}_{n}") for n, (a, b) in enumerate(zip(*ends, strict=True))
-    ]
+    for number, much in enumerate(dear):
+        if much or not any(dear):
+            _count(reader, marks[number], marks[number + 1], None)
+    return _joined(place, entries, found, costs == [0, 0])
+
+
+def _joined(place: _Place, entries: Sequence[Entry], found: Sequence[list[Entry]], known: bool) -> list[Entry]:
+    """What an If gives: of each output the type that it has in both branches, of sequences part by part."""
+    layout = [[len(entry.parts) if isinstance(entry, Listed) else -1 for entry in branch] for branch in found]
+    if layout[0] != layout[1]:
+        raise SourceError(f"{title(place.node)}: its branches give other numbers of tensors")
+    ends = [[place.operand(part) for entry in branch for part in place.parts(entry)] for branch in found]
+    stated = [place.frame.stated.get(name) for name in place.node.outputs]
+    types: list[TensorType] = []
+    for number, (a, b) in enumerate(zip(*ends, strict=True)):
+        info = stated[number] if set(layout[0]) == {-1} and number < len(stated) else None
+        told = place.reader.stated(info, f"if_{number}") if a.type.rank != b.type.rank else None
+        types.append(told or place.merged(a.type, b.type, f"if_{number}"))
     condition = place.operand(entries[0] if entries else None)
-    return place.control([condition, *ends[0], *ends[1]], types, costs == [0, 0])
-
-
-def _uncounted(reader: Reader, place: _Place, branch: str) -> list[Entry]:
-    before, reader.times = reader.times, None
-    try:
-        return place.body(branch)
-    finally:
-        reader.times = before
+    made = iter(place.control([condition, *ends[0], *ends[1]], types, known))
+    return [
+        next(made) if count < 0 else Listed(tuple(place.operand(next(made)) for _ in range(count)))
+        for count in layout[0]
+    ]
 
 
 def _repeated(
-    place: _Place, times: Size | None, carried: Sequence[Operand], run: Callable[[list[Entry]], list[Entry]]
-) -> list[Entry]:
-    """The outputs of a body whose first ones are carried from one turn to the next, with sizes that fit every turn."""
-    reader, before = place.reader, place.reader.times
-    if reader.times is not None and times is not None:
-        reader.times = reader.times * times
+    place: _Place, carried: Sequence[Operand], run: Callable[[list[Entry]], list[Entry]]
+) -> tuple[list[Entry], list[TensorType]]:
+    """The outputs of a body, the first of which are carried from turn to turn, and types that fit them at every turn.
+
+    A size that a turn changes is open, and the body is read again with it.
+    """
+    reader = place.reader
+    reader.loops += 1
+    if reader.loops > MOST_LOOPS:
+        raise SourceError(f"{title(place.node)}: loops nested more than {MOST_LOOPS} deep")
     types = [operand.type for operand in carried]
-    try:
-        for _ in range(MOST_ROUNDS):
-            mark = _Attempt(reader)
-            found = run([_state(place, x, kind, n) for n, (x, kind) in enumerate(zip(carried, types, strict=True))])
-            ends = [place.operand(entry).type for entry in found[: len(carried)]]
-            wider = [place.merged(a, b, f"carried_{n}") for n, (a, b) in enumerate(zip(types, ends, strict=True))]
-            if wider == types or all(_opened(a, b) for a, b in zip(types, carried, strict=True)):
-                return found
-            mark.undo()
-            types = wider
-    finally:
-        reader.times = before
-    raise SourceError(f"{title(place.node)}: the sizes of what it carries change at every turn")
+    calls, names, known = len(reader.calls), dict(reader.names.taken), dict(reader.sizes.taken)
+    while True:
+        found = run([_state(place, x, kind, n) for n, (x, kind) in enumerate(zip(carried, types, strict=True))])
+        if len(found) < len(carried):
+            raise SourceError(
+                f"{title(place.node)}: it carries {len(carried)} values, but its body gives {len(found)}"
+            )
+        ends = [place.operand(entry).type for entry in found[: len(carried)]]
+        wider = [
+            place.merged(kind, _kept(kind, x.type, end), f"carried_{n}")
+            for n, (kind, x, end) in enumerate(zip(types, carried, ends, strict=True))
+        ]
+        if wider == types:
+            reader.loops -= 1
+            return found, types
+        del reader.calls[calls:]
+        reader.names.taken, reader.sizes.taken = dict(names), dict(known)
+        reader.sizes.reserve(size for kind in wider for size in kind.shape)
+        types = wider
 
 
-def _opened(kind: TensorType, first: Operand) -> bool:
-    """Whether all sizes are open ones that this loop brought in: then any size fits."""
-    return kind.rank > 0 and not set(kind.shape) & set(first.type.shape)
+def _kept(kind: TensorType, first: TensorType, end: TensorType) -> TensorType:
+    """The type after a turn, with the sizes that were opened already: these fit whatever comes."""
+    if kind.rank != end.rank:
+        return end
+    triples = zip(kind.shape, first.shape, end.shape, strict=True)
+    return end.with_shape(tuple(size if size != before else after for size, before, after in triples))
 
 
 def _state(place: _Place, first: Operand, kind: TensorType, number: int) -> Entry:
@@ -215,18 +230,15 @@ def _loop(reader: Reader, node: Node, frame: Frame, entries: Sequence[Entry]) ->
         sure = sure and _truth(first) is True
         return rest
 
-    start, before = _Attempt(reader), sure
-    found = _repeated(place, 1, carried, run)
-    if sure and before and count is not None and count != 1:
-        start.undo()
-        found = _repeated(place, count, carried, run)
-    trips = count if sure and count is not None else reader.sizes.fresh("trip_count")
+    mark = len(reader.calls)
+    found, kinds = _repeated(place, carried, run)
+    trips = count if sure and count is not None else None
+    if trips is not None:
+        _count(reader, mark, len(reader.calls), trips)
     ends = [place.operand(entry) for entry in found]
-    types = [
-        place.merged(a.type, b.type, f"carried_{n}") for n, (a, b) in enumerate(zip(carried, ends, strict=False))
-    ]
-    types += [end.type.with_shape((trips, *end.type.shape)) for end in ends[len(carried) :]]
-    return place.control([*carried, *ends], types, sure and count is not None)
+    many = reader.sizes.fresh("trip_count") if trips is None else trips
+    types = [*kinds, *(end.type.with_shape((many, *end.type.shape)) for end in ends[len(carried) :])]
+    return place.control([*carried, *ends], types, trips is not None)
 
 
 def _scan(reader: Reader, node: Node, frame: Frame, entries: Sequence[Entry]) -> list[Entry]:
@@ -253,10 +265,10 @@ def _scan(reader: Reader, node: Node, frame: Frame, entries: Sequence[Entry]) ->
         elements = place.control(rows, types, True, "element")
         return place.body("body", [*states, *elements])
 
-    found = [place.operand(entry) for entry in _repeated(place, trips, carried, run)]
-    ends = [
-        place.merged(a.type, b.type, f"carried_{n}") for n, (a, b) in enumerate(zip(carried, found, strict=False))
-    ]
+    mark = len(reader.calls)
+    given, ends = _repeated(place, carried, run)
+    _count(reader, mark, len(reader.calls), trips)
+    found = [place.operand(entry) for entry in given]
     outputs = found[len(carried) :]
     for row, axis in zip(outputs, told.get("scan_output_axes") or (0,) * len(outputs), strict=True):
         shape = list(row.type.shape)

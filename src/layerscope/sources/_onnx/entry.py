@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
+from layerscope.core.graph import Node as Placed
 from layerscope.core.reach import Window
+from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.layers.input_layer import OPEN, InputLayer
+from layerscope.operators._operator import Operator
 from layerscope.operators.standing import TensorInput
-from layerscope.sources._onnx import rules
+from layerscope.sources._onnx import frames, rules
 from layerscope.sources._onnx.frames import Entry, Listed
 from layerscope.sources._onnx.reader import Reader
 from layerscope.sources._onnx.site import Operand
@@ -25,6 +28,15 @@ CHANNELS = (
     "GroupNormalization", "LRN", "SpaceToDepth", "DepthToSpace", "GridSample", "RoiAlign", "MaxRoiPool", "Upsample",
 )  # fmt: skip
 """Operators whose axis 1 is the channels'."""
+FORMS = {
+    "": "of a type that the file does not state",
+    "sequence": "a sequence, of which only the data say how many tensors are in it",
+    "optional": "optional, and only the data say whether it is there",
+    "map": "a map, which has no shape",
+    "sparse": "a sparse tensor, which is not followed here",
+    "opaque": "of a type of its own, which has no shape",
+}
+"""Why an input that is no tensor is refused."""
 
 
 def graph(model: ModelInfo, name: str) -> Graph:
@@ -43,6 +55,7 @@ def graph(model: ModelInfo, name: str) -> Graph:
         frame.values[label] = Operand(label, kind, inputs[-1])
     if not main.outputs:
         raise SourceError("the graph has no outputs")
+    frames.bounded(main, model.functions)
     found = reader.run(main.nodes, frame, [label for label, _ in main.outputs])
     outputs = [
         reader.tensor(operand, Node("", "", "", (), (), {}), frame) for entry in found for operand in _operands(entry)
@@ -50,7 +63,15 @@ def graph(model: ModelInfo, name: str) -> Graph:
     if not outputs:
         raise SourceError("every output is an empty sequence, or absent")
     used = _used(outputs)
-    return _oriented(trace_calls([x for x in inputs if id(x.call) in used], outputs, name))
+    made = trace_calls([x for x in inputs if id(x.call) in used], outputs, name)
+    return _oriented(replace(made, nodes=tuple(_counted(node, reader.times) for node in made.nodes)))
+
+
+def _counted(node: Placed, times: Mapping[int, Size | None]) -> Placed:
+    """The node with how often it counts."""
+    if id(node.layer) not in times or not isinstance(node.layer, Operator):
+        return node
+    return replace(node, layer=replace(node.layer, times=times[id(node.layer)]))
 
 
 def _operands(entry: Entry) -> Iterable[Operand]:
@@ -62,17 +83,14 @@ def _operands(entry: Entry) -> Iterable[Operand]:
 def _type(reader: Reader, label: str, info: TypeInfo | None, inputs: int) -> TensorType:
     """The type of an input. Its first size, where open and not called otherwise, is the number of examples."""
     if info is None or info.form != "tensor":
-        form = "of a type that is not stated" if info is None else f"a {info.form}"
-        raise SourceError(
-            f"the input {label!r} is {form}; only tensors have sizes that can be followed through a network"
-        )
+        raise SourceError(f"the input {label!r} is {FORMS['' if info is None else info.form]}")
     if info.dims is None or not info.dtype:
         raise SourceError(
             f"the input {label!r} has no shape in the file, not even the number of its axes; "
             "write one into it (onnx.helper.make_tensor_value_info) and try again"
         )
     rank, prefix = len(info.dims), f"{label}_" if inputs > 1 else ""
-    behind = OPEN.get(rank, ())  # where the channels are axis 1, the last ones have positions
+    behind = OPEN[rank] if rank in (4, 5) else ()  # images and volumes; of three axes nobody can say
     names = ("batch", "channels", *behind) if behind else tuple(f"size_{axis}" for axis in range(rank))
     shape = [reader.sizes.batch(info.dims[0])] if rank else []
     shape += [reader.sizes.size(dim, prefix + stem) for dim, stem in zip(info.dims[1:], names[1:], strict=True)]
@@ -99,7 +117,7 @@ def _used(outputs: Sequence[Symbolic]) -> set[int]:
 
 
 def _oriented(found: Graph) -> Graph:
-    """The graph whose inputs know their axis of channels: the one that the first operator with channels reads as such.
+    """The graph whose inputs know their axis of channels: the one that the first operator with channels takes for it.
 
     It is followed through what keeps axes apart (elementwise operators, Transpose, Pad, Cast, ...); inputs of fewer
     than three axes, and those that no such operator reads, keep the last axis.

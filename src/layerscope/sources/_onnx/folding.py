@@ -11,9 +11,13 @@ import math
 from collections.abc import Callable
 
 from layerscope.core.errors import SizeError
+from layerscope.core.sizes import Expression
 from layerscope.sources._onnx import arithmetic, moving
 from layerscope.sources._onnx.site import Site
 from layerscope.sources._onnx.values import MOST, Known, Unknown
+
+LARGEST = 1 << 64
+MOST_TERMS = 64
 
 
 def fold(site: Site) -> list[Known] | None:
@@ -25,7 +29,19 @@ def fold(site: Site) -> list[Known] | None:
         found = function(site)
     except (Unknown, SizeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
         return None  # malformed operands are the rule's to refuse, with its message
-    return found if all(math.prod(known.dims) == len(known.items) <= MOST for known in found) else None
+    return found if all(_small(known) for known in found) else None
+
+
+def _small(known: Known) -> bool:
+    """Whether nothing in it grows beyond what sizes are."""
+    if not math.prod(known.dims) == len(known.items) <= MOST:
+        return False
+    return all(
+        len(item.terms) <= MOST_TERMS
+        if isinstance(item, Expression)
+        else isinstance(item, float) or abs(item) < LARGEST
+        for item in known.items
+    )
 
 
 FOLDS: dict[str, Callable[[Site], list[Known]]] = {**moving.FOLDS, **arithmetic.FOLDS}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.core.errors import SourceError
 from layerscope.sources._onnx.site import Operand
-from layerscope.sources._onnx.structures import GraphInfo, Node, TypeInfo
+from layerscope.sources._onnx.structures import Function, GraphInfo, Node, TypeInfo
+
+MOST_NODES = 300_000
+DEEPEST = 32
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def reads(node: Node) -> Iterator[str]:
 
 def title(node: Node) -> str:
     """A node as messages call it."""
-    named = f"node {node.name!r}" if node.name else f"the node that makes {', '.join(filter(None, node.outputs))!r}"
+    made = ", ".join(repr(name) for name in node.outputs if name)
+    named = f"node {node.name!r}" if node.name else f"the node that makes {made}"
     return f"{named} ({node.op})"
 
 
@@ -108,3 +112,29 @@ def needed(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
             wanted.update(reads(node))
             kept.append(node)
     return kept[::-1]
+
+
+def bounded(graph: GraphInfo, functions: Mapping[tuple[str, str, str], Function]) -> None:
+    """SourceError where the nodes, with those of functions in place of each call, are more than can be read."""
+    counts: dict[tuple[str, str, str], int] = {}
+
+    def count(nodes: Sequence[Node], calling: tuple[tuple[str, str, str], ...]) -> int:
+        total = 0
+        for node in nodes:
+            key = (node.domain, node.op, node.overload)
+            total += 1 + sum(count(inner.nodes, calling) for inner in graphs(node))
+            if key not in functions:
+                continue
+            if key in calling:
+                raise SourceError(f"the function {node.op!r} calls itself")
+            if len(calling) >= DEEPEST:
+                raise SourceError(f"functions call each other more than {DEEPEST} deep")
+            if key not in counts:
+                counts[key] = count(functions[key].nodes, (*calling, key))
+            total += counts[key]
+        return total
+
+    if (total := count(graph.nodes, ())) > MOST_NODES:
+        raise SourceError(
+            f"{total} nodes, with those of functions in place of each call; at most {MOST_NODES} are read"
+        )

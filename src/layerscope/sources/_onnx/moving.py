@@ -47,11 +47,11 @@ def _gather(site: Site) -> list[Known]:
     places = sizes.numbers([values.size(n) for n in where.items])
     if any(not -size <= n < size for n in places):
         raise Unknown
-    picked = Known(where.dims, [n % size for n in places])
+    chosen = Known(where.dims, [n % size for n in places])
     dims = (*x.dims[:axis], *where.dims, *x.dims[axis + 1 :])
 
     def source(index: tuple[int, ...]) -> Sequence[int]:
-        place = picked.at(index[axis : axis + rank])
+        place = chosen.at(index[axis : axis + rank])
         return (*index[:axis], int(values.number(place)), *index[axis + rank :])
 
     return [picked(x, dims, source)]

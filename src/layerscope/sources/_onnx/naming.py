@@ -18,6 +18,7 @@ from layerscope.sources._onnx.structures import Dim, Node
 BATCHES = re.compile(r"n|b|bs|batch|batch_?size|batch_?dim|unk__\d+|unknown_0|none|dynamic_axes_\d+", re.IGNORECASE)
 """Names that the first size of an input has when it counts examples."""
 LONGEST_FORMULA = 200
+DEEPEST = 32
 
 
 class Names:
@@ -29,24 +30,33 @@ class Names:
     """
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        self.users = Counter(_path(node)[:-1] for node in nodes if node.op != "Constant")
-        self.taken = set[str]()
+        self.users = Counter[tuple[str, ...]]()
+        for node in nodes:
+            if node.op != "Constant":
+                path = _path(node)
+                self.users.update(path[:depth] for depth in range(1, min(len(path), DEEPEST)))
+        self.taken: dict[str, int] = {}
+        """Labels in use, with the number that was tried last behind each."""
 
     def of(self, node: Node, scope: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         """The scope and the name, unlike all before."""
         path = _path(node)
-        if len(path) > 1 and _is_operator(path[-1], node.op) and self.users[path[:-1]] == 1:
+        plain = bool(node.scopes) or re.fullmatch(rf"{re.escape(node.op)}(_\d+)?", path[-1]) is not None
+        if len(path) > 1 and plain and self.users[path[:-1]] == 1:
             path = path[:-1]
         inner, name = path[:-1], path[-1] if path else ""
         return self.unique((*scope, *_shortened(inner)), _shortened((*inner, name))[-1] or snake_case(node.op))
 
     def unique(self, scope: tuple[str, ...], name: str) -> tuple[tuple[str, ...], str]:
         """The name with a number behind it where it is taken."""
-        found, number = name, 0
+        found, first = name, "/".join((*scope, name))
+        number = self.taken.get(first, 0)
         while (label := "/".join((*scope, found))) in self.taken:
             number += 1
             found = f"{name}_{number}"
-        self.taken.add(label)
+        self.taken[label] = 0
+        if label != first:
+            self.taken[first] = number
         return scope, found
 
 
@@ -54,11 +64,6 @@ def _path(node: Node) -> tuple[str, ...]:
     if len(node.scopes) > 1:
         return tuple(part for part in node.scopes[:-1] if part) + (node.scopes[-1],)
     return tuple(part for part in node.name.split("/") if part) or ("",)
-
-
-def _is_operator(word: str, op: str) -> bool:
-    """Whether the last word of a path names the operator, not the module: Conv, Conv_3."""
-    return re.fullmatch(rf"{re.escape(op)}(_\d+)?", word, re.IGNORECASE) is not None or word[:1].islower()
 
 
 def _shortened(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -76,11 +81,16 @@ class Sizes:
 
     def __init__(self) -> None:
         self.known: dict[str, Size] = {}
-        self.taken: set[str] = set()
+        self.taken: dict[str, int] = {}
 
     def fresh(self, stem: str) -> Size:
         """A size that nothing else is equal to."""
         return sizes.named(self._free(stem))
+
+    def reserve(self, known: Iterable[Size]) -> None:
+        """Leave the names of these sizes to them."""
+        for size in known:
+            self.taken |= dict.fromkeys(sizes.names(size) - self.taken.keys(), 0)
 
     def size(self, dim: Dim, stem: str) -> Size:
         """The size that a file states; one without a name is called by the stem."""
@@ -104,18 +114,20 @@ class Sizes:
         return self.size(dim, BATCH)
 
     def _batch(self) -> Size:
-        self.taken.add(BATCH)
+        self.taken.setdefault(BATCH, 0)
         return sizes.named(BATCH)
 
     def _free(self, stem: str) -> str:
         name = re.sub(r"\W", "_", stem, flags=re.ASCII).strip("_") or "size"
         if name[0].isdigit() or keyword.iskeyword(name):
             name = f"size_{name}"
-        found, number = name, 0
+        found, number = name, self.taken.get(name, 0)
         while found in self.taken:
             number += 1
             found = f"{name}_{number}"
-        self.taken.add(found)
+        self.taken[found] = 0
+        if found != name:
+            self.taken[name] = number
         return found
 
     def _formula(self, text: str) -> Size | None:

@@ -24,11 +24,13 @@ from layerscope.sources._onnx.naming import Names, Sizes
 from layerscope.sources._onnx.site import FLOATING, Operand, Refused, Site, Value
 from layerscope.sources._onnx.structures import Function, GraphInfo, ModelInfo, Node, Reference, Tensor, TypeInfo
 
-MOST_NODES = 300_000
 DEEPEST = 64
 STORED = (*FLOATING, "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0", "int4",
           "uint4", "int2", "uint2", "float4_e2m1", "float6_e2m3", "float6_e3m2")  # fmt: skip
 """Types of elements of which a stored tensor with axes is a weight, whoever reads it."""
+SHORT = {"value_int": "int64", "value_ints": "int64", "value_float": "float32", "value_floats": "float32",
+         "value_string": "string", "value_strings": "string"}  # fmt: skip
+"""Attributes of a Constant that are no tensor."""
 MALFORMED = (TypeError, KeyError, IndexError, AttributeError, ValueError, ArithmeticError)
 
 
@@ -53,8 +55,10 @@ class Reader:
         self.calls: list[Call] = []
         self.folded: dict[int, Folded] = {}
         self.stored: dict[int, Operand] = {}
-        self.times: Size | None = 1
-        self.depth = self.count = 0
+        self.times: dict[int, Size | None] = {}
+        """How often a layer (by its id) counts, where that is not once: in loops and branches."""
+        self.shown: dict[int, tuple[Operand, Symbolic]] = {}
+        self.depth = self.loops = 0
 
     # --- values ---
 
@@ -87,17 +91,12 @@ class Reader:
     def constant(self, node: Node, frame: Frame) -> Operand:
         """What a Constant node holds."""
         told, (name, *_) = self.attributes(node, frame), node.outputs
-        for key, dtype in (("value_int", "int64"), ("value_ints", "int64"), ("value_float", "float32"),
-                           ("value_floats", "float32"), ("value_string", "string"), ("value_strings", "string")):  # fmt: skip
-            if key in told:
-                found = told[key]
-                items = found if isinstance(found, tuple) else (found,)
-                dims = (len(items),) if isinstance(found, tuple) else ()
-                if dtype == "string":
-                    return Operand(name, TensorType(dims, dtype))
-                return self.stored_tensor(
-                    Tensor(name, dims, dtype, items if len(items) <= values.MOST else None), frame, 1
-                )
+        for key in told.keys() & SHORT.keys():
+            found, dtype = told[key], SHORT[key]
+            items: tuple[Any, ...] = found if isinstance(found, tuple) else (found,)
+            dims = (len(items),) if isinstance(found, tuple) else ()
+            followed = items if dtype != "string" and len(items) <= values.MOST else None
+            return self.stored_tensor(Tensor(name, dims, dtype, followed), frame, 1)
         found = node.attributes.get("value", node.attributes.get("sparse_value"))
         if not isinstance(found, Tensor):
             raise SourceError(f"{title(node)} holds no value")
@@ -134,9 +133,6 @@ class Reader:
         frames.check(nodes, frame, outputs)
         with self.deeper():
             for node in frames.needed(nodes, outputs):
-                self.count += 1
-                if self.count > MOST_NODES:
-                    raise SourceError(f"more than {MOST_NODES} nodes, with those of its functions put in")
                 self.process(node, frame)
         return [frame.get(name) for name in outputs]
 
@@ -258,8 +254,6 @@ class Reader:
                 for slot, x in zip(layer.slots, operands, strict=False)
                 if isinstance(slot, str) and slot != ABSENT and x is not None
             }
-            if self.times != 1:
-                layer = replace(layer, times=self.times)
         inputs = tuple(tensor for tensor in fed if tensor is not None)
         types = layer.out(*(tensor.type for tensor in inputs))
         for name, kind in zip(site.outputs, types, strict=False):
@@ -274,6 +268,12 @@ class Reader:
         """The operand as a tensor of the graph: what was folded becomes a node again, a weight a Constant."""
         if operand.tensor is not None:
             return operand.tensor
+        if id(operand) not in self.shown:
+            self.shown[id(operand)] = (operand, self.made(operand, node, frame))
+        return self.shown[id(operand)][1]
+
+    def made(self, operand: Operand, node: Node, frame: Frame) -> Symbolic:
+        """The node for an operand that has none."""
         origin = self.folded.get(id(operand))
         if origin is not None:
             operands = tuple(

@@ -29,8 +29,8 @@ class Operand:
     """One operand of a node. `tensor`: it comes from the graph. `weight`: it is a parameter. Else a constant.
 
     `value` has its elements where these are known: constants of at most 1,024 whole numbers, and what was folded
-    from shapes. `scalar` has the number of a floating-point constant with one element, `floats` all of one with at most
-    64 elements (scales of a Resize, for instance).
+    from shapes. `scalar` has the number of a floating-point constant with one element, `floats` all of one with at
+    most 64 elements (scales of a Resize, for instance).
     """
 
     name: str

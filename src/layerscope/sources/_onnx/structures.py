@@ -39,7 +39,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class TypeInfo:
-    """The type of a value: "tensor" (dims None: of unknown rank), "sequence", "optional", "map", "sparse", "opaque"."""
+    """The type of a value: "tensor" (dims None: unknown rank), "sequence", "optional", "map", "sparse", "opaque"."""
 
     form: str = "tensor"
     dtype: str = ""

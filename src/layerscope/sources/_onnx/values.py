@@ -86,9 +86,10 @@ def integers(site: Site, number: int, attribute: str = "") -> tuple[int, ...] | 
 
 def indices(dims: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """All indices of a tensor of these sizes; Unknown where these are too many."""
-    if math.prod(dims) > MOST:
+    count = math.prod(dims)
+    if count > MOST:
         raise Unknown
-    return itertools.product(*map(range, dims))
+    return itertools.product(*map(range, dims)) if count > 0 else iter(())
 
 
 def picked(x: Known, dims: Sequence[int], where: Callable[[tuple[int, ...]], Sequence[int]]) -> Known:

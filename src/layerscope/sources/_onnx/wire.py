@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers, read by seeking: a message is its fields, and what is not asked for is skipped.
+"""The wire format of protocol buffers, read by seeking: a message is its fields, and what nobody asks for is skipped.
 
 A message is a span of bytes. A short one is read at once; of a long one only the heads of its fields are read, so
 that a payload of gigabytes costs nothing. Everything is checked against the file: SourceError names the place.

@@ -10,6 +10,7 @@ from layerscope.operators.resize import AffineGrid, GridSample, Resize
 from layerscope.sources._onnx.asking import constant, elements, needed, number, parts, whole_numbers, word
 from layerscope.sources._onnx.site import Operand, Refused, Rule, Site
 
+AXES = (("height", "width"), ("depth", "height", "width"))
 MODES = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
 
 
@@ -74,8 +75,8 @@ def sample(site: Site) -> Layer:
 
 def affine(site: Site) -> Layer:
     """AffineGrid: `size` is that of the image, with batch and channels."""
-    found = elements(site, 1, "size")
-    spatial = tuple(constant(size, "a size of the grid") for size in found[2:])
+    found, rows = site.integers(1), needed(site, 0, "the maps").type.shape[1]
+    spatial = (*map(site.fresh, AXES[constant(rows, "the number of rows") - 2]),) if found is None else found[2:]
     return AffineGrid(site.op, spatial, **parts(site, drop=(1,)))
 
 

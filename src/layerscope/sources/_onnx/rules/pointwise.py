@@ -43,7 +43,7 @@ def binary(keeps: str, **told: Any) -> Callable[[Site], Layer]:
 
     def rule(site: Site) -> Layer:
         old = site.version < 7 and ("axis" in site.attributes or site.op == "PRelu")
-        given = {**told, "stretched": 1} if old else told
+        given = {**told, "aligned": (0,)} if old else told
         names = "X slope" if site.op == "PRelu" else "A B C" if len(site.operands) < 4 else ""
         return Pointwise(site.op, keeps=keeps, **given, **parts(site, names))
 
@@ -57,7 +57,7 @@ def mean(site: Site) -> Layer:
 
 def clip(site: Site) -> Layer:
     """Clip; limits may be operands."""
-    return Pointwise(site.op, keeps="inputs", stretched=1, **parts(site, "input min max"))
+    return Pointwise(site.op, keeps="inputs", aligned=(0,), **parts(site, "input min max"))
 
 
 def where(site: Site) -> Layer:
@@ -69,18 +69,27 @@ def quantise(site: Site) -> Layer:
     """QuantizeLinear: to the type of the zero point."""
     zero = site.operand(2)
     kind = zero.type.dtype if zero is not None else dtype(site, "output_dtype", "uint8")
-    return Pointwise(site.op, keeps="nothing", dtype=kind, stretched=1, **parts(site, "x y_scale y_zero_point"))
+    return Pointwise(site.op, keeps="nothing", dtype=kind, aligned=(0,), **parts(site, "x y_scale y_zero_point"))
 
 
 def dequantise(site: Site) -> Layer:
     """DequantizeLinear: to the type of the scale."""
     kind = dtype(site, "output_dtype", needed(site, 1, "x_scale").type.dtype)
-    return Pointwise(site.op, keeps="nothing", dtype=kind, stretched=1, **parts(site, "x x_scale x_zero_point"))
+    return Pointwise(site.op, keeps="nothing", dtype=kind, aligned=(0,), **parts(site, "x x_scale x_zero_point"))
 
 
 def quantise_by_range(site: Site) -> Layer:
     """DynamicQuantizeLinear."""
     return DynamicQuantization(site.op, **parts(site))
+
+
+def of_quantised(*aligned: int) -> Callable[[Site], Layer]:
+    """The rule of com.microsoft's functions of quantised tensors, which have a scale and zero point each."""
+
+    def rule(site: Site) -> Layer:
+        return Pointwise(site.op, keeps="nothing", aligned=aligned, **parts(site))
+
+    return rule
 
 
 def softmax(site: Site) -> Layer:
@@ -115,6 +124,8 @@ RULES: dict[str, Rule] = {
     "DequantizeLinear": dequantise,
     "com.microsoft:DequantizeLinear": dequantise,
     "DynamicQuantizeLinear": quantise_by_range,
+    **dict.fromkeys(("com.microsoft:QLinearAdd", "com.microsoft:QLinearMul"), of_quantised(0, 3)),
+    **dict.fromkeys(("com.microsoft:QLinearSigmoid", "com.microsoft:QLinearLeakyRelu"), of_quantised(0)),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), softmax),
     "Dropout": dropout,
 }

@@ -41,6 +41,26 @@ def fused(site: Site) -> Layer:
     return MatrixProduct(site.op, transpose_left=left, transpose_right=right, **parts(site, "A B"))
 
 
+def quantised_while_running(site: Site) -> Layer:
+    """com.microsoft DynamicQuantizeMatMul: the left factor is quantised first."""
+    return MatrixProduct(site.op, bias=4, after=1, **parts(site, "A B b_scale b_zero_point bias"))
+
+
+def scaled(site: Site) -> Layer:
+    """com.microsoft MatMulIntegerToFloat: sums of whole numbers, scaled."""
+    dtype, roles = needed(site, 2, "a_scale").type.dtype, "A B a_scale b_scale a_zero_point b_zero_point bias"
+    return MatrixProduct(site.op, bias=6, after=1, dtype=dtype, **parts(site, roles))
+
+
+def quantised_gemm(site: Site) -> Layer:
+    """com.microsoft QGemm: without a zero point of the result that is of floating numbers."""
+    zero, scale = site.operand(8), needed(site, 1, "a_scale")
+    left, right = bool(number(site, "transA", 0)), bool(number(site, "transB", 0))
+    dtype = scale.type.dtype if zero is None else zero.type.dtype
+    roles = "A a_scale a_zero_point B b_scale b_zero_point C y_scale y_zero_point"
+    return MatrixProduct(site.op, 0, 3, 6, left, right, dtype, 2, 1, **parts(site, roles))
+
+
 def packed(site: Site) -> Layer:
     """com.microsoft MatMulNBits."""
     roles = "A B scales zero_points g_idx bias"
@@ -65,6 +85,10 @@ RULES: dict[str, Rule] = {
     "com.microsoft:FusedGemm": gemm,
     "com.microsoft:FusedMatMul": fused,
     "com.microsoft:MatMulNBits": packed,
+    "com.microsoft:DynamicQuantizeMatMul": quantised_while_running,
+    "com.microsoft:MatMulIntegerToFloat": scaled,
+    "com.microsoft:QGemm": quantised_gemm,
     "Einsum": einsum,
     "Det": determinant,
 }
+QUANTISED = {"DynamicQuantizeMatMul": (1,), "MatMulIntegerToFloat": (0, 1), "QGemm": (3, 6)}

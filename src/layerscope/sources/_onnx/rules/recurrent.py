@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from layerscope.core.contract import Layer
 from layerscope.operators.attention import Attention, LinearAttention, RotaryEmbedding
 from layerscope.operators.recurrent import Recurrent
+from layerscope.operators.transformers import EmbeddingSum, SelfAttention
 from layerscope.sources._onnx.asking import number, parts, word
 from layerscope.sources._onnx.site import Refused, Rule, Site
 
 
 def recurrent(site: Site) -> Layer:
-    """RNN, LSTM, GRU."""
+    """RNN, LSTM, GRU. A stored state to start from, which fits one batch size, is a constant and no parameter."""
     hidden = number(site, "hidden_size", 0)
     state = site.operand(2)
     if not hidden and state is not None and isinstance(state.type.shape[-1], int):
         hidden = state.type.shape[-1]
-    told = parts(site, "X W R B sequence_lens initial_h initial_c P")
+    given = tuple(
+        replace(one, weight=False) if one is not None and n in (4, 5, 6) else one
+        for n, one in enumerate(site.operands)
+    )
+    told = parts(replace(site, operands=given), "X W R B sequence_lens initial_h initial_c P")
     return Recurrent(site.op, hidden, word(site, "direction", "forward"), number(site, "layout", 0), **told)
 
 
@@ -55,6 +62,20 @@ def grouped(site: Site) -> Layer:
     return Attention(site.op, heads, shared, True, False, None, 3, 4, None, packed, **parts(site))
 
 
+def of_one_input(site: Site) -> Layer:
+    """com.microsoft Attention: its projections are its own."""
+    if site.attributes.get("qkv_hidden_sizes") or number(site, "do_rotary", 0):
+        raise Refused("projections of different widths, and rotary positions, are not described here")
+    causal = bool(number(site, "unidirectional", 0))
+    return SelfAttention(site.op, number(site, "num_heads", 1), causal, **parts(site, "input weights bias"))
+
+
+def embedding(site: Site) -> Layer:
+    """com.microsoft EmbedLayerNormalization."""
+    roles = "input_ids segment_ids word_embedding position_embedding segment_embedding gamma beta"
+    return EmbeddingSum(site.op, **parts(site, roles))
+
+
 def linear(site: Site) -> Layer:
     """LinearAttention."""
     heads, shared = number(site, "q_num_heads", 1), number(site, "kv_num_heads", 1)
@@ -73,6 +94,8 @@ RULES: dict[str, Rule] = {
     "ai.onnx.preview:FlexAttention": flexible,
     "com.microsoft:MultiHeadAttention": multi_head,
     "com.microsoft:GroupQueryAttention": grouped,
+    "com.microsoft:Attention": of_one_input,
+    "com.microsoft:EmbedLayerNormalization": embedding,
     "LinearAttention": linear,
     "RotaryEmbedding": rotary,
     "com.microsoft:RotaryEmbedding": rotary,

@@ -46,8 +46,9 @@ def extreme(site: Site) -> Layer:
 
 def cumulative(site: Site) -> Layer:
     """CumSum, CumProd: the axis is an operand."""
-    (axis, *_) = elements(site, 1, "the axis")
-    return Cumulative(site.op, constant(axis, "the axis"), **parts(site, drop=(1,)))
+    axis = (site.integers(1) or (None,))[0]
+    known = isinstance(axis, int)
+    return Cumulative(site.op, axis if known else None, **parts(site, drop=(1,) if known else ()))
 
 
 # --- normalisations ---

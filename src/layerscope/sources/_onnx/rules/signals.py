@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from layerscope.core.contract import Layer
+from layerscope.core.sizes import floor_div
 from layerscope.operators.losses import CrossEntropy
 from layerscope.operators.signal import FourierTransform, FrameTransform, Made
 from layerscope.operators.strings import TextTransform
@@ -18,7 +19,7 @@ def fourier(site: Site) -> Layer:
         axis = -2 if site.operand(2) is None else constant(elements(site, 2, "the axis")[0], "the axis")
     else:
         axis = number(site, "axis", 1)
-    length = None if site.operand(1) is None else elements(site, 1, "dft_length")[0]
+    length = None if site.operand(1) is None else (site.integers(1) or (site.fresh("frame"),))[0]
     flags = (bool(number(site, "onesided", 0)), bool(number(site, "inverse", 0)))
     return FourierTransform(site.op, axis, length, *flags, **parts(site, drop=(1, 2)))
 
@@ -37,16 +38,16 @@ def frames(site: Site) -> Layer:
 
 def window(site: Site) -> Layer:
     """HannWindow, HammingWindow, BlackmanWindow."""
-    size = elements(site, 0, "its size")
+    size = site.integers(0) or (site.fresh("window"),)
     return Made(site.op, size[:1], dtype(site, "output_datatype", "float32"), **parts(site, drop=(0,)))
 
 
 def mel(site: Site) -> Layer:
     """MelWeightMatrix."""
-    bins = constant(elements(site, 0, "num_mel_bins")[0], "num_mel_bins")
-    length = constant(elements(site, 1, "dft_length")[0], "dft_length")
+    (bins, *_) = site.integers(0) or (site.fresh("mel_bins"),)
+    (length, *_) = site.integers(1) or (site.fresh("frame"),)
     kind = dtype(site, "output_datatype", "float32")
-    return Made(site.op, (length // 2 + 1, bins), kind, **parts(site, drop=range(5)))
+    return Made(site.op, (floor_div(length, 2) + 1, bins), kind, **parts(site, drop=range(5)))
 
 
 def noise(site: Site) -> Layer:

@@ -7,7 +7,7 @@ from typing import Any
 from layerscope.core.contract import Layer
 from layerscope.operators.convolution import CausalConvolution, Convolution, TransposedConvolution
 from layerscope.operators.pooling import GlobalPooling, MaxUnpooling, Pooling, RegionPooling
-from layerscope.sources._onnx.asking import constant, elements, needed, number, parts, used, whole_numbers, word
+from layerscope.sources._onnx.asking import needed, number, parts, used, whole_numbers, word
 from layerscope.sources._onnx.site import Refused, Rule, Site
 
 QUANTISED_ROLES = "x x_scale x_zero_point w w_scale w_zero_point y_scale y_zero_point B"
@@ -83,18 +83,21 @@ def pooling(site: Site) -> Layer:
 
 def over_all(site: Site) -> Layer:
     """GlobalMaxPool, GlobalAveragePool, GlobalLpPool."""
-    return GlobalPooling(site.op, **parts(site))
+    return GlobalPooling(site.op, -1 if number(site, "channels_last", 0) else 1, **parts(site))
 
 
 def unpooling(site: Site) -> Layer:
     """MaxUnpool."""
-    shape = () if site.operand(2) is None else elements(site, 2, "output_shape")
+    shape = site.integers(2) or ()
+    if site.operand(2) is not None and not shape:
+        x = needed(site, 0, "the input").type
+        shape = (*x.shape[:2], *(site.fresh(f"unpooled_{axis}") for axis in range(2, x.rank)))
     return MaxUnpooling(
         site.op,
         whole_numbers(site, "kernel_shape"),
         whole_numbers(site, "strides"),
         whole_numbers(site, "pads"),
-        tuple(constant(size, "a size of output_shape") for size in shape),
+        shape,
         **parts(site, drop=(2,)),
     )
 
@@ -121,6 +124,7 @@ RULES: dict[str, Rule] = {
     "CausalConvWithState": causal,
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), pooling),
     **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"), over_all),
+    "com.microsoft:QLinearGlobalAveragePool": over_all,
     "MaxUnpool": unpooling,
     "RoiAlign": aligned_regions,
     "MaxRoiPool": regions,
