@@ -33,7 +33,7 @@ ADDED = ("lora_rank", "lora_alpha")
 class Tracing:
     """The translator for tracing: whatever Keras has, if it is described here."""
 
-    casts = True
+    tracing = True
 
     def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer; Refused, or the layer's own error, when there is none."""
