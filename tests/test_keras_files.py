@@ -236,6 +236,22 @@ def test_an_input_that_nothing_reads_is_shown():
     assert len(graph.inputs) == 2
 
 
+def test_masks_are_no_part_of_the_way_of_the_data():
+    attend = layer("MultiHeadAttention", "attend", "seq", shape=[None, 6, 4], num_heads=2, key_dim=3)
+    (query,), mask = attend["inbound_nodes"][0]["args"], layer("D", "d", "weigh", shape=[None, 6, 6])
+    kwargs = {"value": query, "attention_mask": mask["inbound_nodes"][0]["args"][0]}
+    attend["inbound_nodes"] = [{"args": [query], "kwargs": kwargs}]
+    weigh = layer("Dense", "weigh", "mask", shape=[None, 6, 6], units=6)
+    graph = keras_file.load(model(entry("seq", (None, 6, 4)), entry("mask", (None, 6, 6)), weigh, attend, inputs=("seq", "mask"), outputs=["attend"]))  # fmt: skip
+    assert [node.label for node in graph.nodes] == ["seq", "mask", "weigh", "attend"], (
+        "weights are counted all the same"
+    )
+    attend["inbound_nodes"][0]["kwargs"]["attention_mask"]["config"]["keras_history"] = ["mask", 0, 0]
+    graph = keras_file.load(model(entry("seq", (None, 6, 4)), entry("mask", (None, 6, 6)), attend, inputs=("seq", "mask")))  # fmt: skip
+    assert [node.label for node in graph.nodes] == ["seq", "attend", "mask"]
+    assert len(graph.inputs) == 2
+
+
 def test_frozen_models_freeze_their_layers():
     inner = model(entry("y"), layer("Dense", "deep", "y", units=4), inputs=("y",), name="inner")
     inner["config"]["trainable"] = False

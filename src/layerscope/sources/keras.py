@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Layer
-from layerscope.core.errors import LayerscopeError, SourceError
+from layerscope.core.errors import GraphError, LayerscopeError, SourceError
 from layerscope.core.graph import Graph, Symbolic
 from layerscope.core.types import TensorType
 from layerscope.sources._keras.build import Builder
@@ -76,6 +76,10 @@ def load(model: Any) -> Loaded:
     _refuse(model, builder.problems)
     if builder.misfit is not None:
         raise builder.misfit
+    connected = {source for node in graph.nodes for source, _ in node.inputs} | {node for node, _ in graph.outputs}
+    idle = [repr(graph.nodes[number].label) for number in graph.inputs if number not in connected]
+    if idle:
+        raise GraphError(f"no output depends on the input {', '.join(idle)}: it is not connected")
     outputs = getattr(functional(model), "_outputs_struct", None)
     weights = _arrays(keras, graph, builder)
     return Loaded(graph, weights, not isinstance(outputs, list | tuple | dict), _compiled(model))
@@ -100,7 +104,7 @@ def _refuse(model: Any, problems: dict[tuple[str, str], str]) -> None:
 class _Taking:
     """The translator for a model that is to be trained here: only what computes the same, with all its settings."""
 
-    casts = False  # here everything is float32
+    tracing = False
 
     def __init__(self, keras: Any) -> None:
         self.keras = keras
