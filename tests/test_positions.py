@@ -120,8 +120,23 @@ def test_open_sizes_have_fields_but_no_boxes():
     start = Input((None, 6, 1))
     found = ls.trace(Model(start, Conv2D(1, 3, name="c")(ZeroPadding2D(1)(start))))
     assert [extent.start for extent in found.receptive_field().inputs[0].extents] == [-1, -1]
-    with pytest.raises(ShapeError, match=r"^the size height is open; give it a number first$"):
+    with pytest.raises(ShapeError) as caught:
         found.receptive_field(position=(0, 0))
+    assert str(caught.value) == (
+        "the size height is open; give it a number, by sizes= in Python or --set on the command line"
+    )
+    found = ls.trace(found.graph, sizes={"height": 9})
+    assert found.receptive_field(position=(8, 0)).inputs[0].box == ((7, 8), (0, 1))
+
+
+def test_open_sizes_on_the_command_line(capsys, tmp_path):
+    start = Input((None, 6, 1))
+    path = tmp_path / "open.json"
+    ls.trace(Model(start, Conv2D(1, 3)(start))).save(path)
+    assert main(["field", str(path), "--at", "3,0"]) == 2
+    assert "--set" in capsys.readouterr().err
+    text = printed(capsys, str(path), "--at", "3,0", "--set", "height=9", "--format", "csv")
+    assert text.splitlines()[1] == "input_layer,height,9,3,3,yes,0,1,1,no,3,5,3"
 
 
 def test_a_layer_that_sees_everything():

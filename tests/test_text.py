@@ -94,6 +94,14 @@ WRONG = {
     "  8x8x1 | unpool\n          ^^^^^^",
     "8x8x1 | add": "Add joins several tensors, which one line cannot say; use Python or JSON\n\n"
     "  8x8x1 | add\n          ^^^",
+    "8x8x1 | spectralnormalization": "SpectralNormalization holds other layers, which one line cannot say; "
+    "use Python or JSON\n\n  8x8x1 | spectralnormalization\n          ^^^^^^^^^^^^^^^^^^^^^",
+    "8x8x1 | inputlayer": "InputLayer stands first, as the sizes of one example\n\n"
+    "  8x8x1 | inputlayer\n          ^^^^^^^^^^",
+    "8x8x1 | conv 3 3 causal": "Conv2D: padding must be 'valid' or 'same', not 'causal'\n\n"
+    "  8x8x1 | conv 3 3 causal\n          ^^^^^^^^^^^^^^^",
+    "8x8x3 | conv 5 3 glu": "Conv2D: activation='glu' halves the last axis, which must be even, but is 5: "
+    "(batch, 6, 6, 5)\nThe data's journey so far: input (8, 8, 3)\n\n  8x8x3 | conv 5 3 glu\n          ^^^^^^^^^^^^",
     "8x8x1 | [ conv 1 3": 'a bracket "[" is not closed\n\n  8x8x1 | [ conv 1 3\n                   ^',
     "8x8x1 | conv 1 3 ]": "this bracket was never opened\n\n  8x8x1 | conv 1 3 ]\n                   ^",
     "8x8x1 | [ conv 1 3 ]": 'after the brackets say how often, as in "[ conv 8 3 same ] x2"\n\n'

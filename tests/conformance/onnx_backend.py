@@ -4,6 +4,7 @@ A case is read as it is, and once more with its small inputs of whole numbers st
 them (the shape of a Reshape, for instance): `stored`.
 """
 
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -200,8 +201,32 @@ def table(verdicts: dict[tuple[str, str], list[Verdict]]) -> list[tuple[str, ...
     return rows
 
 
+HEAD = ("cases", "read", "models", "exact", "open sizes", "with unknown nodes", "refused", "wrong")
+
+
+def page_table(text: str) -> list[tuple[str, ...]]:
+    """The rows of the table in a page of the documentation."""
+    lines = iter(text.splitlines())
+    next(line for line in lines if line.startswith(f"| {HEAD[0]} | {HEAD[1]} |"))
+    next(lines)
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append(tuple(cell.strip().replace(",", "") for cell in line.strip("|").split("|")))
+    return rows
+
+
+def written(text: str, rows: list[tuple[str, ...]]) -> str:
+    """The page with these rows in its table."""
+    start = text.index(f"| {HEAD[0]} | {HEAD[1]} |")
+    end = text.index("\n\n", start)
+    cells = [f"| {' | '.join(f'{int(cell):,}' if cell.isdigit() else cell for cell in row)} |" for row in rows]
+    return text[:start] + "\n".join([f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|", *cells]) + text[end:]
+
+
 def main() -> None:
-    """Print the table, and all that is wrong, undescribed or refused."""
+    """Print the table, and all that is not exact; with --write put the table into docs/onnx.md."""
     verdicts: dict[tuple[str, str], list[Verdict]] = {}
     for case in cases():
         for way, one in (("as it is", case), ("stored", stored(case) if case.inputs else None)):
@@ -209,18 +234,14 @@ def main() -> None:
                 verdict = judge(one)
                 verdicts.setdefault((case.kind, way), []).append(verdict)
                 if verdict.status != "exact" or verdict.opaque:
-                    print(
-                        case.kind,
-                        way,
-                        case.operator,
-                        case.name,
-                        verdict.status,
-                        verdict.opaque,
-                        verdict.detail[:300],
-                        sep="\t",
-                    )
-    for row in table(verdicts):
+                    told = (case.kind, way, case.operator, case.name, verdict.status, verdict.opaque, verdict.detail)
+                    print(*told, sep="\t")
+    rows = table(verdicts)
+    for row in rows:
         print(*row, sep="\t")
+    if "--write" in sys.argv:
+        page = Path(__file__).parents[2] / "docs" / "onnx.md"
+        page.write_text(written(page.read_text("utf-8"), rows), "utf-8")
 
 
 if __name__ == "__main__":

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+import layerscope as ls
 from contract.cases import same_pads
 from contract.test_reach import claimed, steered_union
 from layerscope import layers
 from layerscope.core.contract import Example
-from layerscope.core.errors import LayerscopeError, ShapeError
+from layerscope.core.errors import ExportError, LayerscopeError, ShapeError
 from layerscope.core.types import TensorType
 from layerscope.layers import _activation
 
-from .described_spatial import KINDS, Case, cases
+from .described_spatial import KINDS, POKES, Case, cases
 
 COUNT = 48
 
@@ -265,68 +266,6 @@ def test_products_of_dot(keras, normalize):
         assert counted == np.asarray(keras.layers.Dot(settings["axes"])(fed)).sum()
 
 
-POKES = [
-    ("Conv1D", {"filters": 2, "kernel_size": 3, "padding": "causal", "dilation_rate": 2}, (1, 9, 2)),
-    ("Conv1D", {"filters": 2, "kernel_size": 3, "padding": "causal", "strides": 2}, (1, 8, 2)),
-    ("Conv1D", {"filters": 2, "kernel_size": 4, "strides": 3, "padding": "same", "data_format": "channels_first"}, (1, 2, 11)),
-    ("Conv1D", {"filters": 4, "kernel_size": 2, "activation": "softmax", "data_format": "channels_first"}, (1, 2, 5)),
-    ("Conv2D", {"filters": 2, "kernel_size": (3, 2), "strides": (1, 2), "data_format": "channels_first"}, (1, 2, 5, 7)),
-    ("Conv2D", {"filters": 2, "kernel_size": 2, "dilation_rate": (1, 3), "padding": "same", "data_format": "channels_first"}, (1, 2, 4, 6)),
-    ("Conv3D", {"filters": 2, "kernel_size": (1, 2, 3), "strides": (2, 1, 2), "padding": "same"}, (1, 3, 4, 5, 1)),
-    ("Conv3D", {"filters": 2, "kernel_size": 2, "data_format": "channels_first"}, (1, 2, 3, 3, 4)),
-    ("Conv1DTranspose", {"filters": 2, "kernel_size": 4, "strides": 3, "padding": "same"}, (1, 5, 2)),
-    ("Conv1DTranspose", {"filters": 2, "kernel_size": 2, "strides": 3, "output_padding": 2, "data_format": "channels_first"}, (1, 2, 4)),
-    ("Conv1DTranspose", {"filters": 1, "kernel_size": 3, "dilation_rate": 2}, (1, 5, 2)),
-    ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": (2, 1), "padding": "same", "data_format": "channels_first"}, (1, 2, 3, 4)),
-    ("Conv3DTranspose", {"filters": 1, "kernel_size": 3, "strides": (1, 2, 2), "padding": "same"}, (1, 2, 3, 2, 2)),
-    ("Conv3DTranspose", {"filters": 1, "kernel_size": 2, "strides": 2, "data_format": "channels_first"}, (1, 2, 2, 3, 2)),
-    ("DepthwiseConv1D", {"kernel_size": 3, "depth_multiplier": 2, "strides": 2}, (1, 8, 3)),
-    ("DepthwiseConv2D", {"kernel_size": 2, "depth_multiplier": 3, "padding": "same"}, (1, 4, 5, 2)),
-    ("DepthwiseConv2D", {"kernel_size": 2, "dilation_rate": 2, "data_format": "channels_first"}, (1, 3, 4, 5)),
-    ("SeparableConv1D", {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"}, (1, 7, 2)),
-    ("SeparableConv2D", {"filters": 2, "kernel_size": 2, "data_format": "channels_first"}, (1, 2, 4, 5)),
-    ("MaxPooling1D", {"pool_size": 3, "strides": 2, "padding": "same"}, (1, 8, 2)),
-    ("MaxPooling2D", {"pool_size": (2, 3), "data_format": "channels_first"}, (1, 2, 5, 7)),
-    ("MaxPooling3D", {"pool_size": 2, "strides": (1, 2, 3), "data_format": "channels_first"}, (1, 2, 3, 4, 5)),
-    ("AveragePooling1D", {"pool_size": 3, "strides": 4, "data_format": "channels_first"}, (1, 2, 11)),
-    ("AveragePooling3D", {"pool_size": (1, 2, 3), "padding": "same"}, (1, 2, 3, 4, 2)),
-    ("GlobalMaxPooling1D", {"data_format": "channels_first"}, (1, 3, 5)),
-    ("GlobalMaxPooling3D", {"keepdims": True}, (1, 2, 3, 2, 2)),
-    ("GlobalAveragePooling2D", {"data_format": "channels_first"}, (1, 3, 4, 5)),
-    ("GlobalAveragePooling3D", {"data_format": "channels_first", "keepdims": True}, (1, 2, 2, 3, 2)),
-    ("AdaptiveMaxPooling1D", {"output_size": 3}, (1, 7, 2)),
-    ("AdaptiveAveragePooling1D", {"output_size": 5, "data_format": "channels_first"}, (1, 2, 3)),
-    ("AdaptiveMaxPooling2D", {"output_size": (3, 2), "data_format": "channels_first"}, (1, 2, 8, 5)),
-    ("AdaptiveAveragePooling2D", {"output_size": (4, 3)}, (1, 6, 7, 2)),
-    ("AdaptiveAveragePooling3D", {"output_size": (2, 3, 1)}, (1, 3, 4, 3, 1)),
-    ("AdaptiveMaxPooling3D", {"output_size": 2, "data_format": "channels_first"}, (1, 1, 3, 5, 4)),
-    ("UpSampling1D", {"size": 3}, (1, 4, 2)),
-    ("UpSampling3D", {"size": (1, 2, 3), "data_format": "channels_first"}, (1, 2, 2, 2, 3)),
-    ("UpSampling2D", {"size": (2, 3), "data_format": "channels_first"}, (1, 2, 3, 2)),
-    ("UpSampling2D", {"size": (3, 2), "interpolation": "bilinear", "data_format": "channels_first"}, (1, 1, 4, 5)),
-    ("UpSampling2D", {"size": (2, 3), "interpolation": "bicubic"}, (1, 6, 7, 1)),
-    ("UpSampling2D", {"size": (3, 2), "interpolation": "lanczos3"}, (1, 9, 8, 1)),
-    ("UpSampling2D", {"size": (1, 2), "interpolation": "lanczos5"}, (1, 2, 14, 1)),
-    ("Cropping1D", {"cropping": (1, 2)}, (1, 7, 2)),
-    ("Cropping2D", {"cropping": ((1, 0), (0, 2)), "data_format": "channels_first"}, (1, 2, 4, 5)),
-    ("Cropping3D", {"cropping": ((1, 0), (0, 1), (1, 1))}, (1, 3, 3, 4, 2)),
-    ("ZeroPadding1D", {"padding": (1, 2), "data_format": "channels_first"}, (1, 2, 4)),
-    ("ZeroPadding2D", {"padding": ((1, 0), (0, 2)), "data_format": "channels_first"}, (1, 2, 3, 3)),
-    ("ZeroPadding3D", {"padding": ((1, 0), (0, 2), (1, 1)), "data_format": "channels_first"}, (1, 2, 2, 3, 2)),
-    ("Permute", {"dims": (3, 1, 2)}, (1, 3, 4, 2)),
-    ("RepeatVector", {"n": 3}, (1, 5)),
-    ("BatchNormalization", {"axis": 1}, (1, 3, 4, 2)),
-    ("LayerNormalization", {}, (1, 3, 4, 5)),
-    ("LayerNormalization", {"axis": [1, 3]}, (1, 3, 2, 4)),
-    ("GroupNormalization", {"groups": -1}, (1, 3, 4, 5)),
-    ("GroupNormalization", {"groups": 1, "axis": 1}, (1, 3, 4, 2)),
-    ("GroupNormalization", {"groups": 2}, (1, 3, 2, 4)),
-    ("RMSNormalization", {"axis": [2, 3]}, (1, 3, 4, 2)),
-    ("UnitNormalization", {"axis": 1}, (1, 4, 3)),
-    ("Softmax", {"axis": [1, 2]}, (1, 3, 4, 2)),
-    ("PReLU", {"shared_axes": [1]}, (1, 3, 4)),
-    ("LeakyReLU", {}, (1, 3, 4)),
-]  # fmt: skip
 BUMP = 1000.0
 """Large, as the outer weights of interpolations are small."""
 NORMALISED = ("Normalization", "Softmax")
@@ -405,3 +344,28 @@ def test_spectral_normalization(keras):
     with pytest.raises(ShapeError) as caught:
         layers.SpectralNormalization(layers.ReLU()).out(TensorType((2, 5)))
     assert str(caught.value) == "the inner ReLU has neither a kernel nor embeddings to be normalised"
+
+
+def test_no_target_takes_what_is_not_computed(tmp_path):
+    x, y = ls.Input((8, 6, 3), name="x"), ls.Input((2,), name="y")
+    made = layers.Add(name="sum")([layers.Conv2D(2, 3, activation="silu", name="conv")(x), y])
+    net = ls.Model([x, y], made, name="net")
+    why = (
+        "conv (Conv2D): activation='silu' can be traced, but not computed or trained; those that can: "
+        "linear, relu, leaky_relu, elu, gelu, sigmoid, tanh, softmax, softplus"
+    )
+    uneven = "sum (Add): its inputs have 4 and 2 axes; bring them to the same number by Reshape"
+    for file, form in (("net.onnx", "ONNX"), ("net.pt2", "a PyTorch module")):
+        with pytest.raises(ExportError) as caught:
+            net.export(tmp_path / file)
+        assert str(caught.value) == f"this model cannot become {form}:\n  {why}\n  {uneven}"
+    with pytest.raises(ExportError) as caught:
+        net.to_keras()
+    assert str(caught.value) == f"this model cannot become a Keras model:\n  {why}"
+
+
+def test_add_of_fewer_axes_goes_to_keras(keras):
+    x, y = ls.Input((4, 5, 3)), ls.Input((3,))
+    net = ls.Model([x, y], layers.Add()([x, y]))
+    a, b = np.ones((2, 4, 5, 3), np.float32), np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_allclose(np.asarray(net.to_keras()([a, b])), net.predict([a, b], verbose=0))

@@ -1,6 +1,7 @@
 """`Trace.to_pandas` against the JSON, and a Keras model's table by what Keras says of it."""
 
 import io
+import math
 
 import keras
 import pandas
@@ -8,6 +9,13 @@ import pytest
 from tests.table.networks import ALL, stack, twins
 
 import layerscope as ls
+
+FOLDED = [
+    "conv2_block3: the same 10 layers",
+    "conv3_block3 … conv3_block4: 2 times the same 10 layers",
+    "conv4_block3 … conv4_block6: 4 times the same 10 layers",
+    "conv5_block3: the same 10 layers",
+]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -71,3 +79,15 @@ def test_nested_keras_models_fold_as_keras_counts_them():
     assert frame.loc["tower", "parameters"] == frame.loc["tower#2", "parameters"] == tower.count_params()
     assert frame["parameters"].sum() - frame["shared"].sum() == model.count_params()
     assert frame.loc["tower", "output"] == ("batch", 5)
+
+
+def test_a_resnet_folds_and_adds_up():
+    model = keras.applications.ResNet50(weights=None)
+    trace = ls.trace(model)
+    frame = trace.to_pandas()
+    assert frame["parameters"].sum() == model.count_params()
+    assert frame["trainable"].sum() == sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    page = trace.render(width=100).splitlines()
+    assert max(map(len, page)) <= 100
+    told = [line.split("  ")[0] for line in page if "the same" in line]
+    assert told == FOLDED

@@ -51,9 +51,10 @@ def test_macs_of_the_examples(case):
         assert macs == probe(layer, *case.inputs) > 0
     elif layer.executable:
         assert macs == 0
+    elif isinstance(layer, ls.Opaque):
+        assert macs is None, "nobody knows the products of a layer that nobody described"
     else:
-        undescribed = isinstance(layer, ls.Opaque)
-        assert (macs is None) == undescribed, "nobody knows the products of a layer that nobody described"
+        assert macs is not None, "products of described layers are known; tests/conformance counts them"
 
 
 @pytest.mark.parametrize("kind", PRODUCTS)

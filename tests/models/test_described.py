@@ -9,8 +9,10 @@ import pytest
 
 import layerscope as ls
 from layerscope import layers
+from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.errors import TrainingError
+from layerscope.core.reach import Window
 from layerscope.engine.plan import Job
 
 CHANNELS = (
@@ -105,3 +107,18 @@ def test_it_comes_back_from_json(tmp_path):
     trace = ls.trace(net)
     trace.save(path)
     assert ls.trace(path).to_json() == trace.to_json()
+
+
+@pytest.mark.parametrize("engine", ["reference", "native"])
+def test_add_puts_axes_in_behind_the_batch(engine):
+    """As Keras does: (batch, 3) to (batch, 4, 5, 3) is one number for each channel of an image."""
+    x, y = ls.Input((4, 5, 3)), ls.Input((3,))
+    net = ls.Model([x, y], layers.Add()([y, x, y]))
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(6, 4, 5, 3)).astype(np.float32), rng.normal(size=(6, 3)).astype(np.float32)
+    net.compile(loss="mse", engine=engine)
+    np.testing.assert_allclose(net.predict([a, b], verbose=0), a + 2 * b[:, None, None, :], rtol=1e-6)
+    assert net.graph.nodes[2].layer.reach(0, *(t[0] for t in propagate.types(net.graph)[:2][::-1]))[0] == (
+        Window(0),
+        Window(3),
+    )

@@ -304,6 +304,7 @@ def test_json_of_a_layer_and_the_totals():
             "at_least": False,
             "saved": 2304,
             "saved_at_least": False,
+            "dtype": None,
         },
     }
 

@@ -3,9 +3,11 @@
 import re
 
 import pytest
-from tests.table.networks import ALL, residual, stack, switches, unknown
+from tests.table.networks import ALL, residual, stack, switches, traced, unknown
 
-from layerscope.report.formats.terminal import shortened
+from layerscope import Input
+from layerscope.layers import Dense
+from layerscope.report.formats.terminal import shortened, wide
 from layerscope.telling import View, describe
 
 SWITCHES = """\
@@ -149,3 +151,11 @@ def test_names_cannot_move_the_cursor():
     page = ALL["odd names"]().render(width=200)
     assert all(line.isprintable() for line in page.splitlines())
     assert "_first_�second�[31m`tick`'s" in page
+
+
+def test_letters_that_take_two_columns():
+    image = Input((2,), name="입력")
+    page = traced([image], [Dense(1, name="출력층")(image)]).render(columns="macs").splitlines()
+    assert page[2:6] == ["layer   MACs", "────────────", "입력", "출력층     2"]
+    assert shortened("가나다라마바사", 7) == "가…바사"
+    assert wide("가…바사") == 7

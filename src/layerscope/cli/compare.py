@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from layerscope.cli._arguments import add_data, positive
+from layerscope.cli._printing import put
 
 ABOUT = "train networks that differ in one thing, and compare them: decoders"
 EPILOG = "example: layerscope compare decoders --data digits --epochs 5\nlayerscope compare decoders --help has more."
@@ -90,7 +91,7 @@ def run(asked: Any) -> int:
         return 130
     if plain:
         print()
-    print(found.table(tracing.terminal_width(), plain and tracing.colourful(), asked.format))
+    put(found.table(tracing.terminal_width(), plain and tracing.colourful(), asked.format))
     if plain:
         print(f"\nThe picture: {found.folder / 'decoders.png'}")
         print(f"Everything as numbers: {found.folder / 'decoders.json'}")

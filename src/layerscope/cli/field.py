@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT
+from layerscope.cli._arguments import WHAT, size
+from layerscope.cli._printing import put
 
 ABOUT = "what a layer sees of the input, and what a position of the input reaches"
 EPILOG = """positions are counted from 0, along the axes that are neither batch nor channels: 3,4 is row 3, column 4.
@@ -26,7 +27,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     way.add_argument("--at", type=position, metavar="ROW,COLUMN", help="what this position of the layer sees")
     way.add_argument("--of-input", type=position, metavar="ROW,COLUMN", help="what sees this position of the input")
     parser.add_argument("--input", metavar="NAME", help="which input --of-input speaks of, where there are several")
-    parser.add_argument("--format", default="terminal", metavar="FORMAT", help="terminal (default) or json")
+    parser.add_argument(
+        "--set", metavar="NAME=N", type=size, action="append", default=[], dest="sizes",
+        help="put an open size to a number: --set height=224",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format",
+        default="terminal",
+        metavar="FORMAT",
+        help="terminal (default), markdown, latex, html, csv or json",
+    )
 
 
 def position(text: str) -> tuple[int, ...]:
@@ -48,11 +58,11 @@ def run(asked: Any) -> int:
 
     if asked.input is not None and asked.of_input is None:
         raise SettingError("--input says which input --of-input speaks of; give --of-input ROW,COLUMN, too")
-    found = tracing.trace(asked.what)
+    found = tracing.trace(asked.what, sizes=dict(asked.sizes))
     if asked.of_input is None:
         document = fields.describe_seen(found.receptive_field(asked.layer, asked.at), found.journey.name)
     else:
         reached = found.projective_field(asked.of_input, asked.layer, asked.input)
         document = fields.describe_reached(reached, found.journey.name)
-    print(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))
+    put(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))
     return 0

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import WHAT, positive, size
+from layerscope.cli._printing import put
 
 ABOUT = "follow the data through a network, without running it"
 EPILOG = """the one-line language:
@@ -76,5 +77,5 @@ def run(asked: Any) -> int:
         "full": asked.full,
     }
     text = found.render(asked.format, tracing.terminal_width(), tracing.colourful(), **wishes)
-    print(text, end="" if text.endswith("\n") else "\n")
+    put(text)
     return 0

@@ -38,7 +38,7 @@ def _all(size: object) -> Indices:
 def _known(size: object) -> int:
     if isinstance(size, int):
         return size
-    raise ShapeError(f"the size {size} is open; give it a number first")
+    raise ShapeError(f"the size {size} is open; give it a number, by sizes= in Python or --set on the command line")
 
 
 def pull(reads: Reads | None, box: Box, type: TensorType) -> Box | None:

@@ -22,7 +22,7 @@ def joint(left: TensorType, right: TensorType, verb: str) -> TensorType:
     Errors: ShapeError, naming both shapes, when another axis differs, or the batch.
     """
     wide = max(left.rank, right.rank)
-    a, b = _widened(left, wide), _widened(right, wide)
+    a, b = widened(left, wide), widened(right, wide)
     wrong = [
         f"axis {axis} has {m} against {n}"
         for axis, (m, n) in enumerate(zip(a, b, strict=True))
@@ -33,7 +33,8 @@ def joint(left: TensorType, right: TensorType, verb: str) -> TensorType:
     return left.with_shape(tuple(n if m == 1 else m for m, n in zip(a, b, strict=True)))
 
 
-def _widened(type: TensorType, rank: int) -> tuple[Size, ...]:
+def widened(type: TensorType, rank: int) -> tuple[Size, ...]:
+    """The shape with axes of size 1 put in behind the batch until it has this many."""
     batch, *rest = type.shape
     return (batch, *(1,) * (rank - type.rank), *rest)
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import pairwise
 
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
@@ -11,13 +10,15 @@ from layerscope.core.errors import ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads
 from layerscope.core.types import TensorType
-from layerscope.layers._merging import joint, reads_of
+from layerscope.layers._merging import joint, reads_of, widened
 from layerscope.layers._spatial import floating
 
 
 @dataclass(frozen=True, eq=False)
 class Add(Layer):
-    """The sum of two or more tensors, element by element; an axis of size 1 is repeated as needed.
+    """The sum of two or more tensors, element by element.
+
+    An axis of size 1 is repeated as needed; an input of fewer axes gets them behind the batch, as in Keras.
 
     Shapes: n times (batch, ...) → (batch, ...).
     Errors: ShapeError, naming both shapes, when the inputs do not fit each other.
@@ -32,12 +33,6 @@ class Add(Layer):
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         if len(types) < 2:
             raise ShapeError(f"takes a list of at least two inputs, but got {len(types)}")
-        if len({type.rank for type in types}) > 1:
-            first, other = next((a, b) for a, b in pairwise(types) if a.rank != b.rank)
-            raise ShapeError(
-                f"cannot add {first} and {other}: one has {first.rank} axes, the other {other.rank}. "
-                "Bring both to the same number of axes, by Reshape"
-            )
         found = reduce(lambda left, right: joint(left, right, "add"), types)
         return (TensorType(found.shape, floating(types[0])),)
 
@@ -49,16 +44,19 @@ class Add(Layer):
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         (out,) = self.out(*types)
-
         return tuple(reads_of(type, out) for type in types)
 
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
     ) -> Outputs:
-        return (sum(arrays[1:], arrays[0]),), {}
+        most = max(array.ndim for array in arrays)
+        wide = [array.reshape(len(array), *(1,) * (most - array.ndim), *array.shape[1:]) for array in arrays]
+        return (sum(wide[1:], wide[0]),), {}
 
     def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
-        return (reduce(lambda left, right: program.map("add", left, right), values),)
+        most = max(value.type.rank for value in values)
+        wide = [v if v.type.rank == most else program.reshape(v, widened(v.type, most)) for v in values]
+        return (reduce(lambda left, right: program.map("add", left, right), wide),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

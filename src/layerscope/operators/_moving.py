@@ -86,7 +86,8 @@ def regrouped(before: Sequence[Size], after: Sequence[Size]) -> Reads:
 
     Axes that stay are read at their own index. Where axes are merged, the outermost one is read at
     floor(o / inner); where one is split, a block of it belongs to each index of the outermost part. All else is
-    read whole: axes of size 1, inner ones, and groups of several axes that become several others.
+    read whole: axes of size 1, inner ones, groups of several axes that become several others, and what is flattened
+    to rows of features.
     """
     ways: list[Way] = [EVERYTHING] * len(before)
     low, high, shift = 0, len(before), len(after) - len(before)
@@ -101,6 +102,8 @@ def regrouped(before: Sequence[Size], after: Sequence[Size]) -> Reads:
     for left, right in _groups(before, after, mine, theirs):
         inner_left = sizes.product(tuple(before[axis] for axis in left[1:]))
         inner_right = sizes.product(tuple(after[axis] for axis in right[1:]))
+        if len(after) <= 2 and len(left) > 1:
+            continue  # nothing has a position any more
         if len(right) == 1 and isinstance(inner_left, int) and inner_left > 0:
             ways[left[0]] = Spread(right[0], inner_left, inner_left) if inner_left > 1 else Window(right[0])
         elif len(left) == 1 and isinstance(inner_right, int) and inner_right > 0:

@@ -55,26 +55,27 @@ class Operator(Layer):
 
     def __post_init__(self) -> None:
         self._check_forms()
-        if isinstance(self.slots, str) or not isinstance(self.slots, Sequence):
-            raise SettingError(f"{self.kind}: slots must be a list, not {self.slots!r}")
-        if not isinstance(self.parameters, Mapping):
-            raise SettingError(f"{self.kind}: parameters must be weights by their roles, not {self.parameters!r}")
-        given = cast(Sequence[Any], self.slots)
+        listed, table = cast(object, self.slots), cast(object, self.parameters)
+        if not isinstance(listed, list | tuple):
+            raise SettingError(f"{self.kind}: slots must be a list, not {listed!r}")
+        if not isinstance(table, Mapping):
+            raise SettingError(f"{self.kind}: parameters must be weights by their roles, not {table!r}")
+        given = cast(Sequence[Any], listed)
         slots = tuple(
             TensorType.from_json(cast(Mapping[str, Any], part)) if isinstance(part, Mapping) else part
             for part in given
         )
-        table = cast(Mapping[str, Any], self.parameters)
-        parameters = {role: weight_type(one) for role, one in table.items()}
+        parameters = {role: weight_type(one) for role, one in cast(Mapping[str, Any], table).items()}
         named = [slot for slot in slots if isinstance(slot, str) and slot != ABSENT]
         if sorted(named) != sorted(parameters):
             raise SettingError(f"{self.kind}: its slots name {named}, its parameters are {list(parameters)}")
         if self.results is not None:
             sizes.checked(self.results, f"{self.kind}: results")
-        if isinstance(self.times, str | list):
-            object.__setattr__(self, "times", sizes.from_json(cast(object, self.times)))
-        elif self.times is not None and not isinstance(self.times, sizes.Expression):
-            sizes.checked(self.times, f"{self.kind}: times", least=0)
+        times = cast(object, self.times)
+        if isinstance(times, str | list):
+            object.__setattr__(self, "times", sizes.from_json(cast(object, times)))
+        elif times is not None and not isinstance(times, sizes.Expression):
+            sizes.checked(times, f"{self.kind}: times", least=0)
         object.__setattr__(self, "slots", slots)
         object.__setattr__(self, "parameters", parameters)
 
@@ -165,7 +166,7 @@ def weight_type(given: Any) -> WeightType:
     """A weight's type from itself or from its JSON form {"shape": [...], "dtype": ..., "trainable": ...}."""
     if isinstance(given, WeightType):
         return given
-    data = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {}
+    data: Mapping[str, Any] = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {}
     if not isinstance(data.get("shape"), list | tuple):
         raise SettingError(f"a weight is described by its shape (and dtype, trainable), not by {given!r}")
     shape = tuple(sizes.checked(n, "a size of a weight", least=0) for n in data["shape"])

@@ -120,4 +120,6 @@ def size_of(value: Any, what: str) -> Size:
     """One size from itself or from its form in JSON."""
     if isinstance(value, sizes.Expression):
         return value
-    return sizes.from_json(value) if isinstance(value, str | list) else sizes.checked(value, what, least=0)
+    if isinstance(value, str | list):
+        return sizes.from_json(cast(object, value))
+    return sizes.checked(value, what, least=0)

@@ -187,8 +187,7 @@ class _Reader:
             why = {
                 "InputLayer": "stands first, as the sizes of one example",
                 "Opaque": "is for JSON: its shapes must be stated",
-                "SpectralNormalization": "wraps another layer, which one line cannot say; use Python or JSON",
-            }.get(name, "joins several tensors, which one line cannot say; use Python or JSON")
+            }.get(name, f"{_why_not_in_text(cls)}; use Python or JSON")
             raise TextError(
                 f"{name} {why}",
                 self.text,
@@ -269,6 +268,14 @@ class _Reader:
             fits = [w for w in vocabulary if w in known or SHORT.get(w) in known or _fits(cls, w, known)]
             message = str(UnknownNameError(f"setting of {cls.__name__}", word.text, fits))
         raise TextError(message, self.text, word.start, len(word.text))
+
+
+def _why_not_in_text(cls: type[Layer]) -> str:
+    if {f.name for f in fields(cls)} & {"layer", "layers", "cell", "cells"}:
+        return "holds other layers, which one line cannot say"
+    if len(cls.examples()[0].inputs) > 1:
+        return "joins several tensors, which one line cannot say"
+    return "has no word in one line of text"
 
 
 def _fits(cls: type[Layer], word: str, known: list[str]) -> bool:

@@ -71,11 +71,20 @@ def refuse(graph: Graph, form: str, known: Mapping[str, object], reason: Reason 
     found: list[str] = []
     for number, node in enumerate(graph.nodes):
         if number not in graph.inputs:
-            why = _unknown(node.layer, form, known) or reason(node, fed[number])
+            why = _unknown(node.layer, form, known) or _uneven(node, fed[number]) or reason(node, fed[number])
             if why:
                 found.append(f"{node.label} ({node.layer.kind}): {why}")
     if found:
         raise ExportError(f"this model cannot become {form}:\n  " + "\n  ".join(found))
+
+
+def _uneven(node: Node, types: Sequence[TensorType]) -> str | None:
+    """Only Keras puts in axes behind the batch by itself."""
+    ranks = [type.rank for type in types]
+    if node.layer.kind == "Add" and len(set(ranks)) > 1:
+        listed = " and ".join(map(str, ranks))
+        return f"its inputs have {listed} axes; bring them to the same number by Reshape"
+    return None
 
 
 def _unknown(layer: Layer, form: str, known: Mapping[str, object]) -> str | None:

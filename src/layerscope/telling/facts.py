@@ -39,6 +39,7 @@ def facts(graph: Graph, found: Journey) -> dict[str, Any]:
                 "at_least": memory.at_least,
                 "saved": plain(memory.saved),
                 "saved_at_least": memory.saved_at_least,
+                "dtype": found.dtype,
             },
         },
         "assumptions": list(found.assumptions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Sequence
+from unicodedata import east_asian_width
 
 from layerscope.report.document import Column, Document, TableRow
 
@@ -16,6 +17,8 @@ USEFUL = 3
 """Up to this rank a column is worth names shorter than that."""
 NARROW = 24
 """No text is wrapped to less."""
+FIRST_WIDE = "\u1100"
+"""No letter before this one takes two columns; … and ─ take one."""
 UNIT = re.compile(r"(\d) (?=\w)")
 """A number and the word behind it stay together."""
 
@@ -78,8 +81,8 @@ def _told(
     """A row that begins with a sentence, which replaces the cells before the first number or stands above."""
     lead = next((place for place, column in enumerate(columns) if column.right), len(columns))
     line = _line([*[""] * lead, *cells[lead:]], columns, spans).rstrip()
-    if line and len(row.sentence) <= len(line) - len(line.lstrip()) - len(GAP):
-        return [row.sentence + line[len(row.sentence) :]]
+    if line and wide(row.sentence) <= len(line) - len(line.lstrip()) - len(GAP):
+        return [row.sentence + line[wide(row.sentence) :]]
     line = _line(["", *cells[1:]], columns, spans).rstrip()
     return [*_wrapped([row.sentence], width), *([line] if line else [])]
 
@@ -114,11 +117,19 @@ def _words(text: str, width: int) -> str:
 
 def shortened(text: str, width: int, head: float = 0.4) -> str:
     """A text cut in the middle, where `…` stands; `head` is the share of what is kept before it."""
-    if len(text) <= width:
-        return text
-    kept = max(width - 1, 0)
-    before = int(kept * head)
-    return text[:before] + "…" + text[len(text) - (kept - before) :]
+    kept, cut = max(width - 1, 0), text
+    while kept >= 0 and wide(cut) > width:
+        before = int(kept * head)
+        cut = text[:before] + "…" + text[len(text) - (kept - before) :]
+        kept -= 1
+    return cut
+
+
+def wide(text: str) -> int:
+    """The columns that a text takes: a Chinese, Japanese or Korean letter takes two."""
+    if text.isascii() or max(text) < FIRST_WIDE:
+        return len(text)
+    return len(text) + sum(east_asian_width(letter) in "WF" for letter in text)
 
 
 def _shortened(document: Document, columns: Sequence[Column], spans: Sequence[int]) -> dict[str, list[str]]:
@@ -126,7 +137,7 @@ def _shortened(document: Document, columns: Sequence[Column], spans: Sequence[in
     found: dict[str, list[str]] = {}
     for column, span in zip(columns, spans, strict=True):
         cells = [row.cells[column.key] for row in document.rows]
-        if any(len(cell) > span for cell in cells):
+        if any(wide(cell) > span for cell in cells):
             ways = [[shortened(cell, span, head) for cell in cells] for head in (0.4, 0.6, 0.2, 0.8, 0.0)]
             cells = max(ways, key=lambda way: len(set(way)))
         found[column.key] = cells
@@ -137,7 +148,7 @@ def _spans(document: Document, columns: Sequence[Column], least: int | None) -> 
     """The width of each column; with `least`, that of columns that may be shortened down to it."""
     found: list[int] = []
     for column in columns:
-        cells = [len(row.cells[column.key]) for row in document.rows if column.right or not row.sentence]
+        cells = [wide(row.cells[column.key]) for row in document.rows if column.right or not row.sentence]
         span = max([len(column.title), *cells])
         if least is not None and column.least:
             span = min(span, max(least, column.least, len(column.title)))
@@ -188,6 +199,6 @@ def _widened(document: Document, columns: Sequence[Column], width: int) -> list[
 
 def _line(cells: Sequence[str], columns: Sequence[Column], spans: Sequence[int]) -> str:
     return GAP.join(
-        cell.rjust(span) if column.right else cell.ljust(span)
+        " " * (span - wide(cell)) + cell if column.right else cell + " " * (span - wide(cell))
         for cell, column, span in zip(cells, columns, spans, strict=True)
     )

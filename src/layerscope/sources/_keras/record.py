@@ -47,7 +47,11 @@ def arguments(keras: Any, model: Any, shapes: Shapes | None) -> tuple[list[Any],
     by_name = {name: made(shape, name) for name, shape in told.items()}
     missing = [name for name in needed if name not in by_name]
     if missing:
-        raise SourceError(f"{_title(model)}: its call also takes {', '.join(missing)}; say the sizes of all inputs")
+        told_all = ", ".join(f"{name!r}: ..." for name in needed)
+        raise SourceError(
+            f"{_title(model)}: the shape of {' and '.join(missing)} is unknown; say the sizes of one example of each: "
+            f"layerscope.trace(model, input={{{told_all}}})"
+        )
     return [], by_name, tensors
 
 

@@ -43,6 +43,8 @@ def add(reader: Reader, input: Any, other: Any, alpha: Any = 1) -> Value:
         raise Unsupported(
             "one is an image's numbers in a row, the other is not, so they stand in different orders here"
         )
+    if len(input.axes) != len(other.axes):
+        raise Unsupported(f"it adds tensors of {len(input.axes)} and {len(other.axes)} axes; Add here wants as many")
     other = reader.arranged(other, input.axes) if other.axes != input.axes else other
     (made,) = reader.add("Add", {}, input, other)
     return replace(input, tensor=made, positive=input.positive and other.positive)

@@ -1,0 +1,150 @@
+"""Keras's own networks and layers, from their files and in memory: shapes and parameters are Keras's own."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import layerscope as ls
+from layerscope.core import propagate
+from layerscope.layers import Opaque
+from layerscope.layers._activation import NAMES
+from layerscope.sources import keras_file
+
+from . import keras_oracle
+from .keras_every_layer import SAMPLES
+
+COUNTS = {
+    "MobileNet": 4_253_864, "MobileNetV2": 3_538_984, "ResNet50": 25_636_712, "ResNet101": 44_707_176,
+    "ResNet152": 60_419_944, "DenseNet121": 8_062_504, "InceptionV3": 23_851_784, "Xception": 22_910_480,
+    "EfficientNetB0": 5_330_571, "InceptionResNetV2": 55_873_736,
+}  # fmt: skip
+"""numbers.md, section 2."""
+APPLICATIONS = (
+    "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121", "DenseNet169",
+    "DenseNet201", "EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetB4",
+    "EfficientNetB5", "EfficientNetB6", "EfficientNetB7", "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
+    "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S", "InceptionResNetV2", "InceptionV3",
+    "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101",
+    "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def keras():
+    pytest.importorskip("jax")
+    pytest.importorskip("keras")
+    return keras_oracle.modules()[0]
+
+
+def without_values(keras, build):
+    """What `build` makes, with weights that have shapes and no memory."""
+    with keras.StatelessScope(initialize_variables=False):
+        return build()
+
+
+def size(weights) -> int:
+    return sum(math.prod(one.shape) for one in weights)
+
+
+def shapes_of(graph) -> dict[str, list[tuple[int | None, ...]]]:
+    """The shapes of each node's outputs as Keras writes them, None where a size is open."""
+    types = propagate.types(graph)
+    return {
+        node.label: [tuple(n if isinstance(n, int) else None for n in type.shape) for type in made]
+        for node, made in zip(graph.nodes, types, strict=True)
+    }
+
+
+def keras_shapes(model, scope=()) -> dict[str, list[tuple[int | None, ...]]]:
+    """The same of a functional model with everything in it."""
+    found = {}
+    for operation in model.operations:
+        inner = getattr(operation, "_functional", None) or operation
+        if hasattr(inner, "operations"):
+            found |= keras_shapes(inner, (*scope, operation.name))
+        elif not (scope and type(operation).__name__ == "InputLayer"):
+            outputs = operation._inbound_nodes[-1].outputs
+            found["/".join((*scope, operation.name))] = [tuple(one.shape) for one in outputs]
+    return found
+
+
+def test_these_are_all_applications(keras):
+    found = {name for name, made in vars(keras.applications).items() if name[0].isupper() and callable(made)}
+    assert found == set(APPLICATIONS)
+    assert set(COUNTS) <= found
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_every_application_from_its_json(keras, name):
+    model = without_values(keras, lambda: getattr(keras.applications, name)(weights=None))
+    graph = keras_file.load(json.loads(model.to_json()))
+    assert shapes_of(graph) == keras_shapes(model)
+    rows = graph.parameters.values()
+    assert sum(row.size for row in rows) == size(model.weights) == COUNTS.get(name, size(model.weights))
+    assert sum(row.size for row in rows if row.trainable) == size(model.trainable_weights)
+    totals = ls.trace(graph).totals
+    assert not totals["at_least"]
+    assert not [node.label for node in graph.nodes if isinstance(node.layer, Opaque)]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras's variables under NumPy 2
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV3Small", "EfficientNetB0"])
+def test_an_application_from_a_saved_archive(keras, tmp_path, monkeypatch, name):
+    # random numbers would take Keras a minute; a trace reads no weights
+    zeros = lambda self, shape, dtype=None: np.zeros(shape, dtype)  # noqa: E731
+    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
+    model = getattr(keras.applications, name)(weights=None)
+    path = tmp_path / "saved.keras"
+    model.save(path)
+    path.rename(tmp_path / "saved")
+    trace = ls.trace(tmp_path / "saved")
+    assert shapes_of(trace.graph) == keras_shapes(model)
+    assert trace.totals["parameters"] == model.count_params()
+    assert trace.totals["trainable_parameters"] == size(model.trainable_weights)
+    assert ls.trace(model).to_json() == trace.to_json(), "the model in memory is that in the file"
+
+
+# --- every layer ---
+
+
+def built(keras, kind):
+    sample = SAMPLES[kind]
+    inputs = [keras.Input(shape, dtype=sample.dtype, name=f"x{n}") for n, shape in enumerate(sample.shapes)]
+    layer = sample.make(keras.layers)
+    outputs = layer(*inputs) if len(inputs) == 1 or not sample.together else layer(inputs)
+    return keras.Model(inputs, outputs, name="net"), layer
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_every_layer_in_a_file_and_in_memory(keras, kind):
+    model, layer = built(keras, kind)
+    for graph in (keras_file.load(json.loads(model.to_json())), ls.trace(model).graph):
+        assert shapes_of(graph) == keras_shapes(model)
+        rows = graph.parameters.values()
+        assert sum(row.size for row in rows) == model.count_params()
+        assert sum(row.size for row in rows if row.trainable) == size(model.trainable_weights)
+        assert not [node.label for node in graph.nodes if isinstance(node.layer, Opaque)]
+        (node,) = (one for one in graph.nodes if one.name == layer.name)
+        assert node.layer.kind in (kind, type(layer).__name__)
+        assert ls.trace(graph).totals["at_least"] is False
+
+
+def test_activations_of_all_kinds_are_read(keras):
+    others = ("get", "serialize", "deserialize")
+    # Keras says of a layer that ends with glu that it has all channels, and computes half of them
+    names = [
+        name for name, made in vars(keras.activations).items() if callable(made) and name not in (*others, "glu")
+    ]
+    assert set(NAMES) <= set(names)
+    image = x = keras.Input((4, 4, 8))
+    for name in names:
+        x = keras.layers.Conv2D(8, 1, activation=name, name=f"conv_{name}")(x)
+    model = keras.Model(image, x)
+    graph = keras_file.load(json.loads(model.to_json()))
+    assert shapes_of(graph) == keras_shapes(model)
+    assert ls.trace(graph).totals == ls.trace(model).totals
+    assert not ls.trace(graph).totals["at_least"]
