@@ -203,3 +203,12 @@ def test_the_unit_of_a_column_is_that_of_its_largest_number():
     assert [unit.words(amount) for amount in amounts] == ["2.500", "< 0.001", "0.001", "", "unknown", "≥ 0.001"]
     assert Unit.of([Amount(999)]).name == "bytes"
     assert Unit.of([]).words(Amount(0)) == ""
+
+
+def test_numbers_beyond_all_floats():
+    huge = 10**400
+    assert Unit.of([Amount(huge)]).words(Amount(huge)) == f"{huge:,}"
+    assert words.real(Fraction(huge, 3)) == round(Fraction(huge, 3))
+    assert words.ratio(Fraction(huge)) == f"enrich ×{huge:,}"
+    assert words.ratio(Fraction(1, huge)) == f"condense ÷{huge:,}"
+    assert memory(huge) == "about 10^400 bytes"

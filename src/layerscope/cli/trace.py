@@ -52,7 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns",
         metavar="NAMES",
-        help='such as name,output,macs; all; or "+memory,-kind" to change the usual ones',
+        help="such as name,output,macs; all; or to change the usual ones +memory,-kind (--columns=-kind)",
     )
     parser.add_argument("--depth", type=positive, metavar="N", help="one row for each model nested deeper than N")
     parser.add_argument("--sort", metavar="COLUMN", help="largest first: macs, parameters, memory, ...")

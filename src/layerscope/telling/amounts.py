@@ -78,7 +78,7 @@ class Unit:
     def of(amounts: Iterable[Amount]) -> Unit:
         """One in which the largest number has four digits; bytes where a size is open."""
         found = [amount.size for amount in amounts if amount.size is not None]
-        if not all(isinstance(size, int) for size in found):
+        if not all(isinstance(size, int) and size.bit_length() <= MOST_BITS for size in found):
             return Unit("bytes", 1, 0)
         most = max((size for size in found if isinstance(size, int)), default=0)
         power = 0

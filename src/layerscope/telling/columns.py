@@ -183,7 +183,7 @@ FACTS = (
     ),
     _text(
         "ratio", "data", lambda line: words.ratio(line.ratio),
-        lambda line: None if line.ratio is None else float(line.ratio), rank=6,
+        lambda line: None if line.ratio is None else words.real(line.ratio), rank=6,
         meaning="Data: numbers out ÷ numbers in; below 1 a layer condenses the data, above 1 it enriches it.",
     ),
 )  # fmt: skip

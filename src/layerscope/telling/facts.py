@@ -10,7 +10,7 @@ from layerscope.core.costs import Operations
 from layerscope.core.graph import Graph, Node
 from layerscope.telling.fields import extent_facts
 from layerscope.telling.lines import OPERATIONS
-from layerscope.telling.words import plain
+from layerscope.telling.words import plain, real
 
 
 def facts(graph: Graph, found: Journey) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _layer(graph: Graph, node: Node, step: Step, found: Journey) -> dict[str, An
         "operations": _operations(step.operations),
         "memory": _memory(step),
         "receptive_field": next(iter(fields.values()), None),
-        "ratio": None if step.ratio is None else float(step.ratio),
+        "ratio": None if step.ratio is None else real(step.ratio),
         "notes": list(step.notes),
     }
     if len(shapes) > 1:

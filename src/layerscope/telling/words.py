@@ -23,7 +23,15 @@ def plain(size: Size | None) -> int | str | None:
 
 def number(value: Fraction) -> int | float:
     """A fraction as data."""
-    return value.numerator if value.denominator == 1 else float(value)
+    return value.numerator if value.denominator == 1 else real(value)
+
+
+def real(value: Fraction) -> int | float:
+    """A fraction as a floating-point number; beyond all of these the nearest whole number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return round(value)
 
 
 def listed(parts: Sequence[str], joint: str = ", ") -> str:
@@ -112,7 +120,7 @@ def _short(value: Fraction) -> str:
     if value.denominator == 1:
         return f"{value.numerator:,}"
     if value >= 1000:
-        return f"{float(value):,.0f}"
+        return f"{round(value):,}"
     digits = 4
     while value != 1 and float(f"{float(value):.{digits}g}") == 1 and digits < 12:
         digits += 1
