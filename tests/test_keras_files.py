@@ -28,7 +28,7 @@ import layerscope as ls
 from layerscope.cli import main
 from layerscope.core import propagate
 from layerscope.core.errors import ShapeError, SizeError, SourceError, UnknownNameError
-from layerscope.sources import keras_file
+from layerscope.sources._keras import files as keras_file
 
 
 def test_a_functional_model_of_keras_3():

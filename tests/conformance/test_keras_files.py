@@ -12,7 +12,7 @@ import layerscope as ls
 from layerscope.core import propagate
 from layerscope.layers import Opaque
 from layerscope.layers._activation import NAMES
-from layerscope.sources import keras_file
+from layerscope.sources._keras import files as keras_file
 
 from . import keras_oracle
 from .keras_every_layer import SAMPLES
