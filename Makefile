@@ -23,7 +23,7 @@ demo: $(VENV)/.user   ## the document's autoencoder on real digits
 	@$(BIN)/layerscope demo
 
 test: $(VENV)/.dev    ## all tests that need no framework and no browser
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile
 
 check: $(VENV)/.dev   ## style, types, direction of imports
 	@$(BIN)/ruff format --check .
