@@ -100,7 +100,7 @@ class Reader:
 
     def _home(self, operation: Any) -> str:
         cls = type(operation)
-        if any(getattr(sys.modules.get(home), cls.__name__, None) is cls for home in ("keras.layers",)):
+        if any(made is cls for made in vars(sys.modules["keras.layers"]).values()):  # some under another name
             return "layers"
         if getattr(sys.modules.get("layerscope.keras"), cls.__name__, None) is cls:
             return "layerscope"
