@@ -54,10 +54,6 @@ Atom: TypeAlias = Named | Floor | Maximum
 Monomial: TypeAlias = tuple[Atom, ...]
 
 
-def _order(atom: Atom) -> str:
-    return str(atom)
-
-
 @dataclass(frozen=True)
 class Expression:
     """A polynomial: pairs of a monomial (sorted atoms, with repetition) and its coefficient."""
@@ -81,7 +77,7 @@ class Expression:
         product: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in _terms(other):
-                key = tuple(sorted(left + right, key=_order))
+                key = tuple(sorted(left + right, key=str))
                 product[key] = product.get(key, 0) + a * b
         return _normal(product)
 
@@ -109,6 +105,7 @@ class Expression:
 
 
 Size: TypeAlias = int | Expression
+Fold: TypeAlias = Callable[[Size, Size], Size]
 
 
 def named(name: str) -> Expression:
@@ -208,8 +205,7 @@ def product(sizes: tuple[Size, ...]) -> Size:
 
 
 INFINITY = float("inf")
-MOST = 2**63 - 1
-"""The largest size that can be given: no machine addresses more."""
+MOST = 2**63 - 1  # the largest size that can be given: no machine addresses more
 
 
 def lower_bound(size: Size) -> float:
@@ -369,24 +365,17 @@ def from_json(data: object) -> Size:
     if isinstance(data, bool):
         raise SizeError(f"not a size: {data!r}")
     if isinstance(data, int):
-        if abs(data) > MOST:
-            raise SizeError(f"a size must be at most {MOST:,}")
-        return data
+        return checked(data, "a size", -MOST)
     if isinstance(data, str) and data.isidentifier():
         return named(data)
     if isinstance(data, list) and len(items := cast(Sequence[object], data)) > 1:
         head, *rest = items
         parts = [from_json(part) for part in rest]
-        combine: dict[object, Callable[[Size, Size], Size]] = {
-            "+": lambda a, b: a + b,
-            "*": lambda a, b: a * b,
-            "//": floor_div,
-            "max": maximum,
-        }
+        by: dict[object, Fold] = {"+": lambda a, b: a + b, "*": lambda a, b: a * b, "//": floor_div, "max": maximum}
         if head in ("+", "*", "//", "max") and (head in ("+", "*") or len(parts) == 2):
             total = parts[0]
             for part in parts[1:]:
-                total = combine[head](total, part)
+                total = by[head](total, part)
             return total
     raise SizeError(f"not a size: {data!r}")
 
