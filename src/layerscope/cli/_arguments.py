@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 WHAT = (
-    "one line of text, a model's file (of Keras or of ours), package.module:callable, or example:NAME "
+    "one line of text, a model's file (Keras, ONNX, or ours), package.module:callable, or example:NAME "
     "(layerscope examples lists those)"
 )
 

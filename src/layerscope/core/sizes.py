@@ -151,6 +151,9 @@ def floor_div(size: Size, divisor: Size) -> Size:
     if set(rest) == {()}:
         return _normal(whole) + rest[()] // divisor
     constant = rest.pop((), 0)
+    match list(rest.items()):
+        case [((Floor(over, by),), 1)]:  # floor((floor(n / a) + b) / c) = floor((n + a·b) / (a·c))
+            return _normal(whole) + floor_div(over + by * constant, by * divisor)
     remainder = _normal(rest) + constant % divisor
     return _normal(whole) + constant // divisor + Expression((((Floor(remainder, divisor),), 1),))
 
