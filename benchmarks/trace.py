@@ -19,6 +19,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -109,8 +110,8 @@ class Run:
 
     seconds: float
     megabytes: float
-    parameters: int | None = None
-    macs: int | None = None
+    parameters: Any = None
+    macs: Any = None
 
 
 @dataclass
@@ -237,10 +238,10 @@ def graph(case: str, path: Path) -> None:
 # --- the table ---
 
 
-def cell(value: int | None, right: frozenset[int]) -> str:
-    """A number that a contender reports; of a wrong one, how wrong."""
-    if value is None:
-        return "–"
+def cell(value: Any, right: frozenset[int]) -> str:
+    """A number that a contender reports; of a wrong one, how wrong; of an expression, that it is open."""
+    if not isinstance(value, int):
+        return "–" if value is None else "open"
     near = min(right, key=lambda truth: abs(truth - value))
     return f"{value:,}" if value in right else f"{value:,} (×{value / near:.6g})"
 

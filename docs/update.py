@@ -17,7 +17,7 @@ from layerscope.cli import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITH_FRAMEWORKS = [ROOT / "docs" / "frameworks.md", ROOT / "docs" / "onnx.md"]
+WITH_FRAMEWORKS = [ROOT / "docs" / name for name in ("frameworks.md", "models.md", "onnx.md")]
 """Pages whose Python blocks import other frameworks."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FOLLOWED = re.compile(r"^```python\n((?:(?!```).*\n)*)```\n\n```output\n((?:(?!```).*\n)*)```$", re.MULTILINE)

@@ -39,8 +39,8 @@ def refused(capsys, *arguments):
 
 
 KINDS = (
-    "Known: one of the reference document's networks, such as example:autoencoder; a graph saved as JSON; a Keras 3 model; a Model, or "
-    "a file written by Model.save; package.module:callable, a Python function that returns a model; one line of text, "
+    "Known: one of the reference document's networks, such as example:autoencoder; a graph saved as JSON; a Keras 3 model; a file that Keras saved "
+    "(.keras, .h5, JSON); a Model, or a file written by Model.save; an ONNX file; package.module:callable, a Python function that returns a model; one line of text, "
     "such as '28x28x1 | conv 16 3 same relu | maxpool 2'; a PyTorch module, by layerscope.from_torch(module, "
     "input=(1, 28, 28))."
 )

@@ -165,6 +165,18 @@ def test_a_bomb(inner, suffix, tmp_path):
     assert refused(path).startswith(str(path))
 
 
+@pytest.mark.parametrize(
+    "inner", ["[" + "[],[],[],[],[],[],[],[]," * 1_300_000 + "0]", "[" + '"' + "x" * (33 << 20) + '"]']
+)
+def test_graphs_of_more_values_than_any_network(inner, tmp_path):
+    written = '{"layerscope": 1, "nodes": ' + inner + "}"
+    (tmp_path / "graph.json").write_text(written)
+    with zipfile.ZipFile(tmp_path / "model.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("graph.json", written)
+    for path in tmp_path.iterdir():
+        assert refused(path).startswith(str(path))
+
+
 def test_names_that_lead_out_of_an_archive_write_nothing(tmp_path):
     path = tmp_path / "in" / "traversal.keras"
     path.parent.mkdir()

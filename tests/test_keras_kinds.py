@@ -12,7 +12,8 @@ from tests.keras_configs import DATA, OF_THREE, THREE, TWO, archived, entry, lay
 
 import layerscope as ls
 from layerscope.core.errors import LayerscopeError, SourceError
-from layerscope.sources import _files, keras_file
+from layerscope.sources import _files
+from layerscope.sources._keras import files as keras_file
 
 # --- which file is which ---
 

@@ -1,11 +1,11 @@
 """ONNX files with functions, conditions, loops and sequences, read without onnx."""
 
 import pytest
-from tests import onnx_writer as w
-from tests.test_onnx_files import read, rows
 
+import onnx_writer as w
 from layerscope import trace
 from layerscope.core.errors import SourceError
+from test_onnx_files import read, rows
 
 X = w.value("x", ("N", 4))
 Y = w.value("y", None)

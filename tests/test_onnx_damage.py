@@ -4,13 +4,13 @@ import os
 import random
 
 import pytest
-from tests import onnx_writer as w
-from tests.test_architecture import probe
-from tests.test_onnx_files import CONV, WEIGHTS, small
 
-from layerscope.core.errors import LayerscopeError, SourceError
+import onnx_writer as w
+from layerscope.core.errors import SourceError
 from layerscope.sources import onnx
 from layerscope.sources._onnx import wire
+from test_architecture import probe
+from test_onnx_files import CONV, WEIGHTS, small
 
 MEGABYTES = 40
 """What reading a file may take, the interpreter included."""
@@ -174,9 +174,8 @@ def test_damaged_bytes_give_a_network_or_a_reason(tmp_path):
         try:
             onnx.read_bytes(bytes(changed), "bad.onnx")
             outcomes.add("read")
-        except LayerscopeError as error:
+        except SourceError:
             outcomes.add("refused")
-            assert isinstance(error, SourceError)
     assert outcomes == {"read", "refused"}
 
 

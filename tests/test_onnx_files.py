@@ -1,8 +1,8 @@
 """ONNX files without onnx: what is read, named, folded, counted and bound."""
 
 import pytest
-from tests import onnx_writer as w
 
+import onnx_writer as w
 from layerscope import trace
 from layerscope.core import propagate
 from layerscope.core.errors import SourceError
@@ -246,6 +246,17 @@ def test_folding_follows_open_sizes():
         initializers=[w.tensor("two", (), [2.0])],
     )
     assert rows(graph)[1:] == [("resize", "Resize", "(batch, 3, 2·H, 2·width)")]
+
+
+def test_scales_in_constant_nodes_are_folded_as_exporters_write_them():
+    graph = chain(
+        w.node("Constant", "", "still", value=w.tensor("", (2,), [1.0, 1.0])),
+        w.node("Constant", "", "twice", value=w.tensor("", (2,), [2.0, 2.0])),
+        w.node("Concat", "still twice", "scales", axis=0),
+        w.node("Resize", "x - scales", "y"),
+    )
+    assert rows(graph)[1:] == [("resize", "Resize", "(batch, 3, 16, 16)")]
+    assert graph.parameters == {}
 
 
 def test_shapes_that_only_the_data_decide_are_new_sizes():

@@ -9,16 +9,15 @@ import pytest
 from layerscope import operators
 from layerscope.core.contract import Example
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
-from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.propagate import output_types, types
 from layerscope.core.reach import Everything, Relation
 from layerscope.core.sizes import named
 from layerscope.core.types import BITS, TensorType, WeightType
-from layerscope.layers import InputLayer
 from layerscope.operators.attention import Attention
 from layerscope.operators.convolution import Convolution, TransposedConvolution
-from layerscope.operators.pointwise import Pointwise
-from layerscope.operators.pooling import MaxUnpooling, Pooling
+from layerscope.operators.normalisation import GroupNormalization, Normalization
+from layerscope.operators.pointwise import Dropout, Pointwise, Softmax
+from layerscope.operators.pooling import GlobalPooling, MaxUnpooling, Pooling
 from layerscope.operators.products import Einsum, MatrixProduct
 from layerscope.operators.recurrent import Recurrent
 from layerscope.operators.reductions import Reduction
@@ -26,29 +25,7 @@ from layerscope.operators.resize import AffineGrid, Resize
 from layerscope.operators.signal import FourierTransform, Made
 from layerscope.operators.strings import TextTransform
 from layerscope.sources import json as graph_json
-
-EXAMPLES = [example for cls in operators.kinds().values() for example in cls.examples()]
-OURS = {
-    f"layerscope.operators.{name}"
-    for name in (
-        *("attention", "convolution", "losses", "normalisation", "pointwise", "pooling", "products", "recurrent"),
-        *("reductions", "resize", "signal", "strings", "transformers"),
-    )
-}
-
-
-def title(case: Example) -> str:
-    return f"{type(case.layer).__name__}-{case.layer.kind} on {' and '.join(map(str, case.inputs))}"
-
-
-def graph_of(case: Example) -> Graph:
-    """A network of inputs and the one operator."""
-    fed = []
-    for number, kind in enumerate(case.inputs):
-        layer = InputLayer(kind.shape[1:], kind.shape[0], kind.dtype, name=f"x{number}")
-        fed.append(Symbolic(Call(layer, (), layer.out())))
-    call = Call(case.layer, tuple(fed), case.layer.out(*case.inputs))
-    return trace_calls(fed, [Symbolic(call, n) for n in range(len(call.types))])
+from operator_cases import EXAMPLES, OURS, graph_of, title
 
 
 def test_every_family_is_found_in_the_folder():
@@ -281,3 +258,107 @@ def test_open_sizes_stay_open():
 def test_types_of_all_nodes_of_a_graph_with_operators():
     case = Convolution.examples()[0]
     assert types(graph_of(case))[-1] == case.outputs
+
+
+# --- figures by hand: cases that other tools get wrong, operations, and what is kept ---
+
+
+def weighted(cls, kind, weights: dict, fed: int = 1, **told):
+    """An operator of which the first operands are fed and the others are weights."""
+    parameters = {role: WeightType(shape) for role, shape in weights.items()}
+    return cls(kind, slots=(*(None,) * fed, *weights), parameters=parameters, **told)
+
+
+TRANSPOSED = weighted(TransposedConvolution, "ConvTranspose", {"W": (8, 4, 4, 4)}, strides=(2, 2), pads=(1, 1, 1, 1))
+GROUPED = weighted(TransposedConvolution, "ConvTranspose", {"W": (8, 2, 3, 3)}, strides=(2, 2), group=4)
+SAME = weighted(Convolution, "Conv", {"W": (16, 3, 3, 3)}, auto_pad="SAME_UPPER")
+LSTM_1 = weighted(Recurrent, "LSTM", {"W": (1, 256, 32), "R": (1, 256, 64), "B": (1, 512)}, hidden_size=64, layout=1)
+LSTM_2 = weighted(Recurrent, "LSTM", {"W": (1, 256, 64), "R": (1, 256, 64), "B": (1, 512)}, hidden_size=64, layout=1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "macs"),
+    [
+        (TRANSPOSED, (1, 8, 8, 8), 32_768),
+        (GROUPED, (1, 8, 4, 4), 2_304),
+        (SAME, (8, 3, 32, 32), 3_538_944),
+        (weighted(MatrixProduct, "MatMul", {"B": (64, 128)}), (2, 10, 64), 163_840),
+        (LSTM_1, (2, 10, 32), 1_146_880 - 2 * 10 * 256 * 128),
+        (LSTM_2, (2, 10, 64), 2 * 10 * 256 * 128),
+    ],
+    ids=["transposed", "grouped", "same", "linear", "lstm", "lstm of two"],
+)
+def test_products_that_other_tools_get_wrong(layer, shape, macs):
+    assert layer.macs(TensorType(shape)) == macs
+
+
+def test_a_projection_and_attention():
+    """One 64→64 projection, then attention of four heads with itself."""
+    attention = Attention("Attention", q_num_heads=4, kv_num_heads=4, slots=(None,) * 3)
+    projection = weighted(MatrixProduct, "MatMul", {"B": (64, 64)})
+    x = TensorType((2, 10, 64))
+    assert projection.macs(x) + attention.macs(x, x, x) == 107_520
+
+
+X = TensorType((2, 6, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("layer", "types", "expected"),
+    [
+        # bias, pointwise, normalisation, pooling
+        (Pointwise("Relu"), (X,), (0, 192, 0, 0)),
+        (Pointwise("Sum", None, slots=(None,) * 3), (X,) * 3, (0, 384, 0, 0)),
+        (Pointwise("Mean", 3, slots=(None,) * 3), (X,) * 3, (0, 576, 0, 0)),
+        (Softmax("Softmax", 1), (X,), (0, 192, 0, 0)),
+        (Dropout("Dropout"), (X,), (0, 0, 0, 0)),
+        (Pooling("MaxPool", (3, 3), (2, 2), (1, 1, 1, 1)), (X,), (0, 0, 0, 2 * 6 * 2 * 2 * 9)),
+        (Pooling("MaxPool", (2, 2), channel_axis=-1), (X,), (0, 0, 0, 2 * 5 * 3 * 4 * 4)),
+        (GlobalPooling("GlobalAveragePool"), (X,), (0, 0, 0, 192)),
+        (Reduction("ReduceMean", (2, 3)), (X,), (0, 0, 0, 192)),
+        (Reduction("ReduceL2", (2, 3), before=1, after=1), (X,), (0, 192 + 12, 0, 192)),
+        (Normalization("LayerNormalization", (-1,)), (X,), (0, 0, 192, 0)),
+        (GroupNormalization("GroupNormalization", 3), (X,), (0, 0, 192, 0)),
+        (Resize("Resize", scales=(1, 1, 2, 2)), (X,), (0, 0, 0, 0)),
+        (Resize("Resize", scales=(1, 1, 2, 2), mode="linear"), (X,), (0, 768, 0, 0)),
+        (weighted(Convolution, "Conv", {"W": (5, 6, 1, 1), "B": (5,)}), (X,), (160, 0, 0, 0)),
+        (weighted(Convolution, "Conv", {"W": (5, 6, 1, 1)}, after=1), (X,), (0, 160, 0, 0)),
+        # an LSTM's step: two biases of four gates; five functions, four sums, f⊙c, i⊙g, their sum, o⊙tanh(c)
+        (LSTM_1, (TensorType((2, 10, 32)),), (20 * 64 * 8, 20 * 64 * 13, 0, 0)),
+        (Einsum("Einsum", "bchw->bc"), (X,), (0, 0, 0, 192)),
+        (Einsum("Einsum", "bchw,c->bchw", slots=(None, None)), (X, TensorType((6,))), (0, 192, 0, 0)),
+    ],
+    ids=lambda value: value.kind if hasattr(value, "kind") else None,
+)
+def test_operations_by_hand(layer, types, expected):
+    found = layer.operations(*types)
+    assert (found.bias, found.pointwise, found.normalisation, found.pooling) == expected
+
+
+LEARNED = {"B": WeightType((4,))}
+
+
+@pytest.mark.parametrize(
+    ("layer", "types", "inputs", "outputs", "extra"),
+    [
+        (Pointwise("Relu", keeps="outputs"), (X,), (), (0,), ()),
+        (Pointwise("Add", keeps="nothing", slots=(None, None)), (X, X), (), (), ()),
+        (Pointwise("Mul", keeps="partners", slots=(None, None)), (X, X), (0, 1), (), ()),
+        # the other factor is a constant: nothing of the input is needed; where it is learned, the input is
+        (Pointwise("Mul", keeps="partners", slots=(None, TensorType((4,)))), (X,), (), (), ()),
+        (Pointwise("Mul", keeps="partners", slots=(None, "B"), parameters=LEARNED), (X,), (0,), (), ()),
+        (Pointwise("Less", keeps="inputs", dtype="bool", slots=(None, None)), (X, X), (), (), ()),
+        (Dropout("Dropout", results=1), (X,), (), (), ((2, 6, 4, 4),)),
+        (Pooling("MaxPool", (2, 2)), (X,), (), (), ((2, 6, 3, 3),)),
+        (Pooling("MaxPool", (2, 2), indices=True), (X,), (), (1,), ()),
+        (Pooling("AveragePool", (2, 2)), (X,), (), (), ()),
+        (Reduction("ReduceMean"), (X,), (), (), ()),
+        (Softmax("Softmax"), (X,), (), (0,), ()),
+        (MatrixProduct("MatMul", slots=(None, None)), (X, X), (0, 1), (), ()),
+        (Resize("Resize", scales=(1, 1, 2, 2), mode="linear"), (X,), (), (), ()),
+    ],
+    ids=lambda value: value.kind if hasattr(value, "kind") else None,
+)
+def test_what_a_backward_pass_keeps(layer, types, inputs, outputs, extra):
+    saved = layer.saved(*types)
+    assert (saved.inputs, saved.outputs, tuple(one.shape for one in saved.extra)) == (inputs, outputs, extra)

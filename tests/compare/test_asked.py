@@ -46,7 +46,7 @@ REFUSED = {
     "optimizer": ({"optimizer": "adem"}, UnknownNameError, "unknown optimizer 'adem'. Did you mean 'adam' or 'adadelta'?"),
     "a layer": (
         {"encoder": "maxpol 2"}, TextError,
-        "unknown layer 'maxpol'. Did you mean 'maxpool' or 'maxunpool' or 'maxpool2d'?\n\n"
+        "unknown layer 'maxpol'. Did you mean 'maxpool' or 'maxunpool' or 'maxpool3d'?\n\n"
         "  28x28x1 | maxpol 2\n            ^^^^^^",
     ),
     "nothing smaller": (
@@ -137,7 +137,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert json.loads(told.out) == json.loads(Path("runs/compare-decoders-digits/decoders.json").read_text("utf-8"))
     assert told.err.startswith("1/2  nearest, seed 0: kept, MSE ")
     assert main([*command, "--format", "xml"]) == 2
-    assert capsys.readouterr().err == "layerscope compare: unknown format 'xml'. Known: json, terminal.\n"
+    assert capsys.readouterr().err == "layerscope compare: unknown format 'xml'. Did you mean 'html'?\n"
 
 
 @pytest.mark.parametrize("words", [[], ["decoder"]])

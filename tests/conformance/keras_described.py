@@ -30,9 +30,10 @@ def quiet(function):
 
 
 def make(layer: Layer) -> Any:
-    """Keras's layer with these settings, layers within them too."""
+    """Keras's layer with these settings, layers within them too; all weights begin as zeros, which is soon done."""
     keras, _ = modules()
     told = {name: _converted(value) for name, value in settings(layer).items() if name not in OWN}
+    told |= {name: "zeros" for name in told if name.endswith("_initializer")}
     return getattr(keras.layers, kinds()[type(layer).__name__].spellings["keras"].name)(**told)
 
 
@@ -124,14 +125,15 @@ def ours(
 @quiet
 def values(layer: Layer, inputs: list[Any], seed: int = 1) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """All outputs of Keras's layer, and the random weights that it had, under our names."""
-    keras, _ = modules()
+    keras, jax = modules()
     there = make(layer)
-    call(layer, there, list(inputs))
+    types = tuple(TensorType(x.shape, str(x.dtype)) for x in inputs)
+    call(layer, there, symbolic(types))
     rng = np.random.default_rng(seed)
     there.set_weights([rng.normal(size=w.shape).astype("float32") for w in there.weights])
-    types = tuple(TensorType(x.shape, str(x.dtype)) for x in inputs)
     named = dict(zip(layer.weight_types(*types), there.get_weights(), strict=True))
-    return [np.asarray(y) for y in keras.tree.flatten(call(layer, there, list(inputs)))], named
+    made = jax.jit(lambda *given: keras.tree.flatten(call(layer, there, list(given))))(*inputs)
+    return [np.asarray(y) for y in made], named
 
 
 @quiet
@@ -140,7 +142,7 @@ def depends(case: Example, number: int) -> np.ndarray:
     _, jax = modules()
     inputs = [np.abs(x) + 0.1 if x.dtype.kind == "f" else x for x in arrays(case.inputs)]
     there = make(case.layer)
-    call(case.layer, there, list(inputs))
+    call(case.layer, there, symbolic(case.inputs))
     rng = np.random.default_rng(1)
     there.set_weights([rng.uniform(0.1, 0.2, size=w.shape).astype("float32") for w in there.weights])
 
@@ -148,5 +150,5 @@ def depends(case: Example, number: int) -> np.ndarray:
         made = call(case.layer, there, [*inputs[:number], x, *inputs[number + 1 :]])
         return made[0] if isinstance(made, list | tuple) else made
 
-    jacobian = np.asarray(jax.jacrev(first)(inputs[number]))
+    jacobian = np.asarray(jax.jit(jax.jacrev(first))(inputs[number]))
     return (jacobian != 0).reshape(np.prod(case.outputs[0].shape), -1)

@@ -46,13 +46,15 @@ class Operation:
     model: Any
     feeds: dict[str, np.ndarray]
 
-    def run(self) -> list[np.ndarray]:
+    def session(self):
         _, runtime = modules()
         options = runtime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
-        session = runtime.InferenceSession(self.model.SerializeToString(), options, ["CPUExecutionProvider"])
-        return session.run(None, self.feeds)
+        return runtime.InferenceSession(self.model.SerializeToString(), options, ["CPUExecutionProvider"])
+
+    def run(self) -> list[np.ndarray]:
+        return self.session().run(None, self.feeds)
 
     def read(self) -> Read:
         graph = source.read_bytes(self.model.SerializeToString(), "model")

@@ -13,9 +13,6 @@ from layerscope.core.types import TensorType
 
 from .keras_described import call, make, ours, quiet, symbolic, told
 
-ZERO = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
-RECURRENT = {**ZERO, "recurrent_initializer": "zeros"}
-"""Cheap to make; what a weight begins with is tested elsewhere."""
 COUNT = 40
 
 
@@ -38,7 +35,7 @@ def cell_settings(random: Random, kind: str, units: int):
         told |= maybe(random, reset_after=False)
     if kind == "LSTM":
         told |= maybe(random, unit_forget_bias=False)
-    return {"units": units, **RECURRENT, **told}
+    return {"units": units, **told}
 
 
 def flags(random: Random):
@@ -108,8 +105,8 @@ def bidirectional(random: Random):
 def time_distributed(random: Random):
     shape = tuple(random.randint(3, 7) for _ in range(random.choice([1, 3])))
     inner = {
-        1: [ls.Dense(random.randint(1, 4), **ZERO), ls.Activation("softmax"), ls.EinsumDense("ab,bc->ac", 4, **ZERO)],
-        3: [ls.Conv2D(random.randint(1, 4), 2, random.randint(1, 2), **ZERO), ls.Flatten(), ls.ZeroPadding2D((1, 2))],
+        1: [ls.Dense(random.randint(1, 4)), ls.Activation("softmax"), ls.EinsumDense("ab,bc->ac", 4)],
+        3: [ls.Conv2D(random.randint(1, 4), 2, random.randint(1, 2)), ls.Flatten(), ls.ZeroPadding2D((1, 2))],
     }
     return ls.TimeDistributed(random.choice(inner[len(shape)])), (float_type(2, random.randint(1, 4), *shape),)
 
@@ -123,7 +120,7 @@ def conv_lstm(rank):
         step = random.choice(["strides", "dilation_rate"])
         settings[step] = tuple(random.randint(1, 2) for _ in range(rank))
         kernel = tuple(random.randint(1, 3) for _ in range(rank))
-        layer = getattr(ls, f"ConvLSTM{rank}D")(random.randint(1, 3), kernel, **settings, **RECURRENT)
+        layer = getattr(ls, f"ConvLSTM{rank}D")(random.randint(1, 3), kernel, **settings)
         inner, channels = [random.randint(5, 7) for _ in range(rank)], random.randint(1, 3)
         shape = [channels, *inner] if layer.data_format else [*inner, channels]
         return layer, (float_type(2, random.randint(1, 3), *shape),)
@@ -138,7 +135,7 @@ def multi_head(random: Random):
     )  # fmt: skip
     if "value_dim" in settings:  # Keras on JAX computes that on the longer way only, which dropout asks for
         settings["dropout"] = 0.1
-    layer = ls.MultiHeadAttention(random.randint(1, 3), random.randint(1, 4), **settings, **ZERO)
+    layer = ls.MultiHeadAttention(random.randint(1, 3), random.randint(1, 4), **settings)
     rows, columns = random.randint(1, 5), random.randint(1, 5)
     query, value, key = (float_type(2, n, random.randint(1, 5)) for n in (rows, columns, columns))
     return layer, (query, value, key) if random.random() < 0.5 else (query, value)
@@ -146,7 +143,7 @@ def multi_head(random: Random):
 
 def multi_head_axes(random: Random):
     axes = random.choice([None, 1, 2, (1, 2), (2, 1), -2, (-3,)])
-    layer = ls.MultiHeadAttention(2, 3, attention_axes=axes, **maybe(random, return_attention_scores=True), **ZERO)
+    layer = ls.MultiHeadAttention(2, 3, attention_axes=axes, **maybe(random, return_attention_scores=True))
     used = {1, 2} if axes is None else {a % 4 for a in ((axes,) if isinstance(axes, int) else axes)}
     query = [2, random.randint(1, 4), random.randint(1, 4), 5]
     value = [n if axis not in used else random.randint(1, 4) for axis, n in enumerate(query)]
@@ -156,7 +153,7 @@ def multi_head_axes(random: Random):
 def group_query(random: Random):
     settings = maybe(random, use_bias=False, use_gate=True, use_causal_mask=True, return_attention_scores=True)
     groups, features = random.randint(1, 3), random.randint(1, 5)
-    layer = ls.GroupQueryAttention(random.randint(1, 4), groups * random.randint(1, 3), groups, **settings, **ZERO)
+    layer = ls.GroupQueryAttention(random.randint(1, 4), groups * random.randint(1, 3), groups, **settings)
     query, value = (float_type(2, random.randint(1, 5), features) for _ in range(2))
     return layer, (query, value)
 
@@ -188,21 +185,19 @@ def einsum(random: Random):
         ("...xy,xyz->...z", d, "z", (a, b, c, d)),
         ("ab...,bc->ac...", d, "c", random.choice([(a, b), (a, b, c), (a, b, c, d)])),
     ])  # fmt: skip
-    settings = {**ZERO, **maybe(random, bias_axes=bias, activation="relu")}
+    settings = maybe(random, bias_axes=bias, activation="relu")
     return ls.EinsumDense(equation, output, **settings), (float_type(*shape),)
 
 
 def embedding(random: Random):
     shape = [random.randint(1, 4) for _ in range(random.randint(1, 3))]
-    layer = ls.Embedding(random.randint(1, 9), random.randint(1, 5), "zeros", random.random() < 0.5)
+    layer = ls.Embedding(random.randint(1, 9), random.randint(1, 5), mask_zero=random.random() < 0.5)
     return layer, (TensorType(tuple(shape), random.choice(["int32", "int64", "uint8", "float32"])),)
 
 
 def reversible(random: Random):
     settings = maybe(random, reverse=True, tie_weights=False, logit_soft_cap=3.0)
-    layer = ls.ReversibleEmbedding(
-        random.randint(1, 9), random.randint(1, 5), embeddings_initializer="zeros", **settings
-    )
+    layer = ls.ReversibleEmbedding(random.randint(1, 9), random.randint(1, 5), **settings)
     shape = tuple(random.randint(1, 4) for _ in range(2))
     return layer, (TensorType((*shape, layer.output_dim)) if layer.reverse else TensorType(shape, "int32"),)
 
@@ -286,6 +281,6 @@ def test_what_keras_refuses_is_refused_with_a_reason(name):
 
 
 def test_the_comparison_can_fail():
-    layer, x = ls.LSTM(4, **RECURRENT), float_type(2, 5, 3)
+    layer, x = ls.LSTM(4), float_type(2, 5, 3)
     assert ours(ls.GRU(4), (x,)) != told(layer, symbolic((x,)))
     assert ours(ls.LSTM(4, use_bias=False), (x,)) != told(layer, symbolic((x,)))

@@ -12,7 +12,7 @@ import layerscope as ls
 from layerscope.core import propagate
 from layerscope.layers import Opaque
 from layerscope.layers._activation import NAMES
-from layerscope.sources import keras_file
+from layerscope.sources._keras import files as keras_file
 
 from . import keras_oracle
 from .keras_every_layer import SAMPLES
@@ -148,3 +148,29 @@ def test_activations_of_all_kinds_are_read(keras):
     assert shapes_of(graph) == keras_shapes(model)
     assert ls.trace(graph).totals == ls.trace(model).totals
     assert not ls.trace(graph).totals["at_least"]
+
+
+def test_functions_of_keras_ops_in_a_file_and_in_memory(keras):
+    ops = keras.ops
+    image = keras.Input((6, 4, 8), name="image")
+    x = ops.transpose(image, (0, 2, 1, 3))[:, 1:, ::2]  # (3, 3, 8)
+    x = ops.concatenate([x, ops.swapaxes(x, 1, 2)], axis=-1)  # (3, 3, 16)
+    x = ops.squeeze(ops.expand_dims(ops.moveaxis(x, -1, 1), 2), 2)  # (16, 3, 3)
+    x = ops.reshape(x, (-1, 16, 9))
+    x = ops.stack([x, 2 * x, ops.where(x > 0, x, -x)], axis=1)  # (3, 16, 9)
+    x = ops.matmul(x, ops.transpose(x, (0, 1, 3, 2)))  # (3, 16, 16)
+    x = ops.einsum("bijk,bijk->bik", x, ops.softmax(x, axis=-1))
+    x = ops.clip(ops.sqrt(ops.square(x)) / 3.0, 0.0, 1.0) ** 2
+    x = ops.max(x, axis=1) - ops.mean(ops.cast(x, "float16"), axis=(1,))
+    x, y = ops.split(ops.repeat(x, 2, axis=-1), 2, axis=-1)
+    model = keras.Model(image, [x, ops.logsumexp(y, axis=-1, keepdims=True), ops.argmax(y, axis=-1)], name="net")
+    filed, live = keras_file.load(json.loads(model.to_json())), ls.trace(model).graph
+    for graph in (filed, live):
+        assert shapes_of(graph) == keras_shapes(model)
+        assert not [node.label for node in graph.nodes if isinstance(node.layer, Opaque)]
+    totals = ls.trace(filed).totals
+    assert totals == ls.trace(live).totals
+    assert totals["macs"] == 3 * 16 * 16 * 9 + 3 * 16 * 16
+    assert not totals["at_least"]
+    rows = {row["name"]: row for row in ls.trace(filed).layers}
+    assert rows["get_item"]["receptive_field"] != "everything", "a slice is followed"

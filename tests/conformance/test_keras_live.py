@@ -9,7 +9,7 @@ import pytest
 
 import layerscope as ls
 from layerscope.core.errors import ShapeError, SourceError
-from layerscope.sources import keras_file
+from layerscope.sources._keras import files as keras_file
 
 from . import keras_oracle
 

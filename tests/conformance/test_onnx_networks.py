@@ -6,6 +6,7 @@ The figures are those of docs and literature: parameters and multiply-accumulate
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
@@ -15,6 +16,7 @@ from layerscope.analyses.cost import cost
 from layerscope.analyses.receptive_field import fields
 from layerscope.core import propagate
 from layerscope.operators.standing import Undescribed
+from layerscope.sources import json as graph_json
 from layerscope.sources import onnx as source
 
 from .torch_networks import Encoder, UNet, exported, mobilenet, resnet, vgg16
@@ -56,6 +58,14 @@ def test_parameters_and_multiply_accumulates(make, shape, dynamo, parameters, ma
     graph, types = read(make, shape, dynamo)
     found = cost(graph, types)
     assert (found.trainable, found.macs, found.at_least) == (parameters, macs, False)
+
+
+def test_a_network_from_a_file_survives_json():
+    graph, types = read(Encoder, (2, 10, 64), False)
+    again = graph_json.load(json.loads(json.dumps(graph_json.dump(graph))))
+    assert propagate.types(again) == types
+    assert cost(again, types) == cost(graph, types)
+    assert again.parameters == graph.parameters
 
 
 def widest(graph, types):

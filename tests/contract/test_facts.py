@@ -52,7 +52,9 @@ def test_cost_and_memory(case):
     assert shared is None or made[0] <= case.inputs[shared].bind({BATCH: 1}).bytes
     assert step.memory.live == memory.inputs + step.memory.output
     assert memory.peak == step.memory.live
-    assert memory.weights == sum(4 * row.size for row in graph.parameters.values() if row.dtype == "float32")
+    assert memory.weights == sum(
+        4 * row.size for row in graph.parameters.values() if row.dtype in ("float32", "int32")
+    )
     assert step.memory.saved is None or step.memory.saved >= 0
 
 

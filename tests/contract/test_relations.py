@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from layerscope.core.indices import MOST_INTERVALS, NOTHING, Indices
 from layerscope.core.reach import Interpolate, Scaled, Share, Spread, Window
+from layerscope.core.types import TensorType
+from layerscope.layers import AdaptiveMaxPooling1D
 
 FAST = settings(max_examples=200, deadline=None, derandomize=True)
 small = st.integers(1, 6)
@@ -176,6 +178,14 @@ def test_too_many_intervals_are_merged_without_losing_any_index():
 def test_intersections(one, two):
     assert members(one & two) == members(one) & members(two)
     assert one & two == Indices.of(*(one & two).intervals)
+
+
+@pytest.mark.parametrize("size", range(1, 25))
+def test_adaptive_pools_count_the_cells_of_all_shares(size):
+    for parts in range(1, 30):
+        shares = sum(Share(1, size, parts).pull(at(o)).count for o in range(parts))
+        counted = AdaptiveMaxPooling1D(parts).operations(TensorType((3, size, 2)))
+        assert counted.pooling == 3 * 2 * shares
 
 
 def test_nothing_reads_nothing():

@@ -254,7 +254,7 @@ def vast(content):
             "damaged: weights/2.npy has 704 bytes, but its array needs 3999999999936",
         ),
         ({"state_json": b"[" + b" " * (65 << 20) + b"]"}, "damaged: its state.json is larger than 64 MiB"),
-        ({"graph_json": b"{" + b" " * (65 << 20) + b"}"}, "its graph.json is larger than 64 MiB"),
+        ({"graph_json": b"{" + b" " * (65 << 20) + b"}"}, "its graph.json is larger than 32 MiB"),
         (
             {"weights__0_npy": claiming((3, 3, 1, 3), held=80 << 20)},
             f"damaged: weights/0.npy has {128 + (80 << 20)} bytes, but its array needs 108",

@@ -169,7 +169,7 @@ REFUSED = {
     "no kind": (changed("nodes", 1, "kind", to=None), "pool: the kind is missing"),
     "an unknown kind": (
         changed("nodes", 1, "kind", to="MaxPooling4D"),
-        "unknown layer 'MaxPooling4D'. Did you mean 'maxpooling2d' or 'max_pooling2d' or 'maxunpooling2d'?",
+        "unknown layer 'MaxPooling4D'. Did you mean 'maxpooling3d' or 'maxpooling2d' or 'maxpooling1d'?",
     ),
     "an unknown setting": (
         changed("nodes", 1, "settings", to={"pool": 2, "lines": 1}), "pool: MaxPooling2D has no setting lines, pool"

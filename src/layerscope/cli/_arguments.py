@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 WHAT = (
-    "one line of text, a model's file (Keras, ONNX, or ours), package.module:callable, or example:NAME "
+    "one line of text, a model's file (.keras, .h5, .onnx, JSON, or one of ours), "
+    "package.module:callable, or example:NAME "
     "(layerscope examples lists those)"
 )
 

@@ -29,6 +29,8 @@ examples:
   layerscope trace example:autoencoder --columns +memory,-weights
   layerscope trace example:autoencoder --sort macs --top 3
   layerscope trace example:autoencoder --columns name,output,macs --format markdown
+  layerscope trace model.keras --depth 1
+  layerscope trace model.onnx --set batch=1 --columns +memory
   layerscope trace my_package.networks:make_model --format json"""
 
 

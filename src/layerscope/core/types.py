@@ -90,7 +90,7 @@ class TensorType:
         return data
 
     @staticmethod
-    def from_json(data: object) -> TensorType:
+    def from_json(data: object, least: int = 1) -> TensorType:
         fields: Mapping[str, Any] = cast(Mapping[str, Any], data) if isinstance(data, dict) else {}
         dtype = str(fields.get("dtype", "float32"))
         if not isinstance(fields.get("shape"), list) or not isinstance(fields.get("plane"), list | None):
@@ -99,8 +99,8 @@ class TensorType:
             raise SettingError(f"unknown dtype {dtype!r}; known: {', '.join(BITS)}")
         shape = tuple(sizes.from_json(s) for s in fields["shape"])
         for size in shape:
-            if sizes.upper_bound(size) < 1:
-                raise SizeError(f"a size must be at least 1, not {size} in {show(shape)}")
+            if sizes.upper_bound(size) < least:
+                raise SizeError(f"a size must be at least {least}, not {size} in {show(shape)}")
         plane: Sequence[object] | None = fields.get("plane")
         return TensorType(shape, dtype, None if plane is None else tuple(sizes.from_json(s) for s in plane))
 

@@ -13,7 +13,7 @@ from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Windo
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType, show
 from layerscope.layers import _activation, _checks
-from layerscope.layers._recurrent import Repeated
+from layerscope.layers._recurrent import Repeated, gate_function
 from layerscope.layers._spatial import AXES, Placement, floating, padding_name, per_axis, place
 
 
@@ -52,7 +52,7 @@ class ConvLSTM(Repeated):
             put(name, per_axis(getattr(self, name), self.rank, f"{self.kind}: {name}"))
         put("padding", padding_name(self.padding, f"{self.kind}: padding"))
         for name in ("activation", "recurrent_activation"):
-            put(name, _activation.checked(getattr(self, name), self.kind))
+            put(name, gate_function(getattr(self, name), f"{self.kind}: {name}", self.kind))
         for name in ("dropout", "recurrent_dropout"):
             put(name, _checks.rate(getattr(self, name), f"{self.kind}: {name}"))
         _checks.data_format(self)
@@ -170,4 +170,8 @@ class ConvLSTM(Repeated):
             states.append(Window(out, 1, time * (k - 1) + 1, time * ((k - 1) // 2)))
         inner = (EVERYTHING, *middle) if self.first else (*middle, EVERYTHING)
         later = (EVERYTHING, *states) if self.first else (*states, EVERYTHING)
-        return ((Window(0), EVERYTHING, *inner), *(((Window(0), *later),) * (len(types) - 1)))
+        found: list[Reads] = [(Window(0), EVERYTHING, *inner), *(((Window(0), *later),) * (len(types) - 1))]
+        rank = self.state(x).rank + behind
+        for name in (self.activation, self.recurrent_activation):
+            found = [_activation.reach(name, reads, rank) for reads in found]
+        return tuple(found)

@@ -126,7 +126,7 @@ class Lookup(Encoding):
 
     @property
     def special(self) -> tuple[Any, ...]:
-        """Entries in front of the vocabulary in vectors: those for unknown tokens (the mask has one in "int" only)."""
+        """Entries in front of the vocabulary in vectors: those for unknown tokens. The mask has one in "int" only."""
         layer: Any = self
         return (layer.oov_token,) * layer.num_oov_indices
 

@@ -21,6 +21,8 @@ def joint(left: TensorType, right: TensorType, verb: str) -> TensorType:
 
     Errors: ShapeError, naming both shapes, when another axis differs, or the batch.
     """
+    if not left.rank or not right.rank:
+        raise ShapeError(f"cannot {verb} {left} and {right}: each needs a batch axis")
     wide = max(left.rank, right.rank)
     a, b = widened(left, wide), widened(right, wide)
     wrong = [

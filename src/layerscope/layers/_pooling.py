@@ -146,7 +146,8 @@ class AdaptivePooling(Spatial):
         for n, m in zip(x.shape[1:-1], self.output_size, strict=True):
             if not isinstance(n, int):
                 return None
-            total = total * sum(-(-(o + 1) * n // m) - o * n // m for o in range(m))
+            # ceil(j·n / m) - floor(j·n / m) is 1 for each j in 1 … m - 1 but the gcd(n, m) - 1 of them that divide
+            total = total * (n + m - math.gcd(n, m))
         return Operations(pooling=total)
 
     def saved(self, *types: TensorType) -> Saved | None:

@@ -181,9 +181,17 @@ def check_gates(layer: Any) -> None:
     put(layer, "units", sizes.checked(layer.units, f"{layer.kind}: units"))
     for name in ("activation", "recurrent_activation"):
         if hasattr(layer, name):
-            put(layer, name, _activation.checked(getattr(layer, name), layer.kind))
+            put(layer, name, gate_function(getattr(layer, name), f"{layer.kind}: {name}", layer.kind))
     for name in ("dropout", "recurrent_dropout"):
         put(layer, name, _checks.rate(getattr(layer, name), f"{layer.kind}: {name}"))
+
+
+def gate_function(value: Any, what: str, kind: str) -> str | None:
+    """The function's name; SettingError for one that makes its input smaller, as no gate or state can be."""
+    name = _activation.checked(value, kind)
+    if name == "glu":
+        raise SettingError(f"{what}='glu' would halve the state; take one that keeps its size")
+    return name
 
 
 class Cell(Layer):

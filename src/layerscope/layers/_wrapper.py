@@ -76,8 +76,8 @@ def chained(first: Sequence[Reads | None], second: Reads | None) -> tuple[Reads 
     return tuple(reads and tuple(map(step, reads)) for reads in first)
 
 
-def chain_saved(parts: Sequence[tuple[Saved | None, tuple[TensorType, ...], tuple[TensorType, ...]]]) -> Saved | None:
-    """What a chain keeps of layers, given what each keeps, its input types and its output types.
+def chain_saved(parts: Sequence[tuple[Saved | None, tuple[TensorType, ...]]]) -> Saved | None:
+    """What a chain of layers keeps, given what each keeps and its output types.
 
     A tensor between two of them is kept once, as one of the chain's own. None when a part is unknown.
     """
@@ -85,7 +85,7 @@ def chain_saved(parts: Sequence[tuple[Saved | None, tuple[TensorType, ...], tupl
     outputs: tuple[int, ...] = ()
     extra: list[TensorType] = []
     between: set[tuple[int, int]] = set()
-    for number, (saved, fed, _) in enumerate(parts):
+    for number, (saved, _) in enumerate(parts):
         if saved is None:
             return None
         extra += saved.extra
@@ -97,6 +97,5 @@ def chain_saved(parts: Sequence[tuple[Saved | None, tuple[TensorType, ...], tupl
             outputs = saved.outputs
         else:
             between |= {(number, n) for n in saved.outputs}
-        assert fed is not None
-    extra += [parts[number][2][n] for number, n in sorted(between)]
+    extra += [parts[number][1][n] for number, n in sorted(between)]
     return Saved(inputs, outputs, tuple(extra))

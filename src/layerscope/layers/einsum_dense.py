@@ -123,11 +123,14 @@ class EinsumDense(Layer):
                 )
         return found, rest
 
-    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        x = one_input(types)
+    def summed(self, x: TensorType) -> TensorType:
+        """The type before the activation."""
         found, rest = self.sizes(x)
         own = tuple(found[letter] for letter in self.letters[2])
-        return (TensorType((*rest, *own) if self.left else (*own, *rest), floating(x)),)
+        return TensorType((*rest, *own) if self.left else (*own, *rest), floating(x))
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        return (_activation.out(self.activation, self.summed(one_input(types))),)
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         found, rest = self.sizes(types[0])
@@ -148,11 +151,11 @@ class EinsumDense(Layer):
         return sizes.product((*found.values(), *rest))
 
     def operations(self, *types: TensorType) -> Operations | None:
-        (out,) = self.out(*types)
+        out = self.summed(types[0])
         return Operations(bias=out.elements if self.bias_axes else 0) + _activation.operations(self.activation, out)
 
     def saved(self, *types: TensorType) -> Saved | None:
-        return _activation.saved(self.activation, self.out(*types)[0], inputs=(0,))
+        return _activation.saved(self.activation, self.summed(types[0]), inputs=(0,))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         given, _, made = self.letters
@@ -160,7 +163,8 @@ class EinsumDense(Layer):
         start = more if self.left else 0
         own = tuple(Window(start + made.index(letter)) if letter in made else EVERYTHING for letter in given)
         rest = tuple(Window(axis if self.left else len(made) + axis) for axis in range(more))
-        return ((*rest, *own) if self.left else (*own, *rest),)
+        reads = (*rest, *own) if self.left else (*own, *rest)
+        return (_activation.reach(self.activation, reads, self.summed(types[0]).rank),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, check_data_format
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
+from layerscope.core.errors import ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.types import TensorType
@@ -37,6 +38,8 @@ class Flatten(Layer):
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         x = one_input(types)
+        if not x.rank:
+            raise ShapeError(f"needs a batch axis, but got {x}")
         return (x.with_shape((x.shape[0], sizes.product(x.shape[1:]))),)
 
     def operations(self, *types: TensorType) -> Operations | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.costs import Saved
+from layerscope.core.errors import ShapeError
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType
 from layerscope.layers._pointwise import Pointwise, real
@@ -16,7 +17,7 @@ class Masking(Pointwise):
     """Sets steps to zero all of whose features are `mask_value`, and has the layers behind it skip them.
 
     Shapes: (batch, ..., features) → (batch, ..., features).
-    Errors: SettingError when mask_value is no number.
+    Errors: SettingError when mask_value is no number; ShapeError when the input has no axis but the batch.
     """
 
     mask_value: Any = 0.0
@@ -31,6 +32,12 @@ class Masking(Pointwise):
     @property
     def elementwise(self) -> bool:
         return False
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        found = super().out(*types)
+        if types[0].rank < 2:
+            raise ShapeError(f"needs a batch and at least one more axis, but got {types[0]}")
+        return found
 
     def saved(self, *types: TensorType) -> Saved | None:
         """Which steps were kept."""

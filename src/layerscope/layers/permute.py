@@ -28,7 +28,11 @@ class Permute(Layer):
 
     def __post_init__(self) -> None:
         dims = sequence(self.dims)
-        if set(dims) != set(range(1, len(dims) + 1)) or len(set(dims)) != len(dims):
+        if (
+            not all(isinstance(part, int) for part in dims)
+            or set(dims) != set(range(1, len(dims) + 1))
+            or len(set(dims)) != len(dims)
+        ):
             raise SettingError(f"{self.kind}: dims must be an order of 1, 2, ..., not {self.dims!r}")
         object.__setattr__(self, "dims", dims)
 

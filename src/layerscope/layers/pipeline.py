@@ -78,7 +78,7 @@ class Pipeline(Layer):
         return total
 
     def saved(self, *types: TensorType) -> Saved | None:
-        return _wrapper.chain_saved([(layer.saved(*fed), fed, made) for layer, fed, made in self.fed(types)])
+        return _wrapper.chain_saved([(layer.saved(*fed), made) for layer, fed, made in self.fed(types)])
 
     def shares(self, *types: TensorType) -> int | None:
         views = [layer.shares(*fed) for layer, fed, _ in self.fed(types)]

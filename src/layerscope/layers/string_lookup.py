@@ -50,7 +50,7 @@ class StringLookup(Lookup):
         padded = cls(6, vocabulary=["a", "b"], output_mode="count", pad_to_max_tokens=True)
         return [
             Example(cls(vocabulary=["a", "b", "c"]), (words,), (numbers,)),
-            Example(cls(vocabulary=["a"], mask_token="", output_mode="one_hot"), (words,), (TensorType((2, 3, 3)),)),
+            Example(cls(vocabulary=["a"], mask_token="", output_mode="one_hot"), (words,), (TensorType((2, 3, 2)),)),
             Example(padded, (words,), (TensorType((2, 6)),)),
             Example(cls(vocabulary=["a", "b"], invert=True), (numbers,), (words,)),
         ]

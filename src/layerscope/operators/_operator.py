@@ -62,7 +62,7 @@ class Operator(Layer):
             raise SettingError(f"{self.kind}: parameters must be weights by their roles, not {table!r}")
         given = cast(Sequence[Any], listed)
         slots = tuple(
-            TensorType.from_json(cast(Mapping[str, Any], part)) if isinstance(part, Mapping) else part
+            TensorType.from_json(cast(Mapping[str, Any], part), 0) if isinstance(part, Mapping) else part
             for part in given
         )
         parameters = {role: weight_type(one) for role, one in cast(Mapping[str, Any], table).items()}

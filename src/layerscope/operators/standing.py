@@ -17,7 +17,7 @@ from layerscope.operators._operator import Operator
 
 def _types(given: Any, kind: str) -> tuple[TensorType, ...]:
     listed = cast(Iterable[Any], given)
-    types = tuple(part if isinstance(part, TensorType) else TensorType.from_json(part) for part in listed)
+    types = tuple(part if isinstance(part, TensorType) else TensorType.from_json(part, 0) for part in listed)
     if not types:
         raise SettingError(f"{kind}: outputs must list at least one type")
     return types
@@ -141,7 +141,7 @@ class TensorInput(Layer):
 
     def __post_init__(self) -> None:
         if not isinstance(self.type, TensorType):
-            object.__setattr__(self, "type", TensorType.from_json(self.type))
+            object.__setattr__(self, "type", TensorType.from_json(self.type, 0))
 
     @property
     def kind(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import zipfile
 from pathlib import Path
 
 from layerscope.core.errors import SourceError
@@ -83,6 +82,8 @@ def _folder(path: Path) -> str:
 
 def _archive(name: str) -> str:
     """The kind of a ZIP archive, by the names in it."""
+    import zipfile
+
     if directory_size(name) > MOST_DIRECTORY:
         return "zip"
     try:

@@ -29,6 +29,9 @@ from layerscope.sources import _files
 
 SUMMARY = "a graph saved as JSON"
 VERSION = 1
+MOST_BYTES = 32 << 20
+MOST_VALUES = 1_000_000
+"""Of a file: a network of 10,000 layers has half as many."""
 MOST_NESTED = 16
 """Layers within layers' settings, at most."""
 OPERATORS = "operators."
@@ -44,14 +47,23 @@ def handles(what: object) -> bool:
 def read(path: str | os.PathLike[str]) -> Graph:
     """The graph in a JSON file; SourceError says what is wrong with it."""
     try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
+        with open(path, "rb") as file:
+            data = parsed(file.read(MOST_BYTES + 1))
     except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{os.fspath(path)}: not readable as JSON: {error}") from None
     try:
         return load(data)
     except LayerscopeError as error:
         raise SourceError(f"{os.fspath(path)}: {error}") from None
+
+
+def parsed(data: bytes) -> Any:
+    """JSON as plain data; ValueError where it is none, or more than any network needs."""
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB")
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_VALUES:
+        raise ValueError(f"it has more than {MOST_VALUES:,} values")
+    return json.loads(data.decode("utf-8"))
 
 
 def dump(graph: Graph) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
-import zlib
 from typing import Any
 
 from layerscope.core.errors import SourceError
@@ -15,7 +12,6 @@ from layerscope.sources import json as graph_json
 
 SUMMARY = "a Model, or a file written by Model.save"
 ENTRY = "graph.json"
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RecursionError, NotImplementedError)
 
 
 def handles(what: object) -> bool:
@@ -36,14 +32,17 @@ def read(what: Any) -> Graph:
 
 def archive_graph(path: str | os.PathLike[str]) -> Any:
     """The JSON of the graph in a model file; SourceError when there is none."""
+    import zipfile
+    import zlib
+
     name = os.fspath(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if ENTRY not in archive.namelist():
                 raise SourceError(f"{name}: an archive, but no model of Layerscope: it has no {ENTRY}")
-            if archive.getinfo(ENTRY).file_size > 64 << 20:
-                raise SourceError(f"{name}: its {ENTRY} is larger than 64 MiB")
-            return json.loads(archive.read(ENTRY))
+            if archive.getinfo(ENTRY).file_size > graph_json.MOST_BYTES:
+                raise SourceError(f"{name}: its {ENTRY} is larger than {graph_json.MOST_BYTES >> 20} MiB")
+            return graph_json.parsed(archive.read(ENTRY))
     except (
         zipfile.BadZipFile,
         zlib.error,

@@ -15,7 +15,7 @@ from layerscope.core.types import BATCH, BITS, TensorType, show
 from layerscope.layers import layer_class
 from layerscope.operators.pointwise import Pointwise
 from layerscope.sources._keras.functions import roles_of, typed
-from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, unused
+from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight
 from layerscope.sources._keras.records import dtype_of, quantized, variable_dtype_of
 
 MOST_CALLS = 10_000
@@ -25,9 +25,12 @@ FLOATS = frozenset(("float16", "bfloat16", "float32", "float64"))
 
 
 class Translator(Protocol):
-    """What makes our layers of Keras's. `casts` says whether floats are brought to each layer's precision."""
+    """What makes our layers of Keras's.
 
-    casts: bool
+    `tracing`: nothing is computed with the graph, so it shows casts, and layers on which no output depends.
+    """
+
+    tracing: bool
 
     def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer for one of Keras's; Refused, or an error of the layer's, when there is none."""
@@ -62,6 +65,8 @@ class Builder:
         self.variables: dict[str, Weight] = {}
         """By the parameter's id."""
         self.calls = 0
+        self.weighted: list[Symbolic] = []
+        """First results of calls with weights."""
 
     def graph(self, plan: Plan, shapes: Mapping[str, Stated] | None = None) -> Graph:
         """The whole model. `shapes` has inputs by name whose shapes are known better than the plan says."""
@@ -70,11 +75,14 @@ class Builder:
                 self.problems[entry.name, "InputLayer"] = why
         start = [self.input(entry, (shapes or {}).get(entry.name)) for entry in plan.entries]
         ends = self.walk(plan, start, ())
-        idle = {entry.key for entry in unused(plan)}
-        used = [value for value, entry in zip(start, plan.entries, strict=True) if entry.key not in idle]
+        found = _reached(ends)
+        # What only a mask depends on is no part of the data's way, but its weights are the model's.
+        aside = [value for value in self.weighted if id(value.call) not in found] if self.translator.tracing else []
+        found = _reached([*ends, *aside])
+        used = [value for value in start if id(value.call) in found]
         if not used:
             raise SourceError(f"{plan.name}: its outputs depend on none of its inputs")
-        graph = trace_calls(used, ends, plan.name)
+        graph = trace_calls(used, [*ends, *aside], plan.name)
         rest = [value for value in start if value not in used]
         return self._weights(_with_inputs(graph, rest))
 
@@ -105,6 +113,8 @@ class Builder:
             else:
                 given = [self._cast(use.unit, _value(values, ref.key, use)) for ref in use.refs]
                 made = self._call(plan, use, given, scope)
+                if made[0].call.layer.weight_types(*(value.type for value in made[0].call.inputs)):
+                    self.weighted.append(made[0])
             for number, value in enumerate(made):
                 if use.keys is None or number < len(use.keys):
                     values[use.key(number)] = value
@@ -117,7 +127,7 @@ class Builder:
         dtype = dtype_of(unit.settings.get("dtype"))
         old = value.type.dtype
         if (
-            not self.translator.casts
+            not self.translator.tracing
             or unit.home not in ("layers", "keras")
             or dtype == old
             or not {dtype, old} <= FLOATS
@@ -225,6 +235,18 @@ class Builder:
                 dtype = one.dtype if one.dtype in BITS else "float32"
                 rows[id_] = replace(rows[id_], dtype=dtype, trainable=one.trainable)
         return replace(graph, parameters=rows)
+
+
+def _reached(ends: Sequence[Symbolic]) -> set[int]:
+    """Ids of the calls that these tensors depend on."""
+    found: set[int] = set()
+    stack = [value.call for value in ends]
+    while stack:
+        call = stack.pop()
+        if id(call) not in found:
+            found.add(id(call))
+            stack += [value.call for value in call.inputs]
+    return found
 
 
 def _results(call: Call) -> list[Symbolic]:

@@ -7,11 +7,13 @@ from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
+from layerscope.core.errors import LayerscopeError
 from layerscope.core.types import BITS, TensorType, WeightType
 from layerscope.operators.moved import Moved
 from layerscope.operators.pointwise import Pointwise, Softmax
 from layerscope.operators.products import Einsum, MatrixProduct
 from layerscope.operators.reductions import Cumulative, Reduction
+from layerscope.sources._keras.moves import exact
 from layerscope.sources._keras.plan import Ref, Refused, Unit, Use, Weight, variables
 
 
@@ -75,7 +77,7 @@ def translate_function(
 def _elementwise(
     unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]
 ) -> Layer | None:
-    kind, slots = unit.kind, slots_of(use, given)
+    kind = unit.kind
     if kind in ("Softmax", "LogSoftmax", "Sparsemax"):
         axis = setting(unit, use, "axis", 1, -1)
         return Softmax(kind, axis, name=unit.name) if isinstance(axis, int) else None
@@ -86,11 +88,12 @@ def _elementwise(
         keeps = "partners"
     if kind in TESTS:
         dtype = "bool"
+    if kind not in CASTS | OF_INPUTS | OF_OUTPUTS | SUMS | TESTS | {"Multiply"}:
+        return None
+    slots = slots_of(use, given)
     if kind in CASTS:
         asked = setting(unit, use, "dtype", 1, "")
         return Pointwise(kind, 0, "nothing", asked if asked in BITS else dtype, slots=slots[:1], name=unit.name)
-    if kind not in OF_INPUTS | OF_OUTPUTS | SUMS | TESTS | {"Multiply"}:
-        return None
     if kind in ("Clip", "LeakyRelu", "Gelu", "Celu", "Elu", "Round", "Threshold", "HardShrink", "SoftShrink"):
         slots = slots[:1]
     typed = next((number for number, slot in enumerate(slots) if slot is None), 0)
@@ -113,7 +116,8 @@ def _reducing(unit: Unit, use: Use, given: Sequence[TensorType]) -> Layer | None
 
 
 def _other(unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer | None:
-    kind, slots = unit.kind, slots_of(use, given)
+    kind = unit.kind
+    slots = slots_of(use, given) if kind in ("Matmul", "Einsum") else ()
     if kind == "Matmul" and len(slots) == 2:
         return MatrixProduct(kind, slots=slots, parameters=weights_of(use), name=unit.name)
     if kind == "Einsum":
@@ -121,11 +125,39 @@ def _other(unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[T
         slots = tuple(slot for slot in slots if not isinstance(slot, TensorType) or slot.shape)
         made = Einsum(kind, str(equation), slots=slots, parameters=weights_of(use), name=unit.name)
         return made if equation else None
-    if kind in MOVES and stated and None not in stated:
+    if kind in MOVES:
         table = weights_of(use)
-        slots = (*(None,) * len(given), *table)
-        return Moved(kind, tuple(stated), kind in VIEWS, slots=slots, parameters=table, name=unit.name)
+        made = None if table else exact(kind, unit.name, use, _told(unit, use), given)
+        if made is not None and _agree(made, given, stated):
+            return made
+        if stated and None not in stated:
+            slots = (*(None,) * len(given), *table)
+            return Moved(kind, tuple(stated), kind in VIEWS, slots=slots, parameters=table, name=unit.name)
     return None
+
+
+def _told(unit: Unit, use: Use) -> dict[str, Any]:
+    """A function's settings by name, from its constructor or its call."""
+    return {**use.kwargs, **unit.settings}
+
+
+def _agree(made: Layer, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> bool:
+    """Whether the operator has the shapes that the source states, where both are numbers."""
+    try:
+        types = made.out(*given)
+    except LayerscopeError:
+        return False
+    pairs = list(zip(types, stated, strict=False))
+    return len(types) >= len(stated) and all(
+        b is None
+        or (
+            a.rank == b.rank
+            and all(
+                m == n for m, n in zip(a.shape, b.shape, strict=True) if isinstance(m, int) and isinstance(n, int)
+            )
+        )
+        for a, b in pairs
+    )
 
 
 def setting(unit: Unit, use: Use, name: str, place: int, otherwise: Any) -> Any:

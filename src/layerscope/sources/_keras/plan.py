@@ -146,9 +146,3 @@ class _Kwargs(dict[str, Any]):
 def by_name(given: Mapping[str, Any]) -> Config:
     """Arguments by name of a use."""
     return _Kwargs(given)
-
-
-def unused(plan: Plan) -> list[Entry]:
-    """Inputs that nothing reads."""
-    read = {ref.key for use in plan.uses for ref in use.refs} | {ref.key for ref in plan.outputs}
-    return [entry for entry in plan.entries if entry.key not in read]

@@ -49,8 +49,8 @@ def arguments(keras: Any, model: Any, shapes: Shapes | None) -> tuple[list[Any],
     if missing:
         told_all = ", ".join(f"{name!r}: ..." for name in needed)
         raise SourceError(
-            f"{_title(model)}: the shape of {' and '.join(missing)} is unknown; say the sizes of one example of each: "
-            f"layerscope.trace(model, input={{{told_all}}})"
+            f"{_title(model)}: the shape of {' and '.join(missing)} is unknown; say the sizes of one example of "
+            f"each: layerscope.trace(model, input={{{told_all}}})"
         )
     return [], by_name, tensors
 
@@ -175,9 +175,9 @@ def undone(keras: Any, model: Any) -> Generator[None]:
             one.restore()
         if state is not None:
             state.set_global_attribute("uninitialized_variables", uninitialized)
-            if counters is not None:
+            if names is not None:
                 names.clear()
-                names.update(counters)
+                names.update(counters or {})
             else:
                 state.set_global_attribute("object_name_uids", defaultdict(int))
 
@@ -201,7 +201,7 @@ class _Held:
         self.tracker = None if tracker is None else (tracker, dict(vars(tracker)))
         self.holders: list[tuple[Any, Any]] = []
         seen: list[Any] = [*self.attributes.values(), *(self.tracker[1].values() if self.tracker else ())]
-        seen += [store for store in getattr(tracker, "stored_ids", {}).values()]
+        seen += list(getattr(tracker, "stored_ids", {}).values())
         for value in seen:
             if isinstance(value, list):
                 self.holders.append((value, list(value)))

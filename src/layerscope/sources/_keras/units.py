@@ -33,7 +33,7 @@ ADDED = ("lora_rank", "lora_alpha")
 class Tracing:
     """The translator for tracing: whatever Keras has, if it is described here."""
 
-    casts = True
+    tracing = True
 
     def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer; Refused, or the layer's own error, when there is none."""
@@ -71,11 +71,11 @@ def unpooling(layer: Layer, given: tuple[Symbolic, ...]) -> tuple[Layer, tuple[S
     if switches.type.plane is not None and same:
         return layer, (values, switches)
     if switches.type.plane is None and all(isinstance(size, int) for size in plane):
-        return replace(layer, output_size=plane), (values, switches)  # pyright: ignore[reportCallIssue]
+        return replace(layer, output_size=plane), (values, switches)
     raise ShapeError(f"its switches do not come from pooling its third input, of {show(image.type.shape)}")
 
 
-def _same(kind: str, unit: Unit, use: Use, fixed: Config) -> Layer:
+def _same(kind: str, unit: Unit, use: Use, fixed: dict[str, Any]) -> Layer:
     """The layer of the same name, with those of the settings that it has."""
     cls = _class(kind)
     config = {FORMER.get((kind, key), key): value for key, value in unit.settings.items()}

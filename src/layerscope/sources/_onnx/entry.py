@@ -117,7 +117,7 @@ def _used(outputs: Sequence[Symbolic]) -> set[int]:
 
 
 def _oriented(found: Graph) -> Graph:
-    """The graph whose inputs know their axis of channels: the one that the first operator with channels reads as such.
+    """The graph whose inputs know their axis of channels: the one that the first operator with channels takes for it.
 
     It is followed through what keeps axes apart (elementwise operators, Transpose, Pad, Cast, ...); inputs of fewer
     than three axes, and those that no such operator reads, keep the last axis.

@@ -72,7 +72,7 @@ class Reader:
             value, floats = (
                 (None, values.as_floats(found)) if tensor.dtype in FLOATING else (values.as_value(found), None)
             )
-        operand = Operand(frame.prefix + tensor.name, kind, weight=weight, value=value, floats=floats)
+        operand = Operand(frame.prefix + tensor.name, kind, None, weight, value, floats, inline=least > 0)
         self.stored[id(operand)] = operand
         return operand
 

@@ -30,7 +30,7 @@ class Operand:
 
     `value` has its elements where these are known: constants of at most 1,024 whole numbers, and what was folded
     from shapes. `scalar` has the number of a floating-point constant with one element, `floats` all of one with at
-    most 64 elements (scales of a Resize, for instance).
+    most 64 elements (scales of a Resize, for instance). `inline`: it stands in a Constant node, and may be folded.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Operand:
     weight: bool = False
     value: Value | None = None
     floats: tuple[float, ...] | None = None
+    inline: bool = False
 
     @property
     def scalar(self) -> float | None:

@@ -50,7 +50,7 @@ class Known:
 def known(site: Site, number: int) -> Known:
     """The elements of an operand; Unknown where the data decide them."""
     operand = site.operand(number)
-    if operand is None or operand.weight or operand.type.dtype == "string":
+    if operand is None or operand.type.dtype == "string" or (operand.weight and not operand.inline):
         raise Unknown
     if operand.value is not None:
         return Known(operand.value.dims, operand.value.items, operand.type.dtype)
