@@ -82,7 +82,7 @@ def _table(
 def _told(
     row: TableRow, cells: Sequence[str], columns: Sequence[Column], spans: Sequence[int], width: int
 ) -> list[str]:
-    """A row that begins with a sentence, which replaces the cells that it needs before the first number, or stands above."""
+    """A row that begins with a sentence, in place of the cells that it needs before the first number, or above."""
     numbers = next((place for place, column in enumerate(columns) if column.right), len(columns))
     for lead in range(1, numbers + 1):
         room = _total(spans[:lead])
