@@ -150,6 +150,8 @@ def trace(
     Errors: TextError, SourceError, ShapeError, UnknownNameError, SizeError, each with what to change.
     """
     told = dict(sizes or {})
+    if batch is not None and told.get(BATCH, batch) != batch:
+        raise SizeError(f"the batch is {batch} by its own argument and {told[BATCH]} among the sizes; give it once")
     batch = told.pop(BATCH, batch)
     if batch is not None:
         try:

@@ -63,10 +63,9 @@ Memory: of tensors, 1 kB = 1,000 bytes;
   the weights.
 Unknown is not zero: totals leave
   unknown layers out and say so.
-Not shown for want of width: kind,
-  weights, data, receptive field
-  (--columns chooses them, --format json
-  has all)."""
+Not shown for want of width: weights,
+  data, kind, receptive field (--columns
+  chooses them, --format json has all)."""
 
 
 def plain(text):
@@ -80,7 +79,7 @@ def test_whole_pages():
 
 def test_a_folded_row_stands_in_one_line_where_there_is_room_and_in_two_where_not():
     assert residual().render(width=110).splitlines()[17].rstrip() == (
-        "stage1_block3: the same 5 layers                                  296  18,432          25 × 25  ="
+        "stage1_block3: the same 5 layers              8 × 8 × 4           296  18,432          25 × 25  ="
     )
     narrow = residual().render(width=60).splitlines()
     place = narrow.index("stage2_block3 … stage2_block5: 3 times the same 5 layers")

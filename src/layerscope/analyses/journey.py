@@ -72,7 +72,8 @@ class Journey:
 def journey(graph: Graph, batch: int | None = None, dtype: str | None = None) -> Journey:
     """Follow the data through a graph without computing anything.
 
-    Units: as in `cost`, `memory` and `receptive_field`; ratio is output elements over input elements.
+    Units: as in `cost`, `memory` and `receptive_field`; ratio is output elements over input elements,
+    those of a tensor that is fed twice once.
     With `dtype`, memory is as if all floats were that.
     Errors: ShapeError where a batch size does not fit; UnknownNameError for a dtype that is no float.
     """
@@ -94,7 +95,7 @@ def journey(graph: Graph, batch: int | None = None, dtype: str | None = None) ->
             shared=row.shared,
             macs=row.macs,
             fields=_extents(fields[number][0]),
-            ratio=_ratio(fed[number], one[number]),
+            ratio=_ratio(tuple(dict(zip(node.inputs, fed[number], strict=True)).values()), one[number]),
             notes=tuple(_notes(node, fed[number])),
             scope=node.scope,
             operations=row.operations,

@@ -13,7 +13,7 @@ EPILOG = """positions are counted from 0, along the axes that are neither batch 
 
 examples:
   layerscope field example:autoencoder
-  layerscope field example:autoencoder conv2d_3 --at 3,4
+  layerscope field example:autoencoder conv2d_2 --at 3,4
   layerscope field example:autoencoder-transpose --of-input 27,10"""
 
 

@@ -151,6 +151,9 @@ def floor_div(size: Size, divisor: Size) -> Size:
     if set(rest) == {()}:
         return _normal(whole) + rest[()] // divisor
     constant = rest.pop((), 0)
+    ((atoms, factor), *more) = rest.items()
+    if not more and factor == len(atoms) == 1 and isinstance(one := atoms[0], Floor):  # one quotient of both divisors
+        return _normal(whole) + floor_div(one.numerator + one.denominator * constant, one.denominator * divisor)
     remainder = _normal(rest) + constant % divisor
     return _normal(whole) + constant // divisor + Expression((((Floor(remainder, divisor),), 1),))
 

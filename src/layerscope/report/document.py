@@ -63,8 +63,13 @@ def count(size: Size | None) -> str:
 
 
 def shape(type: TensorType) -> str:
-    """28 × 28 × 1, without an open batch."""
+    """28 × 28 × 1, without an open batch; (height - 2) × 8."""
     parts = list(type.shape)
     if parts and parts[0] == sizes.named(BATCH):
         parts = parts[1:]
-    return " × ".join(map(str, parts)) if parts else "1 number"
+    return " × ".join(map(_factor, parts)) if parts else "1 number"
+
+
+def _factor(size: Size) -> str:
+    """A size as it stands in a product: a sum in parentheses."""
+    return f"({size})" if not isinstance(size, int) and len(size.terms) > 1 else str(size)

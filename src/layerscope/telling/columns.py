@@ -106,6 +106,12 @@ def _parameter_words(line: Line) -> str:
     return f"{text} (shared)" if line.shared == line.parameters.size else f"{text} ({line.shared:,} shared)"
 
 
+def _own(line: Line) -> Amount:
+    """Parameters that no row above counts."""
+    size = line.parameters.size
+    return line.parameters if size is None else Amount(size - line.shared, line.parameters.at_least)
+
+
 def _sided(value: int | None) -> str:
     return "–" if value is None else str(value).replace("-", "−")
 
@@ -139,7 +145,7 @@ FACTS = (
         "shared", "shared", lambda line: Amount(line.shared),
         meaning="Shared: parameters of an earlier layer, which the total counts there.",
     ),
-    _share("parameters_percent", "% of parameters", lambda line: line.parameters, lambda context: context.parameters),
+    _share("parameters_percent", "% of parameters", lambda line: _own(line), lambda context: context.parameters),
     _amount("macs", "MACs", lambda line: line.macs, rank=3),
     _share("macs_percent", "% of MACs", lambda line: line.macs, lambda context: context.macs),
     _operation("bias", "additions of a bias."),

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.analyses.journey import Journey, batch_is_open
+from layerscope.core.contract import snake_case
 from layerscope.core.graph import Graph
+from layerscope.core.sizes import names
+from layerscope.core.types import BATCH, TensorType
 from layerscope.report.document import Column, Document, TableRow, count
 from layerscope.telling.amounts import Unit, memory
 from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, sorting
@@ -18,6 +21,8 @@ from layerscope.telling.view import View
 
 NUMBER = re.compile(r"\d+(, \d+)*")
 MOST_NOTES = 8
+WORTH = 6
+"""The rank of a layer's kind where names do not say it."""
 SEPARATE = 3
 """Layers that a note names; more are counted."""
 
@@ -83,13 +88,13 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
     def cell(fact: Fact, line: Line) -> str:
         if fact.bytes and fact.amount is not None:
             return unit.words(fact.amount(line))
-        return printable(fact.words(line, context))
+        told = fact.key == "kind" and line.sentence
+        return "" if told else printable(fact.words(line, context))
 
     def column(fact: Fact) -> Column:
         title = fact.title.format(unit=unit.name)
-        return Column(
-            fact.key, title, fact.right, 0 if fact.key in kept else fact.rank, fact.least, _meaning(fact, found)
-        )
+        rank = WORTH if fact.key == "kind" and not _kinds_in_names(lines) else fact.rank
+        return Column(fact.key, title, fact.right, 0 if fact.key in kept else rank, fact.least, _meaning(fact, found))
 
     return Document(
         title=printable(found.name),
@@ -105,6 +110,11 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
     )
 
 
+def _kinds_in_names(lines: Sequence[Line]) -> bool:
+    """Whether most names say what a layer is, as conv2d_1 does."""
+    return 2 * sum(snake_case(line.kind) in line.name.lower() for line in lines) >= len(lines)
+
+
 def printable(text: str) -> str:
     """The text without characters that would move a terminal's cursor or end a line."""
     return (
@@ -114,12 +124,22 @@ def printable(text: str) -> str:
 
 def _subtitle(found: Journey, view: View) -> str:
     open_batch = any(batch_is_open(step.outputs) for step in found.steps)
-    text = "per example (the batch size is open)" if open_batch else f"for a batch of {found.batch or 'fixed size'}"
+    text = "per example (the batch size is open)" if open_batch else f"for a batch of {found.batch or _stated(found)}"
     if found.dtype is not None:
         text += f", floats as {found.dtype}"
     if view.order:
         text += f", sorted by {sorting(view.order).title.format(unit='bytes')}"
     return text
+
+
+def _inputs(found: Journey) -> list[TensorType]:
+    return [step.outputs[0] for step in found.steps if step.name in found.inputs]
+
+
+def _stated(found: Journey) -> str:
+    """The size of the batch that the network itself says."""
+    sizes = {str(type.shape[0]) for type in _inputs(found) if type.rank}
+    return f"{sizes.pop()}, as the network states" if len(sizes) == 1 else "fixed size"
 
 
 def _meaning(fact: Fact, found: Journey) -> str:
@@ -183,6 +203,11 @@ def _definitions(found: Journey) -> list[str]:
         "MAC: one multiply and add in a product with weights; products with padding count.",
         "Memory: of tensors, 1 kB = 1,000 bytes; what is alive or kept comes on top of the weights.",
     ]
+    free = dict.fromkeys(
+        name for type in _inputs(found) for size in type.shape for name in sorted(names(size)) if name != BATCH
+    )
+    if free:
+        lines.append(f"Open sizes: {', '.join(free)}; --set {next(iter(free))}=N puts a number in the place of one.")
     if found.cost.at_least:
         lines.append("Unknown is not zero: totals leave unknown layers out and say so.")
     return lines

@@ -43,7 +43,8 @@ def describe_seen(found: ReceptiveField, network: str) -> Document:
         definitions=[
             "Receptive field: input positions that one position depends on, per axis, on an unbounded input.",
             "Start: the first of them for position 0; below 0 it lies in the padding. Jump: input positions from one "
-            "position to the next. Holes: some positions between the first and the last do not matter.",
+            "position to the next. Repeats after: so many positions until the pattern is the same again. Holes: some "
+            "positions between the first and the last do not matter.",
         ]
         + ([] if found.position is None else ["At a position: first … last index (how many), within the input."]),
         data=lambda: _seen_facts(found),

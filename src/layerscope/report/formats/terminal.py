@@ -13,8 +13,12 @@ GAP = "  "
 BOLD, DIM, PLAIN = "\033[1m", "\033[2m", "\033[0m"
 AMPLE = 28
 """Characters to which names are shortened before a column of some use gives way."""
+FAIR = 16
+"""Characters to which other cells are shortened where that makes room for a column that gave way."""
 USEFUL = 3
 """Up to this rank a column is worth names shorter than that."""
+RETURNING = 7
+"""Up to this rank a column that gave way comes back where wider ones, which went after it, left room."""
 NARROW = 24
 """No text is wrapped to less."""
 FIRST_WIDE = "\u1100"
@@ -78,11 +82,14 @@ def _table(
 def _told(
     row: TableRow, cells: Sequence[str], columns: Sequence[Column], spans: Sequence[int], width: int
 ) -> list[str]:
-    """A row that begins with a sentence, which replaces the cells before the first number or stands above."""
-    lead = next((place for place, column in enumerate(columns) if column.right), len(columns))
-    line = _line([*[""] * lead, *cells[lead:]], columns, spans).rstrip()
-    if line and wide(row.sentence) <= len(line) - len(line.lstrip()) - len(GAP):
-        return [row.sentence + line[wide(row.sentence) :]]
+    """A row that begins with a sentence, in place of the cells that it needs before the first number, or above."""
+    numbers = next((place for place, column in enumerate(columns) if column.right), len(columns))
+    for lead in range(1, numbers + 1):
+        room = _total(spans[:lead])
+        if wide(row.sentence) <= room:
+            return [
+                _line([row.sentence, *cells[lead:]], [columns[0], *columns[lead:]], [room, *spans[lead:]]).rstrip()
+            ]
     line = _line(["", *cells[1:]], columns, spans).rstrip()
     return [*_wrapped([row.sentence], width), *([line] if line else [])]
 
@@ -174,6 +181,10 @@ def _fitting(document: Document, width: int) -> tuple[list[Part], list[Column]]:
         gone = next(column for column in reversed(spare) if column.rank == most)
         columns.remove(gone)
         hidden.append(gone)
+    for column in [one for one in reversed(hidden) if one.rank <= RETURNING]:
+        more = [one for one in document.columns if one in columns or one is column]
+        if _total([*_spans(document, more[:1], AMPLE), *_spans(document, more[1:], FAIR)]) <= width:
+            columns, hidden = more, [one for one in hidden if one is not column]
     return [(part, _widened(document, part, width)) for part in _parts(document, columns, width)], hidden
 
 
