@@ -27,6 +27,8 @@ def text_of(value: Any, otherwise: str) -> str:
     return value if isinstance(value, str) and value else otherwise
 
 
+PUBLIC = {"GroupedQueryAttention": "GroupQueryAttention"}
+"""Classes that keras.layers has under another name than their own, which HDF5 files write."""
 OF_TF = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceProperty", "InstanceMethod")
 
 
@@ -42,7 +44,7 @@ def home_of(record: Config) -> tuple[str, str]:
     if name in OF_TF:
         return name, "tf"
     if not isinstance(module, str):
-        return name, "" if "module" in record else "layers"
+        return (name, "") if "module" in record else (PUBLIC.get(name, name), "layers")
     if module.startswith(("keras.src.ops", "keras.ops")):
         return name, "ops"
     if module == "keras" or module.startswith(("keras.layers", "keras.src.layers", "tf_keras.layers")):
