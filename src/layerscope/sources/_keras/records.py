@@ -106,14 +106,17 @@ def _policy(value: Any) -> str | None:
     return value.rpartition("_from_")[2] if isinstance(value, str) else None
 
 
-def quantized(config: Config) -> str | None:
-    """How a layer's weights are quantized: int8, float8, ...; None when they are not."""
+def altered(config: Config) -> str | None:
+    """Why a layer's weights are others than its settings say: quantized to int8, ...; None when they are not."""
+    for key in ("lora_rank", "lora_alpha"):
+        if config.get(key) is not None:
+            return f"{key}={config[key]!r} adds weights"
     dtype = config.get("dtype")
-    if isinstance(dtype, str) and "_from_" in dtype:
-        return dtype.partition("_from_")[0]
     inner = dtype.get("config") if isinstance(dtype, Mapping) else None
     mode = inner.get("mode") if isinstance(inner, Mapping) else None
-    return mode if isinstance(mode, str) else None
+    if isinstance(dtype, str) and "_from_" in dtype:
+        mode = dtype.partition("_from_")[0]
+    return f"its weights are quantized ({mode})" if isinstance(mode, str) else None
 
 
 def built_with(record: Config) -> tuple[int | None, ...] | None:
