@@ -226,6 +226,53 @@ def test_quantized_and_adapted_layers_have_unknown_weights():
         )
         rows = ls.trace(keras_file.load(data)).layers
         assert (rows[1]["kind"], rows[1]["output_shape"], rows[1]["parameters"]) == ("Dense", ["batch", 4], None)
+        last = ls.trace(keras_file.load(model(entry(), layer("Dense", "dense", "x", units=4, **config))))
+        assert last.layers[1]["output_shape"] == ["batch", 4], "its shape follows from its settings"
+        assert last.totals["at_least"]
+
+
+@pytest.mark.parametrize("extra", [{"dtype": "int8_from_float32"}, {"lora_rank": 2}])
+def test_an_altered_layer_in_a_wrapper_has_unknown_weights(extra):
+    inner = {"class_name": "Dense", "config": {"name": "inner", "units": 4, **extra}}
+    wrapper = layer("TimeDistributed", "steps", "x", shape=[None, 5, 3], layer=inner)
+    rows = ls.trace(keras_file.load(model(entry("x", (None, 5, 3)), wrapper))).layers
+    assert (rows[1]["kind"], rows[1]["parameters"], rows[1]["macs"]) == ("TimeDistributed", None, None)
+
+
+def test_dot_product_attention_has_the_products_of_attention():
+    attend = layer("DotProductAttention", "attend", "q", "k", "k", module="keras.src.ops.nn", is_causal=True)
+    args = attend["inbound_nodes"][0]["args"][0]
+    for one, shape in zip(args, ([None, 7, 6, 4], [None, 9, 2, 4], [None, 9, 2, 4]), strict=True):
+        one["config"]["shape"] = shape
+    attend["inbound_nodes"] = [{"args": args, "kwargs": {"bias": None, "mask": None, "scale": None}}]
+    net = model(entry("q", (None, 7, 6, 4)), entry("k", (None, 9, 2, 4)), attend, inputs=("q", "k"))
+    row = ls.trace(keras_file.load(net)).layers[-1]
+    # by hand: 6 heads x 7 queries x 9 keys, 4 products each for the score and for the value
+    assert (row["output_shape"], row["macs"]) == (["batch", 7, 6, 4], 6 * 7 * 9 * (4 + 4))
+
+
+def test_one_layer_whose_calls_are_told_different_things():
+    tied = layer("ReversibleEmbedding", "tied", "x", shape=[None, 6], input_dim=20, output_dim=8)
+    back = layer("ReversibleEmbedding", "tied", "dense", shape=[None, 6, 8])["inbound_nodes"][0]
+    tied["inbound_nodes"].append(back | {"kwargs": {"reverse": True}})
+    dense = layer("Dense", "dense", "tied", shape=[None, 6, 8], units=8)
+    net = model(entry("x", (None, 6)), tied, dense, outputs=["tied"])
+    net["config"]["output_layers"] = [["tied", 1, 0]]
+    trace = ls.trace(keras_file.load(net))
+    assert [(row["name"], row["output_shape"], row["macs"]) for row in trace.layers[1:]] == [
+        ("tied", ["batch", 6, 8], 0), ("dense", ["batch", 6, 8], 6 * 8 * 8), ("tied#2", ["batch", 6, 20], 6 * 8 * 20),
+    ]  # fmt: skip
+    assert trace.totals["parameters"] == 20 * 8 + 8 * 8 + 8, "the table is there once"
+
+
+def test_grouped_query_attention_by_its_own_name_as_hdf5_has_it():
+    seq = [None, 7, 12]
+    attend = layer("GroupedQueryAttention", "attend", "x", "x", shape=seq, head_dim=4, num_query_heads=6, num_key_value_heads=2)  # fmt: skip
+    attend["inbound_nodes"] = [{"args": attend["inbound_nodes"][0]["args"][0], "kwargs": {}}]
+    del attend["module"]
+    row = ls.trace(keras_file.load(model(entry("x", seq), attend))).layers[-1]
+    # by hand: 7 positions x 12 x (24 + 8 + 8) projected, 6 heads x 49 scores x 8, 7 x 24 x 12 joined
+    assert (row["parameters"], row["macs"]) == (820, 7 * 12 * 40 + 6 * 49 * 8 + 7 * 24 * 12)
 
 
 def test_an_input_that_nothing_reads_is_shown():

@@ -59,6 +59,7 @@ OTHERS = {
     "pdf": b"%PDF-1.7",
     "gzip": b"\x1f\x8b\x08",
     "markup": b"<html>",
+    "empty": b"",
 }
 
 

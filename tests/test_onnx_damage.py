@@ -6,7 +6,9 @@ import random
 import pytest
 
 import onnx_writer as w
+from layerscope import trace
 from layerscope.core.errors import SourceError
+from layerscope.core.sizes import MOST_FACTORS
 from layerscope.sources import onnx
 from layerscope.sources._onnx import wire
 from test_architecture import probe
@@ -218,6 +220,20 @@ def test_hostile_files_take_little_memory(name, tmp_path):
     count, first, megabytes = probe(f"with contextlib.redirect_stderr(io.StringIO()): {code}")
     assert count == 0, first
     assert megabytes < HOSTILE_MEGABYTES
+
+
+def test_sizes_that_are_squared_again_and_again_stay_short():
+    nodes, last = [], "x"
+    for number in range(60):
+        nodes += [
+            w.node("Shape", last, f"shape{number}"),
+            w.node("Mul", f"shape{number} shape{number}", f"square{number}"),
+            w.node("Expand", f"one square{number}", f"wide{number}"),
+        ]
+        last = f"wide{number}"
+    graph = w.Graph(nodes, [w.value("x", ("n",))], [w.value(last, None)], [w.tensor("one", (), [1.0])])
+    found = trace(onnx.read_bytes(w.model(graph), "net.onnx"))
+    assert max(len(row["output_shape"][0]) for row in found.layers) < 10 * MOST_FACTORS
 
 
 def test_branches_in_branches_are_read_once():

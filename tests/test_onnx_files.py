@@ -177,6 +177,20 @@ def test_what_counts_as_a_weight():
     }
 
 
+def test_thresholds_and_values_are_no_weights():
+    nodes = [
+        w.node("OneHot", "x depth values", "hot"),
+        w.node("NonMaxSuppression", "boxes scores most overlap least", "y"),
+    ]
+    stored = [
+        w.tensor("depth", (1,), [7], w.INT64), w.tensor("values", (2,), [0.0, 1.0]),
+        w.tensor("most", (1,), [10], w.INT64), w.tensor("overlap", (1,), [0.5]), w.tensor("least", (1,), [0.5]),
+    ]  # fmt: skip
+    inputs = [w.value("x", (2, 3), w.INT64), w.value("boxes", (1, 5, 4)), w.value("scores", (1, 3, 5))]
+    graph = read(w.Graph(nodes, inputs, [w.value("hot", None), w.value("y", None)], stored))
+    assert graph.parameters == {}
+
+
 def test_a_shared_weight_is_one_parameter():
     graph = chain(
         w.node("MatMul", "x w", "a", "first"), w.node("MatMul", "a w", "y", "second"),

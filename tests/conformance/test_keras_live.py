@@ -284,3 +284,22 @@ def test_training_refuses_what_only_a_trace_can_take(keras, classes):
     assert block.startswith("  block (Block): ")
     assert block.endswith(".Block is none of Keras's layers, and what it computes is Python code")
     assert known.startswith("Layers that can be: ")
+
+
+def test_attention_of_every_kind_is_the_same_in_memory_and_from_its_file(keras):
+    kl, ops = keras.layers, keras.ops
+    x, tokens = keras.Input((7, 12)), keras.Input((6,), dtype="int32")
+    heads = ops.reshape(kl.Dense(24, name="split")(x), (-1, 7, 4, 6))
+    tied = kl.ReversibleEmbedding(20, 8, name="tied")
+    models = {
+        "grouped": keras.Model(x, kl.GroupQueryAttention(4, 6, 2, name="grouped")(x, x)),
+        "function": keras.Model(x, ops.dot_product_attention(heads, heads, heads, is_causal=True)),
+        "tied": keras.Model(tokens, tied(tied(tokens), reverse=True)),
+    }
+    # by hand: 7·12·40 + 6·49·8 + 7·24·12;  7·12·24 + 4·49·12;  6·8·20
+    macs = {"grouped": 7728, "function": 4368, "tied": 960}
+    for name, model in models.items():
+        for trace in (ls.trace(model), ls.trace(keras_file.load(json.loads(model.to_json())))):
+            assert (trace.totals["macs"], trace.totals["parameters"]) == (macs[name], model.count_params()), name
+            assert tuple(trace.layers[-1]["output_shape"][1:]) == model.output_shape[1:]
+            assert not trace.totals["at_least"]

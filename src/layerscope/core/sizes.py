@@ -52,6 +52,7 @@ class Maximum:
 
 Atom: TypeAlias = Named | Floor | Maximum
 Monomial: TypeAlias = tuple[Atom, ...]
+MOST_FACTORS, MOST_TERMS = 256, 100_000  # of a product: a small file can square sizes again and again
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,12 @@ class Expression:
     def __mul__(self, other: Size) -> Size:
         if isinstance(other, int):  # the order of the terms stays
             return Expression(tuple((monomial, factor * other) for monomial, factor in self.terms)) if other else 0
+        rest = _terms(other)
+        if len(self.terms) * len(rest) > MOST_TERMS or len(self.terms[0][0]) + len(rest[0][0]) > MOST_FACTORS:
+            raise SizeError(f"a product of open sizes has over {MOST_FACTORS} factors or {MOST_TERMS:,} terms")
         product: dict[Monomial, int] = {}
         for left, a in self.terms:
-            for right, b in _terms(other):
+            for right, b in rest:
                 key = tuple(sorted(left + right, key=str))
                 product[key] = product.get(key, 0) + a * b
         return _normal(product)
@@ -197,8 +201,7 @@ def maximum(left: Size, right: Size) -> Size:
 
 def product(sizes: tuple[Size, ...]) -> Size:
     """The product of sizes; 1 for none."""
-    factor = 1
-    total: Size = 1
+    factor, total = 1, cast(Size, 1)
     for size in sizes:
         if isinstance(size, int):
             factor *= size

@@ -40,14 +40,15 @@ class Attention(Operator):
     """softmax(scale · Q·Kᵀ + mask) · V for each head; past keys and values, where there are any, come first.
 
     Tensors of three axes (batch, length, heads·size) are split into `q_num_heads` and `kv_num_heads`; those of four
-    are (batch, heads, length, size). Fewer heads of keys than of queries are shared among these. `mask`, `past_key`,
-    `past_value`, `bias` are numbers of operands, None where an operator has none. `packed`: the first operand holds
-    queries, keys and values side by side.
+    are (batch, heads, length, size), with `length_first` (batch, length, heads, size) as in Keras. Fewer heads of
+    keys than of queries are shared among these. `mask`, `past_key`, `past_value`, `bias` are numbers of operands,
+    None where an operator has none. `packed`: the first operand holds queries, keys and values side by side.
     Shapes: queries → output; keys and values with the past ones (batch, kv heads, total, size); the scores.
     MACs: scores × size of a head, and again for the values; a mask (causal, too) skips nothing.
     Units: mask, cap and softmax are one pointwise operation a score each, scaling is one for each number of a query.
     Errors: ShapeError where heads, lengths or sizes do not fit.
-    Source: Vaswani et al. (2017); ONNX operator Attention; com.microsoft MultiHeadAttention, GroupQueryAttention.
+    Source: Vaswani et al. (2017); ONNX operator Attention; com.microsoft MultiHeadAttention, GroupQueryAttention;
+    keras.ops.dot_product_attention.
     """
 
     q_num_heads: int = 0
@@ -59,6 +60,7 @@ class Attention(Operator):
     past_value: int | None = 5
     bias: int | None = None
     packed: bool = False
+    length_first: bool = False
     changed: bool = False
     """A graph of its own changes the scores; what that computes is unknown."""
 
@@ -70,6 +72,8 @@ class Attention(Operator):
     def _split(self, type: TensorType, heads: int, what: str) -> tuple[Size, Size, Size, Size]:
         """batch, heads, length and size of a head."""
         if rank_of(type, 3, what, 4) == 4:
+            if self.length_first:
+                return type.shape[0], type.shape[2], type.shape[1], type.shape[3]
             return type.shape[0], type.shape[1], type.shape[2], type.shape[3]
         if not heads:
             raise ShapeError(f"{what} has three axes {type}, but the number of heads is not stated")
@@ -101,6 +105,8 @@ class Attention(Operator):
         shape = (s.batch, s.heads, s.queries, s.value_size)
         if q.rank == 3:
             shape = (s.batch, s.queries, s.heads * s.value_size)
+        elif self.length_first:
+            shape = (s.batch, s.queries, s.heads, s.value_size)
         key, value = ((s.batch, s.kv_heads, s.total, size) for size in (s.size, s.value_size))
         scores = (s.batch, s.heads, s.queries, s.total)
         past = optional(operands, self.past_key)
@@ -141,9 +147,9 @@ class Attention(Operator):
             if one is not None and one.rank > 2:
                 table[number] = (batch, *(EVERYTHING,) * (one.rank - 1))
         if output == 0 and not self.packed:
-            along = Window(1 if out.rank == 3 else 2)
             q = needed(operands, 0, "the queries")
-            table[0] = (batch, along, EVERYTHING) if q.rank == 3 else (batch, Window(1), along, EVERYTHING)
+            first, second = Window(1), Window(1 if out.rank == 3 else 2)
+            table[0] = (batch, second, EVERYTHING) if q.rank == 3 else (batch, first, second, EVERYTHING)
         for past in (self.past_key, self.past_value):
             one = optional(operands, past)
             if past is not None and one is not None:
@@ -157,10 +163,12 @@ class Attention(Operator):
         total = TensorType((2, 2, 10, 8))
         made = cls("Attention", 4, 2, slots=(None, None, None, "", None, None), results=3)
         plain = cls("Attention", slots=(None, None, None), results=1, causal=True)
-        four = TensorType((1, 4, 6, 8))
+        keras = cls("DotProductAttention", slots=(None, None, None), results=1, length_first=True)
+        four, turned = TensorType((1, 4, 6, 8)), TensorType((1, 6, 4, 8))
         return [
             Example(made, (q, k, k, past, past), (q, total, total)),
             Example(plain, (four, four, four), (four,)),
+            Example(keras, (turned, TensorType((1, 7, 2, 8)), TensorType((1, 7, 2, 8))), (turned,)),
         ]
 
 

@@ -44,7 +44,7 @@ def _kind(name: str, time: int, size: int, number: int) -> str:
                 return _archive(name)
     except OSError:
         return ""
-    return of_bytes(first)
+    return of_bytes(first) if first else "empty"
 
 
 def of_bytes(first: bytes) -> str:
@@ -117,12 +117,13 @@ def directory_size(name: str) -> int:
 REFUSED = {
     "savedmodel": "a TensorFlow SavedModel, a program for TensorFlow without a list of layers. Trace the Keras model "
     "that it was made of (model.save('model.keras')), or convert it to ONNX",
-    "hugging-face": "a Hugging Face folder: settings and weights, but no graph. Build the model in Python and trace "
-    "that with layerscope.trace, or export it to ONNX",
+    "hugging-face": "a Hugging Face folder: settings and weights, but no graph. Build the model in Python and "
+    "take that (layerscope.from_torch for PyTorch, layerscope.trace for Keras), or export it to ONNX",
     "tflite": "a TensorFlow Lite file, which is not read. Trace the model that it was converted from, or convert it "
     "to ONNX",
     "torch": "a PyTorch file, which holds a pickle: opening it would run code, and mostly it is weights without a "
-    "graph. In Python, build the module and trace that, or export it to ONNX with torch.onnx.export",
+    "graph. In Python, build the module and say layerscope.from_torch(module, input=...), or export it to ONNX with "
+    "torch.onnx.export",
     "torchscript": "a TorchScript file, which is not read. Export the module to ONNX with torch.onnx.export",
     "pt2": "a torch.export file (.pt2), which is not read. Export the module to ONNX with torch.onnx.export",
     "pickle": "a Python pickle, and is not opened: that would run code. Save the model as .keras, ONNX or JSON",
@@ -136,6 +137,7 @@ REFUSED = {
     "gzip": "compressed with gzip; unpack it first",
     "markup": "a document in HTML or XML",
     "zip": "a ZIP archive with no network in it that is known here: neither config.json (Keras) nor graph.json",
+    "empty": "empty: it has 0 bytes. Whatever wrote or copied it did not finish",
     "damaged-zip": "a damaged ZIP archive",
     "device": "no regular file",
 }

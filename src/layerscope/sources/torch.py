@@ -20,6 +20,7 @@ from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
 
 SUMMARY = "a PyTorch module, by layerscope.from_torch(module, input=(1, 28, 28))"
+TAKES_INPUT = True
 
 
 def handles(what: object) -> bool:
@@ -28,10 +29,10 @@ def handles(what: object) -> bool:
     return torch is not None and isinstance(what, torch.nn.Module)
 
 
-def read(what: Any) -> Graph:
-    """SourceError: a module does not know the size of its input; `layerscope.from_torch` takes it."""
+def read(what: Any, input: Any = None) -> Graph:
+    """SourceError: a module is no source by itself, whatever `input` is; `layerscope.from_torch` takes both."""
     raise SourceError(
-        f"{type(what).__name__} is a PyTorch module, which does not know the size of its input; say "
+        f"{type(what).__name__} is a PyTorch module, which is taken over with the size of its input; say "
         "layerscope.from_torch(module, input=(channels, height, width))"
     )
 

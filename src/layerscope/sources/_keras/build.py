@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from layerscope.core import sizes
@@ -15,13 +16,19 @@ from layerscope.core.types import BATCH, BITS, TensorType, show
 from layerscope.layers import layer_class
 from layerscope.operators.pointwise import Pointwise
 from layerscope.sources._keras.functions import roles_of, typed
-from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight
-from layerscope.sources._keras.records import dtype_of, quantized, variable_dtype_of
+from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, tensors
+from layerscope.sources._keras.records import altered, dtype_of, variable_dtype_of
 
 MOST_CALLS = 10_000
 """Of layers, nested models written out: a file of a few lines can ask for any number."""
 UNKNOWN = "unknown"
+Told = tuple[tuple[str, str], ...]
+"""Arguments of a call, as names and texts."""
 FLOATS = frozenset(("float16", "bfloat16", "float32", "float64"))
+
+
+class OtherWeights(Refused):
+    """The layer has the shapes that ours has, and weights that are not known."""
 
 
 class Translator(Protocol):
@@ -52,8 +59,10 @@ class Builder:
         self.translator = translator
         self.problems: dict[tuple[str, str], str] = {}
         self.misfit: ShapeError | None = None
-        self.layers: dict[int, Layer] = {}
-        """By the unit, so that all uses of it share its weights."""
+        self.layers: dict[int, dict[Told, Layer]] = {}
+        """By the unit and what its call is told, so that all uses of it share its weights."""
+        self.homes: dict[int, str] = {}
+        """By the unit: the label of its first use, after which its weights are called."""
         self.units: dict[int, Unit] = {}
         """By our layer."""
         self.opaques: dict[int, list[Layer]] = {}
@@ -145,6 +154,7 @@ class Builder:
         label = "/".join((*scope, unit.name))
         title = f"{label} ({unit.kind})"
         stated = _stated(unit, told, given)
+        types: Sequence[TensorType] = ()
         try:
             layer, taken = self._layer(use, given, stated)
             types = layer.out(*(value.type for value in taken))
@@ -155,10 +165,10 @@ class Builder:
                 raise self._unstated(title, given) or error.at(title) from None
         except (Refused, LayerscopeError) as error:
             self.problems.setdefault((label, unit.kind), str(error))
+            if isinstance(error, OtherWeights):
+                stated = [told or made for told, made in zip_longest(stated, types[: len(stated)])]
         else:
-            self.layers[id(unit)] = layer
-            self.units[id(layer)] = unit
-            number = len(self.opaques.get(id(unit), ()))
+            number = self._place(use, layer) + len(self.opaques.get(id(unit), ()))
             weights = self._ids(use.unit, layer, [value.type for value in taken], label)
             name = f"{unit.name}#{number + 1}" if number else None
             call = Call(layer, taken, types, scope, name, weights or None)
@@ -186,10 +196,14 @@ class Builder:
         )
 
     def _ids(self, unit: Unit, layer: Layer, given: Sequence[TensorType], label: str) -> dict[str, str]:
-        """Ids of the weights where the variables are known, so that one that several layers use is one row."""
-        if not unit.weights:
-            return {}
+        """Ids of the weights where the variables are known, so that one that several layers use is one row.
+
+        So they are of a unit whose calls are told different things, for these are different layers here.
+        """
         roles = {role: weight.shape for role, weight in layer.weight_types(*given).items()}
+        home = self.homes.setdefault(id(unit), label)
+        if not unit.weights:
+            return {role: f"{home}/{role}" for role in roles} if len(self.layers.get(id(unit), ())) > 1 else {}
         pairs = _paired(unit.weights, roles)
         ids = {role: self.ids.setdefault(one.id, f"{label}/{role}") for role, one in pairs.items()}
         self.variables |= {ids[role]: one for role, one in pairs.items()}
@@ -198,10 +212,17 @@ class Builder:
     def _layer(
         self, use: Use, given: Sequence[Symbolic], stated: Sequence[TensorType | None]
     ) -> tuple[Layer, tuple[Symbolic, ...]]:
-        made = self.layers.get(id(use.unit))
+        made = self.layers.get(id(use.unit), {}).get(_told(use))
         if made is None:
             made = self.translator.layer(use.unit, use, [value.type for value in given], stated)
         return self.translator.arrange(made, use, given)
+
+    def _place(self, use: Use, layer: Layer) -> int:
+        """Which of the layers that stand for its unit this one is, from 0."""
+        made = self.layers.setdefault(id(use.unit), {})
+        made[_told(use)] = layer
+        self.units[id(layer)] = use.unit
+        return list(made).index(_told(use))
 
     def _opaque(self, unit: Unit, layer: Layer) -> Layer:
         """The same layer for all uses of a unit that have the same types; the next one's name is numbered."""
@@ -235,6 +256,12 @@ class Builder:
                 dtype = one.dtype if one.dtype in BITS else "float32"
                 rows[id_] = replace(rows[id_], dtype=dtype, trainable=one.trainable)
         return replace(graph, parameters=rows)
+
+
+def _told(use: Use) -> Told:
+    """What a call is told beside its tensors, but for whether it trains."""
+    plain = ((k, v) for k, v in use.kwargs.items() if v is not None and k != "training")
+    return tuple(sorted((k, repr(v)) for k, v in plain if next(tensors(v), None) is None))
 
 
 def _reached(ends: Sequence[Symbolic]) -> set[int]:
@@ -311,8 +338,8 @@ def _check(
     weights = layer.weight_types(*given)
     if unit.weights is not None:
         _paired(unit.weights, {role: weight.shape for role, weight in weights.items()})
-    elif how := quantized(unit.settings):
-        raise Refused(f"its weights are quantized ({how})")
+    elif how := altered(unit.settings):
+        raise OtherWeights(how)
 
 
 def _agree(theirs: tuple[int | None, ...], ours: TensorType) -> bool:

@@ -9,6 +9,7 @@ from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.types import BITS, TensorType, WeightType
+from layerscope.operators.attention import Attention
 from layerscope.operators.moved import Moved
 from layerscope.operators.pointwise import Pointwise, Softmax
 from layerscope.operators.products import Einsum, MatrixProduct
@@ -117,6 +118,8 @@ def _reducing(unit: Unit, use: Use, given: Sequence[TensorType]) -> Layer | None
 
 def _other(unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer | None:
     kind = unit.kind
+    if kind == "DotProductAttention":
+        return _attention(unit, use)
     slots = slots_of(use, given) if kind in ("Matmul", "Einsum") else ()
     if kind == "Matmul" and len(slots) == 2:
         return MatrixProduct(kind, slots=slots, parameters=weights_of(use), name=unit.name)
@@ -134,6 +137,24 @@ def _other(unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[T
             slots = (*(None,) * len(given), *table)
             return Moved(kind, tuple(stated), kind in VIEWS, slots=slots, parameters=table, name=unit.name)
     return None
+
+
+def _attention(unit: Unit, use: Use) -> Layer | None:
+    """dot_product_attention of tensors; a mask is left out, and counts as an operation."""
+    if len(use.args) != 3 or not all(isinstance(one, Ref) for one in use.args):
+        return None
+    bias, mask = use.kwargs.get("bias"), use.kwargs.get("mask")
+    slots = (None,) * (3 if bias is None else 4) if bias is None or isinstance(bias, Ref) else None
+    if slots is None:
+        return None
+    return Attention(
+        unit.kind,
+        causal=bool(unit.settings.get("is_causal")) or mask is not None,
+        softcap=unit.settings.get("attn_logits_soft_cap") is not None,
+        length_first=True,
+        slots=slots,
+        name=unit.name,
+    )
 
 
 def _told(unit: Unit, use: Use) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from layerscope.core.errors import SourceError
 from layerscope.sources._keras import record
 from layerscope.sources._keras.inputs import Shapes
 from layerscope.sources._keras.plan import Entry, Plan, Ref, Stated, Unit, Use, Weight, by_name, variables
+from layerscope.sources._keras.records import PUBLIC
 
 ODD = ("sparse", "ragged", "optional")
 
@@ -83,7 +84,8 @@ class Reader:
         operation = node.operation
         if id(operation) not in self.units:
             is_layer = isinstance(operation, self.keras.layers.Layer)
-            unit = Unit(operation.name, type(operation).__name__, self._home(operation), {}, origin=operation)
+            kind, home = self._home(operation)
+            unit = Unit(operation.name, kind, home, {}, origin=operation)
             self.units[id(operation)] = unit
             graph = functional(operation) if isinstance(operation, self.keras.Model) else None
             if graph is not None:
@@ -98,15 +100,18 @@ class Reader:
             unit.settings = self._settings(operation)
         return self.units[id(operation)]
 
-    def _home(self, operation: Any) -> str:
+    def _home(self, operation: Any) -> tuple[str, str]:
+        """The name of the operation's class, and whose it is (see `Unit`)."""
         cls = type(operation)
-        if any(made is cls for made in vars(sys.modules["keras.layers"]).values()):  # some under another name
-            return "layers"
-        if getattr(sys.modules.get("layerscope.keras"), cls.__name__, None) is cls:
-            return "layerscope"
+        name = cls.__name__
+        public = PUBLIC.get(name, name)
+        if getattr(sys.modules.get("keras.layers"), public, None) is cls:
+            return public, "layers"
+        if getattr(sys.modules.get("layerscope.keras"), name, None) is cls:
+            return name, "layerscope"
         if cls.__module__.startswith("keras.src.ops"):
-            return "ops"
-        return "keras" if cls.__module__.startswith("keras.src.applications") else ""
+            return name, "ops"
+        return name, "keras" if cls.__module__.startswith("keras.src.applications") else ""
 
     def _weight(self, variable: Any) -> Weight:
         name = str(variable.name).rpartition("/")[2]

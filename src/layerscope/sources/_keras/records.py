@@ -27,6 +27,8 @@ def text_of(value: Any, otherwise: str) -> str:
     return value if isinstance(value, str) and value else otherwise
 
 
+PUBLIC = {"GroupedQueryAttention": "GroupQueryAttention"}
+"""Classes that keras.layers has under another name than their own, which HDF5 files write."""
 OF_TF = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceProperty", "InstanceMethod")
 
 
@@ -42,7 +44,7 @@ def home_of(record: Config) -> tuple[str, str]:
     if name in OF_TF:
         return name, "tf"
     if not isinstance(module, str):
-        return name, "" if "module" in record else "layers"
+        return (name, "") if "module" in record else (PUBLIC.get(name, name), "layers")
     if module.startswith(("keras.src.ops", "keras.ops")):
         return name, "ops"
     if module == "keras" or module.startswith(("keras.layers", "keras.src.layers", "tf_keras.layers")):
@@ -104,14 +106,17 @@ def _policy(value: Any) -> str | None:
     return value.rpartition("_from_")[2] if isinstance(value, str) else None
 
 
-def quantized(config: Config) -> str | None:
-    """How a layer's weights are quantized: int8, float8, ...; None when they are not."""
+def altered(config: Config) -> str | None:
+    """Why a layer's weights are others than its settings say: quantized to int8, ...; None when they are not."""
+    for key in ("lora_rank", "lora_alpha"):
+        if config.get(key) is not None:
+            return f"{key}={config[key]!r} adds weights"
     dtype = config.get("dtype")
-    if isinstance(dtype, str) and "_from_" in dtype:
-        return dtype.partition("_from_")[0]
     inner = dtype.get("config") if isinstance(dtype, Mapping) else None
     mode = inner.get("mode") if isinstance(inner, Mapping) else None
-    return mode if isinstance(mode, str) else None
+    if isinstance(dtype, str) and "_from_" in dtype:
+        mode = dtype.partition("_from_")[0]
+    return f"its weights are quantized ({mode})" if isinstance(mode, str) else None
 
 
 def built_with(record: Config) -> tuple[int | None, ...] | None:

@@ -17,6 +17,7 @@ from layerscope.core.types import TensorType, show
 from layerscope.layers import layer_class
 from layerscope.sources._keras.functions import pointwise, translate_function
 from layerscope.sources._keras.plan import Config, Entry, Ref, Refused, Unit, Use, tensors
+from layerscope.sources._keras.records import altered
 
 ONLY_TRAINING = ("_initializer", "_regularizer", "_constraint")
 HIDDEN = ("mask", "attention_mask", "query_mask", "value_mask", "key_mask", "padding_mask", "training")
@@ -26,8 +27,6 @@ OURS = {"MaxPoolingWithSwitches2D": ("MaxPooling2D", {"return_switches": True})}
 """Layers of layerscope.keras that have another name here."""
 FORMER = {("LeakyReLU", "alpha"): "negative_slope"}
 """What Keras 2 called settings, by class."""
-ADDED = ("lora_rank", "lora_alpha")
-"""Settings that add weights which nobody else has."""
 
 
 class Tracing:
@@ -79,9 +78,6 @@ def _same(kind: str, unit: Unit, use: Use, fixed: dict[str, Any]) -> Layer:
     """The layer of the same name, with those of the settings that it has."""
     cls = _class(kind)
     config = {FORMER.get((kind, key), key): value for key, value in unit.settings.items()}
-    for key in ADDED:
-        if config.get(key) is not None:
-            raise Refused(f"{key}={config[key]!r} adds weights")
     allowed = {f.name: f for f in fields(cls) if f.init}
     told = {key: settled(value) for key, value in config.items() if key in allowed and key not in _LEFT}
     told = {key: value for key, value in told.items() if not key.endswith(ONLY_TRAINING)}
@@ -131,7 +127,9 @@ def settled(value: Any) -> Any:
 
 
 def _inner(kind: str, config: Config) -> Any:
-    """A layer within a layer, such as the one that Bidirectional wraps."""
+    """A layer within a layer, such as the one that Bidirectional wraps; a record where its weights are unknown."""
+    if altered(config):
+        return {"class_name": kind, "config": config}
     try:
         return _same(
             kind, Unit(str(config.get("name") or snake_case(kind)), kind, "layers", config), Use(_NO, (), {}), {}

@@ -17,6 +17,13 @@ def parts(site: Site, roles: str = "", drop: Sequence[int] = (), frozen: Sequenc
     return {**named.slotted(drop, frozen), "results": used(site)}
 
 
+def constants(site: Site, *numbers: int) -> Site:
+    """The site where stored operands of these numbers are settings, such as thresholds, and no weights."""
+    given = enumerate(site.operands)
+    told = tuple(replace(x, weight=False) if x is not None and n in numbers else x for n, x in given)
+    return replace(site, operands=told)
+
+
 def used(site: Site) -> int:
     """How many outputs the node has, without last ones that it leaves out."""
     return max((number for number, name in enumerate(site.outputs, 1) if name), default=1)

@@ -7,6 +7,7 @@ from layerscope.core.contract import Layer
 from layerscope.core.sizes import Size
 from layerscope.operators import gathering, slicing
 from layerscope.operators.stretching import Selection
+from layerscope.sources._onnx.asking import constants
 from layerscope.sources._onnx.rules.shaping import data, length, numbers, selected
 from layerscope.sources._onnx.site import Refused, Rule, Site
 
@@ -120,6 +121,7 @@ def _one_hot(site: Site) -> Layer:
     if size is None and depth is not None and depth.scalar is not None:
         size = int(depth.scalar)
     known = site.fresh("depth") if size is None else size
+    site = constants(site, 2)
     return gathering.OneHot(
         site.op, known, site.attributes.get("axis", -1), **site.slotted(drop=() if size is None else (1,))
     )
@@ -169,6 +171,7 @@ def _unique(site: Site) -> Layer:
 
 
 def _suppression(site: Site) -> Layer:
+    site = constants(site, 2, 3, 4)
     return Selection(site.op, ((site.fresh("boxes"), 3),), ("int64",), described=False, **site.slotted())
 
 

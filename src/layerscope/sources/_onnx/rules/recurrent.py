@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from layerscope.core.contract import Layer
 from layerscope.operators.attention import Attention, LinearAttention, RotaryEmbedding
 from layerscope.operators.recurrent import Recurrent
 from layerscope.operators.transformers import EmbeddingSum, SelfAttention
-from layerscope.sources._onnx.asking import number, parts, word
+from layerscope.sources._onnx.asking import constants, number, parts, word
 from layerscope.sources._onnx.site import Refused, Rule, Site
 
 
@@ -18,11 +16,7 @@ def recurrent(site: Site) -> Layer:
     state = site.operand(2)
     if not hidden and state is not None and isinstance(state.type.shape[-1], int):
         hidden = state.type.shape[-1]
-    given = tuple(
-        replace(one, weight=False) if one is not None and n in (4, 5, 6) else one
-        for n, one in enumerate(site.operands)
-    )
-    told = parts(replace(site, operands=given), "X W R B sequence_lens initial_h initial_c P")
+    told = parts(constants(site, 4, 5, 6), "X W R B sequence_lens initial_h initial_c P")
     return Recurrent(site.op, hidden, word(site, "direction", "forward"), number(site, "layout", 0), **told)
 
 
