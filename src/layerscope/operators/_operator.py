@@ -133,6 +133,9 @@ class Operator(Layer):
             outputs=tuple(number for number in saved.outputs if self.results is None or number < self.results),
         )
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return self.held(*self.operands(types))
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         found = self.reads(output, *self.operands(types))
         if len(found) != len(self.slots):
@@ -156,6 +159,10 @@ class Operator(Layer):
     @abstractmethod
     def kept(self, *operands: TensorType | None) -> Saved | None:
         """What a backward pass needs of it; inputs by number among all formal operands."""
+
+    def held(self, *operands: TensorType | None) -> Size | None:
+        """Bytes of tensors of its own while it runs, or None when unknown, as where its operations are."""
+        return None if self.effort(*operands) is None else 0
 
     @abstractmethod
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
