@@ -116,6 +116,37 @@ def test_a_weight_put_together_of_several_has_all_of_them():
     assert (trace.journey.cost.parameters, trace.journey.cost.macs) == (56, 56)
 
 
+def test_rows_in_another_order_are_each_weight_once():
+    """As PyTorch's gates i, f, g, o come to ONNX's order i, o, f, g, and then both directions behind each other."""
+    nodes, cut = [], [numbers(f"n{n}", n) for n in range(0, 25, 5)]
+    for name in ("one", "two"):
+        nodes += [w.node("Slice", f"{name} n{n} n{n + 5} n0", f"{name}{n}") for n in range(0, 20, 5)]
+        nodes.append(w.node("Concat", f"{name}0 {name}15 {name}5 {name}10", f"{name}_turned", axis=0))
+        nodes.append(w.node("Unsqueeze", f"{name}_turned n0", f"{name}_deep"))
+    nodes += [w.node("Concat", "one_deep two_deep", "W", axis=0)]
+    nodes += [w.node("Unsqueeze", f"{name} n0", f"{name}_deep") for name in ("three", "four", "five", "six")]
+    nodes += [w.node("Concat", "three_deep four_deep", "first", axis=1)]
+    nodes += [w.node("Concat", "five_deep six_deep", "second", axis=1)]
+    nodes += [w.node("Concat", "first second", "B", axis=0)]
+    nodes += [w.node("LSTM", "x W R B", "y", hidden_size=5, direction="bidirectional")]
+    shapes = {
+        "one": (20, 3),
+        "two": (20, 3),
+        "R": (2, 20, 5),
+        "three": (20,),
+        "four": (20,),
+        "five": (20,),
+        "six": (20,),
+    }
+    trace = read(nodes, (7, "N", 3), [*cut, *(w.tensor(name, shape) for name, shape in shapes.items())])
+    assert kinds(trace) == ["LSTM"]
+    assert trace.journey.steps[1].weights == {
+        "W": (20, 3), "W.input_1": (20, 3), "R": (2, 20, 5),
+        "B": (20,), "B.input_1": (20,), "B.input_1_2": (20,), "B.input_1_3": (20,),
+    }  # fmt: skip
+    assert trace.journey.cost.parameters == 2 * 60 + 200 + 80
+
+
 QUANTISED = [
     [w.node("DequantizeLinear", "bytes scale", "f", axis=0), w.node("Transpose", "f", "m")],
     [w.node("Transpose", "bytes", "t"), w.node("DequantizeLinear", "t scale", "m", axis=1)],

@@ -6,7 +6,8 @@ makes is the same weight in another form: the node vanishes, and its reader has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 from layerscope.core.errors import LayerscopeError
 from layerscope.operators._operator import Operator
@@ -68,17 +69,23 @@ def _counts(operand: Operand) -> bool:
 
 def _sources(layer: Operator, operands: Sequence[Operand | None]) -> tuple[Source, ...]:
     """The stored tensors that the layer reads, the first without a role of its own."""
-    found: list[Source] = []
-    taken = {""}
+    found: dict[str, Source] = {}
+    taken: set[str] = set()
     for slot, x in zip(layer.slots, operands, strict=False):
         if not isinstance(slot, str) or x is None or slot not in layer.parameters:
             continue
         for role, source in x.named(slot).items():
+            if source.id in found:
+                continue  # parts of one tensor that were put together again
             short = "" if not found else role.partition(".")[2] or role
-            label = role if short in taken and found else short
+            label = next(name for name in itertools.chain((short,), _numbered(short)) if name not in taken)
             taken.add(label)
-            found.append(Source(label, source.id, layer.parameters[role]))
-    return tuple(found)
+            found[source.id] = Source(label, source.id, layer.parameters[role])
+    return tuple(found.values())
+
+
+def _numbered(role: str) -> Iterator[str]:
+    return (f"{role}_{number}" for number in itertools.count(2))
 
 
 def starts(nodes: Sequence[Node], outputs: Sequence[str]) -> frozenset[str]:
