@@ -133,7 +133,7 @@ def test_unknown_is_not_zero():
     graph = trace_calls([start], [Dense(1)(mystery(start))])
     seen = found(graph)
     assert (seen.at_least, seen.saved_at_least) == (True, True)
-    assert seen.layers[1] == LayerMemory(24, 40, None)
+    assert seen.layers[1] == LayerMemory(24, 40, None, None)
     assert seen.saved == 24
 
 

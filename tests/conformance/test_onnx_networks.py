@@ -31,6 +31,10 @@ CASES = [
     ("vgg-16", vgg16, IMAGE, True, 138_357_544, 15_470_264_320),
     ("mobilenet", mobilenet, IMAGE, False, 4_231_976, 568_740_352),
     ("lstm", partial(nn.LSTM, 32, 64, 2, batch_first=True), (2, 10, 32), True, 58_368, 1_146_880),
+    # unfolded, the gates' rows are cut and put together in ONNX's order
+    ("lstm both ways", partial(nn.LSTM, 8, 16, bidirectional=True), (7, 2, 8), False, 3_328, 14 * 2 * 64 * (8 + 16)),
+    ("gru", partial(nn.GRU, 32, 12), (7, 2, 32), False, 1_656, 14 * 36 * (32 + 12)),
+    ("dense on three axes", partial(nn.Linear, 12, 5), (2, 7, 12), False, 65, 14 * 12 * 5),
     # three projections and the output's, both products of the heads, two Linears
     ("encoder", Encoder, (2, 10, 64), False, 49_984, 20 * 64 * 64 * (3 + 1 + 8) + 2 * 2 * 10 * 10 * 64),
     ("encoder, dynamo", Encoder, (2, 10, 64), True, 49_984, 20 * 64 * 64 * (3 + 1 + 8) + 2 * 2 * 10 * 10 * 64),
@@ -58,6 +62,16 @@ def test_parameters_and_multiply_accumulates(make, shape, dynamo, parameters, ma
     graph, types = read(make, shape, dynamo)
     found = cost(graph, types)
     assert (found.trainable, found.macs, found.at_least) == (parameters, macs, False)
+
+
+@pytest.mark.parametrize("make", [partial(nn.LSTM, 8, 16, 2, bidirectional=True), partial(nn.Linear, 8, 5)])
+def test_no_node_only_moves_a_weight(make):
+    """Exported without folding; zeros for the first state are made by a node that reads no weight."""
+    graph, _ = read(make, (7, 2, 8), False)
+    loose = [node for node in graph.nodes if not node.inputs and node.label != graph.nodes[0].label]
+    assert [node.weights for node in loose if node.weights] == []
+    stored = {name: tuple(weight.shape) for name, weight in make().state_dict().items()}
+    assert {row.id.removeprefix("network."): row.shape for row in graph.parameters.values()} == stored
 
 
 def test_a_network_from_a_file_survives_json():

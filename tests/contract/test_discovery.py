@@ -102,6 +102,7 @@ def test_every_layer_says_what_it_computes_and_keeps_besides_products(case):
     described = type(case.layer).__name__ != "Opaque"
     operations, saved = case.layer.operations(*case.inputs), case.layer.saved(*case.inputs)
     assert (operations is not None, saved is not None) == (described, described)
+    assert (case.layer.workspace(*case.inputs) is not None) == described
     if saved is not None:
         assert set(saved.inputs) <= set(range(len(case.inputs)))
         assert set(saved.outputs) <= set(range(len(case.outputs)))

@@ -50,7 +50,10 @@ def test_cost_and_memory(case):
     made = [type.bind({BATCH: 1}).bytes for type in case.outputs]
     assert step.memory.output == sum(made if shared is None else made[1:])
     assert shared is None or made[0] <= case.inputs[shared].bind({BATCH: 1}).bytes
-    assert step.memory.live == memory.inputs + step.memory.output
+    own = step.memory.workspace
+    assert own is None or (isinstance(own, int) and own >= 0)
+    assert step.memory.live == memory.inputs + step.memory.output + (own or 0)
+    assert memory.at_least == (own is None)
     assert memory.peak == step.memory.live
     assert memory.weights == sum(
         4 * row.size for row in graph.parameters.values() if row.dtype in ("float32", "int32")

@@ -82,7 +82,7 @@ def test_trace_as_json(capsys):
         "shared": False,
         "macs": 972,
         "operations": {"bias": 36, "pointwise": 0, "normalisation": 0, "pooling": 0},
-        "memory": {"output": 144, "live": 912, "saved": 768},
+        "memory": {"output": 144, "live": 912, "workspace": 0, "saved": 768},
         "receptive_field": [
             {"min": 3, "max": 3, "exact": True, "start": 0, "jump": 2, "phases": 1, "holes": False},
         ]

@@ -277,7 +277,7 @@ def test_json_of_a_layer_and_the_totals():
         "shared": True,
         "macs": 1536,
         "operations": {"bias": 192, "pointwise": 192, "normalisation": 0, "pooling": 0},
-        "memory": {"output": 768, "live": 1152, "saved": 960},
+        "memory": {"output": 768, "live": 1152, "workspace": 0, "saved": 960},
         "receptive_field": [
             {"min": 1, "max": 1, "exact": True, "start": 0, "jump": 1, "phases": 1, "holes": False},
         ],

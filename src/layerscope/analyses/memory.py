@@ -25,11 +25,14 @@ LARGE = 1 << 20
 @dataclass(frozen=True)
 class LayerMemory:
     """Of one node, in bytes: its own outputs (a view has none), all that is alive while it runs, and what the
-    backward pass keeps because of it that no earlier layer keeps (None: unknown)."""
+    backward pass keeps because of it that no earlier layer keeps (None: unknown). `workspace`, a part of `live`, are
+    tensors of its own while it runs; None where they are unknown, and `live` is without them.
+    """
 
     output: Size
     live: Size
     saved: Size | None
+    workspace: Size | None = 0
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Memory:
     weights: all parameters, each once. inputs: the network's inputs. outputs: the results of all layers, views
     not counted (they lie in their source's memory). peak: the most that is alive at once at inference, with
     `peak_node`, the number of the node at which that is. saved: what a training step keeps until the backward
-    pass. `saved_at_least`: a layer that did not say what it keeps is left out; `at_least`: a layer may compute
-    in memory of which nothing is known. `peak_assumed`: sizes are open, and the peak is that of large ones.
+    pass. `saved_at_least`: a layer that did not say what it keeps is left out; `at_least`: a layer computes in
+    memory of which nothing is known. `peak_assumed`: sizes are open, and the peak is that of large ones.
     """
 
     layers: tuple[LayerMemory, ...]
@@ -59,7 +62,8 @@ def memory(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | N
     """The memory of a graph whose nodes have these output types; with `dtype`, as if all floats were that.
 
     Units: bytes. Peak: nodes run in their order; a tensor is freed after its last use, inputs are there from
-    the start, the network's outputs stay, views keep their source alive, nothing is computed in place.
+    the start, the network's outputs stay, views keep their source alive, no node computes in place, and while it
+    runs there is what it says of its own (`workspace`).
     Errors: UnknownNameError for a dtype that is none of the floats.
     Source: docs/definitions.md.
     """
@@ -68,12 +72,13 @@ def memory(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | N
     types = [tuple(_as(type, dtype) for type in row) for row in types]
     storage = _storages(graph, types)
     bytes = {edge: _bytes(types, edge) for edge in set(storage.values())}
-    live = _live(graph, storage, bytes)
+    own = _workspaces(graph, types)
+    live = [size + (inside or 0) for size, inside in zip(_live(graph, storage, bytes), own, strict=True)]
     saved = _saved(graph, types, dtype)
     inputs = set(graph.inputs)
     outputs = [_total(bytes[edge] for edge in _own(storage, n, len(row))) for n, row in enumerate(types)]
     node, assumed = _highest(live)
-    rows = (LayerMemory(*row) for row in zip(outputs, live, saved, strict=True))
+    rows = (LayerMemory(*row) for row in zip(outputs, live, saved, own, strict=True))
     return Memory(
         layers=tuple(rows),
         weights=sum(_weight_bytes(row.shape, row.dtype, dtype) for row in graph.parameters.values()),
@@ -82,7 +87,7 @@ def memory(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | N
         peak=live[node],
         peak_node=node,
         saved=_total(size for size in saved if size is not None),
-        at_least=not all(one.layer.weights_known for one in graph.nodes),
+        at_least=None in own or not all(one.layer.weights_known for one in graph.nodes),
         saved_at_least=any(size is None for size in saved),
         peak_assumed=assumed,
     )
@@ -147,6 +152,15 @@ def _live(graph: Graph, storage: Mapping[Edge, Edge], bytes: Mapping[Edge, Size]
         alive = alive + _total(bytes[root] for root in born.get(number, ()))
         found.append(alive)
         alive = alive - _total(bytes[root] for root in freed.get(number, ()))
+    return found
+
+
+def _workspaces(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[Size | None]:
+    """What each node makes for itself while it runs."""
+    found: list[Size | None] = []
+    for node, fed in zip(graph.nodes, propagate.fed_types(graph, types), strict=True):
+        size = 0 if not node.inputs and not node.layer.standalone else node.layer.workspace(*fed)
+        found.append(size if size is None else per_example(size))
     return found
 
 

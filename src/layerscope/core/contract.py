@@ -127,6 +127,13 @@ class Layer(ABC):
         """The number of the input of which the first output is a view at inference, with no memory of its own."""
         return None
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        """Bytes of tensors of its own that are alive at once while it computes at inference, or None when unknown.
+
+        As its definition says, with nothing fused; elementwise functions are put in the place of their argument.
+        """
+        return 0
+
     @abstractmethod
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         """For each input, how its axes are read by output number `output`; None: not at all."""

@@ -12,6 +12,7 @@ from layerscope.core.contract import describe_only
 from layerscope.core.costs import NONE, Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError, UnknownNameError
 from layerscope.core.reach import EVERYTHING, Everything, Reads
+from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ def saved(name: str | None, type: TensorType, inputs: tuple[int, ...] = ()) -> S
     if name in (None, "linear"):
         return Saved(inputs)
     return Saved(inputs, outputs=(0,)) if name in BY_OUTPUT else Saved(inputs, extra=(type,))
+
+
+def workspace(name: str | None, type: TensorType) -> Size:
+    """Bytes of what the function is put to: another tensor than its result where it reads a whole axis."""
+    return type.bytes if name in MIXING else 0
 
 
 def define(name: str | None, x: Array) -> Array:

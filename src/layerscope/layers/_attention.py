@@ -152,6 +152,20 @@ class Heads:
         mask = (found.count - 1,) if found.mask else ()
         return Saved((*range(found.count - found.mask), *mask), (1,) if returned else (), tuple(extra))
 
+    def workspace(self, found: Inputs, returned: bool, flash: bool) -> Size:
+        """Projections and scores; then value, gate, scores before and behind softmax; then the heads' results."""
+        scores, joined = self.scores(found.query, found.value).bytes, self.joined(found.query).bytes
+        own = {
+            name: TensorType((*x.shape[:-1], heads, size), floating(x)).bytes
+            for name, (x, heads, size) in self.projections(found).items()
+        }
+        late = own["value"] + own.get("gate", 0)
+        early = late + own["query"] + own["key"]
+        if flash:  # scores are never held
+            return early + joined
+        behind = 0 if returned else scores
+        return sizes.maximum(sizes.maximum(early + scores, late + behind + joined), late + scores + behind)
+
     def reach(self, found: Inputs, output: int, window: Window | None) -> tuple[Reads | None, ...]:
         """A query is read at its own position, key and value along all attended positions, or within a window."""
         axes = self.attended(found.query, found.value)
@@ -180,6 +194,7 @@ class HeadsLayer(Layer):
     attention_mask: bool
     return_attention_scores: bool
     sliding_window: int | None
+    flash_attention: bool | None
 
     @property
     def heads(self) -> Heads:
@@ -206,6 +221,9 @@ class HeadsLayer(Layer):
 
     def saved(self, *types: TensorType) -> Saved | None:
         return self.heads.saved(self.found(types), self.return_attention_scores)
+
+    def workspace(self, *types: TensorType) -> Size | None:
+        return self.heads.workspace(self.found(types), self.return_attention_scores, bool(self.flash_attention))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         found, window, size = self.found(types), None, self.sliding_window
@@ -277,6 +295,18 @@ class SingleLayer(Layer):
     def spent(self, types: Sequence[TensorType]) -> Size:
         """Pointwise results that all have: softmax, and the causal mask."""
         return self.scores(types).type.elements * (2 if self.use_causal_mask else 1)
+
+    @property
+    def paired(self) -> bool:
+        """Whether every pair of query and key makes a vector, of which the score is a sum."""
+        raise NotImplementedError
+
+    def workspace(self, *types: TensorType) -> Size | None:
+        """Scores, beside the pairs' vectors that they are sums of, or beside what is behind softmax."""
+        scores = self.scores(types)
+        behind = 0 if self.return_attention_scores else scores.type.bytes
+        pairs = scores.type.bytes * types[0].shape[-1] if self.paired else 0
+        return scores.type.bytes + sizes.maximum(pairs, behind)
 
     def kept(self, types: Sequence[TensorType], *inner: TensorType) -> Saved:
         """The inputs, the scores behind softmax, and what the way to the scores keeps."""

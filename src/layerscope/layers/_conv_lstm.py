@@ -149,6 +149,10 @@ class ConvLSTM(Repeated):
         inputs = (*(() if self.dropout else (0,)), *range(1, len(types)))
         return Saved(inputs, (0,) if self.return_sequences else (), tuple(extra))
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        """Of one step: two states before it, four gates, two states behind it."""
+        return self.state(types[0]).bytes * 8
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         """Along space the hull over all steps: each earlier step is seen through one more recurrent convolution."""
         x, time = types[0], types[0].shape[1]

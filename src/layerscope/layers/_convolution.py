@@ -74,6 +74,9 @@ class Kernel(Spatial):
     def saved(self, *types: TensorType) -> Saved | None:
         return _activation.saved(self.activation, self.before(*types), inputs=(0,))
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return _activation.workspace(self.activation, self.before(*types))
+
     def moved(
         self, relation: type[Window] | type[Spread], channels: Relation | Everything, *types: TensorType
     ) -> Reads:

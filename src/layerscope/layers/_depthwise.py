@@ -10,6 +10,7 @@ from layerscope.core.costs import Saved
 from layerscope.core.reach import EVERYTHING, Reads, Spread, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
+from layerscope.layers import _activation
 from layerscope.layers._convolution import Kernel
 from layerscope.layers._spatial import channels, floating
 
@@ -113,6 +114,10 @@ class SeparableConvolution(_Depthwise):
         """Besides what a convolution keeps, the result of the depthwise part."""
         kept = super().saved(*types)
         return kept and replace(kept, extra=(self._deep(*types), *kept.extra))
+
+    def workspace(self, *types: TensorType) -> Size | None:
+        """The result of the depthwise part."""
+        return self._deep(*types).bytes + _activation.workspace(self.activation, self.before(*types))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (self.moved(Window, EVERYTHING, *types),)

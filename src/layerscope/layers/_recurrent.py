@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, cast
 
 from layerscope.core import sizes
@@ -50,6 +51,14 @@ class Step(ABC):
     @abstractmethod
     def masks(self, x: TensorType) -> tuple[TensorType, ...]:
         """Dropout's masks, of which there is one for all steps of a sequence."""
+
+    @abstractmethod
+    def gates(self, x: TensorType) -> Size:
+        """Bytes of the values of all gates of one step."""
+
+    def workspace(self, x: TensorType) -> Size:
+        """Bytes of one step: the states before it, the values of all gates, and the states behind it."""
+        return self.gates(x) + 2 * TensorType((x.shape[0], sum(self.states)), floating(x)).bytes
 
     @property
     @abstractmethod
@@ -123,6 +132,9 @@ class Gates(Step):
     def masks(self, x: TensorType) -> tuple[TensorType, ...]:
         pairs = ((self.dropout, x.shape[-1]), (self.recurrent_dropout, self.units))
         return tuple(TensorType((x.shape[0], n), "bool") for rate, n in pairs if rate)
+
+    def gates(self, x: TensorType) -> Size:
+        return TensorType((x.shape[0], self.columns * self.units), floating(x)).bytes
 
     @property
     def keeps_input(self) -> bool:
@@ -223,6 +235,9 @@ class Cell(Layer):
         extra = (*self.step.kept(types[0]), *self.step.masks(types[0]))
         return Saved((*first, *range(1, len(types))), (0,), extra)
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return self.step.gates(types[0])  # states are inputs and outputs
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return ((Window(0), EVERYTHING),) * len(types)
 
@@ -285,6 +300,9 @@ class Recurrent(Repeated):
         first = (0,) if step.keeps_input else ()
         inputs = (*first, *range(1, len(types)))
         return Saved(inputs, (0,) if self.return_sequences else (), (*extra, *step.masks(self.each(x))))
+
+    def workspace(self, *types: TensorType) -> Size | None:
+        return self.step.workspace(self.each(types[0]))
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         states = ((Window(0), EVERYTHING),) * (len(types) - 1)
@@ -353,6 +371,9 @@ class Stack(Step):
 
     def masks(self, x: TensorType) -> tuple[TensorType, ...]:
         return tuple(mask for step, type in self.fed(x) for mask in step.masks(type))
+
+    def gates(self, x: TensorType) -> Size:
+        return reduce(sizes.maximum, (step.gates(type) for step, type in self.fed(x)))
 
     @property
     def keeps_input(self) -> bool:

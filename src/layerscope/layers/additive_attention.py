@@ -40,6 +40,10 @@ class AdditiveAttention(_attention.SingleLayer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "dropout", _checks.rate(self.dropout, f"{self.kind}: dropout"))
 
+    @property
+    def paired(self) -> bool:
+        return True
+
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         return {"scale": WeightType((channels(types[0]),), "glorot_uniform")} if self.use_scale else {}
 

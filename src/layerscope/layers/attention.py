@@ -45,6 +45,10 @@ class Attention(_attention.SingleLayer):
             raise SettingError(f"{self.kind}: score_mode must be 'dot' or 'concat', not {self.score_mode!r}")
         object.__setattr__(self, "dropout", _checks.rate(self.dropout, f"{self.kind}: dropout"))
 
+    @property
+    def paired(self) -> bool:
+        return self.score_mode == "concat"
+
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         found = {"scale": WeightType((), "ones")} if self.use_scale else {}
         return found | ({"concat_score_weight": WeightType((), "ones")} if self.score_mode == "concat" else {})

@@ -136,6 +136,16 @@ class Bidirectional(Layer):
                 extra.append(made[0])
         return Saved(tuple(sorted(inputs)), outputs, tuple(extra))
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        """Both directions' results, which are merged, and what the second one has of its own."""
+        (one, *_), (other, *_) = self._made(types)
+        first, second = (layer.workspace(*fed) for layer, fed in self.halves(types))
+        if first is None or second is None:
+            return None
+        if self.merge_mode is None:
+            return sizes.maximum(first, second)
+        return sizes.maximum(one.bytes + first, one.bytes + other.bytes + second)
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         direction, number = self._source(output, types)
         forward, backward = (layer.reach(number, *fed) for layer, fed in self.halves(types))

@@ -70,6 +70,9 @@ class Dense(Layer):
     def saved(self, *types: TensorType) -> Saved | None:
         return _activation.saved(self.activation, self._before(*types), inputs=(0,))
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return _activation.workspace(self.activation, self._before(*types))
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank, everything=(-1,)),)
 

@@ -84,6 +84,9 @@ class Dot(Layer):
         )
         return Saved(extra=(*types, *lengths))
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return types[0].bytes + types[1].bytes if self.normalize else 0
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         one, other = self._axes(types)
         place = 1

@@ -157,6 +157,9 @@ class EinsumDense(Layer):
     def saved(self, *types: TensorType) -> Saved | None:
         return _activation.saved(self.activation, self.summed(types[0]), inputs=(0,))
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return _activation.workspace(self.activation, self.summed(types[0]))
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         given, _, made = self.letters
         more = self._more(types[0])

@@ -88,6 +88,11 @@ class MelSpectrogram(Layer):
         """Nothing: sounds are transformed before all weights, and no gradient goes back to them."""
         return NOTHING_SAVED
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        """All frames, and their spectrum with its real and imaginary part."""
+        width = self.length + 2 * (self.fft_length // 2 + 1)
+        return TensorType((*types[0].shape[:-1], self.frames(types[0]), width), floating(types[0])).bytes
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         rank = types[0].rank
         frame = Window(rank, self.sequence_stride, self.length, self.length // 2)

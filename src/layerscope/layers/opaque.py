@@ -56,6 +56,9 @@ class Opaque(Layer):
     def macs(self, *types: TensorType) -> Size | None:
         return None
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return None
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return tuple((EVERYTHING,) * type.rank for type in types)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, cast
 
+from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import SettingError
@@ -79,6 +80,19 @@ class Pipeline(Layer):
 
     def saved(self, *types: TensorType) -> Saved | None:
         return _wrapper.chain_saved([(layer.saved(*fed), made) for layer, fed, made in self.fed(types)])
+
+    def workspace(self, *types: TensorType) -> Size | None:
+        most: Size = 0
+        parts = self.fed(types)
+        for number, (layer, fed, made) in enumerate(parts):
+            part = layer.workspace(*fed)
+            if part is None:
+                return None
+            between = [*(fed if number else ()), *(made if number < len(parts) - 1 else ())]
+            for x in between[1 if layer.shares(*fed) is not None else 0 :]:  # a view has no memory of its own
+                part = part + x.bytes
+            most = sizes.maximum(most, part)
+        return most
 
     def shares(self, *types: TensorType) -> int | None:
         views = [layer.shares(*fed) for layer, fed, _ in self.fed(types)]

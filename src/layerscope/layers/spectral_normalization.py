@@ -77,6 +77,9 @@ class SpectralNormalization(Layer):
     def saved(self, *types: TensorType) -> Saved | None:
         return self.layer.saved(*types)
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return self.layer.workspace(*types)
+
     def shares(self, *types: TensorType) -> int | None:
         return self.layer.shares(*types)
 

@@ -131,6 +131,10 @@ class STFTSpectrogram(Layer):
         count = {"log": 3, "magnitude": 2, "psd": 2, "angle": 2}.get(self.mode, 0)
         return Saved((0,), (0,) if self.mode == "magnitude" else (), (self.part(types[0]),) * count)
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        """The real and the imaginary part, where the output is made of both."""
+        return self.part(types[0]).bytes * 2 if len(self.weight_types(*types)) == 2 else 0
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         x = types[0]
         axis = 2 if self.first else 1

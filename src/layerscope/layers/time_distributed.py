@@ -73,6 +73,10 @@ class TimeDistributed(Layer):
         once: Saved | None = self.layer.saved(*self.each(types))
         return once and replace(once, extra=tuple(_wrapper.deeper(t, types[0].shape[1]) for t in once.extra))
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        """Of one step: they come one after the other."""
+        return self.layer.workspace(*self.each(types))
+
     def shares(self, *types: TensorType) -> int | None:
         return self.layer.shares(*self.each(types))
 

@@ -37,7 +37,9 @@ class Operator(Layer):
 
     `type_name` is the source's own name of the operator, which reports print as its kind. An operator has
     formal operands in its source's order; `slots` says of each where it comes from, `parameters` has the weights
-    among them by role. `results` is the number of its outputs where the node leaves out the last ones, None for all.
+    among them by role. `forms` has the types of those weights that are read in another form than they are stored in
+    (moved, cast, dequantised); what else such a weight is made of follows it in `parameters`, as W.x_scale.
+    `results` is the number of its outputs where the node leaves out the last ones, None for all.
     `times` says how often the node runs where it stands in a loop: a number or an open size, None where nobody knows.
     A family answers for its operands (`infer`, `products`, `effort`, `kept`, `reads`), and this class puts together
     the layer's answers.
@@ -46,6 +48,7 @@ class Operator(Layer):
     type_name: str
     slots: Any = field(default=(None,), kw_only=True)
     parameters: Any = field(default_factory=dict[str, WeightType], kw_only=True)
+    forms: Any = field(default_factory=dict[str, TensorType], kw_only=True)
     results: int | None = field(default=None, kw_only=True)
     times: Any = field(default=1, kw_only=True)
 
@@ -66,9 +69,13 @@ class Operator(Layer):
             for part in given
         )
         parameters = {role: weight_type(one) for role, one in cast(Mapping[str, Any], table).items()}
+        forms = self._read_forms(parameters)
         named = [slot for slot in slots if isinstance(slot, str) and slot != ABSENT]
-        if sorted(named) != sorted(parameters):
+        if sorted(named) != sorted(
+            role for role in parameters if role.partition(".")[0] not in forms or role in forms
+        ):
             raise SettingError(f"{self.kind}: its slots name {named}, its parameters are {list(parameters)}")
+        object.__setattr__(self, "forms", forms)
         if self.results is not None:
             sizes.checked(self.results, f"{self.kind}: results")
         times = cast(object, self.times)
@@ -87,6 +94,18 @@ class Operator(Layer):
                 wanted = " or ".join("None" if form is NoneType else form.__name__ for form in forms)
                 raise SettingError(f"{type(self).__name__}: {field_.name} must be {wanted}, not {value!r}")
 
+    def _read_forms(self, parameters: Mapping[str, WeightType]) -> dict[str, TensorType]:
+        """The forms that weights are read in, each of a weight that there is."""
+        given = cast(object, self.forms)
+        table = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {"": given}
+        found = {
+            role: TensorType.from_json(cast(Mapping[str, Any], one), 0) if isinstance(one, Mapping) else one
+            for role, one in table.items()
+        }
+        if not set(found) <= set(parameters) or not all(isinstance(one, TensorType) for one in found.values()):
+            raise SettingError(f"{self.kind}: forms must be types of weights by their roles, not {given!r}")
+        return found
+
     @property
     def kind(self) -> str:
         return self.type_name
@@ -104,6 +123,9 @@ class Operator(Layer):
             elif isinstance(slot, TensorType):
                 found.append(slot)
             else:
+                if slot in self.forms:
+                    found.append(self.forms[slot])
+                    continue
                 weight = self.parameters.get(slot)
                 found.append(None if weight is None else TensorType(weight.shape, weight.dtype))
         return tuple(found)
@@ -133,6 +155,9 @@ class Operator(Layer):
             outputs=tuple(number for number in saved.outputs if self.results is None or number < self.results),
         )
 
+    def workspace(self, *types: TensorType) -> Size | None:
+        return self.held(*self.operands(types))
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         found = self.reads(output, *self.operands(types))
         if len(found) != len(self.slots):
@@ -156,6 +181,10 @@ class Operator(Layer):
     @abstractmethod
     def kept(self, *operands: TensorType | None) -> Saved | None:
         """What a backward pass needs of it; inputs by number among all formal operands."""
+
+    def held(self, *operands: TensorType | None) -> Size | None:
+        """Bytes of tensors of its own while it runs, or None when unknown, as where its operations are."""
+        return None if self.effort(*operands) is None else 0
 
     @abstractmethod
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:

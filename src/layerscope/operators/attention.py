@@ -140,6 +140,27 @@ class Attention(Operator):
         scores = TensorType((s.batch, s.heads, s.queries, s.total), needed(operands, 0, "the queries").dtype)
         return Saved(inputs, extra=(scores,))
 
+    def held(self, *operands: TensorType | None) -> Size | None:
+        """Operands with their biases and scores; then values, scores before and behind softmax.
+
+        Past keys and values with the new ones, and the scores, count here where they are no outputs.
+        """
+        if self.changed:
+            return None
+        s, dtype = self.sides(*operands), needed(operands, 0, "the queries").dtype
+        made, (_, keys, values, score) = self.results or 4, self.infer(*operands)
+        held: Size = 0
+        if optional(operands, self.past_key) is not None:
+            held = (keys.bytes if made < 2 else 0) + (values.bytes if made < 3 else 0)
+        early: Size = 0
+        late: Size = 0
+        if optional(operands, self.bias) is not None:
+            late = TensorType((s.batch, s.kv_heads, s.keys, s.value_size), dtype).bytes
+            early = late + TensorType((s.batch, s.heads, s.queries, s.size), dtype).bytes
+            early = early + TensorType((s.batch, s.kv_heads, s.keys, s.size), dtype).bytes
+        behind = score.bytes if made < 4 else 0
+        return held + score.bytes + sizes.maximum(early, late + behind)
+
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         (out, *_), table = self.infer(*operands), [whole(one) for one in operands]
         batch = Window(0)
@@ -223,6 +244,11 @@ class LinearAttention(Operator):
         q, size, value_size = self._sides(operands)
         states = TensorType((*q.shape[:2], self.kv_num_heads, size, value_size), q.dtype)
         return Saved(tuple(n for n, one in enumerate(operands) if one is not None), extra=(states,))
+
+    def held(self, *operands: TensorType | None) -> Size | None:
+        """What a position adds to the state, and the state where it is no output."""
+        state = self.infer(*operands)[1]
+        return state.bytes * (1 if self.results is None or self.results > 1 else 2)
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         return tuple(None if one is None else (Window(0), *(EVERYTHING,) * (one.rank - 1)) for one in operands)

@@ -114,6 +114,13 @@ class Recurrent(Operator):
         )
         return Saved(inputs, (0,), (wide,) if cell.kept else ())
 
+    def held(self, *operands: TensorType | None) -> Size | None:
+        """Of one step in one direction: the states before it, the values of all gates, and the states behind it."""
+        _, batch, _ = self._sequence(operands)
+        cell = CELLS[self.type_name]
+        width = (cell.gates + 2 * cell.states) * self.hidden_size
+        return TensorType((batch, width), needed(operands, 0, "X").dtype).bytes
+
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         known(self.hidden_size, "hidden_size")
         first = self.layout == 1

@@ -117,6 +117,9 @@ class Control(Operator):
     def kept(self, *operands: TensorType | None) -> Saved | None:
         return None
 
+    def held(self, *operands: TensorType | None) -> Size | None:
+        return 0  # the nodes of the body have their own
+
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         return _whole(operands)
 

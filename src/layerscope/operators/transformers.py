@@ -77,6 +77,13 @@ class SelfAttention(Operator):
         scores = TensorType((x.shape[0], self.num_heads, x.shape[1], total), x.dtype)
         return Saved((0, 1), extra=(projected, scores))
 
+    def held(self, *operands: TensorType | None) -> Size | None:
+        """The projections, and the scores before and behind softmax."""
+        x, width, total = self._sides(operands)
+        projected = TensorType((x.shape[0], x.shape[1], 3 * width), x.dtype)
+        scores = TensorType((x.shape[0], self.num_heads, x.shape[1], total), x.dtype)
+        return projected.bytes + 2 * scores.bytes
+
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         table = [whole(one) for one in operands]
         batch = Window(0 if output == 0 else 1)

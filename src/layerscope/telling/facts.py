@@ -87,7 +87,12 @@ def _memory(step: Step) -> Mapping[str, Any] | None:
     memory = step.memory
     if memory is None:
         return None
-    return {"output": plain(memory.output), "live": plain(memory.live), "saved": plain(memory.saved)}
+    return {
+        "output": plain(memory.output),
+        "live": plain(memory.live if memory.workspace is not None else None),
+        "workspace": plain(memory.workspace),
+        "saved": plain(memory.saved),
+    }
 
 
 def _field(parts: Sequence[Extent | None]) -> str | list[Any]:

@@ -39,6 +39,8 @@ class Frame:
     stated: dict[str, TypeInfo] = field(default_factory=dict[str, TypeInfo])
     attributes: dict[str, Any] | None = None
     """The attributes of the call, in a function."""
+    starts: frozenset[str] = frozenset()
+    """Names of states that recurrent operators start from, which are no weights."""
 
     def has(self, name: str) -> bool:
         return name in self.values or (self.parent is not None and self.parent.has(name))

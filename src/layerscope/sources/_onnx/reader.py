@@ -18,20 +18,17 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, show
 from layerscope.operators._operator import ABSENT, Operator
 from layerscope.operators.standing import Constant, Undescribed
-from layerscope.sources._onnx import folding, frames, rules, values
+from layerscope.sources._onnx import folding, frames, rules, values, weights
 from layerscope.sources._onnx.frames import Entry, Frame, Listed, title
 from layerscope.sources._onnx.naming import Names, Sizes
 from layerscope.sources._onnx.site import FLOATING, Operand, Refused, Site, Value
 from layerscope.sources._onnx.structures import Function, GraphInfo, ModelInfo, Node, Reference, Tensor, TypeInfo
+from layerscope.sources._onnx.weights import MALFORMED, STORED
 
 DEEPEST = 64
-STORED = (*FLOATING, "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0", "int4",
-          "uint4", "int2", "uint2", "float4_e2m1", "float6_e2m3", "float6_e3m2")  # fmt: skip
-"""Types of elements of which a stored tensor with axes is a weight, whoever reads it."""
 SHORT = {"value_int": "int64", "value_ints": "int64", "value_float": "float32", "value_floats": "float32",
          "value_string": "string", "value_strings": "string"}  # fmt: skip
 """Attributes of a Constant that are no tensor."""
-MALFORMED = (TypeError, KeyError, IndexError, AttributeError, ValueError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,8 @@ class Reader:
     def stored_tensor(self, tensor: Tensor, frame: Frame, least: int = 0) -> Operand:
         """A tensor of the file: a weight where its elements are floating and it has axes and more than `least`."""
         kind = TensorType(tensor.dims, tensor.dtype)
-        weight = tensor.dtype in STORED and len(tensor.dims) > 0 and tensor.size > least
+        counts = tensor.size > least and tensor.name not in frame.starts
+        weight = tensor.dtype in STORED and len(tensor.dims) > 0 and counts
         value, floats = None, None
         if tensor.numbers is not None:
             found = values.Known(tensor.dims, tensor.numbers, tensor.dtype)
@@ -121,7 +119,8 @@ class Reader:
         opsets = self.model.opsets if parent is None else parent.opsets
         attributes = None if parent is None else parent.attributes
         stated = {name: info for name, info in (*graph.inputs, *graph.outputs) if info is not None} | graph.stated
-        made = Frame({}, parent, scope, prefix, opsets, stated, attributes)
+        starts = weights.starts(graph.nodes, [name for name, _ in graph.outputs])
+        made = Frame({}, parent, scope, prefix, opsets, stated, attributes, starts)
         for tensor in graph.initializers:
             if tensor.name in made.values:
                 raise SourceError(f"two initializers are called {tensor.name!r}")
@@ -179,6 +178,7 @@ class Reader:
             prefix=f"{frame.prefix}{function.name}/",
             opsets=function.opsets or self.model.opsets,
             stated=function.stated,
+            starts=weights.starts(function.nodes, function.outputs),
             attributes=function.defaults | {
                 key: (frame.attributes or {}).get(value.name) if isinstance(value, Reference) else value
                 for key, value in node.attributes.items()
@@ -218,6 +218,10 @@ class Reader:
             for number, operand in enumerate(made):
                 self.folded[id(operand)] = Folded(operand, site, node, frame, number)
             return list(made)
+        moved = weights.moved(site, self.stored, operands)
+        if moved is not None:
+            self.stored |= {id(operand): operand for operand in moved}
+            return list(moved)
         call = self.described(site, node, frame)
         return [
             Operand(name, kind, Symbolic(call, n))
@@ -245,14 +249,15 @@ class Reader:
 
     def emit(self, site: Site, layer: Layer, node: Node, frame: Frame) -> Call:
         """Put the layer to its operands."""
-        operands, weights = site.operands, dict[str, str]()
+        operands, ids = site.operands, dict[str, str]()
         fed = [x.tensor for x in operands if x is not None and x.tensor is not None]
         if isinstance(layer, Operator):
             fed = [x.tensor for slot, x in zip(layer.slots, operands, strict=False) if slot is None and x is not None]
-            weights = {
-                slot: x.name
+            ids = {
+                role: source.id
                 for slot, x in zip(layer.slots, operands, strict=False)
                 if isinstance(slot, str) and slot != ABSENT and x is not None
+                for role, source in x.named(slot).items()
             }
         inputs = tuple(tensor for tensor in fed if tensor is not None)
         types = layer.out(*(tensor.type for tensor in inputs))
@@ -260,7 +265,7 @@ class Reader:
             if any(isinstance(size, int) and size < 0 for size in kind.shape):
                 raise ShapeError(f"its output {name!r} would have the shape {show(kind.shape)}")
         scope, name = self.names.of(node, frame.scope)
-        call = Call(layer, inputs, types, scope, name, weights)
+        call = Call(layer, inputs, types, scope, name, ids)
         self.calls.append(call)
         return call
 

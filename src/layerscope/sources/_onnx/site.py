@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from layerscope.core.contract import Layer
@@ -25,12 +25,22 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A tensor of the file that a weight is made of: its part ("" for the first), its id, and how it is stored."""
+
+    role: str
+    id: str
+    type: WeightType
+
+
+@dataclass(frozen=True)
 class Operand:
     """One operand of a node. `tensor`: it comes from the graph. `weight`: it is a parameter. Else a constant.
 
     `value` has its elements where these are known: constants of at most 1,024 whole numbers, and what was folded
     from shapes. `scalar` has the number of a floating-point constant with one element, `floats` all of one with at
     most 64 elements (scales of a Resize, for instance). `inline`: it stands in a Constant node, and may be folded.
+    `sources`: the stored tensors behind a weight that was moved, cast or dequantised, and whose type is another one.
     """
 
     name: str
@@ -40,6 +50,15 @@ class Operand:
     value: Value | None = None
     floats: tuple[float, ...] | None = None
     inline: bool = False
+    sources: tuple[Source, ...] = ()
+
+    def named(self, role: str) -> dict[str, Source]:
+        """The stored tensors of a weight by the roles that they have where it has this one."""
+        if self.sources:
+            return {f"{role}.{part.role}" if part.role else role: part for part in self.sources}
+        dims = tuple(size for size in self.type.shape if isinstance(size, int))
+        kind = WeightType(dims, "zeros", self.type.dtype in FLOATING, self.type.dtype)
+        return {role: Source("", self.name, kind)}
 
     @property
     def scalar(self) -> float | None:
@@ -77,12 +96,13 @@ class Site:
         return tuple(self.attributes[attribute]) if attribute in self.attributes else None
 
     def slotted(self, drop: Sequence[int] = (), frozen: Sequence[int] = ()) -> dict[str, Any]:
-        """`slots` and `parameters` for an operator of these operands.
+        """`slots`, `parameters` and `forms` for an operator of these operands.
 
         Operands in `drop` became settings; weights in `frozen` are not trained, nor are quantised ones.
         """
         slots: list[Slot] = []
         parameters: dict[str, WeightType] = {}
+        forms: dict[str, TensorType] = {}
         for number, operand in enumerate(self.operands):
             if operand is None or number in drop:
                 slots.append(ABSENT)
@@ -90,13 +110,14 @@ class Site:
                 slots.append(None)
             elif operand.weight:
                 role = self.roles[number] if number < len(self.roles) else f"input_{number}"
-                dims = tuple(size for size in operand.type.shape if isinstance(size, int))
-                trainable = operand.type.dtype in FLOATING and number not in frozen
-                parameters[role] = WeightType(dims, "zeros", trainable, operand.type.dtype)
+                for part, source in operand.named(role).items():
+                    parameters[part] = replace(source.type, trainable=source.type.trainable and number not in frozen)
+                if operand.sources:
+                    forms[role] = operand.type
                 slots.append(role)
             else:
                 slots.append(operand.type)
-        return {"slots": tuple(slots), "parameters": parameters}
+        return {"slots": tuple(slots), "parameters": parameters} | ({"forms": forms} if forms else {})
 
 
 Rule = Callable[[Site], Layer]
