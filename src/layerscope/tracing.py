@@ -106,8 +106,10 @@ class Trace:
         return positions.of_input(self.graph, self.journey, position, layer, input)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot."""
-        with replacing(path) as aside:
+        """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot, as where
+        the folder is missing.
+        """
+        with replacing(path, folders=False) as aside:
             aside.write_text(json.dumps(graph_json.dump(self.graph), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     def __str__(self) -> str:
