@@ -14,7 +14,8 @@ from layerscope.core.errors import OutputError
 def replacing(path: str | os.PathLike[str], folders: bool = True) -> Generator[Path]:
     """A temporary path beside `path` (or what it links to) that takes its place when the block ends well.
 
-    Missing folders are made where `folders`, otherwise refused. OutputError when the folder cannot be written, or a device or pipe is in its place.
+    Missing folders are made where `folders`, otherwise refused.
+    OutputError when the folder cannot be written, or a device or pipe is in its place.
     """
     target = Path(os.path.realpath(path) if os.path.islink(path) else path)  # a link stays one
     if not target.name:

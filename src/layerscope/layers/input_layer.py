@@ -36,7 +36,7 @@ def axis_names(shape: Sequence[Any]) -> tuple[str, ...]:
 class InputLayer(Layer):
     """Where data enters the network: the shape of one example, without the batch.
 
-    A size that is None becomes a named one (batch, height, width, ...), with the layer's name before it if it has one.
+    A size that is None becomes a named one (batch, height, width, ...), with the layer's name, if any, before it.
 
     Shapes: none → (batch, *shape).
     Errors: SizeError when a size is not at least 1.

@@ -14,9 +14,10 @@ FIRST = 4096
 """Bytes that are looked at."""
 MOST_DIRECTORY = 4 << 20
 """Bytes of a ZIP archive's list of contents, above which it is not read."""
-SUFFIXES = frozenset(
-    ".onnx .keras .h5 .hdf5 .json .npz .npy .zip .pt .pth .pt2 .pkl .pb .tflite .safetensors .gguf .txt .py".split()
-)
+SUFFIXES = (
+    ".onnx", ".keras", ".h5", ".hdf5", ".json", ".npz", ".npy", ".zip", ".pt", ".pth", ".pt2", ".pkl", ".pb",
+    ".tflite", ".safetensors", ".gguf", ".txt", ".py",
+)  # fmt: skip
 """Of files that a network may be expected in, read here or not."""
 KEYS = re.compile(rb'"(layerscope|class_name)"\s*:')
 
