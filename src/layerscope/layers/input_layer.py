@@ -14,7 +14,7 @@ from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, BITS, TensorType
 
-POSITIONS = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
+OPEN = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
 """Names of the axes between the batch and the channels, by rank."""
 
 
@@ -26,10 +26,10 @@ def axis_names(shape: Sequence[Any]) -> tuple[str, ...]:
     rank = len(shape) + 1
     if rank == 2:
         return ("length",)
-    if rank not in POSITIONS:
+    if rank not in OPEN:
         return tuple(f"size_{n}" for n in range(1, rank))
     first = shape[-1] is None and shape[0] is not None
-    return ("channels", *POSITIONS[rank]) if first else (*POSITIONS[rank], "channels")
+    return ("channels", *OPEN[rank]) if first else (*OPEN[rank], "channels")
 
 
 @dataclass(frozen=True, eq=False)

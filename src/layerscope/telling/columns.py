@@ -127,6 +127,14 @@ def _own(line: Line) -> Amount:
     return line.parameters if size is None else Amount(size - line.shared, line.parameters.at_least)
 
 
+def _inputs(line: Line) -> Sequence[TensorType]:
+    return line.inputs
+
+
+def _outputs(line: Line) -> Sequence[TensorType]:
+    return line.outputs
+
+
 def _holes(line: Line) -> bool | None:
     found = [part.holes for parts in line.fields.values() for part in parts if part]
     return any(found) if found else None
@@ -141,11 +149,11 @@ FACTS = (
     ),
     _text(
         "input", "input", lambda line: words.shapes(line.inputs), lambda line: words.shape_data(line.inputs),
-        types=lambda line: line.inputs,
+        types=_inputs,
     ),
     _text(
         "output", "output", lambda line: words.shapes(line.outputs), lambda line: words.shape_data(line.outputs),
-        rank=1, types=lambda line: line.outputs,
+        rank=1, types=_outputs,
     ),
     _text("dtype", "dtype", lambda line: _dtypes(line), lambda line: _dtypes(line)),
     _amount("layers", "layers", lambda line: Amount(len(line.members))),
