@@ -70,7 +70,25 @@ MISTAKES = {
         ["trace", "28x0x1 | conv 1 3"],
         "a size of width must be at least 1, not 0\n\n  28x0x1 | conv 1 3\n  ^^^^^^",
     ),
-    "missing file": (["trace", "nofile.json"], f"'nofile.json' is neither a file here nor a network. {KINDS}"),
+    "missing file": (["trace", "nofile.json"], "nofile.json: there is no such file"),
+    "missing file, like another": (
+        ["trace", "{tmp}/filee"],
+        "{tmp}/filee: there is no such file. Did you mean file?",
+    ),
+    "missing folder": (
+        ["trace", "{tmp}/none/model.keras"],
+        "{tmp}/none/model.keras: there is no such file, for there is no folder {tmp}/none",
+    ),
+    "missing path": (["trace", "{tmp}/model"], "{tmp}/model: there is no such file"),
+    "no path": (["trace", "lenet"], f"'lenet' is neither a file here nor a network. {KINDS}"),
+    "folder to save into": (
+        ["trace", "8x8x1", "--save", "{tmp}/none/deep/net.json"],
+        "cannot write {tmp}/none/deep/net.json: there is no folder {tmp}/none/deep; make it first",
+    ),
+    "file to save into": (
+        ["trace", "8x8x1", "--save", "{tmp}/file/net.json"],
+        "cannot write {tmp}/file/net.json: a part of this path is a file, not a folder",
+    ),
     "folder": (["trace", "/"], "/ is a folder; give a model file in it"),
     "example": (
         ["trace", "example:autoencodr"],

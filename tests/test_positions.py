@@ -40,7 +40,7 @@ def test_the_field_of_a_position():
     assert repr(seen) == (
         "conv2d_transpose_3, 28 × 28 positions\n"
         "  of input_layer, 28 × 28, it sees 30–34 × 30–34\n"
-        "    at (0, 27) 0…21 × 4…25 (22 × 22)"
+        "    at (0, 27) 0 … 21 × 4 … 25 (22 × 22)"
     )
     assert seen["input_layer"].box == ls.trace(B).receptive_field(position=(0, 0, 27, 0))["input_layer"].box
 
@@ -71,7 +71,7 @@ def test_a_layer_in_the_middle_is_reached():
     reached = ls.trace("9x9x1 | conv 1 3 as a | conv 1 3 stride 2 as b").projective_field((4, 0), "a")
     assert reached["a"].box == ((2, 4), (0, 0))
     assert reached["a"].slices == (slice(2, 5), slice(0, 1))
-    assert repr(reached) == "input_layer, 9 × 9, at (4, 0)\n  reaches of a, 7 × 7, 2…4 × 0…0 (3 × 1)"
+    assert repr(reached) == "input_layer, 9 × 9, at (4, 0)\n  reaches of a, 7 × 7, 2 … 4 × 0 … 0 (3 × 1)"
     with pytest.raises(UnknownNameError, match=r"^unknown layer 'b'\. Known: a\.$"):
         reached["b"]
 
@@ -143,7 +143,7 @@ def test_a_layer_that_sees_everything():
     seen = ls.trace("6x6x1 | flatten | dense 3 as d").receptive_field(position=(2,))
     assert seen.inputs[0].extents == (None, None)
     assert repr(seen) == (
-        "d, 3 positions\n  of input_layer, 6 × 6, it sees everything\n    at (2,) 0…5 × 0…5 (6 × 6)"
+        "d, 3 positions\n  of input_layer, 6 × 6, it sees everything\n    at (2,) 0 … 5 × 0 … 5 (6 × 6)"
     )
 
 
@@ -152,15 +152,15 @@ def test_the_command(capsys, monkeypatch):
     assert printed(capsys, "28x28x1 | conv 3 3 dilation 2 as c | nails 3", "c", "--at", "1,0").splitlines()[:8] == [
         "c of text  24 × 24 positions",
         "",
-        "input        axis    size  receptive field  start  jump  repeats after  holes  at (1, 0)",
-        "────────────────────────────────────────────────────────────────────────────────────────",
-        "input_layer  height    28                5      0     1              1  yes    1 … 5 (5)",
-        "input_layer  width     28                5      0     1              1  yes    0 … 4 (5)",
-        "────────────────────────────────────────────────────────────────────────────────────────",
+        "input        axis    size  receptive field  start  jump  phases  holes  at (1, 0)",
+        "─────────────────────────────────────────────────────────────────────────────────",
+        "input_layer  height    28                5      0     1       1  yes    1 … 5 (5)",
+        "input_layer  width     28                5      0     1       1  yes    0 … 4 (5)",
+        "─────────────────────────────────────────────────────────────────────────────────",
         "input_layer  5 × 5",
     ]
     text = printed(capsys, "28x28x1 | conv 3 3 dilation 2 | nails 3 as n", "--at", "1,1")
-    assert "input_layer  height    28              0–5      0   1/3              3  yes      nothing\n" in text
+    assert "input_layer  height    28              0–5      0  0.3333       3  yes      nothing\n" in text
     assert printed(capsys, B, "--of-input", "27,10").splitlines()[:5] == [
         "input_layer of autoencoder-transpose  28 × 28 positions",
         "",

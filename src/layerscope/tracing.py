@@ -76,17 +76,27 @@ class Trace:
         frame.attrs["totals"] = self.totals
         return frame
 
-    def render(self, format: str = "terminal", width: int = 120, colour: bool = False, **view: Any) -> str:
+    def render(
+        self,
+        format: str = "terminal",
+        width: int = 120,
+        colour: bool = False,
+        *,
+        legend: bool = True,
+        encoding: str = "utf-8",
+        **view: Any,
+    ) -> str:
         """The report in one of the formats: terminal, markdown, latex, html, csv, json.
 
         `columns`: names separated by commas, or a list, "all", or "+memory,-kind" to change the usual ones. `depth`:
         nested models deeper than this become one row each. `sort`: a column of numbers, largest first. `top`: only
         so many rows, by MACs if `sort` names nothing else. `full`: repeated blocks are not folded. JSON has
-        everything whatever is wished; csv folds no repeated blocks.
+        everything whatever is wished; csv folds no repeated blocks. `legend`: whether it says what columns and words
+        mean. `encoding`: of what the text is written to; × becomes x where it has no such letter.
         Errors: UnknownNameError for a format or column; SettingError for a depth or top below 1.
         """
         document = describe(self.graph, self.journey, View(**view), rows=formats.needs_rows(format))
-        return formats.render(document, format, width, colour)
+        return formats.render(document if legend else document.without_legend(), format, width, colour, encoding)
 
     def receptive_field(self, layer: str | None = None, position: Sequence[int] | None = None) -> ReceptiveField:
         """What a layer (or the network's output) sees of each input: on an unbounded input and, at one position of
@@ -106,8 +116,10 @@ class Trace:
         return positions.of_input(self.graph, self.journey, position, layer, input)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot."""
-        with replacing(path) as aside:
+        """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot, as where
+        the folder is missing.
+        """
+        with replacing(path, folders=False) as aside:
             aside.write_text(json.dumps(graph_json.dump(self.graph), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     def __str__(self) -> str:
@@ -123,6 +135,11 @@ class Trace:
 def terminal_width() -> int:
     """The terminal's width; 120 where there is none."""
     return shutil.get_terminal_size((120, 24)).columns
+
+
+def encoding(stream: Any = None) -> str:
+    """The encoding of the stream, by default of what is printed to."""
+    return getattr(stream or sys.stdout, "encoding", None) or "utf-8"
 
 
 def colourful(stream: Any = None) -> bool:

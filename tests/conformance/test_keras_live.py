@@ -259,10 +259,10 @@ def test_models_that_do_not_know_their_input(keras, classes):
     image = keras.Input((None, None, 3), name="image")
     model = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image))
     assert ls.trace(model, input=(10, 12, 3)).layers[-1]["output_shape"] == ["batch", 8, 10, 2]
-    assert ls.trace(model, sizes={"image_height": 10}).layers[-1]["output_shape"] == [
+    assert ls.trace(model, sizes={"height": 10}).layers[-1]["output_shape"] == [
         "batch",
         8,
-        "image_width - 2",
+        "width - 2",
         2,
     ]
     with pytest.raises(ShapeError) as misfit:

@@ -80,6 +80,7 @@ def test_trace_as_json(capsys):
         "parameters": 112,
         "trainable_parameters": 112,
         "shared": False,
+        "shared_parameters": 0,
         "macs": 972,
         "operations": {"bias": 36, "pointwise": 0, "normalisation": 0, "pooling": 0},
         "memory": {"output": 144, "live": 912, "workspace": 0, "saved": 768},
@@ -126,3 +127,15 @@ def test_unknown_is_not_zero(capsys, tmp_path):
     assert "Mystery" in layerscope(capsys, "trace", str(path), "--format", "json")[1]
     totals = ls.trace(str(path)).totals
     assert [totals[key] for key in ("parameters", "macs", "at_least", "parameters_at_least")] == [20, 72, True, True]
+
+
+def test_quiet(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    for arguments in (["trace", "8x8x2 | conv 2 3"], ["field", "8x8x2 | conv 2 3", "--at", "1,1"]):
+        _, loud, _ = layerscope(capsys, *arguments)
+        for flag in ("-q", "--quiet"):
+            code, quiet, _ = layerscope(capsys, *arguments, flag)
+            assert code == 0
+            assert loud.startswith(quiet.rstrip("\n"))
+            assert "Receptive field: " in loud
+            assert "Receptive field: " not in quiet

@@ -194,8 +194,8 @@ def test_latex_whole():
         "% block_0/up acts on the last axis of (6, 8), at each position by itself; Flatten before it would give it all "
         "48 numbers. Likewise block_0/down, block_1/up, block_1/down and 9 more.",
         "% MAC: one multiply and add in a product with weights; products with padding count.",
-        "% Memory: of tensors, 1 kB = 1,000 bytes; what is alive or kept comes on top of the weights.",
         "% Data: numbers out ÷ numbers in; below 1 a layer condenses the data, above 1 it enriches it.",
+        "% Memory: of tensors, 1 kB = 1,000 bytes; what is alive or kept comes on top of the weights.",
     ])  # fmt: skip
 
 
@@ -275,6 +275,7 @@ def test_json_of_a_layer_and_the_totals():
         "parameters": 288,
         "trainable_parameters": 288,
         "shared": True,
+        "shared_parameters": 288,
         "macs": 1536,
         "operations": {"bias": 192, "pointwise": 192, "normalisation": 0, "pooling": 0},
         "memory": {"output": 768, "live": 1152, "workspace": 0, "saved": 960},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.table.networks import ALL
 
 import layerscope as ls
 from layerscope.core.errors import SizeError
@@ -67,3 +68,20 @@ def test_kinds_stay_where_names_do_not_say_them():
     assert told.split() == ["layer", "output", "parameters", "MACs", "receptive", "field", "data"]
     untold = header("pixels", "first_edges", "second_edges")
     assert untold.split() == ["layer", "kind", "output", "parameters", "MACs", "receptive", "field"]
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "unknown"])
+def test_parameters_less_the_shared_ones_are_the_total(name):
+    trace = ALL[name]()
+    counted = [row["parameters"] - row["shared_parameters"] for row in trace.layers]
+    assert sum(counted) == trace.totals["parameters"]
+    assert [row["shared_parameters"] == row["parameters"] > 0 for row in trace.layers] == [
+        row["shared"] for row in trace.layers
+    ]
+
+
+def test_shared_parameters():
+    rows = ls.trace(_shared()).layers
+    assert [(row["parameters"], row["shared_parameters"]) for row in rows] == [(0, 0), (20, 0), (20, 20)]
+    unknown = {row["name"]: row["shared_parameters"] for row in ALL["unknown"]().layers}
+    assert unknown == {"image": 0, "conv": 0, "mystery": None, "flatten": 0, "head": 0}

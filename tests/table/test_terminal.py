@@ -1,12 +1,14 @@
 """The table as a terminal shows it: whole pages, and what becomes of it where there is little room."""
 
+import json
 import re
 
 import pytest
 from tests.table.networks import ALL, residual, stack, switches, traced, unknown
 
+import layerscope as ls
 from layerscope import Input
-from layerscope.layers import Dense
+from layerscope.layers import Add, Dense
 from layerscope.report.formats.terminal import shortened, wide
 from layerscope.telling import View, describe
 
@@ -118,7 +120,7 @@ def test_no_line_is_longer_than_the_width(name, view):
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_numbers_are_never_shortened(width):
     page = residual().render(width=width, columns="from,macs,parameters,output", full=True)
-    assert "…" in page
+    assert re.search(r"… |\+\d", page)
     for step in residual().journey.steps:
         assert step.macs == 0 or re.search(rf" {step.macs:,}\b", page)
         assert step.parameters == 0 or re.search(rf" {step.parameters:,}\b", page)
@@ -158,3 +160,136 @@ def test_letters_that_take_two_columns():
     assert page[2:6] == ["layer   MACs", "────────────", "입력", "출력층     2"]
     assert shortened("가나다라마바사", 7) == "가…바사"
     assert wide("가…바사") == 7
+
+
+# --- open sizes ---
+
+
+WIDE = "heightxwidthx3 | conv 16 3 stride 2 same relu | conv 32 3 stride 2 | maxpool 2 | conv 64 5 stride 3 same"
+CUT = "Long expressions are cut where … stands; --format json has them whole."
+
+
+@pytest.mark.parametrize("columns", [None, "macs", "output,macs,parameters", "+memory", "all", "+operations,-kind"])
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
+def test_expressions_are_cut_to_the_width(width, columns):
+    trace = ls.trace(WIDE)
+    lines = trace.render(width=width, columns=columns).splitlines()
+    table = lines[: next(n for n, line in enumerate(lines) if line.startswith("parameters  "))]
+    weights = 29 + len("kernel 5×5×32×64, bias 64")  # a cell that was asked for and is no expression
+    assert max(map(len, lines)) <= (max(width, weights) if columns == "all" else width)
+    page = "\n".join(lines)
+    said = CUT in " ".join(page.split())
+    assert said == any("…" in line.replace("max_p…ing2d", "") for line in table)
+
+
+def test_a_table_of_open_sizes():
+    page = ls.trace(WIDE).render(width=80, columns="macs,parameters", legend=False).splitlines()
+    assert page[2:10] == [
+        "layer                                                           MACs  parameters",
+        "────────────────────────────────────────────────────────────────────────────────",
+        "input_layer",
+        "conv2d            432·floor((height + 1) / 2)·floor((width + 1) / 2)         448",
+        "conv2d_1       4608·floor((height +…08·floor((width + 3) / 4) + 4608       4,640",
+        "max_pooling2d",
+        "conv2d_2       51200·floor((height …) / 24)·floor((width + 15) / 24)      51,264",
+        "────────────────────────────────────────────────────────────────────────────────",
+    ]
+    wide_page = ls.trace(WIDE).render(width=200, columns="macs")
+    assert "4608·floor((height + 3) / 4)·floor((width + 3) / 4) - 4608·floor((height + 3) / 4) - 4608" in wide_page
+    assert CUT not in wide_page
+
+
+def test_numbers_beside_expressions_stay_whole():
+    """Of sizes so large that a number is longer than what expressions are cut to."""
+    text = "heightx8x9223372036854775807 | dense 9223372036854775807 nobias"
+    page = ls.trace(text).render(width=60, columns="parameters,macs")
+    assert " 85,070,591,730,234,615,847,396,907,784,232,501,249" in page
+
+
+# --- layers that read several ---
+
+
+def _reading(count):
+    image = Input((4,), name="pixels")
+    values = [Dense(4, name=f"branch_{n}_of_the_network")(image) for n in range(count)]
+    return traced([image], [Add(name="sum")(values)], "many")
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "cell"),
+    [
+        (2, 120, "branch_0_of_the_network, branch_1_of_the_network"),
+        (2, 60, "branch_0_of_the_network +1"),
+        (2, 40, "bran…_network +1"),
+        (3, 90, "branch_0_of_the_network, branch_1_of_the_network +1"),
+        (4, 200, ", ".join(f"branch_{n}_of_the_network" for n in range(4))),
+        (9, 200, "branch_0_of_the_network, branch_1_of_the_network, branch_2_of_the_network, 6 more"),
+        (9, 90, "branch_0_of_the_network, branch_1_of_the_network +7"),
+        (9, 50, "branch_0…f_the_network +8"),
+    ],
+)
+def test_several_inputs_are_seen_to_be_several(count, width, cell):
+    (line,) = (
+        one for one in _reading(count).render(width=width, columns="from").splitlines() if one.startswith("sum")
+    )
+    assert line.removeprefix("sum").strip() == cell
+
+
+# --- the legend, and terminals of other encodings ---
+
+
+def test_without_the_legend():
+    page = switches().render(width=130, legend=False)
+    assert plain(page) == SWITCHES.partition("\n\nMAC: ")[0]
+    assert "Not shown for want of width: " in switches().render(width=60, legend=False)
+    for format in ("markdown", "latex", "html"):
+        assert "MAC: one multiply" in switches().render(format)
+        assert "MAC: one multiply" not in switches().render(format, legend=False)
+        assert "Memory: of tensors" not in switches().render(format, legend=False)
+    assert switches().render("json", legend=False) == switches().render("json")
+
+
+def test_the_legend_is_of_the_columns_shown():
+    legend = switches().render(width=120, columns="output").splitlines()[-1:]
+    assert legend == ["Memory: of tensors, 1 kB = 1,000 bytes; what is alive or kept comes on top of the weights."]
+    assert "\nMAC: " not in switches().render(width=120, columns="output")
+    assert "\nMAC: " in switches().render(width=120, columns="macs_percent")
+
+
+ASCII = """\
+layer            output                data
+--------------------------------------------------
+input_layer      8 x 8 x 1
+conv2d           8 x 8 x 2             enrich x2
+max_pooling2d    4 x 4 x 2 + switches  condense /4
+max_unpooling2d  8 x 8 x 2             enrich x4
+conv2d_1         8 x 8 x 1             condense /2
+--------------------------------------------------"""
+
+
+def test_letters_of_a_terminal_in_ascii():
+    page = switches().render(columns="output,data", encoding="ascii", legend=False)
+    assert page.isascii()
+    assert plain(page).split("\n\n")[1].rpartition("\nparameters")[0] == ASCII
+    assert switches().render(columns="output,data", encoding="no such encoding") == switches().render(
+        columns="output,data"
+    )
+
+
+def test_cut_names_are_aligned_in_ascii():
+    image = Input((4,), name="a")
+    long = traced([image], [Dense(4, name="a_very_long_name_of_a_layer")(Dense(4)(image))], "long")
+    page = long.render(width=34, columns="macs,parameters", encoding="ascii").splitlines()
+    assert page[0] == "long"
+    rows = [line for line in page if line.startswith(("a_", "dense"))]
+    assert any("..." in row for row in rows)
+    assert len({len(row) for row in rows if row[-1].isdigit()}) == 1
+
+
+def test_json_where_letters_are_missing():
+    image = Input((2,), name="입력𝄞×")
+    trace = traced([image], [Dense(1)(image)], "net")
+    text = trace.render("json", encoding="latin-1")
+    assert text.isascii()
+    assert json.loads(text) == trace.to_json()
+    assert "입력𝄞×" in trace.render("json")

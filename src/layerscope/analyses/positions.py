@@ -136,8 +136,8 @@ def words(part: Extent | None) -> str:
 
 
 def box_words(found: Sequence[Indices]) -> str:
-    """0…27 × 3…5 (28 × 3)."""
-    spans = " × ".join(f"{part.hull[0]}…{part.hull[1]}" for part in found)
+    """0 … 27 × 3 … 5 (28 × 3)."""
+    spans = " × ".join(f"{part.hull[0]} … {part.hull[1]}" for part in found)
     return f"{spans} ({times([part.extent for part in found])})"
 
 

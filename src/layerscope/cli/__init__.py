@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     2, too, when the output cannot be written, and 141 when nobody reads it any more.
     """
-    _utf8()
+    _spelled()
     try:
         try:
             return _run(arguments)
@@ -68,10 +68,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 130
 
 
-def _utf8() -> None:
+def _spelled() -> None:
+    """Streams that lack letters which reports are written with get others, such as x for ×."""
     for stream in (sys.stdout, sys.stderr):
         if (stream.encoding or "").lower() not in ("utf-8", "utf8") and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            from layerscope.report import letters
+
+            stream.reconfigure(errors=letters.register())
 
 
 class _Parser(argparse.ArgumentParser):

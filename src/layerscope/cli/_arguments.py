@@ -34,6 +34,11 @@ def size(text: str) -> tuple[str, int]:
     return name.strip(), positive(number)
 
 
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Whether the legend is left out."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="without the lines that say what words mean")
+
+
 def natural(text: str) -> int:
     """A whole number of at least 0."""
     return _whole(text, 0)

@@ -91,7 +91,8 @@ def run(asked: Any) -> int:
         return 130
     if plain:
         print()
-    put(found.table(tracing.terminal_width(), plain and tracing.colourful(), asked.format))
+    shown = (tracing.terminal_width(), plain and tracing.colourful(), asked.format, tracing.encoding())
+    put(found.table(*shown))
     if plain:
         print(f"\nThe picture: {found.folder / 'decoders.png'}")
         print(f"Everything as numbers: {found.folder / 'decoders.json'}")

@@ -28,7 +28,7 @@ def run(asked: Any) -> int:
     runs.writable(asked.out)
     width, colour = tracing.terminal_width(), tracing.colourful()
     print("The network: every layer, and what it does to a 28 × 28 digit.\n")
-    print(tracing.trace("example:autoencoder").render(width=width, colour=colour))
+    print(tracing.trace("example:autoencoder").render(width=width, colour=colour, encoding=tracing.encoding()))
     print("\nTraining on 1,437 handwritten digits (scikit-learn's), until a reader of the originals")
     print("(3 nearest neighbours) reads 85 % of the unseen test digits from their reconstructions:\n", flush=True)
     found = studies.demo(asked.out, asked.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, size
+from layerscope.cli._arguments import WHAT, add_quiet, size
 from layerscope.cli._printing import put
 
 ABOUT = "what a layer sees of the input, and what a position of the input reaches"
@@ -37,6 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="terminal (default), markdown, latex, html, csv or json",
     )
+    add_quiet(parser)
 
 
 def position(text: str) -> tuple[int, ...]:
@@ -64,5 +65,6 @@ def run(asked: Any) -> int:
     else:
         reached = found.projective_field(asked.of_input, asked.layer, asked.input)
         document = fields.describe_reached(reached, found.journey.name)
-    put(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))
+    document = document.without_legend() if asked.quiet else document
+    put(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful(), tracing.encoding()))
     return 0

@@ -39,7 +39,8 @@ def run(asked: Any) -> int:
         asked.run_folder, asked.images, kind=asked.score, top=asked.top, folder=asked.folder, fit=asked.fit,
         out=asked.out, heatmap=asked.heatmap,
     )  # fmt: skip
-    print(formats.render(found.document(asked.top), "terminal", tracing.terminal_width(), tracing.colourful()))
+    shown = (tracing.terminal_width(), tracing.colourful(), tracing.encoding())
+    print(formats.render(found.document(asked.top), "terminal", *shown))
     for title, path in (("All scores", asked.out), ("The worst as a picture", asked.heatmap)):
         if path is not None:
             print(f"\n{title}: {path}")

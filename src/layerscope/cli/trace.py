@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, positive, size
+from layerscope.cli._arguments import WHAT, add_quiet, positive, size
 from layerscope.cli._printing import put
 
 ABOUT = "follow the data through a network, without running it"
@@ -62,6 +62,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--top", type=positive, metavar="N", help="only N rows (by MACs without --sort), and the rest summed"
     )
     parser.add_argument("--full", action="store_true", help="all rows, also of blocks that repeat")
+    add_quiet(parser)
 
 
 def run(asked: Any) -> int:
@@ -78,6 +79,6 @@ def run(asked: Any) -> int:
         "top": asked.top,
         "full": asked.full,
     }
-    text = found.render(asked.format, tracing.terminal_width(), tracing.colourful(), **wishes)
-    put(text)
+    shown = (asked.format, tracing.terminal_width(), tracing.colourful())
+    put(found.render(*shown, legend=not asked.quiet, encoding=tracing.encoding(), **wishes))
     return 0

@@ -12,6 +12,9 @@ from layerscope.core.errors import UnknownNameError
 from layerscope.core.graph import Graph
 from layerscope.core.types import BATCH, TensorType
 
+MOST = 24
+"""Open sizes that a message names."""
+
 
 def names(graph: Graph) -> list[str]:
     """The names of the graph's open sizes, those of its inputs first; not the batch's."""
@@ -40,9 +43,20 @@ def put(graph: Graph, values: Mapping[str, int]) -> Graph:
     for name, value in values.items():
         sizes.checked(value, f"the size {name}")
         if name not in (*known, BATCH):
-            hint = "" if known else "All its sizes are numbers, but for the batch."
-            raise UnknownNameError("size", name, [*known, BATCH], hint)
+            raise _unknown(name, known)
     return bind(graph, values)
+
+
+def _unknown(name: str, known: Sequence[str]) -> UnknownNameError:
+    """It lists what is open, the nearest names apart."""
+    if not known:
+        return UnknownNameError("size", name, [BATCH], "All its sizes are numbers, but for the batch.")
+    names = [*known, BATCH]
+    error = UnknownNameError("size", name, names)
+    if not error.nearest and len(names) <= MOST:
+        return error
+    more = f" and {len(names) - MOST:,} more" if len(names) > MOST else ""
+    return UnknownNameError("size", name, names, f"Open sizes: {', '.join(names[:MOST])}{more}.")
 
 
 def bind(graph: Graph, values: Mapping[str, int]) -> Graph:

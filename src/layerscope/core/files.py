@@ -11,9 +11,10 @@ from layerscope.core.errors import OutputError
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
+def replacing(path: str | os.PathLike[str], folders: bool = True) -> Generator[Path]:
     """A temporary path beside `path` (or what it links to) that takes its place when the block ends well.
 
+    Missing folders are made where `folders`, otherwise refused.
     OutputError when the folder cannot be written, or a device or pipe is in its place.
     """
     target = Path(os.path.realpath(path) if os.path.islink(path) else path)  # a link stays one
@@ -21,9 +22,12 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
         raise OutputError(f"cannot write {os.fspath(path)!r}: give the name of a file")
     if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
         raise OutputError(f"cannot write {target}: it is no regular file")
+    if not folders and not os.path.lexists(target.parent):
+        raise OutputError(f"cannot write {target}: there is no folder {target.parent}; make it first")
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         with open(aside, "rb+") as file:
             os.fsync(file.fileno())

@@ -15,13 +15,28 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, BITS, TensorType
 
 OPEN = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
+"""Names of the axes between the batch and the channels, by rank."""
+
+
+def axis_names(shape: Sequence[Any]) -> tuple[str, ...]:
+    """What the axes of one example are called: (height, width, channels), (length, channels), (length,), ...
+
+    Channels are first where the last size is open and the first one is not: open channels fit hardly any layer.
+    """
+    rank = len(shape) + 1
+    if rank == 2:
+        return ("length",)
+    if rank not in OPEN:
+        return tuple(f"size_{n}" for n in range(1, rank))
+    first = shape[-1] is None and shape[0] is not None
+    return ("channels", *OPEN[rank]) if first else (*OPEN[rank], "channels")
 
 
 @dataclass(frozen=True, eq=False)
 class InputLayer(Layer):
     """Where data enters the network: the shape of one example, without the batch.
 
-    A size that is None becomes a named one (batch, height, width, ...).
+    A size that is None becomes a named one (batch, height, width, ...), with the layer's name, if any, before it.
 
     Shapes: none → (batch, *shape).
     Errors: SizeError when a size is not at least 1.
@@ -41,11 +56,8 @@ class InputLayer(Layer):
         if isinstance(given, int | str) or not isinstance(given, Sequence):
             raise SettingError(f"{self.kind}: shape must be a sequence of sizes, not {given!r}")
         parts = cast(Sequence[Any], given)
-        rank = len(parts) + 1
-        stems = OPEN.get(rank, ()) + ("channels",)
-        names = stems if len(stems) == rank - 1 else tuple(f"size_{n}" for n in range(1, rank))
         prefix = re.sub(r"\W", "_", f"{self.name}_") if self.name else ""
-        shape = tuple(_size(part, prefix + n) for part, n in zip(parts, names, strict=True))
+        shape = tuple(_size(part, prefix + n) for part, n in zip(parts, axis_names(parts), strict=True))
         object.__setattr__(self, "shape", shape)
         if self.batch_size is not None:
             object.__setattr__(self, "batch_size", _size(self.batch_size, BATCH))

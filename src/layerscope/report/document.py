@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, TensorType
+from layerscope.report.letters import spelled
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Column:
     """One column; `rank` says how soon it gives way when there is no room (0: never).
 
     `least`: cells may be shortened in the middle, but not below so many characters (0: never).
-    `meaning`: a sentence that is printed where the column is.
+    `meaning`: a sentence that is printed where the column is. `joint` stands between the parts of a cell that is a
+    list: shortened, it shows the first ones and how many more there are.
     """
 
     key: str
@@ -25,14 +27,19 @@ class Column:
     rank: int = 0
     least: int = 0
     meaning: str = ""
+    joint: str = ""
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """Cells by the columns' keys; a `sentence` stands in place of the first cells, as far as there is room."""
+    """Cells by the columns' keys; a `sentence` stands in place of the first cells, as far as there is room.
+
+    `open` has the keys of cells with expressions of open sizes, which may be cut where there is no room for them.
+    """
 
     cells: Mapping[str, str]
     sentence: str = ""
+    open: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Document:
     """A table with a title, totals, notes and definitions; `data` gives the same facts as plain data.
 
     `records` gives rows of plain data, where there are others than the cells. `more` says how to get at columns
-    for which there is no room.
+    for which there is no room. `mark` stands where a cell is cut.
     """
 
     title: str
@@ -53,6 +60,33 @@ class Document:
     data: Callable[[], Mapping[str, Any]] = dict[str, Any]
     records: Callable[[], Sequence[Mapping[str, Any]]] | None = None
     more: str = "a wider terminal or --format json has all"
+    mark: str = "…"
+
+    def without_legend(self) -> Document:
+        """The same, but nothing says what columns and words mean."""
+        return replace(self, definitions=[], columns=[replace(column, meaning="") for column in self.columns])
+
+    def spelled(self, encoding: str) -> Document:
+        """The same in letters that an encoding has."""
+
+        def say(text: str) -> str:
+            return spelled(text, encoding)
+
+        return replace(
+            self,
+            title=say(self.title),
+            subtitle=say(self.subtitle),
+            columns=[replace(one, title=say(one.title), meaning=say(one.meaning)) for one in self.columns],
+            rows=[
+                replace(row, cells={key: say(cell) for key, cell in row.cells.items()}, sentence=say(row.sentence))
+                for row in self.rows
+            ],
+            totals=[(say(name), say(value)) for name, value in self.totals],
+            notes=list(map(say, self.notes)),
+            definitions=list(map(say, self.definitions)),
+            more=say(self.more),
+            mark=say(self.mark),
+        )
 
 
 def count(size: Size | None) -> str:

@@ -39,6 +39,8 @@ def read(what: object, input: object = None) -> Graph:
             raise SourceError(f"{name} is a folder; give a model file in it")
         if os.path.exists(name):
             raise SourceError(f"{name}: of no kind that is known here. {_kinds()}")
+        if missing := _files.missing(what):
+            raise missing
         raise SourceError(f"{name!r} is neither a file here nor a network. {_kinds()}")
     raise SourceError(f"cannot trace a {type(what).__name__}. {_kinds()}")
 

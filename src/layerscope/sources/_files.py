@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os
 import re
@@ -13,6 +14,11 @@ FIRST = 4096
 """Bytes that are looked at."""
 MOST_DIRECTORY = 4 << 20
 """Bytes of a ZIP archive's list of contents, above which it is not read."""
+SUFFIXES = (
+    ".onnx", ".keras", ".h5", ".hdf5", ".json", ".npz", ".npy", ".zip", ".pt", ".pth", ".pt2", ".pkl", ".pb",
+    ".tflite", ".safetensors", ".gguf", ".txt", ".py",
+)  # fmt: skip
+"""Of files that a network may be expected in, read here or not."""
 KEYS = re.compile(rb'"(layerscope|class_name)"\s*:')
 
 
@@ -149,3 +155,20 @@ def refusal(name: str) -> SourceError | None:
     if why is None:
         return None
     return SourceError(f"{name} is {why}.")
+
+
+def missing(what: str | os.PathLike[str]) -> SourceError | None:
+    """Says that there is no such file, and which one has a like name; None for a text that does not look like a path:
+    one without a separator or the suffix of a file.
+    """
+    name = os.fspath(what)
+    folder, base = os.path.split(name)
+    if isinstance(what, str) and not folder and os.path.splitext(base)[1].lower() not in SUFFIXES:
+        return None
+    if folder and not os.path.isdir(folder):
+        return SourceError(f"{name}: there is no such file, for there is no folder {folder}")
+    try:
+        near = difflib.get_close_matches(base, os.listdir(folder or "."), n=1, cutoff=0.75)
+    except OSError:
+        near = []
+    return SourceError(f"{name}: there is no such file{''.join(f'. Did you mean {one}?' for one in near)}")

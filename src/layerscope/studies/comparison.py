@@ -201,9 +201,9 @@ class Comparison:
             data=self.to_json,
         )
 
-    def table(self, width: int = 120, colour: bool = False, format: str = "terminal") -> str:
-        """The table as text, in one of the formats."""
-        return formats.render(self.document(), format, width, colour)
+    def table(self, width: int = 120, colour: bool = False, format: str = "terminal", encoding: str = "utf-8") -> str:
+        """The table as text, in one of the formats, with letters that the encoding has."""
+        return formats.render(self.document(), format, width, colour, encoding)
 
     def __str__(self) -> str:
         return self.table()

@@ -8,12 +8,14 @@ from math import prod
 from typing import Any
 
 from layerscope.core.errors import SettingError, UnknownNameError
-from layerscope.core.sizes import Size
+from layerscope.core.sizes import Expression, Size
+from layerscope.core.types import TensorType
 from layerscope.telling import words
 from layerscope.telling.amounts import Amount, percent, share
 from layerscope.telling.lines import OPERATIONS, Line
 
 EVERYTHING = 1 << 62
+MAC = "MAC: one multiply and add in a product with weights; products with padding count."
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Context:
 class Fact:
     """One column: its name for machines, its title, how it is written and what it is as plain data, by which number
     it sorts, and what it means where the title does not say it. Columns of bytes have `{unit}` in their title.
-    `rank` and `least` as in documents.
+    `rank`, `least` and `joint` as in documents. `types`: of which tensors it tells the shapes.
     """
 
     key: str
@@ -42,6 +44,15 @@ class Fact:
     least: int = 0
     meaning: str = ""
     bytes: bool = False
+    joint: str = ""
+    types: Callable[[Line], Sequence[TensorType]] | None = None
+
+    def is_open(self, line: Line) -> bool:
+        """Whether the cell has expressions of open sizes."""
+        if self.amount is not None:
+            return isinstance(self.amount(line).size, Expression)
+        sizes = (size for type in (self.types(line) if self.types else ()) for size in type.shape)
+        return any(isinstance(size, Expression) for size in sizes)
 
 
 def _text(key: str, title: str, say: Callable[[Line], str], data: Callable[[Line], Any], **more: Any) -> Fact:
@@ -67,12 +78,16 @@ def _bytes(key: str, title: str, amount: Callable[[Line], Amount], meaning: str)
     return _amount(key, f"{title} {{unit}}", amount, meaning=meaning, bytes=True)
 
 
-def _share(key: str, title: str, amount: Callable[[Line], Amount], total: Callable[[Context], Size]) -> Fact:
+def _share(
+    key: str, title: str, amount: Callable[[Line], Amount], total: Callable[[Context], Size], meaning: str = ""
+) -> Fact:
     def data(line: Line, context: Context) -> float | None:
         part = None if amount(line).at_least else share(amount(line), total(context))
         return None if part is None else float(100 * part)
 
-    return Fact(key, title, lambda line, context: percent(amount(line), total(context)), data, amount)
+    return Fact(
+        key, title, lambda line, context: percent(amount(line), total(context)), data, amount, meaning=meaning
+    )
 
 
 def _axes(key: str, title: str, part: Callable[[Any], Any], write: Callable[[Any], str], meaning: str) -> Fact:
@@ -112,8 +127,12 @@ def _own(line: Line) -> Amount:
     return line.parameters if size is None else Amount(size - line.shared, line.parameters.at_least)
 
 
-def _sided(value: int | None) -> str:
-    return "–" if value is None else str(value).replace("-", "−")
+def _inputs(line: Line) -> Sequence[TensorType]:
+    return line.inputs
+
+
+def _outputs(line: Line) -> Sequence[TensorType]:
+    return line.outputs
 
 
 def _holes(line: Line) -> bool | None:
@@ -124,11 +143,17 @@ def _holes(line: Line) -> bool | None:
 FACTS = (
     _text("name", "layer", lambda line: line.name, lambda line: line.name, least=16),
     _text("kind", "kind", lambda line: line.kind, lambda line: line.kind, rank=8, least=12),
-    _text("from", "from", lambda line: words.listed(line.reads), lambda line: ", ".join(line.reads), least=16),
-    _text("input", "input", lambda line: words.shapes(line.inputs), lambda line: words.shape_data(line.inputs)),
+    _text(
+        "from", "from", lambda line: words.listed(line.reads), lambda line: ", ".join(line.reads), least=16,
+        joint=", ",
+    ),
+    _text(
+        "input", "input", lambda line: words.shapes(line.inputs), lambda line: words.shape_data(line.inputs),
+        types=_inputs,
+    ),
     _text(
         "output", "output", lambda line: words.shapes(line.outputs), lambda line: words.shape_data(line.outputs),
-        rank=1,
+        rank=1, types=_outputs,
     ),
     _text("dtype", "dtype", lambda line: _dtypes(line), lambda line: _dtypes(line)),
     _amount("layers", "layers", lambda line: Amount(len(line.members))),
@@ -146,8 +171,8 @@ FACTS = (
         meaning="Shared: parameters of an earlier layer, which the total counts there.",
     ),
     _share("parameters_percent", "% of parameters", lambda line: _own(line), lambda context: context.parameters),
-    _amount("macs", "MACs", lambda line: line.macs, rank=3),
-    _share("macs_percent", "% of MACs", lambda line: line.macs, lambda context: context.macs),
+    _amount("macs", "MACs", lambda line: line.macs, rank=3, meaning=MAC),
+    _share("macs_percent", "% of MACs", lambda line: line.macs, lambda context: context.macs, MAC),
     _operation("bias", "additions of a bias."),
     _operation("pointwise", "results of an elementwise function, such as relu or an addition of two tensors."),
     _operation("normalisation", "elements that are normalised."),
@@ -172,11 +197,11 @@ FACTS = (
         "on an unbounded input{range}.",
     ),
     _axes(
-        "start", "start", lambda part: part.start, _sided,
+        "start", "start", lambda part: part.start, words.start,
         "Start: the first input position that output position 0 depends on; below 0 it lies in the padding.",
     ),
     _axes(
-        "jump", "jump", lambda part: words.number(part.jump), lambda value: f"{value:.4g}",
+        "jump", "jump", lambda part: words.number(part.jump), words.jump,
         "Jump: input positions per output position.",
     ),
     _axes(

@@ -94,13 +94,18 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
     def column(fact: Fact) -> Column:
         title = fact.title.format(unit=unit.name)
         rank = WORTH if fact.key == "kind" and not _kinds_in_names(lines) else fact.rank
-        return Column(fact.key, title, fact.right, 0 if fact.key in kept else rank, fact.least, _meaning(fact, found))
+        shown = 0 if fact.key in kept else rank
+        return Column(fact.key, title, fact.right, shown, fact.least, _meaning(fact, found), fact.joint)
+
+    def row(line: Line) -> TableRow:
+        opened = frozenset(fact.key for fact in columns if fact.is_open(line))
+        return TableRow({fact.key: cell(fact, line) for fact in columns}, printable(line.sentence), opened)
 
     return Document(
         title=printable(found.name),
         subtitle=_subtitle(found, view),
         columns=[column(fact) for fact in columns],
-        rows=[TableRow({fact.key: cell(fact, line) for fact in columns}, printable(line.sentence)) for line in lines],
+        rows=list(map(row, lines)),
         totals=[(name, printable(value)) for name, value in _totals(found)],
         notes=[printable(note) for note in _notes(found)],
         definitions=_definitions(found),
@@ -199,10 +204,7 @@ def _likewise(others: Sequence[tuple[str, str]]) -> str:
 
 
 def _definitions(found: Journey) -> list[str]:
-    lines = [
-        "MAC: one multiply and add in a product with weights; products with padding count.",
-        "Memory: of tensors, 1 kB = 1,000 bytes; what is alive or kept comes on top of the weights.",
-    ]
+    lines = ["Memory: of tensors, 1 kB = 1,000 bytes; what is alive or kept comes on top of the weights."]
     free = dict.fromkeys(
         name for type in _inputs(found) for size in type.shape for name in sorted(names(size)) if name != BATCH
     )

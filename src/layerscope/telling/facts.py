@@ -17,10 +17,11 @@ def facts(graph: Graph, found: Journey) -> dict[str, Any]:
     """All that is known of every layer, and the totals; the keys are described in docs/definitions.md."""
     cost, memory = found.cost, found.memory
     rows = zip(graph.nodes, found.steps, strict=True)
+    counted: set[str] = set()
     return {
         "name": found.name,
         "batch": found.batch,
-        "layers": [_layer(graph, node, step, found) for node, step in rows],
+        "layers": [_layer(graph, node, step, found, counted) for node, step in rows],
         "totals": {
             "parameters": cost.parameters,
             "trainable_parameters": cost.trainable,
@@ -50,11 +51,14 @@ def _operations(found: Operations | None) -> dict[str, Any] | None:
     return None if found is None else {name: plain(getattr(found, name)) for name in OPERATIONS}
 
 
-def _layer(graph: Graph, node: Node, step: Step, found: Journey) -> dict[str, Any]:
+def _layer(graph: Graph, node: Node, step: Step, found: Journey, counted: set[str]) -> dict[str, Any]:
+    """A layer's object. `counted` has the ids of the weights of earlier layers, and gets this one's."""
     shapes = [[plain(size) for size in type.shape] for type in step.outputs]
     fields = {found.inputs[source]: _field(parts) for source, parts in step.fields.items()}
     ids = dict.fromkeys(node.weights.values())
     unknown = step.parameters is None
+    again = sum(graph.parameters[id].size for id in ids if id in counted)
+    counted.update(ids)
     row: dict[str, Any] = {
         "name": step.name,
         "kind": step.kind,
@@ -65,6 +69,7 @@ def _layer(graph: Graph, node: Node, step: Step, found: Journey) -> dict[str, An
         "parameters": step.parameters,
         "trainable_parameters": None if unknown else _trainable(graph, list(ids)),
         "shared": step.shared,
+        "shared_parameters": None if unknown else again,
         "macs": plain(step.macs),
         "operations": _operations(step.operations),
         "memory": _memory(step),

@@ -12,6 +12,7 @@ from layerscope.analyses.positions import ProjectiveField, ReceptiveField, Seen
 from layerscope.core.indices import Indices
 from layerscope.core.types import show
 from layerscope.report.document import Column, Document, TableRow
+from layerscope.telling import words
 from layerscope.telling.words import number, plain
 
 EXTENT = ("min", "max", "exact", "start", "jump", "phases", "holes")
@@ -27,7 +28,7 @@ def describe_seen(found: ReceptiveField, network: str) -> Document:
         Column("field", "receptive field", right=True),
         Column("start", "start", right=True, rank=2),
         Column("jump", "jump", right=True, rank=1),
-        Column("phases", "repeats after", right=True, rank=3),
+        Column("phases", "phases", right=True, rank=3),
         Column("holes", "holes", rank=4),
     ]
     if found.position is not None:
@@ -43,8 +44,8 @@ def describe_seen(found: ReceptiveField, network: str) -> Document:
         definitions=[
             "Receptive field: input positions that one position depends on, per axis, on an unbounded input.",
             "Start: the first of them for position 0; below 0 it lies in the padding. Jump: input positions from one "
-            "position to the next. Repeats after: so many positions until the pattern is the same again. Holes: some "
-            "positions between the first and the last do not matter.",
+            "position to the next. Phases: positions until the pattern repeats. "
+            "Holes: some positions between the first and the last do not matter.",
         ]
         + ([] if found.position is None else ["At a position: first … last index (how many), within the input."]),
         data=lambda: _seen_facts(found),
@@ -63,8 +64,8 @@ def _seen_rows(seen: Seen) -> list[dict[str, str]]:
         told = {"start": "", "jump": "", "phases": "", "holes": ""}
         if extent is not None:
             told = {
-                "start": "nothing" if extent.start is None else str(extent.start),
-                "jump": str(extent.jump),
+                "start": "nothing" if extent.start is None else words.start(extent.start),
+                "jump": words.jump(words.number(extent.jump)),
                 "phases": str(extent.phases),
                 "holes": "yes" if extent.holes else "no",
             }
@@ -99,7 +100,7 @@ def _box_record(found: Sequence[Indices] | None, axis: int) -> dict[str, int | N
 
 
 def _span(found: Indices) -> str:
-    return f"{found.hull[0]} … {found.hull[1]} ({found.extent})"
+    return positions.box_words([found])
 
 
 def _seen_facts(found: ReceptiveField) -> dict[str, Any]:

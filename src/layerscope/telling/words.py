@@ -75,6 +75,16 @@ def extent_data(part: Extent | None) -> int | str:
     return part.min if part.min == part.max else f"{part.min}-{part.max}"
 
 
+def start(value: int | None) -> str:
+    """0, −8 in the padding; "–" where there is none."""
+    return "–" if value is None else str(value).replace("-", "−")
+
+
+def jump(value: int | float) -> str:
+    """2, or 0.5 behind an upsampling."""
+    return f"{value:.4g}"
+
+
 def field(fields: Fields, inputs: Sequence[str]) -> str:
     """Of each input that the layer depends on; one input's name is left out."""
     return _by_input(fields, inputs, extent, "everything") or "nothing"

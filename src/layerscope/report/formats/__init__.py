@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
+from json import dumps
 from pathlib import Path
 from types import ModuleType
 
 from layerscope.core.errors import UnknownNameError
 from layerscope.report.document import Document
+from layerscope.report.letters import spelled
 
 
 def names() -> list[str]:
@@ -29,6 +32,16 @@ def _module(format: str) -> ModuleType:
     return import_module(f"{__name__}.{format}")
 
 
-def render(document: Document, format: str, width: int = 120, colour: bool = False) -> str:
-    """The document in a format; UnknownNameError names the nearest."""
-    return _module(format).render(document, width, colour)
+def render(document: Document, format: str, width: int = 120, colour: bool = False, encoding: str = "utf-8") -> str:
+    """The document in a format; UnknownNameError names the nearest.
+
+    `encoding` is of whatever the text is written to: a terminal's table has letters that it takes, JSON escapes.
+    """
+    terminal = format == "terminal"
+    shown = document.spelled(encoding) if terminal else document  # first, for cells to be as wide as they will be
+    text: str = _module(format).render(shown, width, colour)
+    if terminal:
+        return spelled(text, encoding)
+    if format == "json" and spelled(text, encoding) != text:
+        text = re.sub(r"[^\x00-\x7f]", lambda found: dumps(found[0])[1:-1], text)
+    return text

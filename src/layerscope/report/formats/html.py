@@ -25,7 +25,7 @@ STYLE = """<style>
 def render(document: Document, width: int = 0, colour: bool = False) -> str:
     """All columns of the document; no script, nothing loaded, and ASCII alone, right in every encoding."""
     columns = document.columns
-    meanings = [*document.definitions, *dict.fromkeys(column.meaning for column in columns if column.meaning)]
+    meanings = [*dict.fromkeys(column.meaning for column in columns if column.meaning), *document.definitions]
     head = "".join(f'<th scope="col"{_side(column)}>{escape(column.title)}</th>' for column in columns)
     lines = [
         '<div class="layerscope">',

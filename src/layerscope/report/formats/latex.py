@@ -46,7 +46,7 @@ def render(document: Document, width: int = 0, colour: bool = False) -> str:
         lines.append(f"\\multicolumn{{{len(columns)}}}{{l}}{{{escaped(name)}: {escaped(value)}}} \\\\")
     lines += [] if long else [r"\bottomrule"]
     lines.append(f"\\end{{{'longtable' if long else 'tabular'}}}")
-    meanings = [*document.definitions, *dict.fromkeys(column.meaning for column in columns if column.meaning)]
+    meanings = [*dict.fromkeys(column.meaning for column in columns if column.meaning), *document.definitions]
     return "\n".join([*lines, *(f"% {_comment(text)}" for text in [*document.notes, *meanings])])
 
 

@@ -29,7 +29,7 @@ def render(document: Document, width: int = 0, colour: bool = False) -> str:
     lines += ["", *(f"- {escaped(name)}: {escaped(value)}" for name, value in document.totals)]
     if document.notes:
         lines += ["", *(f"- note: {escaped(note)}" for note in document.notes)]
-    meanings = [*document.definitions, *dict.fromkeys(column.meaning for column in columns if column.meaning)]
+    meanings = [*dict.fromkeys(column.meaning for column in columns if column.meaning), *document.definitions]
     if meanings:
         lines += ["", *(f"- {escaped(text)}" for text in meanings)]
     return "\n".join(lines)

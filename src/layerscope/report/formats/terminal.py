@@ -19,10 +19,14 @@ USEFUL = 3
 """Up to this rank a column is worth names shorter than that."""
 RETURNING = 7
 """Up to this rank a column that gave way comes back where wider ones, which went after it, left room."""
+EXPRESSION = 40
+"""Characters to which expressions of open sizes are cut where nothing else makes room."""
 NARROW = 24
 """No text is wrapped to less."""
 FIRST_WIDE = "\u1100"
 """No letter before this one takes two columns; … and ─ take one."""
+MORE = re.compile(r"([\d,]+) more")
+"""How a list says what it leaves out."""
 UNIT = re.compile(r"(\d) (?=\w)")
 """A number and the word behind it stay together."""
 
@@ -48,7 +52,9 @@ def render(document: Document, width: int = 120, colour: bool = False) -> str:
     if document.notes:
         lines += ["", *_wrapped(document.notes, width, "note: ")]
     shown = [column.meaning for columns, _ in parts for column in columns if column.meaning]
-    small = [*document.definitions[:1], *dict.fromkeys(shown), *document.definitions[1:]]
+    small = [*dict.fromkeys(shown), *document.definitions]
+    if any(_cut(document, columns, spans) for columns, spans in parts):
+        small.append(f"Long expressions are cut where {document.mark} stands; --format json has them whole.")
     if hidden:
         named = ", ".join(column.title for column in hidden)
         small.append(f"Not shown for want of width: {named} ({document.more}).")
@@ -60,7 +66,10 @@ def _heading(document: Document, width: int, painted: Paint) -> list[str]:
     title, rest = document.title, f"{GAP}{document.subtitle}"
     if len(title) + len(rest) <= width:
         return [painted(title, BOLD) + painted(rest, DIM)]
-    return [painted(shortened(title, width), BOLD), *(painted(line, DIM) for line in _wrapped([rest.strip()], width))]
+    return [
+        painted(shortened(title, width, mark=document.mark), BOLD),
+        *(painted(line, DIM) for line in _wrapped([rest.strip()], width)),
+    ]
 
 
 def _table(
@@ -100,7 +109,7 @@ def _totals(document: Document, width: int, painted: Paint) -> list[str]:
     for name, value in document.totals:
         room = max(NARROW // 2, width - label - len(GAP))
         kept = UNIT.sub("\\1\u00a0", value)
-        parts = textwrap.wrap(_words(kept, room), room, break_long_words=False, break_on_hyphens=False)
+        parts = textwrap.wrap(_words(kept, room, document.mark), room, break_long_words=False, break_on_hyphens=False)
         first, *more = [part.replace("\u00a0", " ") for part in parts] or [""]
         lines.append(f"{name:<{label}}{GAP}{painted(first, BOLD)}")
         lines += [f"{'':<{label}}{GAP}{painted(part, BOLD)}" for part in more]
@@ -117,19 +126,34 @@ def _wrapped(paragraphs: Sequence[str], width: int, lead: str = "") -> list[str]
     ]
 
 
-def _words(text: str, width: int) -> str:
+def _words(text: str, width: int, mark: str = "…") -> str:
     """The text without words that are longer than a line: long names are shortened."""
-    return " ".join(shortened(word, width) for word in text.split(" "))
+    return " ".join(shortened(word, width, mark=mark) for word in text.split(" "))
 
 
-def shortened(text: str, width: int, head: float = 0.4) -> str:
-    """A text cut in the middle, where `…` stands; `head` is the share of what is kept before it."""
-    kept, cut = max(width - 1, 0), text
+def shortened(text: str, width: int, head: float = 0.4, mark: str = "…") -> str:
+    """A text cut in the middle, where the mark stands; `head` is the share of what is kept before it."""
+    kept, cut = max(width - len(mark), 0), text
     while kept >= 0 and wide(cut) > width:
         before = int(kept * head)
-        cut = text[:before] + "…" + text[len(text) - (kept - before) :]
+        cut = text[:before] + mark + text[len(text) - (kept - before) :]
         kept -= 1
     return cut
+
+
+def _brief(text: str, width: int, head: float, column: Column, mark: str) -> str:
+    """A cell cut in the middle; of a list the first parts, and how many more: first_block/add +2."""
+    parts = text.split(column.joint) if column.joint else [text]
+    if wide(text) <= width or len(parts) == 1:
+        return shortened(text, width, head, mark)
+    told = MORE.fullmatch(parts[-1])
+    rest = int(told[1].replace(",", "")) - 1 if told else 0
+    for kept in range(len(parts) - 1, 0, -1):
+        brief = f"{column.joint.join(parts[:kept])} +{len(parts) - kept + rest}"
+        if wide(brief) <= width:
+            return brief
+    count = f" +{len(parts) - 1 + rest}"
+    return shortened(parts[0], width - len(count), head, mark) + count
 
 
 def wide(text: str) -> int:
@@ -145,17 +169,36 @@ def _shortened(document: Document, columns: Sequence[Column], spans: Sequence[in
     for column, span in zip(columns, spans, strict=True):
         cells = [row.cells[column.key] for row in document.rows]
         if any(wide(cell) > span for cell in cells):
-            ways = [[shortened(cell, span, head) for cell in cells] for head in (0.4, 0.6, 0.2, 0.8, 0.0)]
+            ways = [
+                [_brief(cell, span, head, column, document.mark) for cell in cells]
+                for head in (0.4, 0.6, 0.2, 0.8, 0.0)
+            ]
             cells = max(ways, key=lambda way: len(set(way)))
         found[column.key] = cells
     return found
 
 
-def _spans(document: Document, columns: Sequence[Column], least: int | None) -> list[int]:
-    """The width of each column; with `least`, that of columns that may be shortened down to it."""
+def _cut(document: Document, columns: Sequence[Column], spans: Sequence[int]) -> bool:
+    """Whether an expression does not fit its column."""
+    return any(
+        column.key in row.open and wide(row.cells[column.key]) > span
+        for column, span in zip(columns, spans, strict=True)
+        for row in document.rows
+    )
+
+
+def _spans(document: Document, columns: Sequence[Column], least: int | None, cut: int | None = None) -> list[int]:
+    """The width of each column; with `least`, that of columns that may be shortened down to it; with `cut`, that of
+    columns whose expressions are cut to it.
+    """
     found: list[int] = []
     for column in columns:
-        cells = [wide(row.cells[column.key]) for row in document.rows if column.right or not row.sentence]
+        rows = [row for row in document.rows if column.right or not row.sentence]
+        cells = [wide(row.cells[column.key]) for row in rows]
+        if cut is not None:
+            cells = [
+                min(size, cut) if column.key in row.open else size for size, row in zip(cells, rows, strict=True)
+            ]
         span = max([len(column.title), *cells])
         if least is not None and column.least:
             span = min(span, max(least, column.least, len(column.title)))
@@ -173,36 +216,42 @@ Part = tuple[list[Column], list[int]]
 def _fitting(document: Document, width: int) -> tuple[list[Part], list[Column]]:
     """The columns with their widths, in as many parts as it takes, and those that gave way."""
     columns, hidden = list(document.columns), list[Column]()
+    room = width - len(GAP) - _spans(document, columns[:1], 0)[0] if columns else width
+    cut = max(NARROW // 2, min(EXPRESSION, room))
     while columns:
         spare = [column for column in columns if column.rank]
         most = max((column.rank for column in spare), default=0)
-        if _total(_spans(document, columns, AMPLE if most > USEFUL else 0)) <= width or not spare:
+        useful = most <= USEFUL
+        spans = _spans(document, columns, 0 if useful else AMPLE, cut if useful else None)
+        if _total(spans) <= width or not spare:
             break
         gone = next(column for column in reversed(spare) if column.rank == most)
         columns.remove(gone)
         hidden.append(gone)
+    needed = cut if _total(_spans(document, columns, AMPLE)) > width else None
     for column in [one for one in reversed(hidden) if one.rank <= RETURNING]:
         more = [one for one in document.columns if one in columns or one is column]
-        if _total([*_spans(document, more[:1], AMPLE), *_spans(document, more[1:], FAIR)]) <= width:
+        if _total([*_spans(document, more[:1], AMPLE), *_spans(document, more[1:], FAIR, needed)]) <= width:
             columns, hidden = more, [one for one in hidden if one is not column]
-    return [(part, _widened(document, part, width)) for part in _parts(document, columns, width)], hidden
+    parts = _parts(document, columns, width, cut)
+    return [(part, _widened(document, part, width, cut)) for part in parts], hidden
 
 
-def _parts(document: Document, columns: Sequence[Column], width: int) -> list[list[Column]]:
-    if _total(_spans(document, columns, 0)) <= width:
+def _parts(document: Document, columns: Sequence[Column], width: int, cut: int) -> list[list[Column]]:
+    if _total(_spans(document, columns, 0, cut)) <= width:
         return [list(columns)]
     parts, part = list[list[Column]](), list[Column]()
     for column in columns:
-        if len(part) > 1 and _total(_spans(document, [*part, column], AMPLE)) > width:
+        if len(part) > 1 and _total(_spans(document, [*part, column], AMPLE, cut)) > width:
             parts.append(part)
             part = [columns[0]]
         part.append(column)
     return [*parts, part]
 
 
-def _widened(document: Document, columns: Sequence[Column], width: int) -> list[int]:
+def _widened(document: Document, columns: Sequence[Column], width: int, cut: int) -> list[int]:
     """Widths between the least and what cells would like, the first columns first."""
-    wanted, spans = _spans(document, columns, None), _spans(document, columns, 0)
+    wanted, spans = _spans(document, columns, None), _spans(document, columns, 0, cut)
     for place, want in enumerate(wanted):
         spans[place] = max(spans[place], min(want, spans[place] + width - _total(spans)))
     return spans

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -14,6 +15,7 @@ from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.types import BATCH, BITS, TensorType, show
 from layerscope.layers import layer_class
+from layerscope.layers.input_layer import axis_names
 from layerscope.operators.pointwise import Pointwise
 from layerscope.sources._keras.functions import roles_of, typed
 from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, tensors
@@ -82,7 +84,8 @@ class Builder:
         for entry in plan.entries:
             if why := self.translator.refuses(entry):
                 self.problems[entry.name, "InputLayer"] = why
-        start = [self.input(entry, (shapes or {}).get(entry.name)) for entry in plan.entries]
+        known = [(shapes or {}).get(entry.name, entry.stated) for entry in plan.entries]
+        start = [self.input(*one) for one in zip(plan.entries, known, _open_names(plan.entries, known), strict=True)]
         ends = self.walk(plan, start, ())
         found = _reached(ends)
         # What only a mask depends on is no part of the data's way, but its weights are the model's.
@@ -95,10 +98,11 @@ class Builder:
         rest = [value for value in start if value not in used]
         return self._weights(_with_inputs(graph, rest))
 
-    def input(self, entry: Entry, known: Stated | None = None) -> Symbolic:
-        """One of the model's inputs."""
+    def input(self, entry: Entry, known: Stated, names: Sequence[str]) -> Symbolic:
+        """One of the model's inputs; open sizes get these names."""
         cls: Any = layer_class("InputLayer")
-        batch, *shape = (known or entry.stated).shape
+        batch, *stated = known.shape
+        shape = [sizes.named(name) if one is None else one for one, name in zip(stated, names, strict=True)]
         dtype = entry.stated.dtype if entry.stated.dtype in BITS else "float32"
         layer = cls(shape, batch, dtype, name=entry.name)
         return Symbolic(Call(layer, (), layer.out()))
@@ -262,6 +266,17 @@ def _told(use: Use) -> Told:
     """What a call is told beside its tensors, but for whether it trains."""
     plain = ((k, v) for k, v in use.kwargs.items() if v is not None and k != "training")
     return tuple(sorted((k, repr(v)) for k, v in plain if next(tensors(v), None) is None))
+
+
+def _open_names(entries: Sequence[Entry], known: Sequence[Stated]) -> list[tuple[str, ...]]:
+    """Names for the axes of each input, with the input's before those that several inputs leave open."""
+    found = [axis_names(stated.shape[1:]) for stated in known]
+    pairs = [zip(stated.shape[1:], names, strict=True) for stated, names in zip(known, found, strict=True)]
+    times = Counter(name for row in pairs for size, name in row if size is None)
+    return [
+        tuple(f"{_identifier(entry.name)}_{name}" if times[name] > 1 else name for name in names)
+        for entry, names in zip(entries, found, strict=True)
+    ]
 
 
 def _reached(ends: Sequence[Symbolic]) -> set[int]:
