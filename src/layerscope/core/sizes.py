@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import reduce
 from typing import SupportsIndex, TypeAlias, cast
 
 from layerscope.core.errors import SizeError
@@ -375,14 +376,10 @@ def from_json(data: object) -> Size:
     if isinstance(data, str) and data.isidentifier():
         return named(data)
     if isinstance(data, list) and len(items := cast(Sequence[object], data)) > 1:
-        head, *rest = items
-        parts = [from_json(part) for part in rest]
+        head, parts = items[0], [from_json(part) for part in items[1:]]
         by: dict[object, Fold] = {"+": lambda a, b: a + b, "*": lambda a, b: a * b, "//": floor_div, "max": maximum}
         if head in ("+", "*", "//", "max") and (head in ("+", "*") or len(parts) == 2):
-            total = parts[0]
-            for part in parts[1:]:
-                total = by[head](total, part)
-            return total
+            return reduce(by[head], parts)
     raise SizeError(f"not a size: {data!r}")
 
 

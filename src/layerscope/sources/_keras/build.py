@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -15,9 +13,9 @@ from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.types import BATCH, BITS, TensorType, show
 from layerscope.layers import layer_class
-from layerscope.layers.input_layer import axis_names
 from layerscope.operators.pointwise import Pointwise
 from layerscope.sources._keras.functions import roles_of, typed
+from layerscope.sources._keras.inputs import identifier, open_names
 from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, tensors
 from layerscope.sources._keras.records import altered, dtype_of, variable_dtype_of
 
@@ -85,7 +83,7 @@ class Builder:
             if why := self.translator.refuses(entry):
                 self.problems[entry.name, "InputLayer"] = why
         known = [(shapes or {}).get(entry.name, entry.stated) for entry in plan.entries]
-        start = [self.input(*one) for one in zip(plan.entries, known, _open_names(plan.entries, known), strict=True)]
+        start = [self.input(*one) for one in zip(plan.entries, known, open_names(plan.entries, known), strict=True)]
         ends = self.walk(plan, start, ())
         found = _reached(ends)
         # What only a mask depends on is no part of the data's way, but its weights are the model's.
@@ -268,17 +266,6 @@ def _told(use: Use) -> Told:
     return tuple(sorted((k, repr(v)) for k, v in plain if next(tensors(v), None) is None))
 
 
-def _open_names(entries: Sequence[Entry], known: Sequence[Stated]) -> list[tuple[str, ...]]:
-    """Names for the axes of each input, with the input's before those that several inputs leave open."""
-    found = [axis_names(stated.shape[1:]) for stated in known]
-    pairs = [zip(stated.shape[1:], names, strict=True) for stated, names in zip(known, found, strict=True)]
-    times = Counter(name for row in pairs for size, name in row if size is None)
-    return [
-        tuple(f"{_identifier(entry.name)}_{name}" if times[name] > 1 else name for name in names)
-        for entry, names in zip(entries, found, strict=True)
-    ]
-
-
 def _reached(ends: Sequence[Symbolic]) -> set[int]:
     """Ids of the calls that these tensors depend on."""
     found: set[int] = set()
@@ -385,13 +372,8 @@ def _paired(variables: Sequence[Weight], roles: Mapping[str, tuple[int, ...]]) -
 def _stated(unit: Unit, told: Sequence[Stated | None], given: Sequence[Symbolic]) -> list[TensorType | None]:
     """The types of a use's results, where the source states them: open sizes get names."""
     batch = next((value.type.shape[0] for value in given if value.type.rank), sizes.named(BATCH))
-    name = _identifier(unit.name)
+    name = identifier(unit.name)
     return [None if one is None else typed(one.shape, one.dtype, batch, name) for one in told]
-
-
-def _identifier(name: str) -> str:
-    word = re.sub(r"\W", "_", name)
-    return word if word.isidentifier() else f"_{word}"
 
 
 def opaque(unit: Unit, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
@@ -404,7 +386,7 @@ def opaque(unit: Unit, given: Sequence[TensorType], stated: Sequence[TensorType 
     dtype = dtype_of(unit.settings.get("dtype"))
     if dtype not in BITS:
         dtype = given[0].dtype if given else "float32"
-    unknown = TensorType((batch, sizes.named(f"{_identifier(unit.name)}_{UNKNOWN}")), str(dtype))
+    unknown = TensorType((batch, sizes.named(f"{identifier(unit.name)}_{UNKNOWN}")), str(dtype))
     known: dict[str, tuple[int, ...]] | None = {} if unit.home in ("ops", "tf") else None
     if unit.weights is not None:
         known = dict(zip(roles_of(unit.weights).values(), (one.shape for one in unit.weights), strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +11,8 @@ from layerscope.core.errors import ShapeError, SourceError
 from layerscope.core.graph import Symbolic
 from layerscope.core.sizes import checked
 from layerscope.core.types import show
-from layerscope.sources._keras.plan import Plan, Stated
+from layerscope.layers.input_layer import axis_names
+from layerscope.sources._keras.plan import Entry, Plan, Stated
 
 Shapes = list[tuple[int, ...]] | dict[str, tuple[int, ...]]
 
@@ -58,3 +61,20 @@ def known_shapes(plan: Plan, shapes: Shapes) -> dict[str, Stated]:
     if unknown:
         raise SourceError(f"{plan.name} has no input {unknown[0]!r}; it has: {', '.join(names)}")
     return found
+
+
+def open_names(entries: Sequence[Entry], known: Sequence[Stated]) -> list[tuple[str, ...]]:
+    """Names for the axes of each input, with the input's before those that several inputs leave open."""
+    found = [axis_names(stated.shape[1:]) for stated in known]
+    pairs = [zip(stated.shape[1:], names, strict=True) for stated, names in zip(known, found, strict=True)]
+    times = Counter(name for row in pairs for size, name in row if size is None)
+    return [
+        tuple(f"{identifier(entry.name)}_{name}" if times[name] > 1 else name for name in names)
+        for entry, names in zip(entries, found, strict=True)
+    ]
+
+
+def identifier(name: str) -> str:
+    """The name with every character replaced that a size's name cannot have."""
+    word = re.sub(r"\W", "_", name)
+    return word if word.isidentifier() else f"_{word}"

@@ -48,7 +48,7 @@ def home_of(record: Config) -> tuple[str, str]:
     if module.startswith(("keras.src.ops", "keras.ops")):
         return name, "ops"
     if module == "keras" or module.startswith(("keras.layers", "keras.src.layers", "tf_keras.layers")):
-        return name, "layers"
+        return PUBLIC.get(name, name), "layers"
     return name, "keras" if module.startswith("keras.") else ""
 
 

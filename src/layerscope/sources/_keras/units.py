@@ -25,8 +25,6 @@ HIDDEN = ("mask", "attention_mask", "query_mask", "value_mask", "key_mask", "pad
 FUNCTIONS = ("activation", "recurrent_activation")
 OURS = {"MaxPoolingWithSwitches2D": ("MaxPooling2D", {"return_switches": True})}
 """Layers of layerscope.keras that have another name here."""
-LISTED = {"GroupedQueryAttention": "GroupQueryAttention"}
-"""Classes of keras.layers that it lists under another name alone. Its files have that one, models in memory this."""
 FORMER = {("LeakyReLU", "alpha"): "negative_slope"}
 """What Keras 2 called settings, by class."""
 
@@ -99,7 +97,6 @@ _LEFT = ("name", "dtype", "trainable", "autocast", "dtype_policy")
 
 
 def _class(kind: str) -> type[Layer]:
-    kind = LISTED.get(kind, kind)
     try:
         cls = layer_class(kind)
     except LayerscopeError:
