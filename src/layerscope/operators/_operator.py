@@ -98,7 +98,7 @@ class Operator(Layer):
         """The forms that weights are read in, each of a weight that there is."""
         given = cast(object, self.forms)
         table = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {"": given}
-        found = {
+        found: dict[str, Any] = {
             role: TensorType.from_json(cast(Mapping[str, Any], one), 0) if isinstance(one, Mapping) else one
             for role, one in table.items()
         }
