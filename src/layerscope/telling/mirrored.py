@@ -76,15 +76,12 @@ def _text(found: Mirrored) -> str | None:
 
 
 def _notes(found: Mirrored, text: str | None) -> list[str]:
-    notes = [] if text is None else [f"the decoder in one line, to stand behind the encoder's: {text}"]
+    notes = [] if not text else [f"the decoder alone, to go on the encoder's text (--text prints it): {text}"]
     if any(found.displaced):
-        by = ", ".join(f"{abs(d):g}" for d in found.displaced)
+        by = " × ".join(f"{abs(d):g}" for d in found.displaced)
         notes.append(
-            f"without extra layers the sizes fit, but the enlarged image lies off its place, by {by} pixels along its "
-            "axes; the convolutions have to learn that. --in-place keeps every cell in its place instead."
-            if not found.extra
-            else f"the enlarged image lies off its place, by {by} pixels along its axes; the convolutions have to "
-            "learn that. --in-place keeps every cell in its place instead."
+            f"the sizes fit{'' if found.extra else ' without extra layers'}, but the enlarged image lies {by} pixels off "
+            "its place, which the convolutions have to learn; --in-place keeps every cell in its place."
         )
     return notes
 

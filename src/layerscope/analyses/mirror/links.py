@@ -204,6 +204,8 @@ def chain(encoder: Graph) -> tuple[Link, ...]:
     if region or encoder.outputs != ((place, 0),):
         loose = encoder.nodes[region[-1] if region else place].label
         raise GraphError(f"an encoder ends at its code, but {loose} does not lead to the output")
+    if not found:
+        raise GraphError(f"this encoder has no layers: its code is its input, {given}, and nothing is to be undone")
     return tuple(found)
 
 
