@@ -111,4 +111,21 @@ def branched(rng, rank, up, x):
     return layers.Concatenate()([a, b])
 
 
-STEPS = (conv, conv, conv, conv, pool, pool, pool, frame, plain, plain, shares, turned, mixed, deep, residual, branched)
+STEPS = (
+    conv,
+    conv,
+    conv,
+    conv,
+    pool,
+    pool,
+    pool,
+    frame,
+    plain,
+    plain,
+    shares,
+    turned,
+    mixed,
+    deep,
+    residual,
+    branched,
+)

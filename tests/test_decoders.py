@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from layerscope import sources
+from layerscope.analyses import mirror
 from layerscope.analyses.cost import cost
 from layerscope.core import propagate
 from layerscope.core.errors import GraphError, ShapeError, UnknownNameError
 from layerscope.core.graph import trace_calls
 from layerscope.layers import Add, Conv2D, Flatten, Input, MaxPooling2D, UpSampling2D
 from layerscope.models import Model
-from layerscope.analyses import mirror
 from layerscope.studies.decoders import USUAL, WAYS, autoencoder
 
 DOCUMENT = "28x28x1 | conv 16 3 same relu | maxpool 2 same | conv 8 3 same relu | maxpool 2 same | conv 4 3 same relu | maxpool 2 same as code"

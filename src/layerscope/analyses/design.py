@@ -1,19 +1,20 @@
 """Encoders to order: all of a stated space that satisfy what is asked, the smallest first, or the proof of none.
 
-The space: `depth` convolutions at most, each with one of `kernels` and of `filters` (powers of two), padding "same" and
-ReLU, and after it nothing, a max pool of 2 ("same"), or instead a stride of 2. A kernel of 1 sees no neighbours, so
-nothing is halved with it. Then Flatten and Dense to the code; or the last convolution is the code, where it
-leaves that many numbers.
+The space: `depth` convolutions at most, each with one of `kernels` and of `filters` (powers of two), padding "same"
+and ReLU, and after it nothing, a max pool of 2 ("same"), or instead a stride of 2. A kernel of 1 sees no neighbours,
+so nothing is halved with it. Then Flatten and Dense to the code; or the last convolution is the code, where it leaves
+that many numbers.
 
 The search goes through the space layer by layer and looks at every encoder or proves that it need not:
 
 - Layers only add parameters, MACs and receptive field. A beginning beyond a limit has no end within it.
-- What can still follow depends on how often the image was halved, on the filters, and on the receptive field up to what
-  was asked. Of beginnings with the same of these, one may be left out when as many others as encoders are wanted have
-  neither more parameters nor more MACs: each end that completes the one completes the others, at no higher cost.
+- What can still follow depends on how often the image was halved, on the filters, and on the receptive field up to
+  what was asked. Of beginnings with the same of these, one may be left out when as many others as encoders are wanted
+  have neither more parameters nor more MACs: each end that completes the one completes the others, at no higher cost.
+- Nor is a beginning completed that is larger than as many whole encoders as are wanted.
 
-So what is found are the smallest of the whole space, by parameters and then by MACs, and where nothing is found there is
-nothing. Each proposal is built and measured again by `cost` and `receptive_field`.
+So what is found are the smallest of the whole space, by parameters and then by MACs, and where nothing is found there
+is nothing. Each proposal is built and measured again by `cost` and `receptive_field`.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class Wish:
         """SettingError for numbers below 1, shapes without channels, and filters that are no powers of two."""
         if not 2 <= len(self.shape) <= 4:
             raise SettingError(
-                f"an encoder takes sizes and channels, such as 28x28x1, 128x3 or 16x16x16x1, not {len(self.shape)} sizes"
+                "an encoder takes sizes and channels, such as 28x28x1, 128x3 or 16x16x16x1, "
+                f"not {'x'.join(map(str, self.shape))}"
             )
         for name in ("code", "reach", "depth", "parameters", "macs"):
             if getattr(self, name) is not None:
@@ -155,8 +157,8 @@ class _Search:
     @property
     def limits(self) -> tuple[float, float]:
         """The largest amounts allowed, that by which the smallest are sought first."""
-        limits = (self.wish.parameters or math.inf, self.wish.macs or math.inf)
-        return limits[::-1] if self.by_macs else limits
+        parameters, macs = self.wish.parameters or math.inf, self.wish.macs or math.inf
+        return (macs, parameters) if self.by_macs else (parameters, macs)
 
     def run(self) -> list[End]:
         """All levels of the space, each made of what is left of the one before."""

@@ -33,7 +33,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="NAME=N", type=size, action="append", default=[], dest="sizes",
         help="put an open size to a number: --set height=224",
     )  # fmt: skip
-    parser.add_argument("--save", metavar="FILE", help="also write the autoencoder as JSON, which trace and train read")
+    parser.add_argument(
+        "--save", metavar="FILE", help="also write the autoencoder as JSON, which trace and train read"
+    )
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--text", action="store_true", help="only the decoder, as the text that goes on the encoder's")
     way.add_argument("--python", action="store_true", help="only the autoencoder as Python, under Keras's names")

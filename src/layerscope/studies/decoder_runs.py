@@ -89,7 +89,8 @@ class Runs:
 
     def __post_init__(self) -> None:
         self.x, self.test = (keeping.handed(part.source) for part in (self.images.train, self.images.test))
-        self.period = mirror.factors(self.encoder)[-1]
+        rows, columns = mirror.factors(self.encoder)[-1]
+        self.period = (rows, columns)
 
     def folder(self, name: str, seed: int) -> Path:
         """The run folder of a decoder and a seed."""

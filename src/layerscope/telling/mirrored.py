@@ -80,8 +80,8 @@ def _notes(found: Mirrored, text: str | None) -> list[str]:
     if any(found.displaced):
         by = " × ".join(f"{abs(d):g}" for d in found.displaced)
         notes.append(
-            f"the sizes fit{'' if found.extra else ' without extra layers'}, but the enlarged image lies {by} pixels off "
-            "its place, which the convolutions have to learn; --in-place keeps every cell in its place."
+            f"the sizes fit{'' if found.extra else ' without extra layers'}, but the enlarged image lies {by} pixels "
+            "off its place, which the convolutions have to learn; --in-place keeps every cell in its place."
         )
     return notes
 
@@ -89,4 +89,6 @@ def _notes(found: Mirrored, text: str | None) -> list[str]:
 def _definitions(found: Mirrored) -> list[str]:
     if not found.displaced and found.extra:
         return ["Crops and pads: as many as it takes to keep every cell in its place and every size its twin's."]
-    return ["Crops and pads: layers that only cut or add cells; no decoder of these steps has fewer (docs/mirror.md)."]
+    return [
+        "Crops and pads: layers that only cut or add cells; no decoder of these steps has fewer (docs/mirror.md)."
+    ]

@@ -69,9 +69,11 @@ def _words(label: str, layer: Layer) -> Iterator[str]:
     for key, value in told.items():
         if key == "use_bias":
             yield "nobias" if value is False else "bias=yes"
-        elif (key == "activation" and value in ACTIVATIONS) or (key == "interpolation" and value in INTERPOLATIONS):
-            yield value
-        elif key == "padding" and isinstance(value, str):
+        elif (
+            (key == "activation" and value in ACTIVATIONS)
+            or (key == "interpolation" and value in INTERPOLATIONS)
+            or (key == "padding" and isinstance(value, str))
+        ):
             yield value
         elif key in SHORT:
             yield f"{SHORT[key]} {_value(label, key, value)}"
@@ -107,7 +109,7 @@ def _check(graph: Graph, read: Graph) -> None:
 
 
 def python(graph: Graph, name: str = "model") -> str:
-    """The network as Python, in Keras's functional style; with keras in place of layerscope where Keras has the layers.
+    """The network as Python, in Keras's functional style; also with keras for layerscope, where it has the layers.
 
     Errors: GraphError for a setting that is an object without a spelling in Python.
     """
@@ -133,12 +135,18 @@ def _listed(names: Sequence[str]) -> str:
 def _variables(graph: Graph) -> dict[Edge, str]:
     """A name for each tensor: x along a chain, else its layer's own."""
     chain = all(
-        [edge for edge in node.inputs if edge[1] == 0] == [(number - 1, 0)] for number, node in enumerate(graph.nodes) if number
+        [edge for edge in node.inputs if edge[1] == 0] == [(number - 1, 0)]
+        for number, node in enumerate(graph.nodes)
+        if number
     )
     called: dict[Edge, str] = {}
     for number, node in enumerate(graph.nodes):
         stem = re.sub(r"\W", "_", node.label)
-        stem = f"_{stem}" if not stem or stem[0].isdigit() or keyword.iskeyword(stem) or stem in ("Input", "Model") else stem
+        stem = (
+            f"_{stem}"
+            if not stem or stem[0].isdigit() or keyword.iskeyword(stem) or stem in ("Input", "Model")
+            else stem
+        )
         called[(number, 0)] = ("x" if chain else stem) if node.inputs else "image" if chain else stem
         called[(number, 1)] = f"switches_{number}"
     return called

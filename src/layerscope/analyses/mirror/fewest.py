@@ -5,16 +5,16 @@ What can change a size without an extra layer:
 | step | sizes that it can lead to |
 |---|---|
 | a convolution of k cells | n ("same"), n - k + 1 ("valid"), n + k - 1 (as a transposed convolution with stride 1) |
-| a transposed convolution, stride s | n·s ("same"), (n - 1)·s + k ("valid"), and these with `output_padding` |
+| a transposed convolution, stride s | n·s ("same"), (n - 1)·s + k ("valid"), and with `output_padding` |
 | unpooling | the plane of its switches, from the size of the pool's output only |
 | a frame, a stride-1 pool of the encoder | undone by a frame of its own, or left out |
 
-Beside these, each step may be given one frame (a crop, a pad, or both) that brings it to the encoder's own size there.
-The search keeps, for each size that the data can have after a step, the decoder with the fewest frames that leads to
-it (then the one whose cells lie nearest to their places, then the one with sizes nearest to the encoder's). What may
-still follow depends on the size alone, so nothing is lost by that: no decoder made of these steps, whose tensors differ
-from the encoder's by at most ROOM cells along each axis, has fewer. The document's own decoder comes out of it: the
-encoder's 28, 14, 7, 4 is led back by 4, 8, 16, 14, 28, the third convolution being "valid".
+Beside these, each step may be given one frame (a crop, a pad, or both) that brings it to the encoder's own size
+there. The search keeps, for each size that the data can have after a step, the decoder with the fewest frames that leads
+to it (then the one whose cells lie nearest to their places, then the one with sizes nearest to the encoder's). What
+may still follow depends on the size alone, so nothing is lost by that: no decoder made of these steps, whose tensors
+differ from the encoder's by at most ROOM cells along each axis, has fewer. The document's own decoder comes out of
+it: the encoder's 28, 14, 7, 4 is led back by 4, 8, 16, 14, 28, the third convolution being "valid".
 """
 
 from __future__ import annotations
@@ -100,10 +100,8 @@ def _fits(sizes: Sequence[int], twin: Sequence[int]) -> bool:
 
 
 def _frame(have: Sequence[int], want: Sequence[int], lie: Sequence[float]) -> tuple[Sizes, int]:
-    """Cells to cut off at each begin (negative: to add) so that cell 0 lies nearest to 0, and how many layers it is."""
-    cut = tuple(
-        max(min(-round(o), max(n - t, 0)), min(n - t, 0)) for n, t, o in zip(have, want, lie, strict=True)
-    )
+    """Cells to cut off at each begin (negative: to add) so that cell 0 lies nearest to 0; how many layers it takes."""
+    cut = tuple(max(min(-round(o), max(n - t, 0)), min(n - t, 0)) for n, t, o in zip(have, want, lie, strict=True))
     crops = any(n > t for n, t in zip(have, want, strict=True))
     pads = any(n < t for n, t in zip(have, want, strict=True))
     return cut, crops + pads
@@ -144,6 +142,7 @@ def _plain(stage: Stage, name: str, sizes: Sizes, lie: Sequence[float]) -> Itera
         return ways.unpooled(x, stage, switches) if name == "unpool" else ways.enlarging(name, stage)(x)
 
     for form, change, shift in _convolutions(stage):
+
         def build(x: Any, switches: Any, form: str = form) -> Any:
             return _convolve(enlarged(x, switches), stage, form)
 
@@ -266,9 +265,12 @@ def _moves(step: Stage | Undo, name: str, state: State) -> Iterator[Move]:
         found = _shuffled(step, sizes, lie)
     else:
         found = _transposed(step, 3 if name == "transpose3" else None, sizes, lie)
-    for move in found:
-        opened = (lambda x, switches, build=move.build: build(ways.opened(x, step), switches))
-        yield Move(move.sizes, move.lie, move.extra, opened)
+    yield from (Move(move.sizes, move.lie, move.extra, _opening(step, move.build)) for move in found)
+
+
+def _opening(step: Stage, build: Build) -> Build:
+    """The same behind a pool over everything, of which no spatial axes are left."""
+    return lambda x, switches: build(ways.opened(x, step), switches)
 
 
 def search(steps: Sequence[Stage | Undo], name: str, start: Sizes, end: Sizes) -> State:
@@ -296,8 +298,8 @@ def mirror(encoder: Graph, up: str = "nearest", in_place: bool = False) -> Mirro
 
     `up` is one of WAYS. With `in_place` every tensor has its twin's size and every cell its place, as
     `autoencoder` does, with the crops and pads that this takes.
-    Errors: UnknownNameError for another `up`; GraphError and ShapeError as `chain`; GraphError where the encoder has no
-    such decoder.
+    Errors: UnknownNameError for another `up`; GraphError and ShapeError as `chain`; GraphError where the encoder has
+    no such decoder.
     """
     ways.known(up)
     refused(encoder, up)

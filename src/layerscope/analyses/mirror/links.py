@@ -36,8 +36,8 @@ FUNCTIONS = {
 }  # fmt: skip
 """Layers that are an activation, and its name."""
 SKIPPED = (
-    "Activation", *FUNCTIONS, "Dropout", *_ranks("SpatialDropout"), "AlphaDropout", "GaussianDropout", "GaussianNoise",
-    "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization",
+    "Activation", *FUNCTIONS, "Dropout", *_ranks("SpatialDropout"), "AlphaDropout", "GaussianDropout",
+    "GaussianNoise", "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization",
     "ActivityRegularization", "Identity",
 )  # fmt: skip
 """Layers that keep every size: a decoder has no layer for them."""
@@ -46,8 +46,8 @@ SPATIAL = (*CONVOLUTIONS, *POOLS, *WHOLE, *ADAPTIVE, *PADS, *CROPS)
 UNDONE = (*SPATIAL, "Dense", "Flatten", "Permute", "Reshape", *SKIPPED)
 IN_BLOCKS = (*CONVOLUTIONS, *POOLS, *PADS, *CROPS, *SKIPPED, *MERGES)
 LISTED = (
-    "convolutions, pools, ZeroPadding, Cropping, Dense, Flatten, Permute, Reshape, activations, normalisations, dropout, "
-    "and branches that meet again"
+    "convolutions, pools, ZeroPadding, Cropping, Dense, Flatten, Permute, Reshape, activations, normalisations, "
+    "dropout, and branches that meet again"
 )
 
 

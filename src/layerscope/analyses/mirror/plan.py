@@ -84,7 +84,9 @@ def _activation(links: Sequence[Link], number: int) -> str | None:
 def _cut(link: Link) -> tuple[int, ...]:
     """Cells of the enlarged data that fall away at the begin of each axis, or zeros before it, where negative."""
     cut: list[int] = []
-    for n, t, cover in zip(spatial(link.after) or (1,) * len(link.covers), spatial(link.before), link.covers, strict=True):
+    for n, t, cover in zip(
+        spatial(link.after) or (1,) * len(link.covers), spatial(link.before), link.covers, strict=True
+    ):
         spare = n * cover.stride - t
         # The block of an enlarged cell stands over the middle of the window that it comes from.
         cut.append(min(max(cover.begin + (cover.stride - cover.window) // 2, min(0, spare)), max(0, spare)))
@@ -153,14 +155,20 @@ def obstacle(encoder: Graph, name: str) -> str | None:
     if name in (*PLANAR, "subpixel"):
         for link in links:
             rank = len(link.covers)
-            if link.shrinks and any(s > 1 for s in link.strides) and rank not in ((1, 2) if name == "subpixel" else (2,)):
+            if (
+                link.shrinks
+                and any(s > 1 for s in link.strides)
+                and rank not in ((1, 2) if name == "subpixel" else (2,))
+            ):
                 return (
                     f"{link.label} ({link.kind}) makes {rank}-D data smaller, and no layer enlarges it so; "
                     f"{'nearest, transpose and subpixel do' if rank == 1 else 'nearest and transpose do'}"
                 )
     for link in links if name == "unpool" else ():
         if link.shrinks and any(s > 1 for s in link.strides) and link.kind not in MAXIMA:
-            return f"{link.label} ({link.kind}) is {_what(link)} and keeps no switches; only max pooling can be unpooled"
+            return (
+                f"{link.label} ({link.kind}) is {_what(link)} and keeps no switches; only max pooling can be unpooled"
+            )
     return None
 
 

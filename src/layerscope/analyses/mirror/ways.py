@@ -228,8 +228,9 @@ def replay(encoder: Graph, name: str) -> tuple[Symbolic, Symbolic, Mapping[int, 
             continue
         more = {"return_switches": True} if id(node.layer) in wanted else {}
         layer = fresh.setdefault(id(node.layer), replace(node.layer, **more))
-        out = layer([made[edge] for edge in node.inputs])
-        for place, one in enumerate(out if isinstance(out, tuple) else (out,)):
+        out: Any = layer([made[edge] for edge in node.inputs])
+        outputs: tuple[Any, ...] = out if isinstance(out, tuple) else (out,)  # pyright: ignore[reportUnknownVariableType]
+        for place, one in enumerate(outputs):
             made[(number, place)] = one
         if more:
             switches[number] = made[(number, 1)]
