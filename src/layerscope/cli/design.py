@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from layerscope.cli._arguments import positive
@@ -79,8 +80,10 @@ def run(asked: Any) -> int:
     more = {key: value for key in ("depth", "kernels", "filters") if (value := getattr(asked, key)) is not None}
     wish = Wish(asked.input, asked.code, asked.reach, asked.params, asked.macs, **more)
     found = design(wish, asked.count)
-    if asked.text:
+    if asked.text and found.proposals:
         put("\n".join(designed.texts(found, asked.decoder)))
+    elif asked.text:
+        print(f"layerscope design: {' '.join(designed.notes(found))}", file=sys.stderr)
     else:
         document = designed.describe_designed(found, asked.decoder)
         put(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))

@@ -51,7 +51,7 @@ def describe_designed(found: Designed, up: str | None = None) -> Document:
         columns=columns if rows else [Column("number", "encoders")],
         rows=rows or [TableRow({"number": "none"})],
         totals=[(str(number), line) for number, line in enumerate(lines, 1)],
-        notes=_notes(found),
+        notes=notes(found),
         definitions=_definitions(wish),
         data=lambda: data(found, up),
         records=lambda: _records(found, up),
@@ -84,7 +84,8 @@ def _limits(wish: Wish) -> str:
     return ", ".join(told) or "without limits"
 
 
-def _notes(found: Designed) -> list[str]:
+def notes(found: Designed) -> list[str]:
+    """How much was searched, and, where nothing was found, which change would do."""
     wish = found.wish
     space = f"all {wish.chains:,} chains of 1 to {wish.depth} convolutions, each with two ends"
     if found.proposals:
@@ -92,14 +93,14 @@ def _notes(found: Designed) -> list[str]:
             f"these are the smallest of {space}: what was not looked at is larger, or no better. "
             "--text prints the lines alone."
         ]
-    notes = [f"none of {space}, satisfies all of it: what was not looked at is beyond a limit, or no better."]
+    said = [f"none of {space}, satisfies all of it: what was not looked at is beyond a limit or no better."]
     words = {"parameters": "--params", "macs": "--macs", "reach": "--reach"}
     told = [f"{words[key]} {value}" for key, value in found.would_do.items() if value]
     if told:
-        notes.append(f"one change alone that would do: {', or '.join(told)}.")
+        said.append(f"one change alone would do: {', or '.join(told)}.")
     else:
-        notes.append("no one limit alone is to blame; loosen several, or allow more layers (--depth).")
-    return notes
+        said.append("no one limit alone is to blame; loosen several, or allow more layers (--depth).")
+    return said
 
 
 def _definitions(wish: Wish) -> list[str]:
