@@ -9,8 +9,9 @@ The search goes through the space layer by layer and looks at every encoder or p
 
 - Layers only add parameters, MACs and receptive field. A beginning beyond a limit has no end within it.
 - What can still follow depends on the number of layers, on how often the image was halved, on the filters, and on
-  the receptive field up to what was asked. Of beginnings with the same of these, one may be left out when as many others as encoders are wanted
-  have neither more parameters nor more MACs: each end that completes the one completes the others, at no higher cost.
+  the receptive field up to what was asked. Of beginnings with the same of these, one may be left out when as many
+  others as encoders are wanted have neither more parameters nor more MACs: each end that completes the one completes
+  the others, at no higher cost.
 - Nor is a beginning completed that is larger than as many whole encoders as are wanted.
 
 So what is found are the smallest of the whole space, by parameters and then by MACs, and where nothing is found there

@@ -10,11 +10,11 @@ What can change a size without an extra layer:
 | a frame, a stride-1 pool of the encoder | undone by a frame of its own, or left out |
 
 Beside these, each step may be given one frame (a crop, a pad, or both) that brings it to the encoder's own size
-there. The search keeps, for each size that the data can have after a step, the decoder with the fewest frames that leads
-to it (then the one whose cells lie nearest to their places, then the one with sizes nearest to the encoder's). What
-may still follow depends on the size alone, so nothing is lost by that: no decoder made of these steps, whose tensors
-differ from the encoder's by at most ROOM cells along each axis, has fewer. The document's own decoder comes out of
-it: the encoder's 28, 14, 7, 4 is led back by 4, 8, 16, 14, 28, the third convolution being "valid".
+there. The search keeps, for each size that the data can have after a step, the decoder with the fewest frames that
+leads to it (then the one whose cells lie nearest to their places, then the one with sizes nearest to the encoder's).
+What may still follow depends on the size alone, so nothing is lost by that: no decoder made of these steps, whose
+tensors differ from the encoder's by at most ROOM cells along each axis, has fewer. The document's own decoder comes
+out of it: the encoder's 28, 14, 7, 4 is led back by 4, 8, 16, 14, 28, the third convolution being "valid".
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _fits(sizes: Sequence[int], twin: Sequence[int]) -> bool:
 
 
 def _frame(have: Sequence[int], want: Sequence[int], lie: Sequence[float]) -> tuple[Sizes, int]:
-    """Cells to cut off at each begin (negative: to add) so that cell 0 lies nearest to 0; how many layers it takes."""
+    """Cells to cut off at each begin (negative: to add) so that cell 0 lies nearest to 0; the layers it takes."""
     cut = tuple(max(min(-round(o), max(n - t, 0)), min(n - t, 0)) for n, t, o in zip(have, want, lie, strict=True))
     crops = any(n > t for n, t in zip(have, want, strict=True))
     pads = any(n < t for n, t in zip(have, want, strict=True))

@@ -36,8 +36,9 @@ FUNCTIONS = {
 }  # fmt: skip
 """Layers that are an activation, and its name."""
 SKIPPED = (
-    "Activation", *FUNCTIONS, "Dropout", *_ranks("SpatialDropout"), "AlphaDropout", "GaussianDropout",
-    "GaussianNoise", "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization",
+    "Activation", *FUNCTIONS,
+    "Dropout", *_ranks("SpatialDropout"), "AlphaDropout", "GaussianDropout", "GaussianNoise",
+    "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization",
     "ActivityRegularization", "Identity",
 )  # fmt: skip
 """Layers that keep every size: a decoder has no layer for them."""
