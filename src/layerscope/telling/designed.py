@@ -106,9 +106,9 @@ def notes(found: Designed) -> list[str]:
 def _definitions(wish: Wish) -> list[str]:
     kernels, filters = (" ".join(map(str, sorted(set(values)))) for values in (wish.kernels, wish.filters))
     return [
-        f"The space: 1 to {wish.depth} convolutions (kernels {kernels}; filters {filters}; same, relu), each followed "
-        "by nothing or a max pool of 2, or with a stride of 2 (kernels above 1 only); then flatten and dense to the "
-        "code, or none where the last convolution leaves as many numbers.",
+        f"The space: 1 to {wish.depth} convolutions (kernels {kernels}; filters {filters}; same, relu), each "
+        "followed by nothing or a max pool of 2, or with a stride of 2 (kernels above 1 only); "
+        "then flatten and dense to the code, or none where the last convolution leaves as many numbers.",
         "Reach: input positions, along each axis, that one position of the last features depends on.",
         "Smallest: by parameters, then by MACs, both of the encoder.",
     ]
