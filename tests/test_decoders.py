@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from layerscope import sources
+from layerscope.analyses import mirror
 from layerscope.analyses.cost import cost
 from layerscope.core import propagate
 from layerscope.core.errors import GraphError, ShapeError, UnknownNameError
 from layerscope.core.graph import trace_calls
-from layerscope.layers import Add, Conv2D, Input, MaxPooling2D
+from layerscope.layers import Add, Conv2D, Flatten, Input, MaxPooling2D, UpSampling2D
 from layerscope.models import Model
-from layerscope.studies import mirror
 from layerscope.studies.decoders import USUAL, WAYS, autoencoder
 
 DOCUMENT = "28x28x1 | conv 16 3 same relu | maxpool 2 same | conv 8 3 same relu | maxpool 2 same | conv 4 3 same relu | maxpool 2 same as code"
@@ -282,7 +282,8 @@ def test_a_layer_that_is_used_twice_stays_one():
 # --- what is refused ---
 
 UNDONE = (
-    "Conv2D, MaxPooling2D, AveragePooling2D, Dense, Flatten, Reshape, ZeroPadding2D, Cropping2D, Activation, Dropout"
+    "convolutions, pools, ZeroPadding, Cropping, Dense, Flatten, Permute, Reshape, activations, normalisations, dropout, "
+    "and branches that meet again"
 )
 
 REFUSED = {
@@ -301,18 +302,32 @@ REFUSED = {
         "8x8x1 | maxpool 2 | upsample 2", "nearest", GraphError,
         f"up_sampling2d (UpSampling2D) has no layer that undoes it here; an encoder may have {UNDONE}",
     ),
-    "global pools": (
-        "8x8x1 | conv 4 3 | global_average_pooling2d", "nearest", GraphError,
-        "global_average_pooling2d (GlobalAveragePooling2D) has no layer that undoes it here; an encoder may have "
-        f"{UNDONE}",
+    "a sequence": (
+        "9x4 | simple_rnn 4", "nearest", GraphError,
+        f"simple_rnn (SimpleRNN) has no layer that undoes it here; an encoder may have {UNDONE}",
     ),
-    "no image": (
-        "784 | dense 10", "nearest", ShapeError,
-        "an encoder takes images of known height, width and channels, such as 28x28x1, but its input is (batch, 784)",
+    "no layers": (
+        "8x8x1", "nearest", GraphError,
+        "this encoder has no layers: its code is its input, (batch, 8, 8, 1), and nothing is to be undone",
+    ),
+    "averages over everything": (
+        "8x8x1 | conv 4 3 | gap", "unpool", GraphError,
+        "this encoder has no decoder 'unpool': global_average_pooling2d (GlobalAveragePooling2D) is a pool over "
+        "everything and keeps no switches; only max pooling can be unpooled",
+    ),
+    "along one axis": (
+        "32x3 | conv1d 4 3 stride 2", "nails", GraphError,
+        "this encoder has no decoder 'nails': conv1d (Conv1D) makes 1-D data smaller, and no layer enlarges it so; "
+        "nearest, transpose and subpixel do",
+    ),
+    "channels first": (
+        "3x8x8 | conv 4 3 data_format=channels_first", "nearest", GraphError,
+        "conv2d (Conv2D) has its channels first; a decoder is made for channels last: "
+        "(batch, height, width, channels)",
     ),
     "open sizes": (
         "heightxwidthx1 | maxpool 2", "nearest", ShapeError,
-        "an encoder takes images of known height, width and channels, such as 28x28x1, but its input is "
+        "an encoder takes an input of known sizes, such as 28x28x1 (height, width, channels), but this one's is "
         "(batch, height, width, 1)",
     ),
 }  # fmt: skip
@@ -325,13 +340,39 @@ def test_refused(case):
         autoencoder(read(text), name)
 
 
-def test_branches_are_refused():
+def test_branches_that_meet_again_are_one_block():
+    image = Input((9, 8, 2))
+    a = Conv2D(2, 3, strides=2, padding="same", name="a")(image)
+    b = MaxPooling2D(2, padding="same", name="b")(Conv2D(2, 5, padding="same")(image))
+    (link,) = mirror.chain(trace_calls([image], [Add(name="sum")([a, b])]))
+    assert (link.kind, link.label, link.strides) == ("block", "a … sum", (2, 2))
+    # 3 cells around the even ones against 5 and a neighbour: from two cells before the first to three behind
+    assert [(cover.window, cover.begin) for cover in link.covers] == [(6, 2), (6, 2)]
+
+
+def test_branches_that_are_refused():
     image = Input((8, 8, 1))
     a = Conv2D(2, 3, padding="same", name="a")(image)
-    b = Conv2D(2, 3, padding="same", name="b")(image)
-    with pytest.raises(
-        GraphError, match=r"^an encoder is a chain of layers, but b \(Conv2D\) does not go on from a alone$"
-    ):
-        autoencoder(trace_calls([image], [Add()([a, b])]))
-    with pytest.raises(GraphError, match=r"^an encoder has one input and one output, but this one has 1 and 2$"):
-        autoencoder(trace_calls([image], [a, b]))
+    b = Conv2D(2, 3, strides=2, padding="same", name="b")(image)
+    c = Conv2D(2, 3, padding="same", name="c")(image)
+    flat = Flatten(name="flat")
+    cases = {
+        "an encoder has one input and one output, but this one has 1 and 2": [a, b],
+        f"up (UpSampling2D) has no layer that undoes it here; an encoder may have {UNDONE}": [
+            Add(name="sum")([a, UpSampling2D(2, name="up")(b)])
+        ],
+        "flat (Flatten) stands in a branch; between a split and the place where the branches meet only convolutions, "
+        "pools, padding, cropping, activations and normalisations are undone": [Add(name="sum")([flat(a), flat(c)])],
+    }
+    for message, outputs in cases.items():
+        with pytest.raises(GraphError, match=f"^{re.escape(message)}$"):
+            autoencoder(trace_calls([image], outputs))
+
+
+def test_branches_of_different_strides_are_refused():
+    image = Input((2, 2, 1))
+    a = Conv2D(2, 2, name="a")(image)  # both make one position of it, but not by the same steps
+    b = MaxPooling2D(2, name="b")(Conv2D(2, 1)(image))
+    message = "sum (Add) joins branches of different strides: 1x1 and 2x2"
+    with pytest.raises(GraphError, match=f"^{re.escape(message)}$"):
+        autoencoder(trace_calls([image], [Add(name="sum")([a, b])]))

@@ -61,8 +61,9 @@ REFUSED = {
     ),
     "a whole autoencoder": (
         {"encoder": "example:autoencoder"}, GraphError,
-        "up_sampling2d (UpSampling2D) has no layer that undoes it here; an encoder may have Conv2D, MaxPooling2D, "
-        "AveragePooling2D, Dense, Flatten, Reshape, ZeroPadding2D, Cropping2D, Activation, Dropout",
+        "up_sampling2d (UpSampling2D) has no layer that undoes it here; an encoder may have convolutions, "
+        "pools, ZeroPadding, Cropping, Dense, Flatten, Permute, Reshape, activations, normalisations, dropout, and "
+        "branches that meet again",
     ),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ stage   := shape                       the first one: the sizes of one example, 
          | name word*                  a layer: its name in the text, or Keras's, in any case
          | [ network ] xN              the stages in brackets, N times
 word    := number | AxB                fills the layer's next setting (filters, kernel_size, ...)
+         | A,BxC,D                     begin and end of each axis: "crop 0,1x0,1", "zeropad 1,2x0,0"
          | same | valid | relu | ...   padding, activation, interpolation: known by the word itself
          | setting value               "stride 2", "dilation 2", "groups 4", "rate 0.3"
          | setting=value               any setting under Keras's name: strides=2x1, use_bias=no, name=code
@@ -313,8 +314,10 @@ def _number(text: str) -> Any:
         return int(text)
     if re.fullmatch(r"-?\d*\.\d+", text):
         return float(text)
-    if re.fullmatch(r"-?\d+([x×,]-?\d+)+", text):
-        return tuple(int(part) for part in re.split("[x×,]", text))
+    if re.fullmatch(r"\d+,\d+([x×]\d+,\d+)+", text):  # begin and end of each axis
+        return tuple(tuple(map(int, ends.split(","))) for ends in re.split("[x×]", text))
+    if re.fullmatch(r"-?\d+([x×,]-?\d+)+|\d+,", text):
+        return tuple(int(part) for part in re.split("[x×,]", text) if part)
     return None
 
 

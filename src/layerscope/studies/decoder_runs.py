@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope import initializers, optimizers
+from layerscope.analyses import mirror
 from layerscope.callbacks import Callback
 from layerscope.core.errors import NotFiniteError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.models import Model, engines
-from layerscope.studies import keeping, mirror, runs
+from layerscope.studies import keeping, runs
 from layerscope.studies.checkerboard import Energy
 from layerscope.studies.comparison import Result
 from layerscope.studies.decoders import autoencoder
@@ -88,7 +89,8 @@ class Runs:
 
     def __post_init__(self) -> None:
         self.x, self.test = (keeping.handed(part.source) for part in (self.images.train, self.images.test))
-        self.period = mirror.factors(self.encoder)[-1]
+        rows, columns = mirror.factors(self.encoder)[-1]
+        self.period = (rows, columns)
 
     def folder(self, name: str, seed: int) -> Path:
         """The run folder of a decoder and a seed."""

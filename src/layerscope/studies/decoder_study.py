@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from layerscope import losses, optimizers, sources
+from layerscope.analyses import mirror
 from layerscope.analyses.cost import cost
 from layerscope.core import propagate
 from layerscope.core.errors import DataError, GraphError, SettingError, UnknownNameError
@@ -20,7 +21,7 @@ from layerscope.core.types import show
 from layerscope.layers import layer_class
 from layerscope.models import Model, load_model
 from layerscope.sources import json as graph_json
-from layerscope.studies import mirror, parts, runs
+from layerscope.studies import parts, runs
 from layerscope.studies.checkerboard import Energy
 from layerscope.studies.comparison import PCA, Comparison, Pictures, Result, Row
 from layerscope.studies.decoder_runs import Runs, chunks, measured
