@@ -221,11 +221,11 @@ FACTS = (
     _text(
         "dropped", "dropped", lambda line: ", ".join(map(str, line.information().dropped)),
         lambda line: ", ".join(map(str, line.information().dropped)) or None,
-        meaning="Dropped: rows, columns, ... of its input that the layer never reads, as where a size does not divide.",
+        meaning="Dropped: rows, columns, ... of its input that a layer never reads, as where sizes do not divide.",
     ),
     Fact(
         "discarded", "% discarded", lambda line, _: _discarded(line),
-        lambda line, _: float(100 * line.information().discarded), lambda line: Amount(line.information().discarded),
+        lambda line, _: float(100 * line.information().discarded), lambda line: Amount(round(1e9 * line.information().discarded)),
         meaning="% discarded: of the numbers of its input, those that are not passed on, since only the largest of "
         "each window is.",
     ),
