@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,12 @@ def readout(features: Array, targets: Array) -> float:
     numbers = np.flatnonzero(held)
     centre, mean = x[~held].mean(axis=0), y[~held].mean(axis=0)
     x, y = x - centre, y - mean
-    fitted = _ridges(x[~held], y[~held])
-    scores = [_score(x[numbers[::2]] @ w, y[numbers[::2]]) for w in fitted]
-    return _score(x[numbers[1::2]] @ fitted[int(np.argmax(scores))], y[numbers[1::2]])
+    best, result = -np.inf, 0.0
+    for found in _ridges(x[~held], y[~held], x[numbers]):
+        score = _score(found[::2], y[numbers[::2]])
+        if score > best:
+            best, result = score, _score(found[1::2], y[numbers[1::2]])
+    return result
 
 
 def _score(found: Array, wanted: Array) -> float:
@@ -48,13 +52,14 @@ def _score(found: Array, wanted: Array) -> float:
     return 1 - float(np.square(found - wanted).sum()) / total if total else 1.0
 
 
-def _ridges(x: Array, y: Array) -> list[Array]:
-    """Weights (features, targets) for each penalty, from one decomposition of the smaller Gram matrix."""
+def _ridges(x: Array, y: Array, held: Array) -> Iterator[Array]:
+    """What is found for the held-out examples by each penalty, from one decomposition of the smaller Gram matrix."""
     scale = float(np.square(x).mean()) * len(x) or 1.0
     if x.shape[1] <= len(x):
         values, turn = np.linalg.eigh(x.T @ x)
-        part = turn.T @ (x.T @ y)
-        return [turn @ (part / (np.maximum(values, 0) + s * scale)[:, None]) for s in STRENGTHS]
-    values, turn = np.linalg.eigh(x @ x.T)
-    part = turn.T @ y
-    return [x.T @ (turn @ (part / (np.maximum(values, 0) + s * scale)[:, None])) for s in STRENGTHS]
+        part, seen = turn.T @ (x.T @ y), held @ turn
+    else:
+        values, turn = np.linalg.eigh(x @ x.T)
+        part, seen = turn.T @ y, (held @ x.T) @ turn
+    for strength in STRENGTHS:
+        yield seen @ (part / (np.maximum(values, 0) + strength * scale)[:, None])
