@@ -9,8 +9,8 @@ from layerscope.cli._arguments import add_own, natural, positive
 from layerscope.cli._printing import put
 
 ABOUT = "what a network cannot tell apart: two inputs with the same output"
-EPILOG = """MODEL is a run folder, a model file of ours, package.module:callable, or a network without weights (one line
-of text, example:NAME), which gets random ones by --seed.
+EPILOG = """MODEL is a run folder, a model file of ours, package.module:callable, or a network without weights (one
+line of text, example:NAME), which gets random ones by --seed.
 
 examples:
   layerscope blindspot example:boxes-condense
@@ -19,8 +19,8 @@ examples:
   layerscope blindspot "28x28x1 | conv 4 3 stride 2 | flatten | dense 10" --data digits --images 500
   layerscope blindspot runs/a --layer code --data mnist:test --count 5 -o pairs.npz
 
-The picture (.png, .svg, .pdf) shows the pairs, what the network makes of them, and how much of each pixel it sees; .npz
-keeps the arrays."""
+The picture (.png, .svg, .pdf) shows the pairs, what the network makes of them, and how much of each pixel it
+sees; .npz keeps the arrays."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:

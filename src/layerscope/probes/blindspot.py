@@ -24,9 +24,12 @@ MOST = 2048
 """Directions that are looked along at most, and numbers (of directions times sizes) that are kept."""
 MOST_NUMBERS = 50_000_000
 EQUAL = 1e-9
-"""Outputs are called equal when no number differs by more than this, times the largest of them where that is above 1."""
-STEPS, CORRECTIONS = 6, 12
-LENGTHS = (1.0, 0.5, 0.25, 0.1, 0.04)
+"""Outputs are the same when no number differs by more than this, times the largest of them where that is above 1."""
+STEPS, CORRECTIONS, RENEWALS = 5, 12, 6
+SHORTEST = 0.02
+"""Of a step, as a share of what is left of the way."""
+FASTER = 0.2
+"""A correction that leaves more of what is missing than this asks for the derivative anew."""
 
 
 @dataclass
@@ -81,7 +84,7 @@ class Pair:
 
 
 def numerical_rank(values: Array, shape: Sequence[int]) -> int:
-    """How many singular values are above rounding: the largest · the longer side · 2⁻⁵², as `numpy.linalg.matrix_rank`."""
+    """How many singular values exceed the largest · the longer side · 2⁻⁵², as for `numpy.linalg.matrix_rank`."""
     if not len(values) or not values[0]:
         return 0
     return int((values > values[0] * max(shape) * np.finfo(np.float64).eps).sum())
@@ -166,15 +169,19 @@ def pair(
     limit = _limit(target) / 10
     here, best = at, at.at.ravel()
     first = best
+    length = 0.5 if renewed else 1.0
     for number in range(STEPS if renewed or bounds else 1):
         if number and renewed:
             found = renewed(here)
         step = _step(found, best, end - best, bounds)
-        for length in LENGTHS:
-            tried = _corrected(here, tensor, found, _clipped(best + length * step, bounds), target, limit, bounds)
+        while length > SHORTEST:
+            tried = _corrected(
+                found, here, tensor, _clipped(best + length * step, bounds), target, limit, bounds, renewed
+            )
             if tried is not None and _nearer(tried.at.ravel(), best, end):
                 here, best = tried, tried.at.ravel()
                 break
+            length /= 2.5
         else:
             break
     return None if np.array_equal(best, first) else best.reshape(at.at.shape)
@@ -225,22 +232,24 @@ def _without(found: Local, free: Array, way: Array) -> Array:
 
 
 def _corrected(
-    here: Derivative, tensor: Edge, found: Local, x: Array, target: Array, limit: float,
-    bounds: tuple[float, float] | None,
+    found: Local, here: Derivative, tensor: Edge, x: Array, target: Array, limit: float,
+    bounds: tuple[float, float] | None, renewed: Callable[[Derivative], Local] | None,
 ) -> Derivative | None:  # fmt: skip
     """The input nearby at which the tensor is the target; None where it is not reached."""
-    before = np.inf
+    before, renewals = np.inf, 0
     for _ in range(CORRECTIONS):
         there = here.moved(x)
         missing = target - there.value(tensor).ravel()
         size = float(np.abs(missing).max(initial=0))
         if size <= limit:
             return there
-        if not found.rank or size > 2 * before:
-            return None
+        if size > FASTER * before:
+            if renewed is None or size > 4 * before or renewals == RENEWALS:
+                return None
+            found, renewals = renewed(there), renewals + 1
         before = min(before, size)
         free = np.ones(len(x), bool) if bounds is None else (x > bounds[0]) & (x < bounds[1])
-        if not free.any():
+        if not found.rank or not free.any():
             return None
         matrix = found.values[:, None] * found.right[free].T
         change = np.zeros_like(x)

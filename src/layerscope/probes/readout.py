@@ -1,4 +1,4 @@
-"""How much of the input a linear readout of a layer's output gives back: R², on examples that it was not fitted to."""
+"""How much of the input a linear readout of a layer gives back: R², on examples that it was not fitted to."""
 
 from __future__ import annotations
 

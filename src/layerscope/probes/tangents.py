@@ -6,7 +6,7 @@ function has a kink (relu at 0, equal numbers in a window of max pooling), it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -47,7 +47,7 @@ class Derivative:
         self.tensors, self.at = list(tensors), np.asarray(at, np.float64)
         self._weights = {("weight", id): np.asarray(array, np.float64) for id, array in weights.items()}
         self._program, self._places = _lowered(graph, self.tensors)
-        self._back: dict[Edge, Program] = {}
+        self._back: dict[Edge, tuple[list[Instruction], Value, Value | None]] = {}
         self._values = self._forward()
 
     def moved(self, at: Array) -> Derivative:
@@ -114,30 +114,53 @@ class Derivative:
 
     def pulled(self, tensor: Edge, cotangents: Array) -> Array:
         """uᵀ·J for each row of `cotangents` (p, numbers of the tensor): (p, numbers of the input)."""
-        program = self._back.get(tensor)
-        if program is None:
-            program = self._back[tensor] = self._backward(tensor)
         found = np.zeros((len(cotangents), self.at[0].size))
-        if ("gradient",) not in program.outputs:
+        if tensor not in self._back:
+            self._back[tensor] = self._backward(tensor)
+        steps, seed, gradient = self._back[tensor]
+        if gradient is None:
             return found
+        last = {value.index: n for n, step in enumerate(steps) for value in step.inputs}
         for start in range(0, len(cotangents), TOGETHER):
             some = cotangents[start : start + TOGETHER]
-            feeds = {**self._weights, ("data", 0): np.repeat(self.at, len(some), axis=0)}
-            feeds["seed",] = some.reshape(len(some), *self.value(tensor).shape)
-            made = run(program, {key: feeds[key] for key in program.inputs}, Frame(len(some), DOUBLE))
-            found[start : start + len(some)] = made["gradient",].reshape(len(some), -1)
+            values = {seed.index: some.reshape(len(some), *self.value(tensor).shape)}
+            with np.errstate(all="ignore"):
+                for number, step in enumerate(steps):
+                    arrays = [self._repeated(value, values, len(some)) for value in step.inputs]
+                    made = step.primitive.run(Frame(len(some), DOUBLE), *arrays)
+                    values.update((value.index, array) for value, array in zip(step.outputs, made, strict=True))
+                    for value in step.inputs:
+                        if last[value.index] <= number and value is not gradient:
+                            values.pop(value.index, None)
+            found[start : start + len(some)] = values[gradient.index].reshape(len(some), -1)
         return found
 
-    def _backward(self, tensor: Edge) -> Program:
+    def _repeated(self, value: Value, values: Mapping[int, Array], count: int) -> Array:
+        """A gradient; or what the network held there, once for each of them."""
+        if value.index in values:
+            return values[value.index]
+        held = self._values[value.index]
+        return np.broadcast_to(held, (count, *held.shape[1:])) if _batched(value) else held
+
+    def _backward(self, tensor: Edge) -> tuple[list[Instruction], Value, Value | None]:
+        """The instructions that make the gradient of the input from that of the tensor, behind those forward."""
         program, forward = Program(), self._program
         program.instructions, program.values = list(forward.instructions), list(forward.values)
         program.inputs, program._varying = dict(forward.inputs), set(forward._varying)
         place = self._places[tensor]
         seed = program.input(("seed",), place.type)
         (gradient,) = program.differentiate(place, seed, [program.inputs["data", 0]])
-        if gradient is not None:
-            program.output(("gradient",), gradient)
-        return program.pruned()
+        if gradient is None:
+            return [], seed, None
+        program.output(("gradient",), gradient)
+        held = set(self._values)
+        steps = [step for step in program.pruned().instructions if step.outputs[0].index not in held]
+        return steps, seed, gradient
+
+
+def _batched(value: Value) -> bool:
+    """Whether a value has one row for each example."""
+    return bool(value.type.shape) and BATCH in names(value.type.shape[0])
 
 
 def _lowered(graph: Graph, tensors: Sequence[Edge]) -> tuple[Program, dict[Edge, Value]]:
@@ -193,8 +216,10 @@ def _moved(
             assert given[0] is not None
             yield step.outputs[0], _largest(primitive, held[0], given[0], result.shape)
         return
-    batched = [BATCH in names(value.type.shape[0]) if value.type.shape else False for value in step.inputs]
-    whole = [np.repeat(x, frame.batch, axis=0) if rows else x for x, rows in zip(held, batched, strict=True)]
+    whole = [
+        np.repeat(x, frame.batch, axis=0) if _batched(value) else x
+        for x, value in zip(held, step.inputs, strict=True)
+    ]
     if isinstance(primitive, Concatenate):
         parts = [np.zeros_like(x) if tangent is None else tangent for tangent, x in zip(given, whole, strict=True)]
         yield step.outputs[0], primitive.run(frame, *parts)[0]

@@ -225,7 +225,7 @@ FACTS = (
     ),
     Fact(
         "discarded", "% discarded", lambda line, _: _discarded(line),
-        lambda line, _: float(100 * line.information().discarded), 
+        lambda line, _: float(100 * line.information().discarded),
         lambda line: Amount(round(1e9 * line.information().discarded)),
         meaning="% discarded: of the numbers of its input, those that are not passed on, since only the largest of "
         "each window is.",

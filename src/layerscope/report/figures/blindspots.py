@@ -17,7 +17,7 @@ TILE, GAP, LABEL, TOP = 1.15, 0.1, 1.25, 0.62
 
 @dataclass
 class Asked:
-    """What is drawn: inputs (height, width, C), a row each for first, second and difference, outputs where they are
+    """What is drawn: inputs (height, width, C) in rows for first, second and difference, outputs where they are
     images, the share of each pixel that is seen (height, width). `pixels`: inputs are images in 0 … 1.
     """
 
