@@ -123,8 +123,8 @@ def blindspot(
     `model` is a Model, a model file, a run folder, or a network without weights (text, example:NAME, a graph), which
     gets those that `seed` gives. `data` are images as in `encode` (of a run: its validation images); without any the
     inputs are random. `layer`: look at its output instead of the network's. `count`: how many pairs are sought, one
-    from each of the first images. With data, `images` of them (1,000) also show how much of the input a linear readout
-    of each layer recovers; 0: none.
+    from each of the first images. With data, `images` of them (1,000) also show how much of the input a linear
+    readout of each layer recovers; 0: none.
     Errors: SourceError, DataError, GraphError for several inputs or an unknown layer, TrainingError for layers that
     are described only.
     """
@@ -334,8 +334,8 @@ def _read(found: BlindSpots, look: _Look, part: Part, most: int) -> None:
     found.read = count
     with Counting(
         f"Reading {count:,} images out of {len(found.rows)} layers", len(found.rows), look.verbose, aside=True
-    ) as c:
+    ) as counting:
         for row in found.rows:
             model = outputs_at(look.model, [(look.model.graph.index(row.layer), 0)])
             row.recovered = readout(np.asarray(model(images)), images)
-            c.one()
+            counting.one()

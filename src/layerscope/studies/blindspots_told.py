@@ -44,7 +44,8 @@ def document(found: BlindSpots) -> Document:
         totals=_totals(found),
         notes=[str(found.about["unread"])] if "unread" in found.about else [],
         definitions=[
-            "Capacity: at most so many independent numbers about the input can be in the output, whatever the weights.",
+            "Capacity: at most so many independent numbers about the input can be in the output, whatever the "
+            "weights.",
             f"Seen: in how many directions the input can change so that the output changes, {_holds(found)}; the "
             "rank of the derivative. Invisible: in how many the output does not change, to first order.",
             "The same: no number of the outputs differs by more than 1e-9, times the largest where that is above 1; "

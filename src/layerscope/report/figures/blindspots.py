@@ -11,7 +11,7 @@ import numpy as np
 from layerscope.report.figures import sheet
 from layerscope.report.figures.sheet import SOFT, Array, Sheet
 
-TILE, GAP, LABEL, TOP = 1.15, 0.1, 1.25, 0.62
+TILE, GAP, LABEL, TOP = 1.15, 0.1, 1.45, 0.62
 """Inches."""
 
 
@@ -44,11 +44,12 @@ def blindspots(path: str | os.PathLike[str], asked: Asked) -> None:
         page.text(0.12, 0.32, asked.about, 8, SOFT)
         if count:
             _pairs(page, asked, tall)
-        page.picture(left, TOP, TILE, tall, sheet.coloured(asked.seen, sheet.AMOUNT, 0, 1))
-        page.scale(left + TILE + 0.06, TOP, 0.09, tall, sheet.AMOUNT, 0, 1)
+        most = float(asked.seen.max()) or 1.0
+        page.picture(left, TOP, TILE, tall, sheet.coloured(asked.seen, sheet.AMOUNT, 0, most))
+        page.scale(left + TILE + 0.06, TOP, 0.09, tall, sheet.AMOUNT, 0, most)
         page.text(left, TOP + tall + 0.05, "share of a change of one", 7, SOFT)
-        page.text(left, TOP + tall + 0.17, "pixel alone that is seen" if asked.pixels else "number alone that is seen",
-                  7, SOFT)  # fmt: skip
+        one = "pixel" if asked.pixels else "number"
+        page.text(left, TOP + tall + 0.17, f"{one} alone that is seen", 7, SOFT)
 
 
 def _pairs(page: Sheet, asked: Asked, tall: float) -> None:
