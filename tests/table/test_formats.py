@@ -309,7 +309,7 @@ def test_json_of_a_layer_and_the_totals():
             "saved_at_least": False,
             "dtype": None,
         },
-        "information": {"capacity": 48, "narrowest": "merged", "unread": 0},
+        "information": {"capacity": 12, "narrowest": "head", "unread": 0},
     }
 
 

@@ -51,13 +51,13 @@ def run(asked: Any) -> int:
     """Look, print, draw."""
     import sys
 
-    from layerscope import tracing
+    from layerscope import studies, tracing
     from layerscope.report import formats
-    from layerscope.studies import blindspots, blindspots_told, runs
+    from layerscope.studies import runs
 
     formats.needs_rows(asked.format)
-    path = None if asked.out is None else runs.writable(asked.out, blindspots_told.FILES, "what is found")
-    found = blindspots.blindspot(
+    path = None if asked.out is None else runs.writable(asked.out, (*runs.PICTURES, ".npz"), "what is found")
+    found = studies.blindspot(
         asked.model, asked.data, layer=asked.layer, count=asked.count, images=asked.images, seed=asked.seed,
         folder=asked.folder, fit=asked.fit,
     )  # fmt: skip

@@ -26,7 +26,7 @@ from layerscope.engine.primitives.pool import PoolMax
 from layerscope.engine.primitives.random import Random
 from layerscope.engine.primitives.reduce import Reduce
 from layerscope.engine.primitives.shape import Concatenate
-from layerscope.engine.program import Instruction, Program, Value
+from layerscope.engine.program import Instruction, Key, Program, Value
 from layerscope.engine.reference import run
 
 Array = NDArray[Any]
@@ -178,7 +178,7 @@ def _lowered(graph: Graph, tensors: Sequence[Edge]) -> tuple[Program, dict[Edge,
             role: program.input(("weight", id), TensorType(table[id].shape, table[id].dtype))
             for role, id in node.weights.items()
         }
-        return node.layer.lower(program, *values, **weights)
+        return node.layer.lower(program, *values, training=False, **weights)
 
     found = propagate.forward(graph, seeds, lower)
     places: dict[Edge, Value] = {}
@@ -249,7 +249,7 @@ def _mapped(
             **dict(primitive.constants),
         )  # fmt: skip
         small.output(("t",), made)
-        feeds = {("g",): tangent, ("r",): result} | {("x", n): x for n, x in enumerate(held)}
+        feeds: dict[Key, Array] = {("g",): tangent, ("r",): result} | {("x", n): x for n, x in enumerate(held)}
         needed = small.pruned()
         arrays = {key: feeds[key] for key in needed.inputs}
         part = run(needed, arrays, Frame(len(tangent), DOUBLE))["t",]

@@ -14,11 +14,11 @@ from layerscope.probes.blindspot import Pair
 from layerscope.report.document import Column, Document, TableRow, count
 from layerscope.report.figures import blindspots as figure
 from layerscope.studies.blindspots import FEW, BlindSpots, Row
+from layerscope.studies.opened import PathLike
 from layerscope.studies.parts import printable
 from layerscope.studies.pictured import written
 
 Array = NDArray[Any]
-FILES = (".png", ".svg", ".pdf", ".npz")
 MOST_NUMBERS = 12
 """Numbers of an output that are printed."""
 
@@ -180,7 +180,7 @@ def _record(row: Row, found: BlindSpots) -> dict[str, Any]:
     }
 
 
-def save(found: BlindSpots, path: str | Path) -> None:
+def save(found: BlindSpots, path: PathLike) -> None:
     """The picture, or the arrays; OutputError where there is no pair to write."""
     pairs = [made for made in found.pairs if made]
     if Path(path).suffix.lower() == ".npz":
