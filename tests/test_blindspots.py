@@ -23,7 +23,7 @@ from layerscope.layers import (
 from layerscope.models import variables
 from layerscope.probes.readout import readout
 from layerscope.probes.tangents import Derivative
-from layerscope.studies.blindspots import blindspot
+from layerscope.studies import blindspot, blindspots
 
 NETWORKS = [
     "example:boxes-enrich",
@@ -289,6 +289,25 @@ def test_files_whose_weights_are_not_read(tmp_path, capsys):
         f"layerscope blindspot: {path}: of this file only the layers are read here, not the weights. Take it over once "
         "in Python: layerscope.from_keras(model).save('model.npz'), or from_torch; then look at model.npz\n"
     )
+
+
+def test_what_a_function_returns_keeps_its_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "blind_maker.py").write_text(
+        "import numpy as np\n"
+        "from layerscope import Input, Model\n"
+        "from layerscope.layers import Dense\n"
+        "def make():\n"
+        "    start = Input((4,))\n"
+        "    model = Model(start, Dense(4)(start))\n"
+        "    model.set_weights([np.diag([1.0, 1, 1, 0]), np.zeros(4)])\n"
+        "    return model\n"
+    )
+    assert blindspot("blind_maker:make", count=1, verbose=0).rows[0].rank == 3
+
+
+def test_examples_are_no_modules():
+    assert blindspots._subject("example:autoencoder", 0).name == "autoencoder"
 
 
 def test_nothing_to_keep(tmp_path, capsys):

@@ -23,7 +23,7 @@ from layerscope.probes import blindspot as probe
 from layerscope.probes.blindspot import Local, Pair
 from layerscope.probes.readout import LEAST, readout
 from layerscope.probes.tangents import Derivative
-from layerscope.sources import _files, keras, python, read
+from layerscope.sources import _files, examples, keras, python, read, torch
 from layerscope.studies.images import Part, is_path, read_images
 from layerscope.studies.opened import Opened, Own, PathLike, Wishes, opened
 from layerscope.utils import set_random_seed
@@ -168,12 +168,17 @@ def _subject(model: Any, seed: int) -> Opened | Model:
                 f"{os.fspath(model)}: of this file only the layers are read here, not the weights. Take it over once "
                 "in Python: layerscope.from_keras(model).save('model.npz'), or from_torch; then look at model.npz"
             )
-        if python.handles(model):
+        if python.handles(model) and not examples.handles(model):
             model = python.called(str(model))
             if isinstance(model, Model):
                 return model
     if keras.handles(model):
         return from_keras(model)
+    if torch.handles(model):
+        raise SourceError(
+            "of a PyTorch module only the layers are read here, not the weights; take it over first: "
+            "blindspot(layerscope.from_torch(module, input=(1, 28, 28)))"
+        )
     return Model.from_graph(read(model))
 
 
