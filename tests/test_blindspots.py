@@ -137,6 +137,7 @@ def test_pairs_of_curved_networks_are_the_same_when_run():
         first, second = (model.predict(one[None]) for one in (pair.first, pair.second))
         assert np.abs(first - second).max() < 1e-9
         assert pair.distance > 0.2
+        assert pair.usual > 1e5 * pair.difference
         assert pair.second.min() >= 0
         assert pair.second.max() <= 1
         way = (

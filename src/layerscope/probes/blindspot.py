@@ -65,12 +65,14 @@ class Pair:
     """Two inputs, and what the network makes of them: `difference` is the largest between the outputs.
 
     `limit`: up to which difference they count as the same. `distance`: the largest difference between the inputs.
+    `usual`: the difference between the outputs of the first and of the input towards which the second was led.
     """
 
     first: Array
     second: Array
     outputs: tuple[Array, Array]
     limit: float
+    usual: float = 0.0
 
     @property
     def distance(self) -> float:

@@ -300,6 +300,7 @@ class _Look:
                 outputs = at.value(self.end), at.moved(other).value(self.end)
                 made = probe.same(at.at[0], other[0], outputs)
                 if made is not None:
+                    made.usual = float(np.abs(outputs[0] - at.moved(end).value(self.end)).max(initial=0))
                     return made
         return None
 

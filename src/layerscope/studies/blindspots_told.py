@@ -49,7 +49,8 @@ def document(found: BlindSpots) -> Document:
             f"Seen: in how many directions the input can change so that the output changes, {_holds(found)}; the "
             "rank of the derivative. Invisible: in how many the output does not change, to first order.",
             "The same: no number of the outputs differs by more than 1e-9, times the largest where that is above 1; "
-            "both were computed in double precision.",
+            "both were computed in double precision. Without blind spots: the outputs of the first and of the input "
+            "towards which the second was led.",
         ],
         data=lambda: facts(found),
         records=lambda: [_record(row, found) for row in found.rows],
@@ -125,7 +126,7 @@ def _pair(made: Pair) -> str:
         same = "outputs are equal to the last bit"
     else:
         same = f"outputs by at most {made.difference:.2g}"
-    return f"inputs differ by up to {made.distance:.3g}, {same}"
+    return f"inputs differ by up to {made.distance:.3g}, {same} (without blind spots by {made.usual:.2g})"
 
 
 def _numbers(array: Array) -> str:
@@ -160,7 +161,12 @@ def facts(found: BlindSpots) -> dict[str, Any]:
 
 
 def _pair_facts(made: Pair) -> dict[str, Any]:
-    row: dict[str, Any] = {"distance": made.distance, "difference": made.difference, "limit": made.limit}
+    row: dict[str, Any] = {
+        "distance": made.distance,
+        "difference": made.difference,
+        "limit": made.limit,
+        "usual": made.usual,
+    }
     if made.first.size <= FEW:
         row |= {"first": made.first.tolist(), "second": made.second.tolist()}
         row["outputs"] = [output.tolist() for output in made.outputs]
