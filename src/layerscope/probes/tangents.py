@@ -249,7 +249,8 @@ def _mapped(
             **dict(primitive.constants),
         )  # fmt: skip
         small.output(("t",), made)
-        feeds: dict[Key, Array] = {("g",): tangent, ("r",): result} | {("x", n): x for n, x in enumerate(held)}
+        feeds: dict[Key, Array] = {("g",): tangent, ("r",): result}
+        feeds.update({("x", n): x for n, x in enumerate(held)})
         needed = small.pruned()
         arrays = {key: feeds[key] for key in needed.inputs}
         part = run(needed, arrays, Frame(len(tangent), DOUBLE))["t",]

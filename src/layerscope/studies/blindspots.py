@@ -32,7 +32,7 @@ Array = NDArray[Any]
 READ = 1000
 """Images for the readout unless told otherwise."""
 FEW = 64
-"""Numbers of an input up to which it is taken to be no image, and printed."""
+"""Numbers of an input up to which random ones are whole numbers from 1 to 9, and stand in the JSON."""
 GREY = 1 / 510
 """Half a grey level: so much is added to images at most, so that no unit stands exactly on its kink."""
 

@@ -19,8 +19,8 @@ from layerscope.studies.parts import printable
 from layerscope.studies.pictured import written
 
 Array = NDArray[Any]
-MOST_NUMBERS = 12
-"""Numbers of an output that are printed."""
+PRINTED, MOST_NUMBERS = 16, 12
+"""Numbers of an input, and of an output, that are printed."""
 
 
 def document(found: BlindSpots) -> Document:
@@ -101,7 +101,7 @@ def _totals(found: BlindSpots) -> list[tuple[str, str]]:
             told.append((name, reason))
             continue
         told.append((name, _pair(made)))
-        if made.first.size <= FEW:
+        if made.first.size <= PRINTED:
             told += [("  first", _numbers(made.first)), ("  second", _numbers(made.second))]
             if made.outputs[0].size <= MOST_NUMBERS:
                 told.append(("  output", f"{_numbers(made.outputs[0])} and {_numbers(made.outputs[1])}"))
