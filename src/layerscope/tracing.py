@@ -12,6 +12,7 @@ from typing import Any
 
 from layerscope import sources
 from layerscope.analyses import positions
+from layerscope.analyses.capacity import Capacity, capacity
 from layerscope.analyses.journey import Journey, journey
 from layerscope.analyses.positions import ProjectiveField, ReceptiveField
 from layerscope.core.binding import put
@@ -114,6 +115,11 @@ class Trace:
         Errors: as `receptive_field`; ShapeError where there are several inputs and none is named.
         """
         return positions.of_input(self.graph, self.journey, position, layer, input)
+
+    @property
+    def capacity(self) -> Capacity:
+        """How many independent numbers about the input pass through each layer, and which it never reads."""
+        return capacity(self.graph, [step.outputs for step in self.journey.steps])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network itself, without weights, as JSON that `trace` reads. OutputError if it cannot, as where

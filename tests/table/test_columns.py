@@ -60,7 +60,7 @@ MISTAKES = {
         {"sort": "kind"},
         "rows cannot be sorted by kind, which is no number; sort by one of layers, parameters, trainable, shared, "
         "parameters_percent, macs, macs_percent, bias, pointwise, normalisation, pooling, output_bytes, live_bytes, "
-        "saved_bytes, receptive_field",
+        "saved_bytes, receptive_field, capacity, unread, discarded",
     ),
     "format": ({"format": "xls"}, "unknown format 'xls'. Known: csv, html, json, latex, markdown, terminal."),
 }
@@ -147,6 +147,7 @@ def test_plain_numbers_of_all_columns():
         "macs_percent": "0.0", "bias": "0", "pointwise": "48", "normalisation": "0", "pooling": "0",
         "output_bytes": "192", "live_bytes": "768", "saved_bytes": "0", "receptive_field": "right: (1,)",
         "start": "right: (0,)", "jump": "right: (1,)", "phases": "right: (1,)", "holes": "no", "ratio": "0.5",
+            "capacity": "48", "unread": "0", "dropped": "", "discarded": "0.0",
     }  # fmt: skip
 
 

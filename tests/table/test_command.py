@@ -90,7 +90,10 @@ def test_trace_as_json(capsys):
         * 2,
         "ratio": 36 / 192,
         "notes": [],
-    }
+        "information": {
+            "elements": 36, "capacity": 36, "narrowest": "conv2d", "unread": 0, "dropped": [1, 1], "discarded": 0,
+        },
+    }  # fmt: skip
     assert found["layers"][3]["receptive_field"] == "everything"
     totals = found["totals"]
     assert totals["parameters"] == totals["trainable_parameters"] == 186

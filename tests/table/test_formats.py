@@ -286,6 +286,9 @@ def test_json_of_a_layer_and_the_totals():
         "notes": [
             "acts on the last axis of (6, 8), at each position by itself; Flatten before it would give it all 48 numbers"
         ],
+        "information": {
+            "elements": 192, "capacity": 48, "narrowest": "right", "unread": 0, "dropped": [], "discarded": 0,
+        },
     }  # fmt: skip
     assert found["totals"] == {
         "parameters": 586,
@@ -307,6 +310,7 @@ def test_json_of_a_layer_and_the_totals():
             "saved_at_least": False,
             "dtype": None,
         },
+        "information": {"capacity": 12, "narrowest": "head", "unread": 0},
     }
 
 

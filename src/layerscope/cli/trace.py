@@ -19,9 +19,11 @@ EPILOG = """the one-line language:
 columns:
   name, kind, from (the layers that it reads), input, output, dtype, layers (in a folded row), weights,
   parameters, trainable, shared, parameters_percent, macs, macs_percent, bias, pointwise, normalisation, pooling,
-  output_bytes, live_bytes, saved_bytes, receptive_field, start, jump, phases, holes, ratio (data)
+  output_bytes, live_bytes, saved_bytes, receptive_field, start, jump, phases, holes, ratio (data),
+  capacity, unread, dropped, discarded
   Groups: all, usual, operations (bias to pooling), memory (bytes of the output, live, saved), field (from the
-  receptive field to holes). --sort memory sorts by live bytes.
+  receptive field to holes), information (from ratio to discarded: what can pass, what is never read, what is
+  thrown away). --sort memory sorts by live bytes.
 
 examples:
   layerscope trace example:autoencoder

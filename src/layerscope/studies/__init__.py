@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerscope.studies.autoencoder import resume, train
+    from layerscope.studies.blindspots import blindspot
     from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
     from layerscope.studies.encoding import encode
@@ -15,9 +16,21 @@ if TYPE_CHECKING:
     from layerscope.studies.reconstruction import reconstruct
     from layerscope.studies.scoring import score
 
-__all__ = ["compare_decoders", "demo", "encode", "export", "plot", "reconstruct", "resume", "score", "train"]
+__all__ = [
+    "blindspot",
+    "compare_decoders",
+    "demo",
+    "encode",
+    "export",
+    "plot",
+    "reconstruct",
+    "resume",
+    "score",
+    "train",
+]
 
 _HOMES = {
+    "blindspot": "blindspots",
     "compare_decoders": "decoder_study",
     "demo": "digits_demo",
     "train": "autoencoder",

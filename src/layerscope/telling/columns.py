@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from layerscope.analyses.capacity import LayerCapacity
 from layerscope.core.errors import SettingError, UnknownNameError
 from layerscope.core.sizes import Expression, Size
 from layerscope.core.types import TensorType
+from layerscope.report.document import count
 from layerscope.telling import words
 from layerscope.telling.amounts import Amount, percent, share
 from layerscope.telling.lines import OPERATIONS, Line
@@ -135,6 +137,28 @@ def _outputs(line: Line) -> Sequence[TensorType]:
     return line.outputs
 
 
+def _known(key: str, title: str, part: Callable[[LayerCapacity], int | None], meaning: str) -> Fact:
+    """A column of numbers that are known unless sizes are open."""
+
+    def say(line: Line, _: Context) -> str:
+        found = part(line.information())
+        return "open" if found is None else count(found) if found else ""
+
+    return Fact(
+        key,
+        title,
+        say,
+        lambda line, _: part(line.information()),
+        lambda line: Amount(part(line.information())),
+        meaning=meaning,
+    )
+
+
+def _discarded(line: Line) -> str:
+    part = line.information().discarded
+    return f"{100 * float(part):.1f}" if part else ""
+
+
 def _holes(line: Line) -> bool | None:
     found = [part.holes for parts in line.fields.values() for part in parts if part]
     return any(found) if found else None
@@ -217,6 +241,26 @@ FACTS = (
         lambda line: None if line.ratio is None else words.real(line.ratio), rank=6,
         meaning="Data: numbers out ÷ numbers in; below 1 a layer condenses the data, above 1 it enriches it.",
     ),
+    _known(
+        "capacity", "capacity", lambda one: one.capacity,
+        "Capacity: at most so many independent numbers about the input can be in the output, whatever the weights.",
+    ),
+    _known(
+        "unread", "unread", lambda one: one.unread,
+        "Unread: numbers of the output on which no output of the network depends.",
+    ),
+    _text(
+        "dropped", "dropped", lambda line: ", ".join(map(str, line.information().dropped)),
+        lambda line: ", ".join(map(str, line.information().dropped)) or None,
+        meaning="Dropped: rows, columns, ... of its input that a layer never reads, as where sizes do not divide.",
+    ),
+    Fact(
+        "discarded", "% discarded", lambda line, _: _discarded(line),
+        lambda line, _: float(100 * line.information().discarded),
+        lambda line: Amount(round(1e9 * line.information().discarded)),
+        meaning="% discarded: of the numbers of its input, those that are not passed on, since only the largest of "
+        "each window is.",
+    ),
 )  # fmt: skip
 BY_KEY = {fact.key: fact for fact in FACTS}
 USUAL: tuple[str, ...] = ("name", "kind", "output", "weights", "parameters", "macs", "receptive_field", "ratio")
@@ -226,12 +270,13 @@ GROUPS = {
     "operations": OPERATIONS,
     "memory": ("output_bytes", "live_bytes", "saved_bytes"),
     "field": ("receptive_field", "start", "jump", "phases", "holes"),
+    "information": ("ratio", "capacity", "unread", "dropped", "discarded"),
 }
 ALIASES = {
     "layer": "name", "type": "kind", "inputs": "input", "outputs": "output", "output_shape": "output",
     "params": "parameters", "mac": "macs", "data": "ratio", "normalization": "normalisation",
 }  # fmt: skip
-SORT_GROUPS = {"memory": "live_bytes", "field": "receptive_field"}
+SORT_GROUPS = {"memory": "live_bytes", "field": "receptive_field", "information": "capacity"}
 HINT = "layerscope trace --help lists them."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from layerscope.analyses.capacity import LayerCapacity, capacity
 from layerscope.analyses.journey import Extent, Journey, Step
 from layerscope.core.costs import Operations
 from layerscope.core.graph import Graph, Node
@@ -16,12 +17,15 @@ from layerscope.telling.words import plain, real
 def facts(graph: Graph, found: Journey) -> dict[str, Any]:
     """All that is known of every layer, and the totals; the keys are described in docs/definitions.md."""
     cost, memory = found.cost, found.memory
-    rows = zip(graph.nodes, found.steps, strict=True)
+    passing = capacity(graph, [step.outputs for step in found.steps])
+    rows = zip(graph.nodes, found.steps, passing.layers, strict=True)
     counted: set[str] = set()
     return {
         "name": found.name,
         "batch": found.batch,
-        "layers": [_layer(graph, node, step, found, counted) for node, step in rows],
+        "layers": [
+            _layer(graph, node, step, found, counted) | {"information": _information(one)} for node, step, one in rows
+        ],
         "totals": {
             "parameters": cost.parameters,
             "trainable_parameters": cost.trainable,
@@ -42,8 +46,24 @@ def facts(graph: Graph, found: Journey) -> dict[str, Any]:
                 "saved_at_least": memory.saved_at_least,
                 "dtype": found.dtype,
             },
+            "information": {
+                "capacity": passing.capacity,
+                "narrowest": passing.narrowest or None,
+                "unread": passing.unread,
+            },
         },
         "assumptions": list(found.assumptions),
+    }
+
+
+def _information(one: LayerCapacity) -> dict[str, Any]:
+    return {
+        "elements": one.elements,
+        "capacity": one.capacity,
+        "narrowest": one.narrowest or None,
+        "unread": one.unread,
+        "dropped": list(one.dropped),
+        "discarded": real(one.discarded),
     }
 
 

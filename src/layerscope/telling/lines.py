@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property, partial
 
+from layerscope.analyses.capacity import Capacity, LayerCapacity, capacity
 from layerscope.analyses.journey import Extent, Journey, Step
 from layerscope.core import propagate
 from layerscope.core.graph import Edge, Graph
@@ -15,6 +17,9 @@ from layerscope.telling.amounts import Amount, largest
 
 OPERATIONS = ("bias", "pointwise", "normalisation", "pooling")
 NOTHING: dict[int, tuple[Extent | None, ...]] = {}
+
+NONE_KNOWN = LayerCapacity(0, 0, "", 0, (), Fraction(0))
+"""Of a row that stands for no tensor."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Line:
     saved_bytes: Amount
     fields: Mapping[int, tuple[Extent | None, ...]]
     ratio: Fraction | None
+    information: Callable[[], LayerCapacity]
+    """Looked for when it is asked for, since not every table shows it."""
     sentence: str = ""
     sums_only: bool = False
 
@@ -86,6 +93,7 @@ class Lines:
             saved_bytes=Amount(memory and memory.saved),
             fields=step.fields,
             ratio=step.ratio,
+            information=lambda: self._capacity.layers[number],
         )
 
     def line(self, members: Sequence[int], name: str, kind: str, sentence: str = "") -> Line:
@@ -121,14 +129,25 @@ class Lines:
             saved_bytes=Amount.total(row and row.saved for row in memory),
             fields=last.fields,
             ratio=_ratio(inputs, outputs),
+            information=partial(self._last, leaving[-1][0]),
             sentence=sentence,
         )
 
     def rest(self, members: Sequence[int], count: int) -> Line:
         """What a shortened table leaves out, summed."""
         made = self.line(members, f"… and {count:,} more", "")
-        blank = replace(made, reads=(), inputs=(), outputs=(), fields=NOTHING, ratio=None, sums_only=True)
-        return blank
+        return replace(
+            made, reads=(), inputs=(), outputs=(), fields=NOTHING, ratio=None, sums_only=True,
+            information=lambda: NONE_KNOWN,
+        )  # fmt: skip
+
+    @cached_property
+    def _capacity(self) -> Capacity:
+        return capacity(self.graph, self.types)
+
+    def _last(self, number: int) -> LayerCapacity:
+        """Of several layers: what their last output holds."""
+        return replace(self._capacity.layers[number], dropped=(), discarded=Fraction(0))
 
     def _entering(self, members: Sequence[int], inside: set[int]) -> list[Edge]:
         edges = (edge for number in members for edge in self.graph.nodes[number].inputs)
