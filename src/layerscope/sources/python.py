@@ -23,8 +23,7 @@ def handles(what: object) -> bool:
 
 def read(what: str) -> Graph:
     """What the callable returns, as a graph; SourceError says where it fails."""
-    module_name, _, path = what.partition(":")
-    made = _call(_find(_load(module_name, what), path, what), what)
+    made = called(what)
     if keras.handles(made):
         return keras.read(made)
     graph = getattr(made, "graph", made)
@@ -38,6 +37,12 @@ def read(what: str) -> Graph:
             "expected a Model, a Graph, a Keras model or one line of text"
         )
     return graph
+
+
+def called(what: str) -> Any:
+    """What the callable returns, or the object itself where it is a model; SourceError says where it fails."""
+    module_name, _, path = what.partition(":")
+    return _call(_find(_load(module_name, what), path, what), what)
 
 
 def _load(name: str, what: str) -> Any:

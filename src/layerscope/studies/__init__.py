@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from layerscope.studies.plotting import plot
     from layerscope.studies.reconstruction import reconstruct
     from layerscope.studies.scoring import score
+    from layerscope.studies.shifting import compare_shifts, shift
 
-__all__ = ["compare_decoders", "demo", "encode", "export", "plot", "reconstruct", "resume", "score", "train"]
+__all__ = [
+    "compare_decoders", "compare_shifts", "demo", "encode", "export", "plot", "reconstruct", "resume", "score", "shift",
+    "train",
+]  # fmt: skip
 
 _HOMES = {
     "compare_decoders": "decoder_study",
@@ -27,6 +31,8 @@ _HOMES = {
     "score": "scoring",
     "plot": "plotting",
     "export": "exporting",
+    "shift": "shifting",
+    "compare_shifts": "shifting",
 }
 
 
