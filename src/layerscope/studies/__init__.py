@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from layerscope.studies.encoding import encode
     from layerscope.studies.exporting import export
     from layerscope.studies.plotting import plot
+    from layerscope.studies.reaching import reach
     from layerscope.studies.reconstruction import reconstruct
     from layerscope.studies.scoring import score
     from layerscope.studies.shifting import compare_shifts, shift
 
 __all__ = [
-    "compare_decoders", "compare_shifts", "demo", "encode", "export", "plot", "reconstruct", "resume", "score", "shift",
+    "compare_decoders", "compare_shifts", "demo", "encode", "export", "plot", "reach", "reconstruct", "resume", "score", "shift",
     "train",
 ]  # fmt: skip
 
@@ -31,6 +32,7 @@ _HOMES = {
     "score": "scoring",
     "plot": "plotting",
     "export": "exporting",
+    "reach": "reaching",
     "shift": "shifting",
     "compare_shifts": "shifting",
 }
