@@ -22,9 +22,10 @@ from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.core.graph import Call, Graph, Symbolic, connect, trace_calls
 from layerscope.core.sizes import Size, numbers
-from layerscope.core.types import example
+from layerscope.core.types import TensorType, example
 from layerscope.layers.conv2d import Conv2D
 from layerscope.layers.cropping2d import Cropping2D
+from layerscope.layers.input_layer import Input
 from layerscope.layers.pixel_shuffle2d import PixelShuffle2D
 from layerscope.layers.up_sampling2d import UpSampling2D
 from layerscope.layers.zero_padding2d import ZeroPadding2D
@@ -71,6 +72,24 @@ def repaired(graph: Graph, way: str) -> Graph:
 def _of(graph: Graph, name: str) -> Iterator[Fix]:
     number = next(n for n, node in enumerate(graph.nodes) if node.label == name)
     layer: Any = graph.nodes[number].layer
+    for way, build in _ways(layer).items():
+        with suppress(LayerscopeError):
+            fix = _tried(graph, number, way, build)
+            if fix is not None:
+                yield fix
+
+
+def alone(layer: Any, type: TensorType, way: str | None = None) -> Graph:
+    """A layer by itself, new and without activation, behind an input of this type; or, with `way`, what stands in its
+    place. LayerscopeError where that does not fit; KeyError where the layer has no such way.
+    """
+    plain = replace(layer, activation=None) if hasattr(layer, "activation") else replace(layer)
+    x = Input(type.shape[1:])
+    last = _put(plain, x) if way is None else _ways(layer)[way](plain, x)[0]
+    return trace_calls([x], [last], way or "as it is")
+
+
+def _ways(layer: Any) -> dict[str, Build]:
     ways: dict[str, Build] = {}
     if layer.kind in ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"):
         ways["kernel"] = _divisible
@@ -78,11 +97,7 @@ def _of(graph: Graph, name: str) -> Iterator[Fix]:
         ways |= {"resize": _resized, "subpixel": _shuffled}
     if layer.kind == "BedOfNails2D":
         ways["resize"] = _repeated
-    for way, build in ways.items():
-        with suppress(LayerscopeError):
-            fix = _tried(graph, number, way, build)
-            if fix is not None:
-                yield fix
+    return ways
 
 
 Build = Callable[[Any, Symbolic], tuple[Symbolic, str]]

@@ -21,7 +21,7 @@ from layerscope.core.errors import LayerscopeError
 ABOUT = "See what every layer of a neural network does to the data, and train small networks on a CPU."
 COMMANDS = (
     "demo", "trace", "field", "explain", "examples", "train", "reconstruct", "encode", "score", "plot", "compare",
-    "export", "shift", "reach",
+    "export", "shift", "reach", "checkerboard",
 )  # fmt: skip
 """In the order of the help."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)

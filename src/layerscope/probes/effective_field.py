@@ -89,8 +89,8 @@ def effective_field(
     layer: str | None = None,
     position: Sequence[int] | None = None,
     images: Array | None = None,
-    samples: int = 4,
-    draws: int = 4,
+    samples: int = 2,
+    draws: int = 16,
     seed: int = 0,
 ) -> EffectiveField:
     """The effective receptive field of one position of a layer (the network's output, the middle, if not told).

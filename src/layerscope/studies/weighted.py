@@ -50,12 +50,17 @@ def weighted(what: Any, seed: int = 0) -> Weighted:
     return found
 
 
+def is_run(what: Any) -> bool:
+    """Whether this is a run folder, or what `train` returned."""
+    if isinstance(what, str | os.PathLike):
+        return (Path(what) / runs.MODEL).is_file()
+    return isinstance(getattr(what, "model", None), Model)
+
+
 def _found(what: Any, seed: int) -> Weighted:
     if isinstance(what, Model):
         return Weighted(what, f"weights of {what.name}")
-    if isinstance(getattr(what, "model", None), Model) or (
-        isinstance(what, str | os.PathLike) and (Path(what) / runs.MODEL).is_file()
-    ):
+    if is_run(what):
         run = opened(what)
         return Weighted(run.model, f"weights of {run.folder}", run)
     if isinstance(what, str | os.PathLike) and keras_file.handles(what):
