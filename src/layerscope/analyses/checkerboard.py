@@ -118,7 +118,9 @@ def _taps(relation: Relation, period: int) -> Taps | None:
     if isinstance(relation, Window) and not relation.partial:
         step, d = relation.stride, relation.dilation
         count = period // math.gcd(period, step)
-        return [[((o * step - relation.before + d * t) % period, 1) for t in range(relation.size)] for o in range(count)]
+        return [
+            [((o * step - relation.before + d * t) % period, 1) for t in range(relation.size)] for o in range(count)
+        ]
     if isinstance(relation, Spread):
         step = relation.stride
         return [
@@ -241,9 +243,7 @@ def checkerboard(graph: Graph) -> Checkerboard:
 
     def rule(node: Node, seen: tuple[Pattern | None, ...]) -> tuple[Pattern | None, ...]:
         number = places[id(node)]
-        return tuple(
-            _met(node, seen, fed[number], output, type.rank) for output, type in enumerate(types[number])
-        )
+        return tuple(_met(node, seen, fed[number], output, type.rank) for output, type in enumerate(types[number]))
 
     found = propagate.forward(graph, seeds, rule)
     ends = {node for node, _ in graph.outputs}

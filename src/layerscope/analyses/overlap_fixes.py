@@ -153,6 +153,10 @@ def _times(sizes: Sequence[int]) -> str:
     return "×".join(map(str, sizes))
 
 
+def _factor(sizes: Sequence[int]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else _times(sizes)
+
+
 def _framed(x: Symbolic, before: Sequence[int], after: Sequence[int]) -> Symbolic:
     """Zeros put around an image, or (where negative) rows and columns cut off."""
     more = [(max(b, 0), max(a, 0)) for b, a in zip(before, after, strict=True)]
@@ -173,7 +177,9 @@ def _divisible(layer: Any, x: Symbolic) -> tuple[Symbolic, str]:
     made = _put(replace(wider, padding="valid", output_padding=None), x)
     grown = [d * (k - o) for d, k, o in zip(layer.dilation_rate, kernel, layer.kernel_size, strict=True)]
     begin = [p.begin + g // 2 for p, g in zip(layer.placements(x.type), grown, strict=True)]
-    spare = [a - b for a, b in zip(numbers(made.type.shape[1:3]), numbers(layer.out(x.type)[0].shape[1:3]), strict=True)]
+    spare = [
+        a - b for a, b in zip(numbers(made.type.shape[1:3]), numbers(layer.out(x.type)[0].shape[1:3]), strict=True)
+    ]
     begin = [max(min(b, s), min(s, 0)) for b, s in zip(begin, spare, strict=True)]
     cut = _framed(made, [-b for b in begin], [b - s for b, s in zip(begin, spare, strict=True)])
     return cut, f"{words}, cut to the same size"
@@ -189,7 +195,7 @@ def _resized(layer: Any, x: Symbolic) -> tuple[Symbolic, str]:
         "bias_initializer": layer.bias_initializer,
     }  # fmt: skip
     y = _put(UpSampling2D(layer.strides), x)
-    words = f"upsampling ×{_times(layer.strides)}, convolution {_times(layer.kernel_size)}"
+    words = f"upsampling ×{_factor(layer.strides)}, conv {_times(layer.kernel_size)}"
     if y.type.shape[1:3] == target:
         return _put(Conv2D(layer.filters, layer.kernel_size, padding="same", **settings), y), words
     total = [t + k - n for t, k, n in zip(numbers(target), span, numbers(y.type.shape[1:3]), strict=True)]
@@ -205,7 +211,7 @@ def _shuffled(layer: Any, x: Symbolic) -> tuple[Symbolic, str]:
     if any(d > 1 for d in layer.dilation_rate):
         raise SettingError("a dilated transposed convolution is no subpixel convolution")
     start = {"initializer": "ICNR", "settings": {"size": list(layer.strides)}}
-    words = f"convolution {_times(kernel)} to {channels} channels (ICNR), pixel shuffle ×{_times(layer.strides)}"
+    words = f"conv {_times(kernel)}, pixel shuffle ×{_factor(layer.strides)}, ICNR"
     conv = Conv2D(
         channels, tuple(kernel), padding="same", groups=layer.groups, activation=layer.activation,
         use_bias=layer.use_bias, kernel_initializer=start,
@@ -224,4 +230,4 @@ def _shuffled(layer: Any, x: Symbolic) -> tuple[Symbolic, str]:
 
 def _repeated(layer: Any, x: Symbolic) -> tuple[Symbolic, str]:
     """Values repeated in place of zeros between them."""
-    return _put(UpSampling2D(layer.size), x), f"upsampling ×{_times(layer.size)}"
+    return _put(UpSampling2D(layer.size), x), f"upsampling ×{_factor(layer.size)}"

@@ -44,7 +44,13 @@ def run(asked: Any) -> int:
     from layerscope import studies, tracing
 
     found = studies.checkerboard(
-        asked.what, asked.data, images=asked.images, seed=asked.seed, folder=asked.folder, fit=asked.fit, out=asked.out
+        asked.what,
+        asked.data,
+        images=asked.images,
+        seed=asked.seed,
+        folder=asked.folder,
+        fit=asked.fit,
+        out=asked.out,
     )
     plain = asked.format == "terminal"
     put(found.table(tracing.terminal_width(), plain and tracing.colourful(), asked.format))

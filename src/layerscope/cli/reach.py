@@ -17,7 +17,9 @@ EPILOG = """examples:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("size", metavar="PIXELS", type=positive, help="height and width that the last layer shall see")
+    parser.add_argument(
+        "size", metavar="PIXELS", type=positive, help="height and width that the last layer shall see"
+    )
     parser.add_argument(
         "--input", type=sizes, default=(64, 64, 1), metavar="HxWxC", help="image that costs are counted for (64x64x1)"
     )

@@ -22,14 +22,18 @@ examples:
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a run folder, a model file, or what trace takes")
-    parser.add_argument("--compare", action="store_true", help="instead of a model: all that halves an image, side by side")
+    parser.add_argument(
+        "--compare", action="store_true", help="instead of a model: all that halves an image, side by side"
+    )
     parser.add_argument(
         "--data", metavar="WHAT",
         help="images to move: mnist, fashion_mnist, kmnist or digits (digits:test is a part); a folder or file of images "
         "(default: a run's validation images)",
     )  # fmt: skip
     add_own(parser)
-    parser.add_argument("--most", type=positive, default=4, metavar="N", help="pixels to move by, at most (default: 4)")
+    parser.add_argument(
+        "--most", type=positive, default=4, metavar="N", help="pixels to move by, at most (default: 4)"
+    )
     parser.add_argument("--images", type=positive, default=128, metavar="N", help="how many are moved (default: 128)")
     parser.add_argument("--seed", type=natural, default=0, metavar="N", help="of random weights (default: 0)")
     parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="of --compare: how many (default: 3)")

@@ -128,7 +128,9 @@ def effective_field(
 def _place(given: TensorType, made: TensorType, position: Sequence[int] | None) -> tuple[int, int]:
     for type in (given, made):
         if type.rank != 4 or not all(isinstance(size, int) for size in type.shape):
-            raise ShapeError(f"an effective receptive field lies between images of known sizes, not {given} and {made}")
+            raise ShapeError(
+                f"an effective receptive field lies between images of known sizes, not {given} and {made}"
+            )
     height, width = numbers(made.shape[1:3])
     place = (height // 2, width // 2) if position is None else tuple(position)
     if len(place) != 2 or not (0 <= place[0] < height and 0 <= place[1] < width):
@@ -179,7 +181,12 @@ def _drawn(graph: Graph, random: np.random.Generator) -> dict[str, Array]:
 
 
 def _squares(
-    program: Program, images: Array, weights: Mapping[str, Array], made: TensorType, place: tuple[int, int], random: Any
+    program: Program,
+    images: Array,
+    weights: Mapping[str, Array],
+    made: TensorType,
+    place: tuple[int, int],
+    random: Any,
 ) -> Array:
     signs = np.zeros((1, *numbers(made.shape[1:])))
     signs[0, place[0], place[1]] = random.choice([-1.0, 1.0], signs.shape[-1])

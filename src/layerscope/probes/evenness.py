@@ -39,7 +39,9 @@ def at_start(layer: Any, channels: int, way: str | None = None, seeds: int = 16)
             for variable in one.weights:
                 initializer = initializers.get(getattr(one, f"{variable.role}_initializer"))
                 variable.assign(initializer.draw(random, variable.shape))
-        y = np.asarray(model(np.broadcast_to(random.standard_normal(channels), (1, SIDE, SIDE, channels))), np.float64)
+        y = np.asarray(
+            model(np.broadcast_to(random.standard_normal(channels), (1, SIDE, SIDE, channels))), np.float64
+        )
         inner = _inner(y, numbers(model.output_types[0].shape[1:3]))
         variance += float(inner.var(axis=(0, 1)).mean())
         power += float(np.square(inner).mean())

@@ -120,7 +120,9 @@ def _check(model: Model, images: Array, most: int) -> None:
     if images.ndim != 4:
         raise ShapeError(f"images are (number, height, width, channels), but these are {show(images.shape)}")
     wanted = model.input_types[0].shape[1:]
-    same = len(wanted) == 3 and all(w == h or not isinstance(w, int) for w, h in zip(wanted, images.shape[1:], strict=True))
+    same = len(wanted) == 3 and all(
+        w == h or not isinstance(w, int) for w, h in zip(wanted, images.shape[1:], strict=True)
+    )
     if not same and wanted != (math.prod(images.shape[1:]),):
         raise ShapeError(
             f"the network takes {show(wanted)}, but the images are {show(images.shape[1:])}: shift needs images, as they "

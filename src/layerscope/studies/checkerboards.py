@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from layerscope import sources
 from layerscope.analyses import checkerboard as analysis
 from layerscope.analyses.checkerboard import Checkerboard, Overlap, Pattern
-from layerscope.analyses.overlap_fixes import Fix, fixes
+from layerscope.analyses.overlap_fixes import Fix, fixes, repaired
 from layerscope.core import propagate
 from layerscope.core.errors import GraphError, LayerscopeError
 from layerscope.core.graph import Graph
@@ -37,7 +37,7 @@ MEANT = (
     "max : min: largest to smallest overlap of an image's positions. Variation: standard deviation ÷ mean; 0 is even.",
 )
 INSTEAD = (
-    "Instead: another layer in its place, with which the network keeps its shapes; so far is then that of the network's "
+    "→: another layer in its place, with which the network keeps its shapes; so far is then that of the network's "
     "output, parameters and MACs those of the whole network.",
     "At start: standard deviation ÷ root mean square of what the new layer makes of an image without detail; 0: no "
     "checkerboard before training.",
@@ -77,7 +77,7 @@ class Checkerboards:
     found: Checkerboard
     fixes: tuple[Fix, ...]
     starts: Mapping[tuple[str, str | None], float]
-    parameters: int
+    repaired: Mapping[str, Pattern | None]
     measured: Measured | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -110,14 +110,14 @@ class Checkerboards:
                 }
                 for row in self.found.layers
             ],
+            "output_with_all_changed": {way: _facts(pattern) for way, pattern in self.repaired.items()},
             "measured": None if measured is None else {"on": measured.told, "images": measured.images},
         }
 
     def document(self) -> Document:
         """The table, with what its words mean."""
         columns = [
-            Column("name", "layer"),
-            Column("instead", "instead", rank=0),
+            Column("name", "layer, → instead of it"),
             Column("overlap", "overlap"),
             Column("alone", "max : min", right=True),
             Column("variation", "variation", right=True),
@@ -132,9 +132,13 @@ class Checkerboards:
         for row in self.found.layers:
             rows.append(TableRow(self._layer(row)))
             rows += [TableRow(self._fix(fix)) for fix in self.fixes if fix.layer == row.name]
-        used = [c for c in columns if any(row.cells.get(c.key) for row in rows)]
+        rows = [TableRow({column.key: row.cells.get(column.key, "") for column in columns}) for row in rows]
+        used = [column for column in columns if any(row.cells[column.key] for row in rows)]
         uneven = len(self.found.uneven)
         totals = [("uneven", f"{uneven} of {sum(row.enlarges for row in self.found.layers)} layers that enlarge")]
+        if uneven > 1 and self.repaired:
+            told = [f"{way} {_ratio(pattern)}" for way, pattern in self.repaired.items()]
+            totals.append(("output with all changed", ", ".join(told)))
         if self.measured is not None:
             totals.append(("images", f"energy {self.measured.images:.4f}"))
         return Document(
@@ -165,7 +169,7 @@ class Checkerboards:
     def _fix(self, fix: Fix) -> dict[str, str]:
         start = self.starts.get((fix.layer, fix.way))
         return {
-            "instead": fix.words,
+            "name": f"→ {fix.words}",
             "overlap": "even",
             "alone": _ratio(fix.behind),
             "variation": _variation(fix.behind),
@@ -179,7 +183,9 @@ class Checkerboards:
     def _records(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for layer in self.to_json()["layers"]:
-            rows.append(_record(layer["name"], "", layer["alone"], layer["so_far"], layer["at_start"], layer["energy"]))
+            rows.append(
+                _record(layer["name"], "", layer["alone"], layer["so_far"], layer["at_start"], layer["energy"])
+            )
             rows += [
                 _record(layer["name"], one["layers"], one["alone"], one["output"], one["at_start"], None)
                 for one in layer["instead"]
@@ -206,7 +212,10 @@ class Checkerboards:
         curves = None
         if spectra is not None:
             curves = (
-                [("output", spectra.frequencies, spectra.power), ("images", spectra.image_frequencies, spectra.images)],
+                [
+                    ("output", spectra.frequencies, spectra.power),
+                    ("images", spectra.image_frequencies, spectra.images),
+                ],
                 spectra.period,
             )
         under = self.measured.told if self.measured else ""
@@ -225,7 +234,9 @@ def _facts(pattern: Pattern | None) -> dict[str, Any] | None:
     }
 
 
-def _record(name: str, instead: str, alone: Any, far: Any, start: float | None, share: float | None) -> dict[str, Any]:
+def _record(
+    name: str, instead: str, alone: Any, far: Any, start: float | None, share: float | None
+) -> dict[str, Any]:
     found: dict[str, Any] = {"layer": name, "instead": instead}
     for key, facts in (("alone", alone), ("so_far", far)):
         for part in ("max", "min", "variation"):
@@ -288,11 +299,15 @@ def checkerboard(
     if found is not None:
         shown, name = pictures(found, data, images, folder=folder, fit=fit, verbose=verbose)
         measured = _measured(found.model, board, shown, f"{len(shown):,} images ({name}); {found.told}")
-    parameters = sum(row.size for row in graph.parameters.values())
-    result = Checkerboards(graph.name, board, ways, _starts(graph, board, ways), parameters, measured)
+    ends = {way: _end(repaired(graph, way)) for way in dict.fromkeys(fix.way for fix in ways)}
+    result = Checkerboards(graph.name, board, ways, _starts(graph, board, ways), ends, measured)
     if out is not None:
         result.save_figure(out)
     return result
+
+
+def _end(graph: Graph) -> Pattern | None:
+    return analysis.checkerboard(graph)[graph.nodes[graph.outputs[0][0]].label].so_far
 
 
 def _starts(graph: Graph, board: Checkerboard, ways: Sequence[Fix]) -> dict[tuple[str, str | None], float]:

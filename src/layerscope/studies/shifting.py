@@ -95,7 +95,9 @@ class Shifted:
         columns.append(Column("jump", "jump", right=True, rank=2))
         columns += [Column(f"change{n}", f"changes {n} px" if n == 1 else f"{n} px", right=True) for n in steps]
         columns += [Column(f"misfit{n}", f"misfit {n} px" if n == 1 else f"{n} px", right=True) for n in steps]
-        between = any(m is not None and not w for row in self.rows for m, w in zip(row.misfit, row.whole, strict=True))
+        between = any(
+            m is not None and not w for row in self.rows for m, w in zip(row.misfit, row.whole, strict=True)
+        )
         return Document(
             title=self.title,
             subtitle=f"{self.count:,} images ({self.images}); {self.told}",
@@ -150,7 +152,9 @@ def _cells(row: Line) -> dict[str, str]:
 def _line(row: LayerShift, name: str | None = None, about: str | None = None) -> Line:
     jumps = sorted({str(jump) for jump in row.jump or ()})
     jump = jumps[0] if len(jumps) == 1 else " × ".join(map(str, row.jump or ()))
-    return Line(name or row.name, shape(row.output) if about is None else about, jump, row.change, row.misfit, row.whole)
+    return Line(
+        name or row.name, shape(row.output) if about is None else about, jump, row.change, row.misfit, row.whole
+    )
 
 
 def shift(

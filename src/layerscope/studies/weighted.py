@@ -93,7 +93,12 @@ def _keras(path: Any) -> Any:
 
 
 def pictures(
-    found: Weighted, data: Own | None, count: int, *, folder: PathLike | None = None, fit: str | None = None,
+    found: Weighted,
+    data: Own | None,
+    count: int,
+    *,
+    folder: PathLike | None = None,
+    fit: str | None = None,
     verbose: Any = "auto",
 ) -> tuple[Array, str]:
     """Images for a model, the first `count`, float32 (n, height, width, C) in 0 … 1, and what they are called.

@@ -33,7 +33,7 @@ def overlaps(
     """
     gap, width = 0.62, 0.4 + 2 * (SIDE + 0.9) + 0.6
     top = 0.95 if about else 0.75
-    height = top + len(rows) * (SIDE + gap) + (2.5 if curves else 0)
+    height = top + len(rows) * (SIDE + gap) - gap + (2.9 if curves else 0.1)
     with sheet.drawn(path, width, height + 0.1) as page:
         page.text(0.2, 0.12, sheet.wrapped(f"{title}: overlap", width - 0.4, 10, "bold")[0], 10, weight="bold")
         if about:

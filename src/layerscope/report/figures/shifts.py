@@ -40,13 +40,21 @@ def shifts(
             place = page.axes(left, 1.0, 2.95, tall)
             for n, row in enumerate(values):
                 ys = [np.nan if value is None else value for value in row]
-                settings = {"color": colours[n], "label": names[n], "linewidth": 1.3, "markersize": 3.5, "clip_on": False}
+                settings = {
+                    "color": colours[n],
+                    "label": names[n],
+                    "linewidth": 1.3,
+                    "markersize": 3.5,
+                    "clip_on": False,
+                }
                 place.plot(range(len(ys)), ys, marker=MARKS[n % len(MARKS)], **settings)
             place.set_xlabel("the image moves by … pixels")
             place.set_xticks(range(len(values[0])))
             place.set_ylim(bottom=0)
             place.grid(color=LINE, linewidth=0.4)
-        place.legend(frameon=False, fontsize=7, labelcolor=INK, loc="center left", bbox_to_anchor=(1.02, 0.5), ncol=rows)
+        place.legend(
+            frameon=False, fontsize=7, labelcolor=INK, loc="center left", bbox_to_anchor=(1.02, 0.5), ncol=rows
+        )
 
 
 def _colours(count: int, ordered: bool) -> list[Any]:
