@@ -2,8 +2,8 @@
 
 The *overlap* of a position counts the products of inputs and kernel taps that are added up there, in one channel, on
 an unbounded input: for a transposed convolution of kernel 3 and stride 2 it is 1 and 2 in turn along an axis, so 1, 2
-and 4 in an image (4 : 1). Behind several layers it is the result for equal inputs where all taps of a kernel weigh the
-same; branches that meet count alike. It repeats with the strides, and is counted in whole numbers.
+and 4 in an image (4 : 1). Behind several layers it is the result for equal inputs where all taps of a kernel weigh
+the same; branches that meet count alike. It repeats with the strides, and is counted in whole numbers.
 
 Source: Odena, Dumoulin & Olah, "Deconvolution and checkerboard artifacts", Distill (2016).
 """
@@ -201,9 +201,9 @@ class Overlap:
     kind: str
     alone: Pattern | None
     so_far: Pattern | None
-    axes: tuple[tuple[int, Fraction], ...] = ()
-    shape: TensorType = TensorType(())
-    output: bool = False
+    axes: tuple[tuple[int, Fraction], ...]
+    shape: TensorType
+    output: bool
 
     @property
     def enlarges(self) -> bool:
@@ -233,8 +233,8 @@ def checkerboard(graph: Graph) -> Checkerboard:
     """The overlap of every layer that enlarges, alone and in the chain, and of the layers that change it.
 
     Exact, in whole numbers, on an unbounded input: at the edges of the actual one fewer windows overlap. Transposed
-    convolutions of any kernel, stride, dilation and padding, upsampling, bed of nails, unpooling and pixel shuffle, and
-    all layers between them; activations change nothing.
+    convolutions of any kernel, stride, dilation and padding, upsampling, bed of nails, unpooling and pixel shuffle,
+    and all layers between them; activations change nothing.
     """
     types = propagate.types(graph)
     fed = propagate.fed_types(graph, types)

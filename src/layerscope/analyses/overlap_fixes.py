@@ -1,7 +1,8 @@
 """What makes an uneven enlargement even: three other layers in its place, each put into the network and analysed.
 
 A kernel that the stride divides overlaps evenly; repeating values and convolving then has no overlap to begin with;
-a convolution to more channels that are laid out as pixels is a transposed convolution whose kernel the stride divides.
+a convolution to more channels that are laid out as pixels is a transposed convolution whose kernel the stride
+divides.
 
 Source: Odena et al. (2016); Shi et al., "Is the deconvolution layer the same as a convolutional layer?" (2016);
 Aitken et al., "Checkerboard artifact free sub-pixel convolution" (2017), for the initial weights of the last.
@@ -35,8 +36,9 @@ from layerscope.layers.zero_padding2d import ZeroPadding2D
 class Fix:
     """One change of one layer, and the whole network with it.
 
-    `words` say what stands in the layer's place; `parameters` and `macs` (None where unknown) are those of the network;
-    `behind` is the pattern where the layer ended, if all before it is even, `ends` that of the network's first output.
+    `words` say what stands in the layer's place; `parameters` and `macs` (None where unknown) are those of the
+    network; `behind` is the pattern where the layer ended, if all before it is even, `ends` that of the network's
+    first output.
     """
 
     layer: str
@@ -84,7 +86,7 @@ def alone(layer: Any, type: TensorType, way: str | None = None) -> Graph:
     place. LayerscopeError where that does not fit; KeyError where the layer has no such way.
     """
     plain = replace(layer, activation=None) if hasattr(layer, "activation") else replace(layer)
-    x = Input(type.shape[1:])
+    x = Input(numbers(type.shape[1:]))
     last = _put(plain, x) if way is None else _ways(layer)[way](plain, x)[0]
     return trace_calls([x], [last], way or "as it is")
 

@@ -1,7 +1,7 @@
 """Three ways to see equally far: stacked convolutions, dilated ones, and pooling between them.
 
-The reference document says that without max pooling very many convolutions would be needed for a large receptive field,
-and names dilated convolutions as the other way. Here all three are built for the same reach, exactly.
+The reference document says that without max pooling very many convolutions would be needed for a large receptive
+field, and names dilated convolutions as the other way. Here all three are built for the same reach, exactly.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Design:
 
 
 def reach(parts: Parts) -> int:
-    """The receptive field along one axis: 1 + Σ jump·dilation·(kernel - 1), jump the product of the strides before."""
+    """The receptive field along one axis: 1 + Σ jump·dilation·(kernel - 1), with the jump before each layer."""
     seen, jump = 1, 1
     for kind, size, step in parts:
         seen += jump * (size - 1) * (step if kind == "conv" else 1)

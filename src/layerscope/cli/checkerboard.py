@@ -20,8 +20,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", metavar="WHAT", help=f"{WHAT}; or a run folder")
     parser.add_argument(
         "--data", metavar="WHAT",
-        help="measure the checkerboard in what the network makes of these images, too: mnist, digits:test, a folder, a "
-        "file (default: a run's validation images)",
+        help="measure the checkerboard in what the network makes of these images, too: mnist, digits:test, a folder "
+        "or a file of images (default: a run's validation images)",
     )  # fmt: skip
     add_own(parser)
     parser.add_argument("--images", type=positive, default=256, metavar="N", help="how many of them (default: 256)")

@@ -9,8 +9,8 @@ from layerscope.cli._arguments import add_own, natural, positive
 from layerscope.cli._printing import put
 
 ABOUT = "what changes in every layer when the image moves, and what moves along"
-EPILOG = """a run has weights and images of its own; a model file has weights; any other network that trace takes gets random
-weights from --seed. --compare needs no network: it puts max and average pooling, strides, and both with a blur
+EPILOG = """a run has weights and images of its own, a model file has weights; any other network that trace takes gets
+random weights from --seed. --compare needs no network: it puts max and average pooling, strides, and both with a blur
 before what they leave out, behind the same random convolutions.
 
 examples:
@@ -27,8 +27,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data", metavar="WHAT",
-        help="images to move: mnist, fashion_mnist, kmnist or digits (digits:test is a part); a folder or file of images "
-        "(default: a run's validation images)",
+        help="images to move: mnist, fashion_mnist, kmnist or digits (digits:test is a part); a folder or a file "
+        "of images (default: a run's validation images)",
     )  # fmt: skip
     add_own(parser)
     parser.add_argument(

@@ -1,8 +1,8 @@
 """The effective receptive field: how strongly one position of a layer depends on each pixel of the input.
 
-The receptive field says which pixels can matter, this how much they do: the mean square of the gradient of the layer's
-numbers at one position by each pixel. It is a bump about the middle that grows with the square root of the number of
-stacked convolutions, not with the receptive field.
+The receptive field says which pixels can matter, this how much they do: the mean square of the gradient of the
+layer's numbers at one position by each pixel. It is a bump about the middle that grows with the square root of the
+number of stacked convolutions, not with the receptive field.
 
 Source: Luo, Li, Urtasun & Zemel, "Understanding the effective receptive field in deep convolutional neural networks"
 (2016).
@@ -95,11 +95,12 @@ def effective_field(
 ) -> EffectiveField:
     """The effective receptive field of one position of a layer (the network's output, the middle, if not told).
 
-    Of the layer's numbers at the position a sum with random signs is taken, whose gradients' squares are averaged over
-    `images` (n, height, width, C), or `samples` of normal noise, over the input's channels and, without `weights` (arrays
-    by parameter id), over `draws` of he_normal weights. In float64; the seed decides everything random.
-    Errors: GraphError for several inputs, an unknown layer, or one that is not computed here; ShapeError for open sizes, for no
-    image on either side, and for a position outside.
+    Of the layer's numbers at the position a sum with random signs is taken, whose gradients' squares are averaged
+    over `images` (n, height, width, C), or `samples` of normal noise, over the input's channels and, without
+    `weights` (arrays by parameter id), over `draws` of he_normal weights. In float64; the seed decides everything
+    random.
+    Errors: GraphError for several inputs, an unknown layer, or one that is not computed here; ShapeError for open
+    sizes, for no image on either side, and for a position outside.
     """
     number, output = graph.outputs[0] if layer is None else (graph.index(layer), 0)
     part = subgraph(graph, [(number, output)])

@@ -24,12 +24,13 @@ SIDE = 12
 
 
 def at_start(layer: Any, channels: int, way: str | None = None, seeds: int = 16) -> float:
-    """How uneven a new layer is: standard deviation of its output over the positions ÷ its root mean square, for inputs
-    that are the same at every position, away from the edges.
+    """How uneven a new layer is: standard deviation of its output over the positions ÷ its root mean square, for
+    inputs that are the same at every position, away from the edges.
 
-    0: such an image stays without detail. Initial weights as the layer's initializers draw them, without activation; means
-    of squares over channels and `seeds` draws of weights and inputs. `way` is one of `overlap_fixes`: what stands in
-    the layer's place. For n windows over each of s² positions and independent weights √(1 - 1/s²) is expected.
+    0: such an image stays without detail. Initial weights as the layer's initializers draw them, without activation;
+    means of squares over channels and `seeds` draws of weights and inputs. `way` is one of `overlap_fixes`: what
+    stands in the layer's place. For n windows over each of s² positions and independent weights √(1 - 1/s²) is
+    expected.
     """
     variance = power = 0.0
     for seed in range(seeds):
@@ -49,7 +50,7 @@ def at_start(layer: Any, channels: int, way: str | None = None, seeds: int = 16)
 
 
 def _inner(y: Array, sizes: tuple[int, ...]) -> Array:
-    """The middle third, in whole blocks of the stride: an image of SIDE positions enlarged s times has SIDE·s or more."""
+    """The middle third, in whole blocks of the stride."""
     (height, width), scale = sizes, [n // SIDE for n in sizes]
     rows, columns = (slice(4 * s, 8 * s) for s in scale)
     assert height >= SIDE

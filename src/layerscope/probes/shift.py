@@ -1,10 +1,10 @@
 """What happens in every layer when the image moves by a few pixels: how much it changes, and whether it moves along.
 
-Max pooling is said to make a network indifferent to small shifts (invariant); a convolution moves its output along with
-the input (equivariant), as long as nothing is left out by a stride. Both are measured here.
+Max pooling is said to make a network indifferent to small shifts (invariant); a convolution moves its output along
+with the input (equivariant), as long as nothing is left out by a stride. Both are measured here.
 
-Source: Zhang, "Making convolutional networks shift-invariant again" (2019); Azulay & Weiss, "Why do deep convolutional
-networks generalize so poorly to small image transformations?" (2019).
+Source: Zhang, "Making convolutional networks shift-invariant again" (2019); Azulay & Weiss, "Why do deep
+convolutional networks generalize so poorly to small image transformations?" (2019).
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ def moved(images: Array, distance: int, axis: int) -> Array:
 def shift(model: Model, images: Array, most: int = 4, progress: Callable[[int], Any] | None = None) -> Shift:
     """Move images by 0 … `most` pixels to all four sides, zeros where nothing comes from, and look at every layer.
 
-    Shapes: images (n, height, width, C), which the model takes as they are, or flattened. Of the numbers of `LayerShift`
-    squares are averaged over images and sides before the root is taken. `progress` hears how many images are done.
-    Nothing is random: every run gives the same.
-    Errors: GraphError for a model with several inputs; ShapeError where it takes no such images; DataError for fewer than
-    two images; SettingError for a distance that is not smaller than the image.
+    Shapes: images (n, height, width, C), which the model takes as they are, or flattened. Of the numbers of
+    `LayerShift` squares are averaged over images and sides before the root is taken. `progress` hears how many
+    images are done. Nothing is random: every run gives the same.
+    Errors: GraphError for a model with several inputs; ShapeError where it takes no such images; DataError for fewer
+    than two images; SettingError for a distance that is not smaller than the image.
     """
     _check(model, images, most)
     numbers = [n for n in range(len(model.graph.nodes)) if n not in model.graph.inputs]
@@ -125,8 +125,8 @@ def _check(model: Model, images: Array, most: int) -> None:
     )
     if not same and wanted != (math.prod(images.shape[1:]),):
         raise ShapeError(
-            f"the network takes {show(wanted)}, but the images are {show(images.shape[1:])}: shift needs images, as they "
-            "are or flattened"
+            f"the network takes {show(wanted)}, but the images are {show(images.shape[1:])}: shift needs images, as "
+            "they are or flattened"
         )
     if len(images) < 2:
         raise DataError("changes are compared with the difference between images, so at least two images are needed")

@@ -46,7 +46,8 @@ WAYS: dict[str, tuple[str, Callable[[Any, int], Any]]] = {
 def network(way: str, shape: Sequence[int], channels: int = 8, seed: int = 0) -> Model:
     """Two convolutions, each with what halves the image behind it; the last layer's output is the model's.
 
-    Weights: the convolutions' follow from the seed and their place alone, those of blurs are 1-2-1 / 4 along each axis.
+    Weights: the convolutions' follow from the seed and their place alone, those of blurs are 1-2-1 / 4 along each
+    axis.
     Shapes: (batch, height, width, C) → (batch, height / 4, width / 4, channels), rounded up.
     Errors: UnknownNameError for a way that is none of WAYS.
     """

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from layerscope.studies.shifting import compare_shifts, shift
 
 __all__ = [
-    "checkerboard", "compare_decoders", "compare_shifts", "demo", "encode", "export", "plot", "reach", "reconstruct", "resume", "score", "shift",
-    "train",
+    "checkerboard", "compare_decoders", "compare_shifts", "demo", "encode", "export", "plot", "reach",
+    "reconstruct", "resume", "score", "shift", "train",
 ]  # fmt: skip
 
 _HOMES = {

@@ -31,10 +31,12 @@ Array = NDArray[Any]
 SHOWN = 8
 """Counts along an axis that are printed."""
 MEANT = (
-    "Overlap: along each axis, how many products of inputs and kernel taps are added up at each position, over one period, "
-    "on an unbounded input. Alone: behind an even input; so far: behind all layers before, if all taps of a kernel weigh "
+    "Overlap: along each axis, how many products of inputs and kernel taps are added up at each position, over one "
+    "period, on an unbounded input. Alone: behind an even input; so far: behind all layers before, if all taps of a "
+    "kernel weigh "
     "the same.",
-    "max : min: largest to smallest overlap of an image's positions. Variation: standard deviation ÷ mean; 0 is even.",
+    "max : min: largest to smallest overlap of an image's positions. Variation: standard deviation ÷ mean; 0 is "
+    "even.",
 )
 INSTEAD = (
     "→: another layer in its place, with which the network keeps its shapes; so far is then that of the network's "
@@ -43,8 +45,8 @@ INSTEAD = (
     "checkerboard before training.",
 )
 MEASURED = (
-    "Energy: share of the variance of the layer's output that repeats with the last enlargement (checkerboard energy); "
-    "of the images themselves it is printed below."
+    "Energy: share of the variance of the layer's output that repeats with the last enlargement (checkerboard "
+    "energy); of the images themselves it is printed below."
 )
 
 
@@ -283,9 +285,9 @@ def checkerboard(
 ) -> Checkerboards:
     """Overlap of every enlarging layer of a network, alone and in the chain, and what would be even in its place.
 
-    `what` is whatever trace takes, or a run folder. With `data`, or a run, whose validation images are taken then, the
-    checkerboard energy of what its layers make of the first `images` is measured, too; a network without weights gets random
-    ones from `seed`. `out` is a picture: .png, .svg or .pdf.
+    `what` is whatever trace takes, or a run folder. With `data`, or a run, whose validation images are taken then,
+    the checkerboard energy of what its layers make of the first `images` is measured, too; a network without weights
+    gets random ones from `seed`. `out` is a picture: .png, .svg or .pdf.
     Errors: those of trace; of `data` where it is given; GraphError where there is nothing to draw; OutputError.
     """
     if out is not None:

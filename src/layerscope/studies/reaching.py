@@ -1,4 +1,4 @@
-"""Reach: stacked convolutions, dilated ones and pooling that see equally far, side by side, as a table and a picture."""
+"""Reach: stacked and dilated convolutions and pooling that see equally far, as a table and a picture."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from layerscope.studies.opened import PathLike
 from layerscope.studies.pictured import written
 
 MEANT = (
-    "All reach exactly equally far: the receptive field of their last layer, which has no holes. Convolutions have relu "
-    "and same padding.",
+    "All reach exactly equally far: the receptive field of their last layer, which has no holes. Convolutions have "
+    "relu and same padding.",
     "Kept: what a training step keeps for the backward pass, for one image; 1 kB = 1,000 bytes.",
-    f"Effective: height and width of the middle part of the receptive field that has {MOST_SHARE:.0%} of the influence: "
-    "the mean square of the gradient by each pixel, over random weights (he_normal) and noise. Spread: its standard "
-    "deviation in pixels, along the height.",
+    f"Effective: height and width of the middle part of the receptive field that has {MOST_SHARE:.0%} of the "
+    "influence: the mean square of the gradient by each pixel, over random weights (he_normal) and noise. Spread: "
+    "its standard deviation in pixels, along the height.",
     "Positions: of the last layer. Behind pooling there are fewer, so it computes less, and says less of where.",
 )
 
@@ -166,8 +166,8 @@ def reach(
     """Stacked, dilated and pooled convolutions with a receptive field of exactly `size` pixels: see
     `analyses.reach_designs`, and `probes.effective_field` for how much each pixel matters.
 
-    Costs are those of one image of the sizes `input` (height, width, channels). The influence is measured on images that
-    are large enough for the field to lie within. `out` is written at the end: .png, .svg or .pdf.
+    Costs are those of one image of the sizes `input` (height, width, channels). The influence is measured on images
+    that are large enough for the field to lie within. `out` is written at the end: .png, .svg or .pdf.
     Errors: SettingError, SizeError, OutputError.
     """
     if out is not None:
@@ -189,7 +189,7 @@ def _measured(size: int, number: int, channels: int, seed: int) -> EffectiveFiel
     while True:
         graph = designs(size, (side, side, 1), channels)[number].graph
         seen = positions.of_layer(graph, journey(graph), None, [n // 2 for n in _sizes(graph)]).inputs[0]
-        if seen.indices is not None and all(0 < part.hull[0] and part.extent == size for part in seen.indices):
+        if seen.indices is not None and all(part.hull[0] > 0 and part.extent == size for part in seen.indices):
             return effective_field(graph, seed=seed)
         side += 8
 

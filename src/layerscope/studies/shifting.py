@@ -27,8 +27,8 @@ MEANT = (
     "Shift: images move to each of the four sides, zeros where nothing comes from; n px: by n pixels.",
     "Changes: distance of the outputs for an image and for the moved one ÷ that for two different images (root mean "
     "squares): 0 is invariant, 1 as different as another image.",
-    "Misfit: distance of the moved output and the output for the moved image ÷ the same, over the positions that both "
-    "have: 0 is equivariant, the output moves along.",
+    "Misfit: distance of the moved output and the output for the moved image ÷ the same, over the positions that "
+    "both have: 0 is equivariant, the output moves along.",
 )
 BETWEEN = "≈: the output would have to move by a part of a position; what lies between two is interpolated linearly."
 
@@ -172,8 +172,8 @@ def shift(
     """Move images by 1 … `most` pixels and look at all layers of a network: see `probes.shift`.
 
     `what` is a run folder, a model file, or whatever trace takes: without weights it gets random ones from `seed`.
-    `data` are the images, the first `images` of them (a run's validation images, where it is None). `out` is written at
-    the end: .png, .svg or .pdf.
+    `data` are the images, the first `images` of them (a run's validation images, where it is None). `out` is written
+    at the end: .png, .svg or .pdf.
     Errors: SourceError, SettingError, DataError, ShapeError, GraphError, OutputError.
     """
     if out is not None:

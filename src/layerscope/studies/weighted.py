@@ -58,24 +58,25 @@ def is_run(what: Any) -> bool:
 
 
 def _found(what: Any, seed: int) -> Weighted:
+    path: Any = what if isinstance(what, str | os.PathLike) else None
     if isinstance(what, Model):
         return Weighted(what, f"weights of {what.name}")
     if is_run(what):
         run = opened(what)
         return Weighted(run.model, f"weights of {run.folder}", run)
-    if isinstance(what, str | os.PathLike) and keras_file.handles(what):
-        if Path(what).suffix.lower() != ".json":
+    if path is not None and keras_file.handles(path):
+        if Path(path).suffix.lower() != ".json":
             return Weighted(from_keras(_keras(what)), f"weights of {what}")
-    elif isinstance(what, str | os.PathLike) and model_source.handles(what):
-        return Weighted(load_model(what), f"weights of {what}")
+    elif path is not None and model_source.handles(path):
+        return Weighted(load_model(path), f"weights of {what}")
     elif python.handles(what):
-        made = python.called(what)
+        made = python.called(str(path))
         if isinstance(made, Model):
             return Weighted(made, f"weights of {what}")
         if keras_source.handles(made):
             return Weighted(from_keras(made), f"weights of {what}")
     elif keras_source.handles(what):
-        return Weighted(from_keras(what), f"weights of {what.name}")
+        return Weighted(from_keras(what), f"weights of {getattr(what, 'name', 'the model')}")
     model = Model.from_graph(sources.read(what))
     initialise(model, seed)
     return Weighted(model, f"random weights (seed {seed})")
@@ -114,7 +115,8 @@ def pictures(
         return part.array(0, min(count, len(part))), name
     if data is None:
         raise DataError(
-            "which images? Name a known data set (--data digits), a folder of images, or a .npz or .npy file; only a run "
+            "which images? Name a known data set (--data digits), a folder of images, or a .npz or .npy file; only "
+            "a run "
             "has images of its own"
         )
     shape = [n for n in found.model.input_types[0].shape[1:] if isinstance(n, int)]

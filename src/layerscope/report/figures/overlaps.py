@@ -29,7 +29,8 @@ def overlaps(
 ) -> None:
     """Write a row of maps for each (name, one period alone, one period so far) as a picture file; None: none to show.
 
-    A map repeats its period; black is nothing, bright the largest overlap. Below them the spectra, where there are any.
+    A map repeats its period; black is nothing, bright the largest overlap. Below them the spectra, where there are
+    any.
     """
     gap, width = 0.62, 0.4 + 2 * (SIDE + 0.9) + 0.6
     top = 0.95 if about else 0.75
