@@ -33,8 +33,7 @@ SHOWN = 8
 MEANT = (
     "Overlap: along each axis, how many products of inputs and kernel taps are added up at each position, over one "
     "period, on an unbounded input. Alone: behind an even input; so far: behind all layers before, if all taps of a "
-    "kernel weigh "
-    "the same.",
+    "kernel weigh the same.",
     "max : min: largest to smallest overlap of an image's positions. Variation: standard deviation ÷ mean; 0 is "
     "even.",
 )
@@ -136,11 +135,12 @@ class Checkerboards:
             rows += [TableRow(self._fix(fix)) for fix in self.fixes if fix.layer == row.name]
         rows = [TableRow({column.key: row.cells.get(column.key, "") for column in columns}) for row in rows]
         used = [column for column in columns if any(row.cells[column.key] for row in rows)]
-        uneven = len(self.found.uneven)
-        totals = [("uneven", f"{uneven} of {sum(row.enlarges for row in self.found.layers)} layers that enlarge")]
+        uneven, all = len(self.found.uneven), sum(row.enlarges for row in self.found.layers)
+        told = f"{uneven} of {all} layer{'s' * (all != 1)} that enlarge{'s' * (all == 1)}" if all else "no layer enlarges"
+        totals = [("uneven", told)]
         if uneven > 1 and self.repaired:
-            told = [f"{way} {_ratio(pattern)}" for way, pattern in self.repaired.items()]
-            totals.append(("output with all changed", ", ".join(told)))
+            ends = [f"{way} {_ratio(pattern)}" for way, pattern in self.repaired.items()]
+            totals.append(("output with all changed", ", ".join(ends)))
         if self.measured is not None:
             totals.append(("images", f"energy {self.measured.images:.4f}"))
         return Document(
@@ -208,7 +208,7 @@ class Checkerboards:
             for row in self.found.layers
             if row.shape.rank == 4 and (row.enlarges or row.output)
         ]
-        if not rows:
+        if not any(alone is not None for _, alone, _ in rows):
             raise GraphError("there is nothing to draw: no layer enlarges an image")
         spectra = self.measured.spectra if self.measured else None
         curves = None
