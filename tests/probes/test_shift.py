@@ -122,7 +122,7 @@ def test_where_nothing_differs_there_is_no_number():
 def test_many_images_in_parts_are_as_one(monkeypatch):
     images, network = framed(9, 12, 3), model("12x12x1 | conv 3 3 same relu | maxpool 2")
     whole = shift(network, images, 2)
-    monkeypatch.setattr("layerscope.probes.shift.CHUNK", 30_000)
+    monkeypatch.setattr("layerscope.probes.shift.CHUNK", 15_000)
     counted: list[int] = []
     parts = shift(network, images, 2, counted.append)
     assert sum(counted) == 9
