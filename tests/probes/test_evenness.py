@@ -74,7 +74,7 @@ def test_spectrum_of_a_wave():
 
 
 def test_the_figures_of_a_chain():
-    found = studies.checkerboard("7x7x8 | convt 4 3 stride 2 same relu | convt 1 3 stride 2 same", verbose=0)
+    found = studies.overlap("7x7x8 | convt 4 3 stride 2 same relu | convt 1 3 stride 2 same", verbose=0)
     facts = found.to_json()
     assert [(row["alone"]["max"], row["so_far"]["max"], row["so_far"]["min"]) for row in facts["layers"]] == [
         (4, 4, 1), (4, 9, 1),
@@ -89,7 +89,7 @@ def test_the_figures_of_a_chain():
 
 def test_measured_energy_and_picture(tmp_path):
     text = "28x28x1 | conv 4 3 stride 2 same relu | convt 4 3 stride 2 same relu | conv 1 3 same"
-    found = studies.checkerboard(text, "digits:test", images=20, out=tmp_path / "a.png", verbose=0)
+    found = studies.overlap(text, "digits:test", images=20, out=tmp_path / "a.png", verbose=0)
     assert found.measured is not None
     model = ls.Model.from_graph(sources.read(text))
     from layerscope.studies.checkerboard import checkerboard
@@ -106,11 +106,11 @@ def test_measured_energy_and_picture(tmp_path):
 
 
 def test_nothing_enlarges():
-    found = studies.checkerboard("8x8x1 | conv 1 3", verbose=0)
+    found = studies.overlap("8x8x1 | conv 1 3", verbose=0)
     assert found.document().totals == [("uneven", "no layer enlarges")]
     with pytest.raises(GraphError) as data:
-        studies.checkerboard("28x28x1 | conv 1 3", "digits:test", images=2, verbose=0)
+        studies.overlap("28x28x1 | conv 1 3", "digits:test", images=2, verbose=0)
     assert str(data.value) == "no layer enlarges an image, so there is no checkerboard to measure"
     with pytest.raises(GraphError) as drawing:
-        studies.checkerboard("8x8x1 | conv 1 3", out="nothing.png", verbose=0)
+        studies.overlap("8x8x1 | conv 1 3", out="nothing.png", verbose=0)
     assert str(drawing.value) == "there is nothing to draw: no layer enlarges an image"

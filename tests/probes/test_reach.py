@@ -96,10 +96,18 @@ def test_against_differences():
 
 
 def test_the_effective_field_of_a_stack_grows_with_the_root_of_its_layers():
-    """Luo et al.: of n convolutions of ones the deviation is √(n · 2/3) / √2 (the square of a bump is narrower)."""
-    for count in (8, 16):
-        graph, weights = ones(f"41x41x1 | [ conv 1 3 same nobias ] x{count}")
-        assert effective_field(graph, weights, samples=1).deviation[0] == pytest.approx(np.sqrt(count / 3), rel=0.02)
+    """Of n convolutions of ones it is the square of 1 1 1 n times convolved: four times the layers, twice the size."""
+    deviations: list[float] = []
+    for count in (5, 20):
+        graph, weights = ones(f"49x49x1 | [ conv 1 3 same nobias ] x{count}")
+        bump = np.ones(1)
+        for _ in range(count):
+            bump = np.convolve(bump, np.ones(3))
+        squares = bump**2 / (bump**2).sum()
+        wanted = float(np.sqrt((squares * (np.arange(len(bump)) - count) ** 2).sum()))
+        deviations.append(effective_field(graph, weights, samples=1).deviation[0])
+        assert deviations[-1] == pytest.approx(wanted)
+    assert deviations[1] / deviations[0] == pytest.approx(2, rel=0.05)
 
 
 def test_what_has_no_effective_field_is_refused():

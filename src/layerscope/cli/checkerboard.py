@@ -43,7 +43,7 @@ def run(asked: Any) -> int:
 
     from layerscope import studies, tracing
 
-    found = studies.checkerboard(
+    found = studies.overlap(
         asked.what,
         asked.data,
         images=asked.images,

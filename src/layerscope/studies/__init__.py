@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerscope.studies.autoencoder import resume, train
-    from layerscope.studies.checkerboards import checkerboard
+    from layerscope.studies.checkerboards import overlap
     from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
     from layerscope.studies.encoding import encode
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from layerscope.studies.shifting import compare_shifts, shift
 
 __all__ = [
-    "checkerboard", "compare_decoders", "compare_shifts", "demo", "encode", "export", "plot", "reach",
+    "compare_decoders", "compare_shifts", "demo", "encode", "export", "overlap", "plot", "reach",
     "reconstruct", "resume", "score", "shift", "train",
 ]  # fmt: skip
 
@@ -33,7 +33,7 @@ _HOMES = {
     "score": "scoring",
     "plot": "plotting",
     "export": "exporting",
-    "checkerboard": "checkerboards",
+    "overlap": "checkerboards",
     "reach": "reaching",
     "shift": "shifting",
     "compare_shifts": "shifting",

@@ -272,7 +272,7 @@ def _map(pattern: Pattern | None) -> Array | None:
     return None if pattern is None else np.asarray(pattern.counts, float).reshape(pattern.shape)[0, :, :, 0]
 
 
-def checkerboard(
+def overlap(
     what: Any,
     data: Own | None = None,
     *,
