@@ -71,8 +71,6 @@ def test_spectrum_of_a_wave():
     assert power[0] + 2 * power[1] + 2 * power[2] + power[3] == pytest.approx(1)
 
 
-
-
 def test_the_figures_of_a_chain():
     found = studies.overlap("7x7x8 | convt 4 3 stride 2 same relu | convt 1 3 stride 2 same", verbose=0)
     facts = found.to_json()

@@ -139,7 +139,9 @@ def test_what_cannot_be_moved_is_refused():
     assert str(most.value) == "images of 6 × 6 pixels can move by 1 to 5 pixels, not 6"
     with pytest.raises(DataError) as one:
         shift(network, images[:1])
-    assert str(one.value) == "changes are compared with the difference between images, so at least two images are needed"
+    assert (
+        str(one.value) == "changes are compared with the difference between images, so at least two images are needed"
+    )
     with pytest.raises(ShapeError) as flat:
         shift(model("9 | dense 2"), images)
     assert str(flat.value) == (
@@ -188,5 +190,7 @@ def test_the_comparison_says_what_zhang_found(tmp_path):
 
 def test_random_weights_of_a_seed_repeat():
     text = "28x28x1 | conv 3 3 same relu | maxpool 2"
-    tables = [studies.shift(text, "digits:test", images=6, most=2, seed=seed, verbose=0).table() for seed in (1, 1, 2)]
+    tables = [
+        studies.shift(text, "digits:test", images=6, most=2, seed=seed, verbose=0).table() for seed in (1, 1, 2)
+    ]
     assert tables[0] == tables[1] != tables[2]

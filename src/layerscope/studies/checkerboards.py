@@ -136,7 +136,11 @@ class Checkerboards:
         rows = [TableRow({column.key: row.cells.get(column.key, "") for column in columns}) for row in rows]
         used = [column for column in columns if any(row.cells[column.key] for row in rows)]
         uneven, all = len(self.found.uneven), sum(row.enlarges for row in self.found.layers)
-        told = f"{uneven} of {all} layer{'s' * (all != 1)} that enlarge{'s' * (all == 1)}" if all else "no layer enlarges"
+        told = (
+            f"{uneven} of {all} layer{'s' * (all != 1)} that enlarge{'s' * (all == 1)}"
+            if all
+            else "no layer enlarges"
+        )
         totals = [("uneven", told)]
         if uneven > 1 and self.repaired:
             ends = [f"{way} {_ratio(pattern)}" for way, pattern in self.repaired.items()]
