@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from layerscope.studies.pictured import written
 from layerscope.studies.weighted import is_run, pictures, weighted
 
 Array = NDArray[Any]
+WIDE = 32
+"""Channels of a new layer that is measured."""
 SHOWN = 8
 """Counts along an axis that are printed."""
 MEANT = (
@@ -253,7 +255,9 @@ def _record(
 def _ratio(pattern: Pattern | None) -> str:
     if pattern is None:
         return "unknown"
-    return f"{pattern.most} : {pattern.least}"
+    if pattern.ratio is None:
+        return f"{pattern.most} : 0"
+    return f"{pattern.ratio.numerator} : {pattern.ratio.denominator}"
 
 
 def _variation(pattern: Pattern | None) -> str:
@@ -317,7 +321,10 @@ def _end(graph: Graph) -> Pattern | None:
 
 
 def _starts(graph: Graph, board: Checkerboard, ways: Sequence[Fix]) -> dict[tuple[str, str | None], float]:
-    """At start: of uneven transposed convolutions in two dimensions, and of what stands in their place."""
+    """At start: of uneven transposed convolutions in two dimensions, and of what stands in their place.
+
+    Of wide layers with fewer channels, on which the expected value does not depend.
+    """
     fed = propagate.fed_types(graph, propagate.types(graph))
     found: dict[tuple[str, str | None], float] = {}
     for row in board.uneven:
@@ -326,6 +333,8 @@ def _starts(graph: Graph, board: Checkerboard, ways: Sequence[Fix]) -> dict[tupl
         channels = fed[number][0].shape[-1]
         if row.kind != "Conv2DTranspose" or layer.first or not isinstance(channels, int):
             continue
+        if layer.groups == 1:
+            channels, layer = min(channels, WIDE), replace(layer, filters=min(layer.filters, WIDE))
         for way in (None, *(fix.way for fix in ways if fix.layer == row.name)):
             try:
                 found[row.name, way] = at_start(layer, channels, way)
