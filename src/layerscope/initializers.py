@@ -148,6 +148,41 @@ class Orthogonal(Initializer):
         return self.gain * (q if rows >= columns else q.T).reshape(shape)
 
 
+@dataclass
+class ICNR(Initializer):
+    """For the kernel of a convolution before a PixelShuffle2D of this `size`: each block of channels that becomes the
+    positions of one channel starts with the same kernel, drawn by `initializer` for a convolution to that channel.
+
+    So the layers start as a convolution with its values repeated (nearest upsampling), and without a checkerboard.
+    Shapes: (*k, n, m) with m a multiple of the block. Errors: SettingError.
+    Source: Aitken et al., "Checkerboard artifact free sub-pixel convolution" (2017).
+    """
+
+    size: Any = 2
+    initializer: Any = "glorot_uniform"
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        sizes = [self.size] * 2 if isinstance(self.size, int) else list(self.size)
+        if not sizes or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
+            raise SettingError(f"ICNR: size must be a whole number of at least 1, or one an axis, not {self.size!r}")
+        self.size = sizes
+        self.initializer = get(self.initializer)
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        block = int(np.prod(self.size))
+        if len(shape) < 2 or shape[-1] % block:
+            raise SettingError(
+                f"ICNR: a pixel shuffle of {' × '.join(map(str, self.size))} takes a multiple of {block} channels, "
+                f"but the kernel {shape} gives {shape[-1] if shape else 'none'}"
+            )
+        return np.repeat(self.initializer.draw(random, (*shape[:-1], shape[-1] // block)), block, axis=-1)
+
+    def to_json(self) -> dict[str, Any]:
+        settings = {"size": self.size, "initializer": self.initializer.to_json(), "seed": self.seed}
+        return {"initializer": "ICNR", "settings": settings}
+
+
 def _truncated(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     values = random.standard_normal(shape)
     while (beyond := np.abs(values) > 2).any():
@@ -212,7 +247,7 @@ def LecunNormal(seed: int | None = None) -> Initializer:
     return VarianceScaling(1.0, "fan_in", "truncated_normal", seed)
 
 
-CLASSES = (Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal, VarianceScaling, Orthogonal)
+CLASSES = (Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal, VarianceScaling, Orthogonal, ICNR)
 
 
 def get(identifier: object) -> Initializer:

@@ -1,1 +1,1 @@
-"""What needs weights or data: each module asks one question of a model and answers with numbers."""
+"""What needs weights or data: what a network does to inputs, measured by running it. One file a question."""

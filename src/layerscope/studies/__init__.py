@@ -8,26 +8,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerscope.studies.autoencoder import resume, train
     from layerscope.studies.blindspots import blindspot
+    from layerscope.studies.checkerboards import overlap
     from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
     from layerscope.studies.encoding import encode
     from layerscope.studies.exporting import export
     from layerscope.studies.plotting import plot
+    from layerscope.studies.reaching import reach
     from layerscope.studies.reconstruction import reconstruct
     from layerscope.studies.scoring import score
+    from layerscope.studies.shifting import compare_shifts, shift
 
 __all__ = [
-    "blindspot",
-    "compare_decoders",
-    "demo",
-    "encode",
-    "export",
-    "plot",
-    "reconstruct",
-    "resume",
-    "score",
-    "train",
-]
+    "blindspot", "compare_decoders", "compare_shifts", "demo", "encode", "export", "overlap", "plot", "reach",
+    "reconstruct", "resume", "score", "shift", "train",
+]  # fmt: skip
 
 _HOMES = {
     "blindspot": "blindspots",
@@ -40,6 +35,10 @@ _HOMES = {
     "score": "scoring",
     "plot": "plotting",
     "export": "exporting",
+    "overlap": "checkerboards",
+    "reach": "reaching",
+    "shift": "shifting",
+    "compare_shifts": "shifting",
 }
 
 

@@ -19,7 +19,7 @@ from layerscope.core.errors import ExportError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import TensorType
-from layerscope.initializers import Initializer, get
+from layerscope.initializers import ICNR, get
 from layerscope.models.model import Model
 
 Array = Any
@@ -226,7 +226,10 @@ def _plain(label: str, otherwise: str) -> str:
 def _initializer(keras: Any, value: Any) -> Any:
     if isinstance(value, str):
         return value
-    told = value.to_json() if isinstance(value, Initializer) else get(value).to_json()
+    found = get(value)
+    if isinstance(found, ICNR):  # which Keras lacks; the weights themselves are taken over
+        found = found.initializer
+    told = found.to_json()
     return getattr(keras.initializers, told["initializer"])(**told["settings"])
 
 
