@@ -23,6 +23,7 @@ NEAREST = 48
 """Layers before a misfit that are changed, at most."""
 AWAY = 0.004
 """Added to the size for each layer between a change and the misfit."""
+BLANK = 1.5
 REMOVABLE = ("Flatten", "Reshape", "Permute", "RepeatVector")
 RESIZING = ("Pooling", "Cropping", "ZeroPadding", "UpSampling")
 
@@ -180,7 +181,8 @@ def fillers(type: TensorType, wanted: Shape | None, layer: Layer | None) -> Iter
     for kind, told, cost in _fillers(sizes, goal, getattr(layer, "rank", None)):
         made = _layer(kind, told)
         if made is not None:
-            yield made, cost
+            # zeros around an output fit, but are never what is wanted where anything else does
+            yield made, cost + (BLANK if layer is None and kind.startswith("ZeroPadding") else 0.0)
 
 
 def _layer(kind: str, told: dict[str, Any]) -> Layer | None:

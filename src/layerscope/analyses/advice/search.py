@@ -115,11 +115,11 @@ def _different(fixes: Iterator[Fix]) -> Iterator[Fix]:
 
 
 def _found(start: Draft, walker: Walker) -> Iterator[Fix]:
-    """All fixes, the smallest first."""
+    """All fixes of as few changes as the smallest, the smallest first."""
     counter = itertools.count()
     heap = [_State(0.0, next(counter), start, ())]
     seen: set[frozenset[object]] = set()
-    working, limit = True, float("inf")
+    limit, deepest = float("inf"), MOST_EDITS
     while heap and heap[0].cost <= limit:
         state = heapq.heappop(heap)
         misfit = state.draft.misfit
@@ -127,8 +127,9 @@ def _found(start: Draft, walker: Walker) -> Iterator[Fix]:
             fix = _fix(state)
             if fix is not None:
                 limit = min(limit, MUCH_LARGER * fix.cost + 1)
+                deepest = min(deepest, len(fix.edits))
                 yield fix
-        elif working and len(state.edits) < MOST_EDITS:
+        elif len(state.edits) < deepest:
             try:
                 for after in _after(state, misfit, walker, counter):
                     key = frozenset((edit.key, str(edit.after), str(edit.before), edit.made.kind) for edit in after.edits)
@@ -136,7 +137,7 @@ def _found(start: Draft, walker: Walker) -> Iterator[Fix]:
                         seen.add(key)
                         heapq.heappush(heap, after)
             except Spent:
-                working = False
+                deepest = 0
 
 
 def _fix(state: _State) -> Fix | None:

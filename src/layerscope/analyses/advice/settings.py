@@ -134,7 +134,7 @@ def _stepped(value: tuple[int, ...], step: int) -> Iterator[tuple[tuple[int, ...
         yield tuple(n + step for n in value), 0.0
     for axis in range(len(value) if len(value) > 1 else 0):
         if value[axis] + step >= 1:
-            yield (*value[:axis], value[axis] + step, *value[axis + 1 :]), 0.3
+            yield (*value[:axis], value[axis] + step, *value[axis + 1 :]), 0.8 if len(set(value)) == 1 else 0.3
 
 
 def _clamped(value: tuple[int, ...], fed: Sequence[TensorType]) -> tuple[int, ...] | None:
