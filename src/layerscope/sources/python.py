@@ -27,8 +27,7 @@ def handles(what: object) -> bool:
 
 def read(what: str) -> Graph:
     """What the callable returns, as a graph; SourceError says where it fails."""
-    module_name, _, path = what.partition(":")
-    made = _call(_find(_load(module_name, what), path, what), what)
+    made = made_by(what)
     if keras.handles(made):
         return keras.read(made)
     graph = getattr(made, "graph", made)
@@ -42,6 +41,12 @@ def read(what: str) -> Graph:
             "expected a Model, a Graph, a Keras model or one line of text"
         )
     return graph
+
+
+def made_by(what: str) -> Any:
+    """The object that is named, or what the callable returns; SourceError says where it fails."""
+    module_name, _, path = what.partition(":")
+    return _call(_find(_load(module_name, what), path, what), what)
 
 
 def _load(name: str, what: str) -> Any:

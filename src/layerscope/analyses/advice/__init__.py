@@ -7,6 +7,6 @@ that the output should have), until enough are found with which everything fits.
 from layerscope.analyses.advice.drafts import Misfit
 from layerscope.analyses.advice.edits import Edit
 from layerscope.analyses.advice.search import Advice, Fix, Visit, advise
-from layerscope.analyses.advice.words import factored, fix_words, notes
+from layerscope.analyses.advice.words import edit_words, factored, fix_words, notes
 
-__all__ = ["Advice", "Edit", "Fix", "Misfit", "Visit", "advise", "factored", "fix_words", "notes"]
+__all__ = ["Advice", "Edit", "Fix", "Misfit", "Visit", "advise", "edit_words", "factored", "fix_words", "notes"]

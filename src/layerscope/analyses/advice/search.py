@@ -50,7 +50,7 @@ class Advice:
     """Where a network does not fit, and what would make it fit, the smallest first.
 
     `misfit` is None where it fits. `layer` is the one that does not (None: the output against the target).
-    `journey` has the layers that lead there. `tried` is how many layers the search asked.
+    `journey` has the layers that lead there (where it fits, the inputs and outputs). `tried` is how many layers the search asked.
     """
 
     name: str
@@ -81,7 +81,7 @@ def advise(graph: Graph, target: Shape | None = None, most: int = MOST_FIXES, wo
     walker = Walker(work + len(graph.nodes))
     start = walker.draft(graph, target)
     if start.misfit is None:
-        return Advice(graph.name, None, None, None, (), (), target, 0)
+        return Advice(graph.name, None, None, None, tuple(_ends(start)), (), target, 0)
     node = None if start.misfit.at_target else graph.nodes[start.misfit.node]
     return Advice(
         name=graph.name,
@@ -93,6 +93,13 @@ def advise(graph: Graph, target: Shape | None = None, most: int = MOST_FIXES, wo
         target=target,
         tried=work + len(graph.nodes) - walker.left,
     )
+
+
+def _ends(draft: Draft) -> Iterator[Visit]:
+    """The inputs and outputs of a network that fits."""
+    for number in dict.fromkeys((*draft.graph.inputs, *(node for node, _ in draft.graph.outputs))):
+        node = draft.graph.nodes[number]
+        yield Visit(node.label, node.layer.kind, draft.types[number])
 
 
 def _journey(draft: Draft, misfit: Misfit) -> Iterator[Visit]:
@@ -132,7 +139,9 @@ def _found(start: Draft, walker: Walker) -> Iterator[Fix]:
         elif len(state.edits) < deepest:
             try:
                 for after in _after(state, misfit, walker, counter):
-                    key = frozenset((edit.key, str(edit.after), str(edit.before), edit.made.kind) for edit in after.edits)
+                    key = frozenset(
+                        (edit.key, str(edit.after), str(edit.before), edit.made.kind) for edit in after.edits
+                    )
                     if key not in seen:
                         seen.add(key)
                         heapq.heappush(heap, after)

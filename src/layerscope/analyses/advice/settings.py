@@ -114,8 +114,8 @@ def _windows(layer: Any, fed: Sequence[TensorType]) -> Iterator[Variant]:
             continue
         for step in steps:
             for changed, more in _stepped(value, step):
-                nothing = 0.6 if name != "kernel_size" and max(changed) == 1 else 0.0
-                yield name, changed, cost + more + nothing + 0.1 * (abs(step) - 1)
+                if name in ("kernel_size", "strides") or max(changed) > 1:  # else it does nothing: it is taken out
+                    yield name, changed, cost + more + 0.1 * (abs(step) - 1)
         if name in ("kernel_size", "pool_size") and (least := _clamped(value, fed)) is not None:
             yield name, least, cost + 0.2
     dilation = getattr(layer, "dilation_rate", None)
@@ -208,7 +208,9 @@ def entries(shape: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], float]]:
 
 def squares(count: int, axes: int = 2) -> list[tuple[int, int]]:
     """(side, channels) with side^axes · channels = count and a side above 1, the fewest channels first."""
-    found = [(side, count // side**axes) for side in range(2, int(count ** (1 / axes)) + 2) if count % side**axes == 0]
+    found = [
+        (side, count // side**axes) for side in range(2, int(count ** (1 / axes)) + 2) if count % side**axes == 0
+    ]
     return found[::-1]
 
 

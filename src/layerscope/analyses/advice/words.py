@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layerscope.analyses.advice.search import Advice, Fix, Visit, advise
+from layerscope.analyses.advice.search import Fix, Visit, advise
 from layerscope.analyses.advice.settings import squares
 from layerscope.core import sizes
 from layerscope.core.contract import normal

@@ -23,7 +23,7 @@ RULES = {
 }
 """By identifier; their docstrings say exactly when they speak, docs/check.md why."""
 
-__all__ = ["RULES", "Finding", "Training", "warn"]
+__all__ = ["RULES", "Finding", "Training", "silent", "warn"]
 
 
 def warn(graph: Graph, training: Training | None = None, silence: Collection[str] = ()) -> list[Finding]:
@@ -32,11 +32,14 @@ def warn(graph: Graph, training: Training | None = None, silence: Collection[str
     `silence` has identifiers of which nothing is told. Errors: UnknownNameError for one that is not known;
     ShapeError where the network does not fit.
     """
-    for id in silence:
+    left_out, network = silent(silence), Network(graph)
+    rules = [rule for id, rule in RULES.items() if id not in left_out]
+    return [finding for rule in rules for finding in rule(network, training or Training())]
+
+
+def silent(identifiers: Collection[str]) -> set[str]:
+    """Identifiers in capitals; UnknownNameError for one that is not known."""
+    for id in identifiers:
         if id.upper() not in RULES:
             raise UnknownNameError("warning", id, RULES)
-    silent = {id.upper() for id in silence}
-    network = Network(graph)
-    return [
-        finding for id, rule in RULES.items() if id not in silent for finding in rule(network, training or Training())
-    ]
+    return {id.upper() for id in identifiers}

@@ -88,7 +88,7 @@ def unread(network: Network, training: Training) -> Iterator[Finding]:
             "LS104", node.label,
             f"{words} of its output are read by nothing: {', '.join(readers)} "
             f"{'skips' if len(readers) == 1 else 'skip'} them{more if last else ''}",
-            "padding='same', another size, or a kernel at least as large as the stride reads them",
+            "to have them read, use padding='same', another size, or a kernel at least as large as the stride",
         )  # fmt: skip
 
 
@@ -130,7 +130,12 @@ def _lost(network: Network, edge: Edge, region: Region, found: Mapping[Edge, Reg
     """What is lost of a tensor though its readers' own results are all read; nothing where none is."""
     type = network.single[edge[0]][edge[1]]
     readers = network.readers.get(edge, [])
-    if type.rank < 3 or type.plane is not None or not readers or not all(_reads_on(network, n, found) for n in readers):
+    if (
+        type.rank < 3
+        or type.plane is not None
+        or not readers
+        or not all(_reads_on(network, n, found) for n in readers)
+    ):
         return ""
     box = boxes.around(region)
     names = NAMES.get(type.rank - 2, ())

@@ -25,8 +25,8 @@ def beyond_data(network: Network, training: Training) -> Iterator[Finding]:
     if all(isinstance(size, int) for size in outputs) and network.trainable > facts:
         yield Finding(
             "LS101", None,
-            f"{network.trainable:,} trainable parameters, but {training.examples:,} examples of {each:,} output numbers "
-            f"fix only {facts:,}",
+            f"{network.trainable:,} trainable parameters, but {training.examples:,} examples with {each:,} output "
+            f"number{'s' * (each > 1)} each fix only {facts:,}",
             "use fewer parameters, more examples (augmentation), or regularisation; watch the validation loss",
             {"parameters": network.trainable, "examples": training.examples, "outputs": each},
         )  # fmt: skip
