@@ -20,8 +20,8 @@ from layerscope.core.errors import LayerscopeError
 
 ABOUT = "See what every layer of a neural network does to the data, and train small networks on a CPU."
 COMMANDS = (
-    "demo", "trace", "check", "field", "explain", "examples", "train", "reconstruct", "encode", "score", "plot", "compare",
-    "export",
+    "demo", "trace", "check", "field", "explain", "examples", "train", "reconstruct", "encode", "score", "plot",
+    "compare", "export",
 )  # fmt: skip
 """In the order of the help."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)

@@ -38,7 +38,7 @@ class LayerscopeError(ValueError):
 
     sketch: Callable[[], Any] | None = None
     whole: bool = False
-    _noted: list[str] | None = None
+    _noted: Any = None
 
     def of(self: Error, sketch: Callable[[], Any] | None, whole: bool = True) -> Error:
         """The same error, carrying the network in which it arose (unless it carries all of one already)."""
@@ -47,13 +47,11 @@ class LayerscopeError(ValueError):
         return self
 
     @property
-    def __notes__(self) -> list[str]:
+    def __notes__(self) -> list[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What Python prints below the message: changes that make the network fit, found when they are asked for."""
         if self._noted is None:
-            self._noted = []
-            if self.sketch is not None:
-                advice = import_module("layerscope.analyses.advice")  # a declared exception: see architecture
-                self._noted = advice.notes(self)
+            advice = None if self.sketch is None else import_module("layerscope.analyses.advice")  # see architecture
+            self._noted = [] if advice is None else advice.notes(self)
         return self._noted
 
 

@@ -17,6 +17,7 @@ COLUMNS = (
     Column("output", "output"),
     Column("numbers", "numbers"),
 )
+MOST_ROWS = 32
 PAGE = "Each warning has a section in docs/check.md; --silence LS101 leaves one out."
 
 
@@ -39,7 +40,7 @@ def _broken(advice: Advice, warnings: Sequence[Finding], whole: bool) -> Documen
         title=advice.name,
         subtitle="does not fit",
         columns=COLUMNS,
-        rows=[_row(visit) for visit in advice.journey],
+        rows=_rows(advice.journey),
         totals=totals,
         notes=[],
         definitions=[
@@ -50,6 +51,14 @@ def _broken(advice: Advice, warnings: Sequence[Finding], whole: bool) -> Documen
         data=lambda: facts(advice, warnings, whole),
         records=lambda: [_fix_record(number, fix) for number, fix in enumerate(advice.fixes, 1)],
     )
+
+
+def _rows(journey: Sequence[Visit]) -> list[TableRow]:
+    """All layers; of a long way the first and the last ones."""
+    if len(journey) <= MOST_ROWS:
+        return [_row(visit) for visit in journey]
+    left = len(journey) - MOST_ROWS + 1
+    return [_row(journey[0]), TableRow({}, f"... {left} layers ..."), *map(_row, journey[left + 1 :])]
 
 
 def _row(visit: Visit) -> TableRow:

@@ -74,7 +74,7 @@ class Walker:
             except LayerscopeError as error:
                 cause = error.message if isinstance(error, ShapeError) else str(error)
                 return Draft(graph, target, tuple(found), Misfit(number, fed, cause))
-            if any(output >= len(made) for source, output in _reads(graph, number)):
+            if any(output >= len(made) for _, output in _reads(graph, number)):
                 return Draft(graph, target, tuple(found), Misfit(number, fed, "an output that is read is missing"))
             found.append(made)
         return Draft(graph, target, tuple(found), _off_target(graph, target, found))
@@ -174,7 +174,7 @@ def ancestors(graph: Graph, number: int) -> list[int]:
 
 
 def built(graph: Graph) -> Graph:
-    """The same network built anew from its layers, with its weights; an error of the layers' where it does not fit."""
+    """The same network built anew from its layers, with weights; an error of the layers' where it does not fit."""
     calls: list[Call] = []
     for number, node in enumerate(graph.nodes):
         fed = tuple(Symbolic(calls[source], output) for source, output in node.inputs)

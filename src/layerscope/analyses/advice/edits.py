@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from layerscope.analyses.advice import drafts, settings
 from layerscope.analyses.advice.drafts import Draft, Misfit
@@ -135,7 +135,7 @@ def _entered(draft: Draft, number: int, away: float) -> Iterator[Proposal]:
     shape: Any = getattr(node.layer, "shape", None)
     if not isinstance(shape, tuple):
         return
-    for value, cost in settings.entries(shape):
+    for value, cost in settings.entries(cast(tuple[Any, ...], shape)):
         layer = _made(node.layer, "shape", value)
         if layer is not None:
             edit = Edit("set", node.label, layer, cost + away, "shape", shape, value)

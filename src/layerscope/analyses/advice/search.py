@@ -50,7 +50,8 @@ class Advice:
     """Where a network does not fit, and what would make it fit, the smallest first.
 
     `misfit` is None where it fits. `layer` is the one that does not (None: the output against the target).
-    `journey` has the layers that lead there (where it fits, the inputs and outputs). `tried` is how many layers the search asked.
+    `journey` has the layers that lead there (where it fits, the inputs and outputs).
+    `tried` is how many layers the search asked.
     """
 
     name: str

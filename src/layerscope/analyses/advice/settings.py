@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from layerscope.analyses.advice.drafts import Draft, Misfit
 from layerscope.core import sizes
@@ -115,7 +115,8 @@ def _windows(layer: Any, fed: Sequence[TensorType]) -> Iterator[Variant]:
         for step in steps:
             for changed, more in _stepped(value, step):
                 if name in ("kernel_size", "strides") or max(changed) > 1:  # else it does nothing: it is taken out
-                    yield name, changed, cost + more + 0.1 * (abs(step) - 1)
+                    alone = 0.6 if name == "kernel_size" and max(changed) == 1 else 0.0
+                    yield name, changed, cost + more + alone + 0.1 * (abs(step) - 1)
         if name in ("kernel_size", "pool_size") and (least := _clamped(value, fed)) is not None:
             yield name, least, cost + 0.2
     dilation = getattr(layer, "dilation_rate", None)
@@ -149,9 +150,10 @@ def _clamped(value: tuple[int, ...], fed: Sequence[TensorType]) -> tuple[int, ..
 def _frames(layer: Any) -> Iterator[Variant]:
     """Cells that are added or cut off at each end: one more or less on both, or at one end of all axes."""
     for name in ("padding", "cropping"):
-        value = getattr(layer, name, None)
-        if not isinstance(value, tuple) or not all(isinstance(part, tuple) for part in value):
+        found = getattr(layer, name, None)
+        if not isinstance(found, tuple) or not all(isinstance(part, tuple) for part in cast(tuple[Any, ...], found)):
             continue
+        value = cast(tuple[tuple[int, int], ...], found)
         for begin, end in ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (1, 1)):
             changed = tuple((a + begin, b + end) for a, b in value)
             if all(min(part) >= 0 for part in changed):
@@ -194,7 +196,7 @@ def _axes(layer: Any, fed: Sequence[TensorType]) -> Iterator[Variant]:
 def entries(shape: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], float]]:
     """Other shapes of an input: with a channel axis, and with spatial sizes that are multiples of 2, 4, 8, ..."""
     yield (*shape, 1), 3.0
-    if len(shape) < 2 or not _numbers(shape):
+    if not _numbers(shape) or len(shape) < 2:
         return
     seen = {shape}
     for power in (2, 4, 8, 16, 32):
@@ -227,5 +229,7 @@ def spatial_shapes(given: Sequence[int], rank: int) -> Iterator[tuple[int, ...]]
         yield tuple(given[:-1])
 
 
-def _numbers(value: object) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(type(part) is int for part in value)
+def _numbers(value: object) -> TypeGuard[tuple[int, ...]]:
+    return (
+        isinstance(value, tuple) and bool(value) and all(type(part) is int for part in cast(tuple[Any, ...], value))
+    )

@@ -49,12 +49,16 @@ def wrong_loss(network: Network, training: Training) -> Iterator[Finding]:
                 if loss == BINARY
                 else "whose gradient through softmax vanishes where the network is surely wrong"
             )
-            yield Finding("LS107", layer, f"ends in softmax, but the loss is {loss}, {why}",
-                          "use categorical_crossentropy (one-hot targets) or sparse_categorical_crossentropy (labels)")  # fmt: skip
+            advice = "use categorical_crossentropy (one-hot targets) or sparse_categorical_crossentropy (labels)"
+            yield Finding("LS107", layer, f"ends in softmax, but the loss is {loss}, {why}", advice)
         elif activation in ("sigmoid", "hard_sigmoid") and loss in CLASSES:
-            yield Finding("LS107", layer, f"ends in {activation}, but the loss is {loss}, which takes probabilities of "
-                          "classes that exclude each other and sum to 1",
-                          "use softmax; or binary_crossentropy where several classes may be true at once")  # fmt: skip
+            yield Finding(
+                "LS107",
+                layer,
+                f"ends in {activation}, but the loss is {loss}, which takes probabilities of classes that exclude "
+                "each other and sum to 1",
+                "use softmax; or binary_crossentropy where several classes may be true at once",
+            )
 
 
 def no_probabilities(network: Network, training: Training) -> Iterator[Finding]:
@@ -66,9 +70,13 @@ def no_probabilities(network: Network, training: Training) -> Iterator[Finding]:
         layer, activation = found
         if activation in UNBOUNDED:
             wanted = "sigmoid" if loss == BINARY else "softmax"
-            yield Finding("LS108", layer, f"ends in {activation}, whose values are no probabilities, but {loss} takes "
-                          "their logarithm: what lies outside of 0 … 1 is clipped and has no gradient",
-                          f"end in {wanted}, or give the loss from_logits=True")  # fmt: skip
+            yield Finding(
+                "LS108",
+                layer,
+                f"ends in {activation}, whose values are no probabilities, but {loss} takes their logarithm: what "
+                "lies outside of 0 … 1 is clipped and has no gradient",
+                f"end in {wanted}, or give the loss from_logits=True",
+            )
 
 
 def one_class(network: Network, training: Training) -> Iterator[Finding]:
@@ -86,8 +94,8 @@ def twice(network: Network, training: Training) -> Iterator[Finding]:
     for place, (loss, logits) in enumerate(training.losses):
         found = last_activation(network, place)
         if found is not None and logits and found[1] in PROBABILITIES:
-            yield Finding("LS110", found[0], f"ends in {found[1]}, but {loss} has from_logits=True and applies it again",
-                          "leave the activation out, or from_logits")  # fmt: skip
+            message = f"ends in {found[1]}, but {loss} has from_logits=True and applies it again"
+            yield Finding("LS110", found[0], message, "leave the activation out, or from_logits")
 
 
 def learning_rate(network: Network, training: Training) -> Iterator[Finding]:
@@ -115,9 +123,13 @@ def _adaptive(network: Network, name: str, rate: float, rho: float) -> Iterator[
     step = rate * (factor if factor is not None else 1 / math.sqrt(1 - rho))
     bounds = _bounds(network)
     if bounds and step > max(bounds):
-        yield Finding("LS106", None, f"{name} with a learning rate of {rate:g} moves weights by {step:g} in its first "
-                      f"step, but no initial weight is above {max(bounds):.2g}: one step drowns them all",
-                      "try 0.001 to 0.01")  # fmt: skip
+        yield Finding(
+            "LS106",
+            None,
+            f"{name} with a learning rate of {rate:g} moves weights by {step:g} in its first step, but no initial "
+            f"weight is above {max(bounds):.2g}: one step drowns them all",
+            "try 0.001 to 0.01",
+        )
     elif bounds and step < min(bounds) * 2.0**-26:
         yield Finding("LS106", None, f"{name} with a learning rate of {rate:g} moves weights by {step:g}, less than "
                       "float32 can add to most of them: they stay as they are", "try 0.001")  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from layerscope.analyses.warnings.finding import Finding, Network, Training
 from layerscope.core import boxes, propagate
@@ -44,7 +44,7 @@ def beyond_input(network: Network, training: Training) -> Iterator[Finding]:
 def _sees_all(network: Network, number: int) -> bool:
     node = network.graph.nodes[number]
     kernel: Any = getattr(node.layer, "kernel_size", None)
-    if not isinstance(kernel, tuple) or len(node.inputs) != 1 or all(part == 1 for part in kernel):
+    if not isinstance(kernel, tuple) or len(node.inputs) != 1 or set(cast(tuple[int, ...], kernel)) == {1}:
         return False
     source, output = node.inputs[0]
     seen = network.fields[source][output]
