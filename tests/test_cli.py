@@ -55,7 +55,11 @@ MISTAKES = {
         ["trace", "28x28x1 | maxpool 2 | conv 16 15"],
         "Conv2D: the kernel covers 15 cells along its height, but the input has only 14. Use a smaller kernel or "
         "padding='same'.\nThe data's journey so far: input (28, 28, 1) → maxpool (14, 14, 1)\n\n"
-        "  28x28x1 | maxpool 2 | conv 16 15\n                        ^^^^^^^^^^",
+        "  28x28x1 | maxpool 2 | conv 16 15\n                        ^^^^^^^^^^\n"
+        "With one of these changes the whole network fits:\n"
+        "  1. conv2d: padding='same' instead of 'valid' → (14, 14, 16)\n"
+        "  2. conv2d: kernel_size=14 instead of 15 → (1, 1, 16)\n"
+        "  3. max_pooling2d: strides=1 instead of 2 → (13, 13, 16)",
     ),
     "zero filters": (
         ["trace", "28x28x1 | conv 0 3"],
@@ -308,6 +312,7 @@ def test_a_reader_that_goes_away_is_no_error():
 COMMANDS = (
     "demo",
     "trace",
+    "check",
     "field",
     "explain",
     "examples",

@@ -9,8 +9,8 @@ from layerscope.cli._arguments import WHAT, positive, size
 from layerscope.cli._printing import put
 
 ABOUT = "whether a network fits, the smallest changes that mend it, and warnings where it does"
-EPILOG = """exit code: 0 when the network fits, 1 when it does not (with --strict: when there are warnings, too), 2 for a
-  mistake in the asking.
+EPILOG = """exit code:
+  0 when the network fits; 1 when it does not, with --strict also when there are warnings; 2 for a mistake
 
 examples:
   layerscope check "28x28x1 | flatten | dense 392 | reshape 7x7x4 | upsample 4 | conv 1 3 same"

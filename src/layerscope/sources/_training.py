@@ -108,6 +108,6 @@ def _said(losses: Sequence[tuple[str, bool]], optimizer: str, settings: Mapping[
 
 
 def loss_name(name: str) -> str:
-    """The name of Keras's function for a loss: binary_crossentropy for BinaryCrossentropy, mean_squared_error for mse."""
+    """The name of Keras's function: binary_crossentropy for BinaryCrossentropy, mean_squared_error for mse."""
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     return SHORT.get(snake, snake)

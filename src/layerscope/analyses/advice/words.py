@@ -33,9 +33,9 @@ def factored(type: TensorType, flattened: TensorType | None = None) -> str:
 
 
 def image_products(count: int) -> list[str]:
-    """Up to three products channels·side·side, the sides nearest to each other and to the channels first."""
+    """Up to two products channels·side·side, the sides nearest to each other and to the channels first."""
     found = sorted(squares(count), key=lambda pair: abs(pair[0] - pair[1]))
-    return [f"{channels}·{side}·{side}" for side, channels in found[:3]]
+    return [f"{channels}·{side}·{side}" for side, channels in found[:2]]
 
 
 def fix_words(fix: Fix) -> str:

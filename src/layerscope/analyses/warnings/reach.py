@@ -15,6 +15,7 @@ from layerscope.core.indices import Indices
 
 ENLARGING = ("Transpose", "UpSampling", "Unpooling", "PixelShuffle", "Resiz", "BedOfNails", "Upsampl")
 NAMES = {1: ("positions",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
+FRAMING = ("ZeroPadding", "Cropping", "CenterCrop")
 MOST_TOLD = 3
 
 
@@ -70,7 +71,7 @@ def unread(network: Network, training: Training) -> Iterator[Finding]:
 
     Exact: positions are followed back from all positions of all outputs. A stride that does not divide drops the
     last rows; a stride above the kernel skips rows. Told of an input in all, and of tensors where they are lost; not
-    where a size is open, nor of crops, which are asked for.
+    where a size is open, nor of crops, which are asked for, nor of zeros put around an image.
     """
     try:
         asked = {edge: (boxes.whole(network.single[edge[0]][edge[1]]),) for edge in network.graph.outputs}
@@ -130,12 +131,10 @@ def _lost(network: Network, edge: Edge, region: Region, found: Mapping[Edge, Reg
     """What is lost of a tensor though its readers' own results are all read; nothing where none is."""
     type = network.single[edge[0]][edge[1]]
     readers = network.readers.get(edge, [])
-    if (
-        type.rank < 3
-        or type.plane is not None
-        or not readers
-        or not all(_reads_on(network, n, found) for n in readers)
-    ):
+    framed = network.graph.nodes[edge[0]].layer.kind.startswith(FRAMING)  # zeros, or a part of another tensor
+    if framed or type.rank < 3 or type.plane is not None or not readers:
+        return ""
+    if not all(_reads_on(network, reader, found) for reader in readers):
         return ""
     box = boxes.around(region)
     names = NAMES.get(type.rank - 2, ())

@@ -14,7 +14,7 @@ LARGE = 10_000
 def beyond_data(network: Network, training: Training) -> Iterator[Finding]:
     """LS101: more trainable parameters than the examples have numbers to fit.
 
-    With as many free numbers as targets, a network can fit any targets, also wrong ones; what it then says of
+    With as many free numbers as targets, a network may fit any targets, also wrong ones; what it then says of
     new examples is up to its structure and its training. Examples × numbers that the outputs have for each.
     """
     if training.examples is None:
