@@ -221,6 +221,10 @@ def test_mismatched_add_in_a_graph(capsys, tmp_path):
     assert refused(capsys, "trace", str(path)) == (
         f"layerscope trace: {path}: sum (Add): cannot add (batch, 8, 8, 4) and (batch, 8, 7, 3): "
         "axis 2 has 8 against 7; axis 3 has 4 against 3\n"
+        "The way there: a 8·8·4 = 256 → b 8·7·3 = 168\n"
+        "With this change the whole network fits:\n"
+        "  1. put Cropping2D(cropping=(0, (0, 1))) between a and sum; "
+        "put Conv2D(filters=3, kernel_size=1) between cropping2d and sum → (8, 7, 3)\n"
     )
 
 

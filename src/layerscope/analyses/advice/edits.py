@@ -109,6 +109,8 @@ def _taken_out(draft: Draft, number: int, away: float) -> Iterator[Proposal]:
     movable = kind in REMOVABLE or any(word in kind for word in RESIZING)
     if not movable or len(node.inputs) != 1 or getattr(node.layer, "return_switches", False):
         return
+    if number == len(draft.types) and number in [output for output, _ in draft.graph.outputs]:
+        return  # without it nothing is left of what does not fit
     cost = 2.6 if kind in REMOVABLE else 3.0
     edit = Edit("remove", node.label, node.layer, cost + away)
     yield edit, drafts.removed(draft.graph, number), number

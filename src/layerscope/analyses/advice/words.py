@@ -47,8 +47,9 @@ def edit_words(edit: Any) -> str:
     """One change: what to do, and where."""
     if edit.action == "insert":
         where = "at the end" if edit.layer is None else f"before {edit.layer}"
-        behind = f", behind {edit.before}" if edit.before is not None else ""
-        return f"put {edit.becomes} {where}{behind}"
+        if edit.before is not None:
+            where = f"between {edit.before} and {edit.layer}"
+        return f"put {edit.becomes} {where}"
     if edit.action == "remove":
         return f"take out {edit.layer}, {edit.becomes}"
     return f"{edit.layer}: {edit.setting}={_value(edit.setting, edit.after)} instead of " + str(

@@ -78,8 +78,9 @@ def unread(network: Network, training: Training) -> Iterator[Finding]:
         found = _followed(network, asked)
     except ShapeError:
         return
-    yield from _unseen(network, found)
     lost = [(edge, words) for edge, region in found.items() if (words := _lost(network, edge, region, found))]
+    if lost:
+        yield from _unseen(network, found)
     for (source, output), words in sorted(lost)[:MOST_TOLD]:
         node = network.graph.nodes[source]
         readers = [network.graph.nodes[reader].label for reader in network.readers.get((source, output), [])]
