@@ -198,7 +198,7 @@ def entries(shape: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], float]]:
     yield (*shape, 1), 3.0
     if not _numbers(shape) or len(shape) < 2:
         return
-    seen = {shape}
+    seen: set[tuple[int, ...]] = {shape}
     for power in (2, 4, 8, 16, 32):
         for up in (True, False):
             sizes = tuple((n + power - 1) // power * power if up else n // power * power for n in shape[:-1])
@@ -230,6 +230,5 @@ def spatial_shapes(given: Sequence[int], rank: int) -> Iterator[tuple[int, ...]]
 
 
 def _numbers(value: object) -> TypeGuard[tuple[int, ...]]:
-    return (
-        isinstance(value, tuple) and bool(value) and all(type(part) is int for part in cast(tuple[Any, ...], value))
-    )
+    parts = cast(tuple[Any, ...], value) if isinstance(value, tuple) else ()
+    return bool(parts) and all(type(part) is int for part in parts)
