@@ -73,10 +73,13 @@ def test_a_keras_model_says_how_it_is_trained(tmp_path):
 
 
 def broken_json(units):
-    """A generator as Keras writes it, with so many units that nothing fits what Keras never built."""
+    """A generator as Keras writes it, with so many units that its Reshape does not fit, and without what was built."""
     layers = keras.layers
     model = keras.Sequential([layers.Input((8,)), layers.Dense(196), layers.Reshape((7, 7, 4)), layers.Conv2D(2, 3)])
     data = json.loads(model.to_json())
+    data["config"]["build_input_shape"] = None
+    for row in data["config"]["layers"]:
+        row.pop("build_config", None)
     (dense,) = [row for row in data["config"]["layers"] if row["class_name"] == "Dense"]
     dense["config"]["units"] = units
     return data

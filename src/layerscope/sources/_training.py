@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,7 +48,9 @@ def _told(what: Any) -> Told:
             return _ours(_entry(what, STATE).get("compiled"))
         return _keras(_entry(what, CONFIG).get("compile_config")) if kind == "keras-archive" else {}
     if hasattr(what, "get_compile_config"):
-        return _keras(what.get_compile_config())
+        with warnings.catch_warnings():  # Keras's own, of how it reads its variables
+            warnings.simplefilter("ignore")
+            return _keras(what.get_compile_config())
     chosen = getattr(what, "_optimizer", None)
     if chosen is None:
         return {}

@@ -115,7 +115,9 @@ class Builder:
             else:
                 given = [self._cast(use.unit, _value(values, ref.key, use)) for ref in use.refs]
                 made = self._call(plan, use, given, scope)
-                if made[0].call.layer.weight_types(*(value.type for value in made[0].call.inputs)):
+                if not sketch.on() and made[0].call.layer.weight_types(
+                    *(value.type for value in made[0].call.inputs)
+                ):
                     self.weighted.append(made[0])
             for number, value in enumerate(made):
                 if use.keys is None or number < len(use.keys):
