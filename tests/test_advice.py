@@ -213,3 +213,11 @@ def test_a_fix_keeps_shared_layers_shared():
         uses = [node for node in fix.graph.nodes if node.layer.kind == "Dense"]
         assert uses[0].layer is uses[1].layer
         assert uses[0].weights == uses[1].weights
+
+
+def test_fixes_have_layers_of_their_own():
+    """So that two of them can be models at once, each with its own weights."""
+    made = [
+        Model.from_graph(fix.graph) for fix in advise(text.sketched("8 | dense 392 | reshape 7x7x4 | conv 2 3")).fixes
+    ]
+    assert [model.output_shape for model in made] == [(None, 5, 5, 2), (None, 5, 5, 2)]

@@ -63,6 +63,7 @@ def test_resnet_reads_a_quarter_of_what_its_second_stage_gives():
     assert not np.array_equal(rest.predict(x, verbose=0), rest.predict(poked, verbose=0))
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_keras_model_says_how_it_is_trained(tmp_path):
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
     model.compile(keras.optimizers.Adadelta(), keras.losses.BinaryCrossentropy())

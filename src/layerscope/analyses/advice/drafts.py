@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 from layerscope.core import sizes
@@ -174,11 +175,13 @@ def ancestors(graph: Graph, number: int) -> list[int]:
 
 
 def built(graph: Graph) -> Graph:
-    """The same network built anew from its layers, with weights; an error of the layers' where it does not fit."""
+    """The same network of copies of its layers, with weights; an error of the layers' where it does not fit."""
     calls: list[Call] = []
+    copies = {id(node.layer): copy(node.layer) for node in graph.nodes}  # weights belong to a layer, not to a graph
     for number, node in enumerate(graph.nodes):
         fed = tuple(Symbolic(calls[source], output) for source, output in node.inputs)
-        types = node.layer.out(*(() if number in graph.inputs else (value.type for value in fed)))
-        calls.append(Call(node.layer, fed, types, node.scope, node.name))
+        layer = copies[id(node.layer)]
+        types = layer.out(*(() if number in graph.inputs else (value.type for value in fed)))
+        calls.append(Call(layer, fed, types, node.scope, node.name))
     ends = [Symbolic(calls[node], output) for node, output in graph.outputs]
     return trace_calls([Symbolic(calls[number]) for number in graph.inputs], ends, graph.name)
