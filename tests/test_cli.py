@@ -55,7 +55,11 @@ MISTAKES = {
         ["trace", "28x28x1 | maxpool 2 | conv 16 15"],
         "Conv2D: the kernel covers 15 cells along its height, but the input has only 14. Use a smaller kernel or "
         "padding='same'.\nThe data's journey so far: input (28, 28, 1) → maxpool (14, 14, 1)\n\n"
-        "  28x28x1 | maxpool 2 | conv 16 15\n                        ^^^^^^^^^^",
+        "  28x28x1 | maxpool 2 | conv 16 15\n                        ^^^^^^^^^^\n"
+        "With one of these changes the whole network fits:\n"
+        "  1. conv2d: padding='same' instead of 'valid' → (14, 14, 16)\n"
+        "  2. conv2d: kernel_size=14 instead of 15 → (1, 1, 16)\n"
+        "  3. max_pooling2d: strides=1 instead of 2 → (13, 13, 16)",
     ),
     "zero filters": (
         ["trace", "28x28x1 | conv 0 3"],
@@ -235,6 +239,10 @@ def test_mismatched_add_in_a_graph(capsys, tmp_path):
     assert refused(capsys, "trace", str(path)) == (
         f"layerscope trace: {path}: sum (Add): cannot add (batch, 8, 8, 4) and (batch, 8, 7, 3): "
         "axis 2 has 8 against 7; axis 3 has 4 against 3\n"
+        "The way there: a 8·8·4 = 256 → b 8·7·3 = 168\n"
+        "With this change the whole network fits:\n"
+        "  1. put Cropping2D(cropping=(0, (0, 1))) between a and sum; "
+        "put Conv2D(filters=3, kernel_size=1) between cropping2d and sum → (8, 7, 3)\n"
     )
 
 
@@ -326,6 +334,7 @@ def test_a_reader_that_goes_away_is_no_error():
 COMMANDS = (
     "demo",
     "trace",
+    "check",
     "field",
     "explain",
     "examples",

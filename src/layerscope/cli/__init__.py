@@ -20,8 +20,8 @@ from layerscope.core.errors import LayerscopeError
 
 ABOUT = "See what every layer of a neural network does to the data, and train small networks on a CPU."
 COMMANDS = (
-    "demo", "trace", "field", "reach", "blindspot", "shift", "checkerboard", "mirror", "design", "explain", "examples",
-    "train", "reconstruct", "encode", "score", "plot", "compare", "export",
+    "demo", "trace", "check", "field", "reach", "blindspot", "shift", "checkerboard", "mirror", "design", "explain",
+    "examples", "train", "reconstruct", "encode", "score", "plot", "compare", "export",
 )  # fmt: skip
 """In the order of the help."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -61,7 +61,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return asked.run(asked)
     except LayerscopeError as error:
-        print(f"layerscope {asked.command}: {error}", file=sys.stderr)
+        print(f"layerscope {asked.command}: " + "\n".join([str(error), *error.__notes__]), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nlayerscope: stopped by Ctrl-C", file=sys.stderr)

@@ -15,17 +15,44 @@ LayerscopeError (ValueError)
 └── TrainingError       training that cannot start or go on
     └── NotFiniteError  the loss became NaN or infinite; carries epoch and batch
 
-The command line prints the message of any of them and exits with code 2.
+The command line prints the message of any of them and exits with code 2. One that carries the network in which it
+arose (`sketch`) also says what would make that fit, as a note below the message, worked out when it is printed.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, TypeVar
+
+Error = TypeVar("Error", bound="LayerscopeError")
 
 
 class LayerscopeError(ValueError):
-    """Base of every error that a user can mend; the message says how."""
+    """Base of every error that a user can mend; the message says how.
+
+    `sketch` makes the network in which it arose, where there is one; `whole`: all of it, not only what leads to the
+    layer that does not fit.
+    """
+
+    sketch: Callable[[], Any] | None = None
+    whole: bool = False
+    _noted: Any = None
+
+    def of(self: Error, sketch: Callable[[], Any] | None, whole: bool = True) -> Error:
+        """The same error, carrying the network in which it arose (unless it carries all of one already)."""
+        if sketch is not None and (self.sketch is None or not self.whole):
+            self.sketch, self.whole = sketch, whole
+        return self
+
+    @property
+    def __notes__(self) -> list[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What Python prints below the message: changes that make the network fit, found when they are asked for."""
+        if self._noted is None:
+            advice = None if self.sketch is None else import_module("layerscope.analyses.advice")  # see architecture
+            self._noted = [] if advice is None else advice.notes(self)
+        return self._noted
 
 
 class SizeError(LayerscopeError):
@@ -46,7 +73,9 @@ class ShapeError(LayerscopeError):
 
     def at(self, layer: str) -> ShapeError:
         """The same error, naming the layer in which it arose."""
-        return self if self.layer else ShapeError(f"{layer}: {self.message}", layer)
+        if self.layer:
+            return self
+        return ShapeError(f"{layer}: {self.message}", layer).of(self.sketch, self.whole)
 
 
 class GraphError(LayerscopeError):

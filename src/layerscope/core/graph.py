@@ -10,8 +10,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from layerscope.core import sketch
 from layerscope.core.contract import Layer, snake_case
-from layerscope.core.errors import GraphError, ShapeError
+from layerscope.core.errors import GraphError, ShapeError, SizeError
 from layerscope.core.types import TensorType, show
 
 Edge = tuple[int, int]
@@ -120,11 +121,33 @@ class Symbolic:
 def connect(layer: Layer, inputs: Sequence[Symbolic]) -> Symbolic | tuple[Symbolic, ...]:
     """Put `layer` to symbolic tensors; ShapeError, naming the layer, where the sizes do not fit."""
     source = tuple(inputs)
+    title = f"{layer.name} ({layer.kind})" if layer.name else layer.kind
+    return tensors(Call(layer, source, types_of(layer, source, title)))
+
+
+def types_of(layer: Layer, source: Sequence[Symbolic], title: str) -> tuple[TensorType, ...]:
+    """The types of a layer's outputs; ShapeError, with this title and what leads there, where the sizes do not fit.
+
+    While networks are sketched, open sizes instead.
+    """
+    given = [value.type for value in source]
     try:
-        types = layer.out(*(value.type for value in source))
-    except ShapeError as error:
-        raise error.at(f"{layer.name} ({layer.kind})" if layer.name else layer.kind) from None
-    return tensors(Call(layer, source, types))
+        return layer.out(*given)
+    except (ShapeError, SizeError) as error:
+        if sketch.on():
+            return sketch.guessed(layer, given)
+        if isinstance(error, ShapeError):
+            raise error.at(title).of(lambda: _leading(layer, tuple(source)), whole=False) from None
+        raise
+
+
+def _leading(layer: Layer, source: tuple[Symbolic, ...]) -> Graph:
+    """The network that leads to a layer that its inputs do not fit, and that layer."""
+    with sketch.sketching():
+        made = tensors(Call(layer, source, sketch.guessed(layer, [value.type for value in source])))
+        ends = made if isinstance(made, tuple) else (made,)
+        start = [call for call in _reached(ends, set()) if not call.inputs and not call.layer.standalone]
+        return trace_calls([Symbolic(call) for call in start], ends)
 
 
 def tensors(call: Call) -> Symbolic | tuple[Symbolic, ...]:
@@ -189,7 +212,7 @@ def _nodes(
         node = Node(call.name or call.layer.name or "", call.layer, inputs, {}, scope)
         earlier = first.get(id(call.layer))
         node = _unique(node, earlier, taken, chosen, counts)
-        types = {} if leaf else call.layer.weight_types(*(v.type for v in call.inputs))
+        types = {} if leaf or sketch.on() else call.layer.weight_types(*(v.type for v in call.inputs))
         ids = call.weights or (earlier.weights if earlier else {role: f"{node.label}/{role}" for role in types})
         for role, weight in types.items():
             row = Parameter(ids[role], weight.shape, weight.dtype, weight.trainable)

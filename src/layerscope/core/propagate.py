@@ -68,7 +68,7 @@ def types(graph: Graph, batch: int | None = None) -> list[tuple[TensorType, ...]
         try:
             return node.layer.out(*fed)
         except ShapeError as error:
-            raise error.at(f"{node.label} ({node.layer.kind})") from None
+            raise error.at(f"{node.label} ({node.layer.kind})").of(lambda: graph) from None
 
     return forward(graph, input_types(graph, batch), rule)
 

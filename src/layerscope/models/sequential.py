@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from layerscope import losses, optimizers
+from layerscope.core import sketch
 from layerscope.core.contract import Layer
-from layerscope.core.errors import GraphError, LayerscopeError
-from layerscope.core.graph import Call, Symbolic, trace_calls
+from layerscope.core.errors import GraphError, LayerscopeError, ShapeError
+from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.layers.input_layer import Input, InputLayer
 from layerscope.models import data
 from layerscope.models.model import Model
@@ -87,9 +88,10 @@ class Sequential(Model):
             first, rest = Input(tuple(shape)), self._parts
         if not rest:
             return
-        tensor: Any = first
-        for layer in rest:
-            tensor = layer(tensor)
+        try:
+            tensor = _chained(first, rest)
+        except ShapeError as error:
+            raise error.of(lambda: _sketched(first, rest, self.name))  # noqa: B904 - the same error
         if not isinstance(tensor, Symbolic):
             raise GraphError(
                 f"{type(self._parts[-1]).__name__} has {len(tensor)} outputs, but a Sequential has one; "
@@ -153,3 +155,16 @@ class Sequential(Model):
         if len(inputs) == 1:
             self._ready(inputs[0])
         return super().__call__(*inputs, training=training)
+
+
+def _chained(first: Symbolic, rest: Sequence[Any]) -> Any:
+    tensor: Any = first
+    for layer in rest:
+        tensor = layer(tensor)
+    return tensor
+
+
+def _sketched(first: Symbolic, rest: Sequence[Any], name: str) -> Graph:
+    """The chain, whether its sizes fit or not."""
+    with sketch.sketching():
+        return trace_calls([first], [_chained(first, rest)], name)

@@ -19,10 +19,10 @@ from dataclasses import fields, replace
 from typing import Any
 
 from layerscope import operators
-from layerscope.core import sizes
+from layerscope.core import sizes, sketch
 from layerscope.core.contract import Layer, changed_settings
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
-from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
+from layerscope.core.graph import Call, Graph, Symbolic, trace_calls, types_of
 from layerscope.core.types import TensorType
 from layerscope.layers import layer_class
 from layerscope.sources import _files
@@ -54,7 +54,13 @@ def read(path: str | os.PathLike[str]) -> Graph:
     try:
         return load(data)
     except LayerscopeError as error:
-        raise SourceError(f"{os.fspath(path)}: {error}") from None
+        raise SourceError(f"{os.fspath(path)}: {error}").of(error.sketch, error.whole) from None
+
+
+def sketched(data: Any) -> Graph:
+    """The graph that `dump` wrote, whether its sizes fit or not; no weights."""
+    with sketch.sketching():
+        return load(data)
 
 
 def parsed(data: bytes) -> Any:
@@ -128,6 +134,8 @@ def load(data: Any) -> Graph:
     try:
         return _graph(data)
     except (TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, ShapeError):
+            raise error.of(lambda: sketched(data)) from None
         if isinstance(error, LayerscopeError):
             raise
         # Files come from anywhere; whatever the checks below do not foresee is refused all the same.
@@ -155,6 +163,8 @@ def _graph(data: Any) -> Graph:
     made = [_tensor([name, 0], calls, "inputs") for name in _list(data, "inputs")]
     outputs = [_tensor(edge, calls, "outputs") for edge in _list(data, "outputs")]
     graph = trace_calls(made, outputs, str(data.get("name", "model")))
+    if sketch.on():
+        return graph
     return _with_parameters(graph, data.get("parameters", {}))
 
 
@@ -200,10 +210,9 @@ def _call(row: dict[str, Any], label: str, calls: Mapping[str, Call], shared: di
     if layer is None:
         layer = _make(cls, settings, label)
         shared[key] = layer
-    try:
-        types = layer.out(*(value.type for value in inputs))
-    except ShapeError as error:
-        raise error.at(f"{label} ({layer.kind})") from None
+    types = types_of(layer, inputs, f"{label} ({layer.kind})")
+    if sketch.on():
+        return Call(layer, inputs, types, tuple(row.get("scope", [])), row["name"])
     roles = set(layer.weight_types(*(value.type for value in inputs)))
     _need(
         not weights or set(weights) == roles,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from layerscope.core import sketch
 from layerscope.core.errors import LayerscopeError, SourceError, UnknownNameError
 from layerscope.core.graph import Graph
 from layerscope.sources import keras
@@ -78,10 +82,24 @@ def _call(found: Any, what: str) -> Any:
         raise SourceError(f"{what} is a {type(found).__name__}, neither a model nor a function that makes one")
     try:
         return found()
-    except LayerscopeError:
+    except LayerscopeError as error:
+        if error.sketch is not None and not error.whole:
+            raise error.of(_sketch(found)) from None
         raise
     except (Exception, SystemExit) as error:
         raise SourceError(f"{what}() failed: {_where(error)}") from error
+
+
+def _sketch(make: Any) -> Callable[[], Graph] | None:
+    """The network that a function makes, whether its sizes fit or not: it is called again, without what it prints."""
+    try:
+        with sketch.sketching(), contextlib.redirect_stdout(io.StringIO()):
+            make()
+    except LayerscopeError as error:  # of the model that is made of layers that do not fit
+        return error.sketch if error.whole else None
+    except (Exception, SystemExit):
+        return None
+    return None
 
 
 def _where(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from layerscope.core import sketch
 from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError, ShapeError, TextError, UnknownNameError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
@@ -70,6 +71,12 @@ Stage = list[Word]
 def read(text: str) -> Graph:
     """The network of one line; TextError points at the word that is wrong."""
     return _Reader(text).graph()
+
+
+def sketched(text: str) -> Graph:
+    """The network of one line, whether its sizes fit or not."""
+    with sketch.sketching():
+        return read(text)
 
 
 def _stages(text: str) -> list[Stage]:
@@ -168,7 +175,8 @@ class _Reader:
                 made = layer(tensor)
         except ShapeError as error:
             path = " → ".join(self.journey)
-            raise TextError(f"{error.message}\nThe data's journey so far: {path}", self.text, start, length) from None
+            message = f"{error.message}\nThe data's journey so far: {path}"
+            raise TextError(message, self.text, start, length).of(lambda: sketched(self.text)) from None
         if isinstance(made, tuple):
             made, switches = made
             self.pools.append((layer, switches))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Protocol
 
-from layerscope.core import sizes
+from layerscope.core import sizes, sketch
 from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
@@ -93,6 +93,8 @@ class Builder:
         if not used:
             raise SourceError(f"{plan.name}: its outputs depend on none of its inputs")
         graph = trace_calls(used, [*ends, *aside], plan.name)
+        if sketch.on():
+            return graph
         rest = [value for value in start if value not in used]
         return self._weights(_with_inputs(graph, rest))
 
@@ -124,7 +126,9 @@ class Builder:
             else:
                 given = [self._cast(use.unit, _value(values, ref.key, use)) for ref in use.refs]
                 made = self._call(plan, use, given, scope)
-                if made[0].call.layer.weight_types(*(value.type for value in made[0].call.inputs)):
+                if not sketch.on() and made[0].call.layer.weight_types(
+                    *(value.type for value in made[0].call.inputs)
+                ):
                     self.weighted.append(made[0])
             for number, value in enumerate(made):
                 if use.keys is None or number < len(use.keys):
@@ -157,12 +161,16 @@ class Builder:
         title = f"{label} ({unit.kind})"
         stated = _stated(unit, told, given)
         types: Sequence[TensorType] = ()
+        layer = None
         try:
             layer, taken = self._layer(use, given, stated)
             types = layer.out(*(value.type for value in taken))
             _check(layer, types, told, unit, [value.type for value in taken])
         except ShapeError as error:
             self.misfit = self.misfit or error.at(title)
+            if sketch.on() and layer is not None:
+                fed = tuple(given)
+                return _results(Call(layer, fed, sketch.guessed(layer, [value.type for value in fed]), scope))
             if not any(stated):
                 raise self._unstated(title, given) or error.at(title) from None
         except (Refused, LayerscopeError) as error:

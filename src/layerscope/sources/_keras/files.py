@@ -10,7 +10,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from layerscope.core.errors import LayerscopeError, SourceError
+from layerscope.core import sketch
+from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Graph
 from layerscope.sources import _files
 from layerscope.sources._keras import archive
@@ -51,10 +52,18 @@ def load(data: Any, input: Any = None) -> Graph:
         plan = plan_of(data, _single(shapes))
         return Builder(Tracing()).graph(plan, None if shapes is None else known_shapes(plan, shapes))
     except (TypeError, KeyError, AttributeError, ValueError, RecursionError, IndexError, OverflowError) as error:
+        if isinstance(error, ShapeError):
+            raise error.of(lambda: sketched(data, input)) from None
         if isinstance(error, LayerscopeError):
             raise
         # Files come from anywhere; whatever the checks do not foresee is refused all the same.
         raise SourceError(f"not a Keras model that can be read: {type(error).__name__}: {error}") from None
+
+
+def sketched(data: Any, input: Any = None) -> Graph:
+    """The graph of a configuration, whether its sizes fit or not; no weights."""
+    with sketch.sketching():
+        return load(data, input)
 
 
 def _single(shapes: Any) -> tuple[int, ...] | None:
