@@ -139,14 +139,9 @@ class Builder:
 
     def _cast(self, unit: Unit, value: Symbolic) -> Symbolic:
         """The tensor in the precision that the layer computes in, as Keras brings floats to it."""
-        dtype = dtype_of(unit.settings.get("dtype"))
-        old = value.type.dtype
-        if (
-            not self.translator.tracing
-            or unit.home not in ("layers", "keras")
-            or dtype == old
-            or not {dtype, old} <= FLOATS
-        ):
+        dtype, old = dtype_of(unit.settings.get("dtype")), value.type.dtype
+        free = not self.translator.tracing or unit.home not in ("layers", "keras")
+        if free or dtype == old or not {dtype, old} <= FLOATS:
             return value
         key = (id(value.call), value.number, str(dtype))
         if key not in self.casts:
