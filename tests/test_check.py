@@ -25,6 +25,11 @@ def ids(what, **settings):
 # --- the command ---
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def test_the_report_of_a_network_that_does_not_fit(capsys):
     assert main(["check", BROKEN]) == 1
     assert capsys.readouterr().out == (

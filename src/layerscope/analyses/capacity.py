@@ -15,10 +15,11 @@ from functools import cache
 from math import prod
 
 from layerscope.core import boxes, cuts, propagate
+from layerscope.core.binding import bind
 from layerscope.core.boxes import Box, Region
 from layerscope.core.errors import ShapeError
 from layerscope.core.graph import Edge, Graph, Node
-from layerscope.core.types import TensorType, example
+from layerscope.core.types import BATCH, TensorType, example
 
 KEEPS_THE_LARGEST = ("MaxPool", "GlobalMaxPool", "AdaptiveMaxPool", "FractionalMaxPool")
 """Operators of files that keep one number of each window; layers of ours say `maximum`."""
@@ -93,6 +94,7 @@ def capacity(graph: Graph, types: Types | None = None) -> Capacity:
     if not all(isinstance(size, int) for row in one for type in row for size in type.shape):
         blank = LayerCapacity(None, None, "", None, (), Fraction(0))
         return Capacity((blank,) * len(graph.nodes), None, "", {}, ())
+    graph = bind(graph, {BATCH: 1})  # settings hold the batch, too: a shape to reshape to, for instance
     fed = propagate.fed_types(graph, one)
     asked = _asked(graph, one, fed, graph.outputs)
     found, total = _cuts(graph, one, fed, asked)
