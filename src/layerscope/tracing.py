@@ -8,13 +8,10 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerscope import sources
-from layerscope.analyses import positions
-from layerscope.analyses.capacity import Capacity, capacity
 from layerscope.analyses.journey import Journey, journey
-from layerscope.analyses.positions import ProjectiveField, ReceptiveField
 from layerscope.core.binding import put
 from layerscope.core.errors import ExportError, SizeError
 from layerscope.core.files import replacing
@@ -24,6 +21,10 @@ from layerscope.core.types import BATCH
 from layerscope.report import formats
 from layerscope.sources import json as graph_json
 from layerscope.telling import View, describe, facts, records
+
+if TYPE_CHECKING:
+    from layerscope.analyses.capacity import Capacity
+    from layerscope.analyses.positions import ProjectiveField, ReceptiveField
 
 
 class Trace:
@@ -105,6 +106,8 @@ class Trace:
 
         Errors: UnknownNameError for a layer that is not there; ShapeError for a position outside.
         """
+        from layerscope.analyses import positions
+
         return positions.of_layer(self.graph, self.journey, layer, position)
 
     def projective_field(
@@ -114,11 +117,15 @@ class Trace:
 
         Errors: as `receptive_field`; ShapeError where there are several inputs and none is named.
         """
+        from layerscope.analyses import positions
+
         return positions.of_input(self.graph, self.journey, position, layer, input)
 
     @property
     def capacity(self) -> Capacity:
         """How many independent numbers about the input pass through each layer, and which it never reads."""
+        from layerscope.analyses.capacity import capacity
+
         return capacity(self.graph, [step.outputs for step in self.journey.steps])
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -11,6 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -189,7 +190,12 @@ class Layer(ABC):
 
 def settings(layer: Layer) -> dict[str, Any]:
     """All settings of a layer by name, in their order, without its name."""
-    return {f.name: getattr(layer, f.name) for f in fields(layer) if f.init and f.name != "name"}
+    return {name: getattr(layer, name) for name in _names(type(layer))}
+
+
+@cache
+def _names(cls: type[Layer]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls) if f.init and f.name != "name")
 
 
 def changed_settings(layer: Layer) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.types import BATCH, BITS, TensorType, show
 from layerscope.layers import layer_class
-from layerscope.operators.pointwise import Pointwise
-from layerscope.sources._keras.functions import roles_of, typed
 from layerscope.sources._keras.inputs import identifier, open_names
 from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, tensors
 from layerscope.sources._keras.records import altered, dtype_of, variable_dtype_of
+from layerscope.sources._keras.roles import roles_of, typed
 
 MOST_CALLS = 10_000
 """Of layers, nested models written out: a file of a few lines can ask for any number."""
@@ -145,6 +144,8 @@ class Builder:
             return value
         key = (id(value.call), value.number, str(dtype))
         if key not in self.casts:
+            from layerscope.operators.pointwise import Pointwise
+
             stem = value.call.name or value.call.layer.name or "input"
             layer = Pointwise("Cast", 0, "nothing", str(dtype), name=f"{stem}_{dtype}")
             self.casts[key] = Symbolic(Call(layer, (value,), layer.out(value.type), value.call.scope))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.types import BITS, TensorType, WeightType
@@ -16,6 +15,7 @@ from layerscope.operators.products import Einsum, MatrixProduct
 from layerscope.operators.reductions import Cumulative, Reduction
 from layerscope.sources._keras.moves import exact
 from layerscope.sources._keras.plan import Ref, Refused, Unit, Use, Weight, variables
+from layerscope.sources._keras.roles import roles_of
 
 
 def _words(text: str) -> frozenset[str]:
@@ -217,17 +217,6 @@ def slots_of(use: Use, given: Sequence[TensorType]) -> tuple[Any, ...]:
     return tuple(slot(value) for value in values if value is not None and not isinstance(value, str))
 
 
-def roles_of(weights: Sequence[Weight]) -> dict[int, str]:
-    """Names of variables, by their ids; those of the same name are numbered."""
-    found: dict[int, str] = {}
-    for one in weights:
-        name, number = one.name, 2
-        while name in found.values():
-            name, number = f"{one.name}_{number}", number + 1
-        found[one.id] = name
-    return found
-
-
 def weights_of(use: Use) -> dict[str, WeightType]:
     """Variables among the operands, by name."""
     listed = list(variables((use.args, use.kwargs)))
@@ -261,12 +250,3 @@ def _of_tensorflow(unit: Unit, use: Use, given: Sequence[TensorType]) -> Layer:
     inner = Unit(unit.name, kind, "ops", {})
     made = translate_function(inner, use, given, ())
     return made
-
-
-def typed(shape: Sequence[int | None], dtype: str, batch: sizes.Size, name: str) -> TensorType:
-    """The type that a source states: an open first axis is the batch, the others get names."""
-    found: list[sizes.Size] = []
-    for axis, size in enumerate(shape):
-        open_size: sizes.Size = batch if axis == 0 else sizes.named(f"{name}_{axis}")
-        found.append(open_size if size is None else max(size, 1))
-    return TensorType(tuple(found), dtype if dtype in BITS else "float32")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
+from functools import cache
 from typing import Any
 
 from layerscope.core.contract import Layer, snake_case
@@ -15,7 +16,6 @@ from layerscope.core.errors import LayerscopeError, ShapeError
 from layerscope.core.graph import Symbolic
 from layerscope.core.types import TensorType, show
 from layerscope.layers import layer_class
-from layerscope.sources._keras.functions import pointwise, translate_function
 from layerscope.sources._keras.plan import Config, Entry, Ref, Refused, Unit, Use, tensors
 from layerscope.sources._keras.records import altered
 
@@ -37,6 +37,8 @@ class Tracing:
     def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer; Refused, or the layer's own error, when there is none."""
         if unit.home in ("ops", "tf"):
+            from layerscope.sources._keras.functions import translate_function  # with the operators that they become
+
             return translate_function(unit, use, given, stated)
         if unit.home == "keras" and unit.kind in OF_APPLICATIONS:
             return OF_APPLICATIONS[unit.kind](unit, given)
@@ -78,7 +80,7 @@ def _same(kind: str, unit: Unit, use: Use, fixed: dict[str, Any]) -> Layer:
     """The layer of the same name, with those of the settings that it has."""
     cls = _class(kind)
     config = {FORMER.get((kind, key), key): value for key, value in unit.settings.items()}
-    allowed = {f.name: f for f in fields(cls) if f.init}
+    allowed = _settings(cls)
     told = {key: settled(value) for key, value in config.items() if key in allowed and key not in _LEFT}
     told = {key: value for key, value in told.items() if not key.endswith(ONLY_TRAINING)}
     told |= {k: v for k, v in use.kwargs.items() if k in allowed and k not in HIDDEN and _plain(v)}
@@ -91,6 +93,12 @@ def _same(kind: str, unit: Unit, use: Use, fixed: dict[str, Any]) -> Layer:
         return cls(**told | fixed, name=unit.name)
     except TypeError as error:
         raise Refused(str(error)) from None
+
+
+@cache
+def _settings(cls: type[Layer]) -> dict[str, Any]:
+    """The fields that a layer is made from, by name."""
+    return {f.name: f for f in fields(cls) if f.init}
 
 
 _LEFT = ("name", "dtype", "trainable", "autocast", "dtype_policy")
@@ -154,6 +162,8 @@ def function_name(value: Any) -> Any:
 
 
 def _layer_scale(unit: Unit, given: Sequence[TensorType]) -> Layer:
+    from layerscope.sources._keras.functions import pointwise
+
     return pointwise("LayerScale", unit.name, weights={"gamma": (int(unit.settings["projection_dim"]),)})
 
 
@@ -163,6 +173,8 @@ def _stochastic_depth(unit: Unit, given: Sequence[TensorType]) -> Layer:
 
 
 def _custom_scale(unit: Unit, given: Sequence[TensorType]) -> Layer:
+    from layerscope.sources._keras.functions import pointwise
+
     return pointwise("CustomScaleLayer", unit.name, inputs=2, each=2)
 
 
