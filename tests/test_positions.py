@@ -72,7 +72,10 @@ def test_a_layer_in_the_middle_is_reached():
     assert reached["a"].box == ((2, 4), (0, 0))
     assert reached["a"].slices == (slice(2, 5), slice(0, 1))
     assert repr(reached) == "input_layer, 9 × 9, at (4, 0)\n  reaches of a, 7 × 7, 2 … 4 × 0 … 0 (3 × 1)"
-    with pytest.raises(UnknownNameError, match=r"^unknown layer 'b'\. Known: a\.$"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"^unknown layer 'b'\. Known: a\. layerscope trace lists the layers \(--full: all of them\)\.$",
+    ):
         reached["b"]
 
 
@@ -199,7 +202,8 @@ def test_results_are_plain_values():
 REFUSED = {
     "layer": (
         ["example:autoencoder", "conv2d_22"],
-        "unknown layer 'conv2d_22'. Did you mean 'conv2d_2' or 'conv2d_6' or 'conv2d_5'?",
+        "unknown layer 'conv2d_22'. Did you mean 'conv2d_2' or 'conv2d_6' or 'conv2d_5'? "
+        "layerscope trace lists the layers (--full: all of them).",
     ),
     "outside": (
         ["example:autoencoder", "conv2d_3", "--at", "3,4"],

@@ -8,6 +8,7 @@ from layerscope import initializers, sources, studies
 from layerscope.core.errors import GraphError, SettingError
 from layerscope.layers import Conv2D, Conv2DTranspose, PixelShuffle2D
 from layerscope.probes.evenness import at_start, spectrum
+from layerscope.report import formats
 
 
 @pytest.mark.parametrize("kernel", [3, 4])
@@ -106,6 +107,8 @@ def test_measured_energy_and_picture(tmp_path):
 def test_nothing_enlarges():
     found = studies.overlap("8x8x1 | conv 1 3", verbose=0)
     assert found.document().totals == [("uneven", "no layer enlarges")]
+    title, gap, first, *_ = formats.render(found.document(), "terminal", 120).splitlines()
+    assert (title.split("  ")[-1], gap, first) == ("overlap of enlarging layers", "", "uneven  no layer enlarges")
     with pytest.raises(GraphError) as data:
         studies.overlap("28x28x1 | conv 1 3", "digits:test", images=2, verbose=0)
     assert str(data.value) == "no layer enlarges an image, so there is no checkerboard to measure"

@@ -22,6 +22,7 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, TensorType, show
 
 Position = tuple[int, ...]
+LISTED = "layerscope trace lists the layers (--full: all of them)."
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class ProjectiveField:
         for reached in self.layers:
             if reached.layer == name:
                 return reached
-        raise UnknownNameError("layer", name, [reached.layer for reached in self.layers])
+        raise UnknownNameError("layer", name, [reached.layer for reached in self.layers], LISTED)
 
     def __repr__(self) -> str:
         lines = [f"{self.input}, {times(self.sizes)}, at {show(self.position)}"]
@@ -196,7 +197,7 @@ def _number(graph: Graph, name: str) -> int:
     for number, node in enumerate(graph.nodes):
         if name in (node.label, node.name):
             return number
-    raise UnknownNameError("layer", name, [node.label for node in graph.nodes])
+    raise UnknownNameError("layer", name, [node.label for node in graph.nodes], LISTED)
 
 
 def _input(found: Journey, name: str | None) -> int:

@@ -45,7 +45,7 @@ def render(document: Document, width: int = 120, colour: bool = False) -> str:
     width = max(width, NARROW)
     parts, hidden = _fitting(document, width)
     lines = [*_heading(document, width, painted), ""]
-    for columns, spans in parts:
+    for columns, spans in parts if document.rows else ():
         lines += _table(document, columns, spans, width, painted)
         lines += [""] if columns is not parts[-1][0] else []
     lines += _totals(document, width, painted)
