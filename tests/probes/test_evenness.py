@@ -104,11 +104,15 @@ def test_measured_energy_and_picture(tmp_path):
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_network_without_layers_has_no_table():
+    found = studies.overlap("8x8", verbose=0)
+    title, gap, first, *_ = formats.render(found.document(), "terminal", 120).splitlines()
+    assert (title, gap, first) == ("text  overlap of enlarging layers", "", "uneven  no layer enlarges")
+
+
 def test_nothing_enlarges():
     found = studies.overlap("8x8x1 | conv 1 3", verbose=0)
     assert found.document().totals == [("uneven", "no layer enlarges")]
-    title, gap, first, *_ = formats.render(found.document(), "terminal", 120).splitlines()
-    assert (title.split("  ")[-1], gap, first) == ("overlap of enlarging layers", "", "uneven  no layer enlarges")
     with pytest.raises(GraphError) as data:
         studies.overlap("28x28x1 | conv 1 3", "digits:test", images=2, verbose=0)
     assert str(data.value) == "no layer enlarges an image, so there is no checkerboard to measure"
