@@ -53,6 +53,17 @@ def _stage(graph: Graph, number: int, node: Node) -> str:
     return " ".join([layer.words.names[0], *_words(node.label, layer)]) + as_name
 
 
+def layer_words(node: Node) -> str:
+    """One layer as it stands in a line of text: conv 16 3 same relu; its kind where the text has no words for it."""
+    layer = node.layer
+    if layer.words is None:
+        return layer.kind
+    try:
+        return " ".join([layer.words.names[0], *_words(node.label, layer)])
+    except GraphError:
+        return layer.kind
+
+
 def _words(label: str, layer: Layer) -> Iterator[str]:
     """The settings of a layer, those that stand as bare words first."""
     told = {k: v for k, v in changed_settings(layer).items() if k != "return_switches"}

@@ -16,8 +16,8 @@ Array = NDArray[Any]
 INK, SOFT, LINE = "#222222", "#666666", "#cccccc"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's colours, which differ for colour-blind eyes too."""
-PIXELS, INKED, ERROR, AMOUNT, SIGNED = "gray", "gray_r", "magma_r", "viridis", "RdBu_r"
-"""Colour maps: images as they are; images of ink on paper; errors; amounts from 0; values around 0."""
+PIXELS, INKED, ERROR, AMOUNT, SIGNED = "gray", "gray_r", "magma_r", "cividis", "RdBu"
+"""Colour maps: images as they are; images of ink on paper; errors; amounts from 0; values around 0 (blue above)."""
 DOTS = 160
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -71,6 +71,43 @@ class Sheet:
             side.set_visible(True)
             side.set_color(LINE)
         return place
+
+    def box(
+        self, left: float, top: float, width: float, height: float, face: str, edge: str = "none", dashed: bool = False
+    ) -> None:
+        """A rectangle, behind all words."""
+        from matplotlib.patches import Rectangle
+
+        made = Rectangle(
+            (left, self.height - top - height), width, height, facecolor=face, edgecolor=edge, linewidth=0.9,
+            linestyle=(0, (2.5, 1.5)) if dashed else "-", transform=self.figure.dpi_scale_trans, zorder=0,
+        )  # fmt: skip
+        self.figure.add_artist(made)
+
+    def line(
+        self, points: Sequence[tuple[float, float]], colour: str, width: float = 0.8, dashed: bool = False,
+        arrow: bool = False,
+    ) -> None:  # fmt: skip
+        """A line through points (left, top), maybe with an arrow's head at its end."""
+        from matplotlib.lines import Line2D
+
+        left, top = ([point[axis] for point in points] for axis in (0, 1))
+        made = Line2D(
+            left, [self.height - place for place in top], color=colour, linewidth=width, solid_capstyle="butt",
+            linestyle=(0, (2.5, 1.5)) if dashed else "-", transform=self.figure.dpi_scale_trans, zorder=0,
+        )  # fmt: skip
+        self.figure.add_artist(made)
+        if arrow:
+            size, (x, y) = 0.045, (left[-1], self.height - top[-1])
+            up = 1 if top[-1] < top[-2] else -1
+            self._filled([(x, y), (x - size, y - up * 2 * size), (x + size, y - up * 2 * size)], colour)
+
+    def _filled(self, points: Sequence[tuple[float, float]], colour: str) -> None:
+        from matplotlib.patches import Polygon
+
+        self.figure.add_artist(
+            Polygon(points, facecolor=colour, edgecolor="none", transform=self.figure.dpi_scale_trans, zorder=0)
+        )
 
     def scale(
         self, left: float, top: float, width: float, height: float, colours: str, low: float, high: float
@@ -158,6 +195,42 @@ def wrapped(words: str, width: float, size: float, weight: str = "normal") -> li
         lines.append(found)
         rest = rest[len(found) :].lstrip(" ")
     return lines or [""]
+
+
+def lines(words: str, width: float, size: float) -> list[str]:
+    """Words in as many lines of at most `width` inches as it takes; what has no space to break at is broken anyhow."""
+    found: list[str] = [""]
+    for word in words.split():
+        longer = f"{found[-1]} {word}".lstrip()
+        if _measured(longer, size) <= width:
+            found[-1] = longer
+            continue
+        if found[-1]:
+            found.append("")
+        while _measured(word, size) > width:
+            count = next(n for n in range(len(word) - 1, 0, -1) if n == 1 or _measured(word[:n], size) <= width)
+            found[-1], word = word[:count], word[count:]
+            found.append("")
+        found[-1] = word
+    return found
+
+
+def cut(words: str, width: float, size: float, weight: str = "normal") -> str:
+    """Words in one line of at most `width` inches; what does not fit in ends with "…"."""
+    if _measured(words, size, weight) <= width:
+        return words
+    shorter = (words[:count].rstrip() + "…" for count in range(len(words) - 1, -1, -1))
+    return next(line for line in shorter if line == "…" or _measured(line, size, weight) <= width)
+
+
+def _measured(words: str, size: float, weight: str = "normal") -> float:
+    """Inches, by the font's own widths."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family=STYLE["font.family"], weight=weight, size=size)
+    wide, _, _ = text_to_path.get_text_width_height_descent(words, font, ismath=False)
+    return float(wide) / 72
 
 
 def _width(words: str, size: float, weight: str) -> float:

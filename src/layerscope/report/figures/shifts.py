@@ -62,5 +62,5 @@ def _colours(count: int, ordered: bool) -> list[Any]:
 
     if not ordered and count <= len(SERIES):
         return list(SERIES[:count])
-    scale = matplotlib.colormaps["viridis"]
+    scale = matplotlib.colormaps[sheet.AMOUNT]
     return [scale(0.92 * n / max(count - 1, 1)) for n in range(count)]
