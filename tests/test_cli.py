@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from tests.commands import layerscope, refused
 
 import layerscope as ls
-from layerscope.cli import main
 
 IMAGES = "28x28x1 | conv 1 3 same sigmoid"
 
@@ -17,25 +17,6 @@ IMAGES = "28x28x1 | conv 1 3 same sigmoid"
 def _patient(monkeypatch):
     """However busy the machine is, compiling is not worth a line."""
     monkeypatch.setattr("layerscope.models.progress.PATIENCE", 600)
-
-
-def layerscope(capsys, *arguments):
-    """Exit code, what stands on stdout, what stands on stderr."""
-    try:
-        code = main(list(arguments))
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
-
-
-def refused(capsys, *arguments):
-    """The message for a mistake: exit code 2, nothing on stdout, one screen, no traceback."""
-    code, out, err = layerscope(capsys, *arguments)
-    assert (code, out) == (2, "")
-    assert "Traceback" not in err
-    assert len(err.splitlines()) <= 20
-    return err
 
 
 KINDS = (

@@ -5,11 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from tests.commands import layerscope
 from tests.random_encoders import encoder as random_encoder
 
 from layerscope import sources
 from layerscope.analyses.mirror import WAYS, mirror
-from layerscope.cli import main
 from layerscope.core import propagate
 from layerscope.core.errors import GraphError
 from layerscope.core.graph import trace_calls
@@ -26,12 +26,6 @@ def read(text):
 
 def shapes(graph):
     return [types[0].shape[1:] for types in propagate.types(graph)]
-
-
-def command(capsys, *arguments):
-    code = main(["mirror", *arguments])
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
 
 
 # --- exactness ---
@@ -199,7 +193,7 @@ def test_frames_are_read_from_text():
 
 
 def test_the_command_prints_the_whole_journey(capsys):
-    code, out, err = command(capsys, DOCUMENT)
+    code, out, err = layerscope(capsys, "mirror", DOCUMENT)
     assert (code, err) == (0, "")
     told = re.sub(r"\s+", " ", out)
     assert (
@@ -213,7 +207,7 @@ def test_the_command_prints_the_whole_journey(capsys):
 
 
 def test_text_goes_on_the_encoders(capsys):
-    code, out, _ = command(capsys, DOCUMENT, "--up", "unpool", "--text")
+    code, out, _ = layerscope(capsys, "mirror", DOCUMENT, "--up", "unpool", "--text")
     assert (code, out) == (
         0,
         "unpool | conv 8 3 same relu | unpool | conv 16 3 same relu | unpool | conv 1 3 same sigmoid\n",
@@ -222,7 +216,7 @@ def test_text_goes_on_the_encoders(capsys):
 
 
 def test_python_and_json(capsys, tmp_path):
-    code, out, _ = command(capsys, "784 | dense 32 relu as code", "--python")
+    code, out, _ = layerscope(capsys, "mirror", "784 | dense 32 relu as code", "--python")
     assert code == 0
     assert out == (
         "from layerscope.layers import Input, Dense\nfrom layerscope.models import Model\n\nimage = Input((784,))\n"
@@ -230,7 +224,7 @@ def test_python_and_json(capsys, tmp_path):
         "autoencoder = Model(image, x)\n"
     )
     both = tmp_path / "both.json"
-    code, out, _ = command(capsys, DOCUMENT, "--in-place", "--format", "json", "--save", str(both))
+    code, out, _ = layerscope(capsys, "mirror", DOCUMENT, "--in-place", "--format", "json", "--save", str(both))
     told = json.loads(out)["mirror"]
     assert told == {
         "up": "nearest", "code": [4, 4, 4], "shape": [28, 28, 1], "extra": ["cropping2d"], "displaced": [],
@@ -241,15 +235,15 @@ def test_python_and_json(capsys, tmp_path):
 
 
 def test_mistakes(capsys):
-    assert command(capsys, "8x8x1 | conv 2 3", "--up", "nearst") == (
+    assert layerscope(capsys, "mirror", "8x8x1 | conv 2 3", "--up", "nearst") == (
         2, "", "layerscope mirror: unknown decoder 'nearst'. Did you mean 'nearest' or 'bilinear' or 'nails'?\n",
     )  # fmt: skip
-    code, out, err = command(capsys, "8x8x1 | conv 2 3 stride 2", "--up", "unpool")
+    code, out, err = layerscope(capsys, "mirror", "8x8x1 | conv 2 3 stride 2", "--up", "unpool")
     assert (code, out) == (2, "")
     assert err.endswith("is a convolution with strides and keeps no switches; only max pooling can be unpooled\n")
-    code, out, err = command(capsys, "heightxwidthx1 | conv 2 3")
+    code, out, err = layerscope(capsys, "mirror", "heightxwidthx1 | conv 2 3")
     assert (code, out) == (2, "")
-    assert command(capsys, "heightxwidthx1 | conv 2 3", "--set", "height=9", "--set", "width=8", "--text") == (
+    assert layerscope(capsys, "mirror", "heightxwidthx1 | conv 2 3", "--set", "height=9", "--set", "width=8", "--text") == (
         0, "convt 1 3 sigmoid\n", "",
     )  # fmt: skip
 

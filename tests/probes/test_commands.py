@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from tests.commands import layerscope
 
 import layerscope as ls
 from layerscope import studies
-from layerscope.cli import main
 from layerscope.studies.weighted import weighted
 
 IMAGES = "28x28x1 | conv 2 3 same relu | maxpool 2 | convt 1 3 stride 2 same sigmoid"
@@ -18,16 +18,6 @@ def _quiet(monkeypatch):
     """However busy the machine is, nothing is said of what takes a second."""
     monkeypatch.setattr("layerscope.models.progress.time.monotonic", lambda: 0.0)
     monkeypatch.setenv("COLUMNS", "120")
-
-
-def layerscope(capsys, *arguments):
-    """Exit code, stdout, stderr."""
-    try:
-        code = main(list(arguments))
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
 
 
 MISTAKES = {

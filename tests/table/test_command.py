@@ -3,21 +3,10 @@
 import json
 
 import pytest
+from tests.commands import layerscope
 
 import layerscope as ls
-from layerscope.cli import main
 from layerscope.sources import json as graph_json
-
-
-def layerscope(capsys, *arguments):
-    """Exit code, what stands on stdout, what stands on stderr."""
-    try:
-        code = main(list(arguments))
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
-
 
 MISTAKES = {
     "column": (

@@ -74,3 +74,16 @@ def add_run(parser: argparse.ArgumentParser, images: str) -> None:
         "images", metavar="IMAGES", nargs=images,
         help="folders or picture files, a .npz or .npy file, or a known data set such as mnist:test",
     )  # fmt: skip
+
+
+def add_picture(parser: argparse.ArgumentParser) -> None:
+    """Where a picture of what is found goes."""
+    parser.add_argument("-o", "--out", metavar="FILE", help="draw it as well: .png, .svg or .pdf")
+
+
+def check_picture(path: str | None) -> None:
+    """OutputError for a picture that cannot be written there, before there is any work for it."""
+    if path is not None:
+        from layerscope.studies import runs
+
+        runs.writable(path, runs.PICTURES, "a picture")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, positive, size
+from layerscope.cli._arguments import WHAT, add_picture, check_picture, positive, size
 from layerscope.cli._printing import put
 
 ABOUT = "whether a network fits, the smallest changes that mend it, and warnings where it does"
@@ -17,6 +17,7 @@ examples:
   layerscope check "28x28x1 | conv 8 3 | maxpool 2 | conv 8 3 same | upsample 2 | conv 1 3 same" --target input
   layerscope check my_package.networks:make_model --save mended.json
   layerscope check example:autoencoder --examples 60000 --loss binary_crossentropy --optimizer adadelta
+  layerscope check "28x28x1 | conv 8 3 | conv 8 30" -o journey.png
   layerscope check runs/a --strict --silence LS103"""
 
 
@@ -40,6 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--strict", action="store_true", help="exit code 1 where there are warnings")
     parser.add_argument("--save", metavar="FILE", help="write the network with the first change as JSON")
+    add_picture(parser)
     parser.add_argument(
         "--format", default="terminal", metavar="FORMAT",
         help="terminal (default), markdown, latex, html, csv (the changes or warnings) or json",
@@ -50,6 +52,7 @@ def run(asked: Any) -> int:
     """Check and print."""
     from layerscope import checking, tracing
 
+    check_picture(asked.out)
     found = checking.check(
         asked.what, asked.target, sizes=dict(asked.sizes), examples=asked.examples, loss=asked.loss,
         from_logits=asked.from_logits, optimizer=asked.optimizer, learning_rate=asked.learning_rate,
@@ -58,4 +61,10 @@ def run(asked: Any) -> int:
     put(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
     if asked.save is not None:
         found.save(asked.save)
+    if asked.out is not None:
+        from layerscope import studies
+
+        studies.draw(found, asked.out)
+        if asked.format == "terminal":
+            print(f"\nThe picture: {asked.out}")
     return int(not found.fits or (asked.strict and bool(found.warnings)))

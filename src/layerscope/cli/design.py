@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from layerscope.cli._arguments import positive
+from layerscope.cli._arguments import add_picture, check_picture, positive
 from layerscope.cli._printing import put
 
 ABOUT = "encoders to order: a code of so many numbers within limits, the smallest first, or proof that there is none"
@@ -15,7 +15,8 @@ EPILOG = """exit code: 0 where there are such encoders, 1 where there are none.
 examples:
   layerscope design --input 28x28x1 --code 16 --reach 20 --params 10000
   layerscope design --input 64x64x3 --code 32 --macs 2000000 --filters 8,16,32 --decoder nearest
-  layerscope design --input 28x28x1 --code 64 --reach 20 --count 1 --text"""
+  layerscope design --input 28x28x1 --code 64 --reach 20 --count 1 --text
+  layerscope design --input 28x28x1 --code 16 --reach 20 --depth 4 -o encoders.png"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decoder", metavar="WAY", help="add the decoder that mirrors each (as layerscope mirror --up): nearest, ..."
     )
+    add_picture(parser)
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--text", action="store_true", help="only the lines of text, one for each")
     way.add_argument(
@@ -77,6 +79,7 @@ def run(asked: Any) -> int:
 
     if asked.decoder is not None:
         known(asked.decoder)
+    check_picture(asked.out)
     more = {key: value for key in ("depth", "kernels", "filters") if (value := getattr(asked, key)) is not None}
     wish = Wish(asked.input, asked.code, asked.reach, asked.params, asked.macs, **more)
     found = design(wish, asked.count)
@@ -87,4 +90,12 @@ def run(asked: Any) -> int:
     else:
         document = designed.describe_designed(found, asked.decoder)
         put(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))
+    if asked.out is not None and not found.proposals:
+        print(f"layerscope design: {asked.out} is not written, as there is no encoder to draw", file=sys.stderr)
+    elif asked.out is not None:
+        from layerscope import studies
+
+        studies.draw(found, asked.out, asked.decoder)
+        if asked.format == "terminal" and not asked.text:
+            print(f"\nThe picture: {asked.out}")
     return 0 if found.proposals else 1

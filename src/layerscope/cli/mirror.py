@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, size
+from layerscope.cli._arguments import WHAT, add_picture, check_picture, size
 from layerscope.cli._printing import put
 
 ABOUT = "the decoder that leads an encoder's code back to exactly its input's shape"
@@ -17,7 +17,8 @@ examples:
   layerscope mirror "28x28x1 | conv 16 3 same relu | maxpool 2 same | conv 8 3 same relu | maxpool 2 same"
   layerscope mirror "27x31x3 | conv 8 3 stride 2 relu | conv 4 3 stride 2 relu" --up transpose --save both.json
   layerscope mirror "28x28x1 | conv 8 3 relu | maxpool 2" --up unpool --text
-  layerscope mirror "784 | dense 128 relu | dense 32" --python"""
+  layerscope mirror "784 | dense 128 relu | dense 32" --python
+  layerscope mirror "28x28x1 | conv 8 3 relu | maxpool 2 | conv 4 3 relu" -o both.svg"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="NAME=N", type=size, action="append", default=[], dest="sizes",
         help="put an open size to a number: --set height=224",
     )  # fmt: skip
+    add_picture(parser)
     parser.add_argument(
         "--save", metavar="FILE", help="also write the autoencoder as JSON, which trace and train read"
     )
@@ -52,6 +54,7 @@ def run(asked: Any) -> int:
     from layerscope.report import formats
     from layerscope.telling import mirrored, written
 
+    check_picture(asked.out)
     traced = tracing.trace(asked.encoder, sizes=dict(asked.sizes))
     found = mirror(traced.graph, asked.up, asked.in_place)
     if asked.save is not None:
@@ -63,4 +66,10 @@ def run(asked: Any) -> int:
     else:
         document = mirrored.describe_mirrored(found, traced.graph)
         put(formats.render(document, asked.format, tracing.terminal_width(), tracing.colourful()))
+    if asked.out is not None:
+        from layerscope import studies
+
+        studies.draw(found, asked.out)
+        if asked.format == "terminal" and not asked.text and not asked.python:
+            print(f"\nThe picture: {asked.out}")
     return 0

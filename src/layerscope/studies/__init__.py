@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from layerscope.studies.checkerboards import overlap
     from layerscope.studies.decoder_study import compare_decoders
     from layerscope.studies.digits_demo import demo
+    from layerscope.studies.drawing import draw
     from layerscope.studies.encoding import encode
     from layerscope.studies.exporting import export
     from layerscope.studies.plotting import plot
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from layerscope.studies.shifting import compare_shifts, shift
 
 __all__ = [
-    "blindspot", "compare_decoders", "compare_shifts", "demo", "encode", "export", "overlap", "plot", "reach",
-    "reconstruct", "resume", "score", "shift", "train",
+    "blindspot", "compare_decoders", "compare_shifts", "demo", "draw", "encode", "export", "overlap", "plot",
+    "reach", "reconstruct", "resume", "score", "shift", "train",
 ]  # fmt: skip
 
 _HOMES = {
     "blindspot": "blindspots",
     "compare_decoders": "decoder_study",
     "demo": "digits_demo",
+    "draw": "drawing",
     "train": "autoencoder",
     "resume": "autoencoder",
     "reconstruct": "reconstruction",

@@ -42,7 +42,9 @@ def describe_designed(found: Designed, up: str | None = None) -> Document:
     if up is not None:
         columns.append(Column("whole", f"with {up}", right=True))
     rows = [
-        TableRow(_cells(number, proposal) | ({} if mirror is None else {"whole": count(_parameters(mirror))}))
+        TableRow(
+            _cells(number, proposal) | ({} if mirror is None else {"whole": count(autoencoder_parameters(mirror))})
+        )
         for number, (proposal, mirror) in enumerate(zip(found.proposals, both, strict=True), 1)
     ]
     return Document(
@@ -58,7 +60,8 @@ def describe_designed(found: Designed, up: str | None = None) -> Document:
     )
 
 
-def _parameters(both: Mirrored) -> int:
+def autoencoder_parameters(both: Mirrored) -> int:
+    """How many parameters an encoder has with its decoder."""
     return cost(both.graph, propagate.types(both.graph, 1)).parameters
 
 
@@ -146,5 +149,5 @@ def _records(found: Designed, up: str | None) -> list[dict[str, Any]]:
             "features": "x".join(map(str, proposal.shape)),
             "convolutions": proposal.convolutions,
         }
-        records.append(record if both is None else record | {"autoencoder_parameters": _parameters(both)})
+        records.append(record if both is None else record | {"autoencoder_parameters": autoencoder_parameters(both)})
     return records

@@ -78,12 +78,18 @@ def _text(found: Mirrored) -> str | None:
 def _notes(found: Mirrored, text: str | None) -> list[str]:
     notes = [] if not text else [f"the decoder alone, to go on the encoder's text (--text prints it): {text}"]
     if any(found.displaced):
-        by = " × ".join(f"{abs(d):g}" for d in found.displaced)
         notes.append(
-            f"the sizes fit{'' if found.extra else ' without extra layers'}, but the enlarged image lies {by} pixels "
-            "off its place, which the convolutions have to learn; --in-place keeps every cell in its place."
+            f"the sizes fit{'' if found.extra else ' without extra layers'}, but the enlarged image lies "
+            f"{off(found)} off its place, which the convolutions have to learn; --in-place keeps every cell in its "
+            "place."
         )
     return notes
+
+
+def off(found: Mirrored) -> str:
+    """By how much the image is displaced: 2 × 2 pixels."""
+    by = " × ".join(f"{abs(d):g}" for d in found.displaced)
+    return f"{by} pixel{'s' * (by != '1')}"
 
 
 def _definitions(found: Mirrored) -> list[str]:

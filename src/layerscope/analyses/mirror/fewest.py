@@ -82,6 +82,7 @@ class Mirrored:
     graph: the whole autoencoder; decoder: the number of its first node that is the decoder's. extra: names of the
     decoder's crops and pads. displaced: along each axis, by how many pixels the image that the enlargements alone
     would give lies off its place, which the convolutions have to make good (0 in the middle of its windows).
+    twins: for each step of the decoder, in order, the encoder's node and the node whose tensor stands for it there.
     """
 
     graph: Graph
@@ -89,6 +90,7 @@ class Mirrored:
     decoder: int
     extra: tuple[str, ...]
     displaced: tuple[float, ...] = ()
+    twins: tuple[tuple[int, int], ...] = ()
 
 
 def _add(*parts: Sequence[float]) -> tuple[float, ...]:
@@ -303,8 +305,9 @@ def mirror(encoder: Graph, up: str = "nearest", in_place: bool = False) -> Mirro
     """
     ways.known(up)
     refused(encoder, up)
+    made: list[tuple[int, Any]] = []
     if in_place:
-        return _found(encoder, ways.autoencoder(encoder, up), up, ())
+        return _found(encoder, ways.autoencoder(encoder, up, made), up, made)
     steps = list(plan(chain(encoder)))
     types = propagate.types(encoder)
     code, given = (types[place][0] for place in (encoder.outputs[0][0], encoder.inputs[0]))
@@ -316,14 +319,19 @@ def mirror(encoder: Graph, up: str = "nearest", in_place: bool = False) -> Mirro
             x = build(x, None if place is None else switches.get(place))
         except (ShapeError, SizeError) as error:
             raise GraphError(f"the decoder {up!r} of this encoder cannot be built: {error}") from None
-    return _found(encoder, ways.closed(start, x, up), up, best.lie)
+        made.append((step.source, x))
+    return _found(encoder, ways.closed(start, x, up), up, made, best.lie)
 
 
-def _found(encoder: Graph, graph: Graph, up: str, displaced: tuple[float, ...]) -> Mirrored:
+def _found(
+    encoder: Graph, graph: Graph, up: str, made: Sequence[tuple[int, Any]], displaced: tuple[float, ...] = ()
+) -> Mirrored:
     """The result, its sizes followed once more, from the graph alone."""
     types = propagate.types(graph)
     ends = (types[graph.inputs[0]][0], types[graph.outputs[0][0]][0])
     assert numbers(ends[0].shape[1:]) == numbers(ends[1].shape[1:])
     first = len(encoder.nodes)
     extra = tuple(node.label for node in graph.nodes[first:] if node.layer.kind in (*PADS, *CROPS))
-    return Mirrored(graph, up, first, extra, displaced)
+    places = {id(node.layer): number for number, node in enumerate(graph.nodes)}
+    twins = tuple((source, places[id(x.call.layer)]) for source, x in made)
+    return Mirrored(graph, up, first, extra, displaced, twins)

@@ -84,7 +84,7 @@ class Cover:
 class Link:
     """One layer of an encoder (or a block of them, then without `layer`), between its input's and output's types.
 
-    `leaves` holds the activation that it ends with, if it says one.
+    `leaves` holds the activation that it ends with, if it says one. `source` is the number of the node that it reads.
     """
 
     layer: Any
@@ -93,6 +93,7 @@ class Link:
     label: str
     covers: tuple[Cover, ...] = ()
     leaves: tuple[str | None, ...] = ()
+    source: int = 0
 
     @property
     def kind(self) -> str:
@@ -231,13 +232,13 @@ def _link(encoder: Graph, types: Sequence[tuple[TensorType, ...]], place: int, r
         layer: Any = node.layer
         if layer.kind in MERGES:
             raise GraphError(f"{node.label} ({layer.kind}) joins one tensor only; leave it out")
-        return Link(layer, before, after, node.label, covers(layer, before, node.label), _leaves(layer))
+        return Link(layer, before, after, node.label, covers(layer, before, node.label), _leaves(layer), place)
     seen: dict[int, tuple[Cover, ...]] = {place: tuple(Cover() for _ in spatial(before))}
     for number in region:
         seen[number] = _through(encoder, types, number, seen)
     leaves = next((found for n in reversed(region) if (found := _leaves(encoder.nodes[n].layer))), ())
     first = encoder.nodes[region[0]].label
-    return Link(None, before, after, f"{first} … {node.label}", seen[region[-1]], leaves)
+    return Link(None, before, after, f"{first} … {node.label}", seen[region[-1]], leaves, place)
 
 
 def _through(

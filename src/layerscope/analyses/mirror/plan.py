@@ -43,6 +43,8 @@ class Stage:
     padding: str = "same"
     activation: str | None = None
     lie: tuple[float, ...] = ()
+    source: int = 0
+    """The encoder's node whose tensor this leads back to."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -71,6 +73,11 @@ class Undo:
 
     link: Link
     activation: str | None
+
+    @property
+    def source(self) -> int:
+        """The encoder's node whose tensor this leads back to."""
+        return self.link.source
 
 
 def _activation(links: Sequence[Link], number: int) -> str | None:
@@ -101,7 +108,7 @@ def _stage(links: Sequence[Link], shrink: int, conv: int | None) -> Stage:
     plain = Stage(
         link, link.strides, _cut(link), middle, middle, (0,) * rank, channels(links[first].before), (3,) * rank,
         (1,) * rank, activation=_activation(links, first),
-        lie=tuple((c.window - c.stride) / 2 - c.begin for c in link.covers),
+        lie=tuple((c.window - c.stride) / 2 - c.begin for c in link.covers), source=links[first].source,
     )  # fmt: skip
     if conv is None:
         return plain
@@ -124,7 +131,7 @@ def _alone(links: Sequence[Link], number: int) -> Stage:
         link, (1,) * rank, (0,) * rank, spatial(link.after), spatial(link.before), (0,) * rank,
         channels(link.before), conv.kernel_size, conv.dilation_rate, getattr(conv, "groups", 1),
         "valid" if conv.padding == "valid" else "same", _activation(links, number),
-        tuple(cover.middle for cover in link.covers),
+        tuple(cover.middle for cover in link.covers), link.source,
     )  # fmt: skip
 
 

@@ -250,9 +250,10 @@ def closed(start: Symbolic, x: Any, name: str) -> Graph:
     return trace_calls([start], [x], name)
 
 
-def autoencoder(encoder: Graph, name: str = "nearest") -> Graph:
+def autoencoder(encoder: Graph, name: str = "nearest", made: list[tuple[int, Any]] | None = None) -> Graph:
     """The encoder and the decoder of this name behind it, a network of layers of its own, every cell in its place.
 
+    `made` is given, for each step of the decoder, the encoder's node and the tensor that stands for it there.
     Shapes: (batch, height, width, C) → the same.
     Errors: UnknownNameError for a name that is none of WAYS; GraphError and ShapeError as `chain`; GraphError
     where the encoder has no such decoder.
@@ -272,4 +273,6 @@ def autoencoder(encoder: Graph, name: str = "nearest") -> Graph:
                 x = _convolved(opened(x, step), step, step.cut)
         except (ShapeError, SizeError) as error:
             raise GraphError(f"the decoder {name!r} of this encoder cannot be built: {error}") from None
+        if made is not None:
+            made.append((step.source, x))
     return closed(start, x, name)

@@ -26,8 +26,8 @@ TINTED = ("edited", "misfit", "wanted", "met")
 class Cell:
     """What a layer gives in one journey: a tensor, or words where there is none.
 
-    tone: "" of the network as it is; "same" and "changed" in a mended one; "edited" where the change is; "misfit" where
-    it does not fit, fed by "feeds"; "wanted", the target, and "met" where it is reached.
+    tone: "" of the network as it is; "same" and "changed" in a mended one; "edited" where the change is; "misfit"
+    where it does not fit, fed by "feeds"; "wanted", the target, and "met" where it is reached.
     """
 
     tensor: Tensor | None = None

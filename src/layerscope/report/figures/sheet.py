@@ -73,7 +73,14 @@ class Sheet:
         return place
 
     def box(
-        self, left: float, top: float, width: float, height: float, face: str, edge: str = "none", dashed: bool = False
+        self,
+        left: float,
+        top: float,
+        width: float,
+        height: float,
+        face: str,
+        edge: str = "none",
+        dashed: bool = False,
     ) -> None:
         """A rectangle, behind all words."""
         from matplotlib.patches import Rectangle
@@ -85,10 +92,9 @@ class Sheet:
         self.figure.add_artist(made)
 
     def line(
-        self, points: Sequence[tuple[float, float]], colour: str, width: float = 0.8, dashed: bool = False,
-        arrow: bool = False,
-    ) -> None:  # fmt: skip
-        """A line through points (left, top), maybe with an arrow's head at its end."""
+        self, points: Sequence[tuple[float, float]], colour: str, width: float = 0.8, dashed: bool = False
+    ) -> None:
+        """A line through points (left, top), behind all words."""
         from matplotlib.lines import Line2D
 
         left, top = ([point[axis] for point in points] for axis in (0, 1))
@@ -97,17 +103,6 @@ class Sheet:
             linestyle=(0, (2.5, 1.5)) if dashed else "-", transform=self.figure.dpi_scale_trans, zorder=0,
         )  # fmt: skip
         self.figure.add_artist(made)
-        if arrow:
-            size, (x, y) = 0.045, (left[-1], self.height - top[-1])
-            up = 1 if top[-1] < top[-2] else -1
-            self._filled([(x, y), (x - size, y - up * 2 * size), (x + size, y - up * 2 * size)], colour)
-
-    def _filled(self, points: Sequence[tuple[float, float]], colour: str) -> None:
-        from matplotlib.patches import Polygon
-
-        self.figure.add_artist(
-            Polygon(points, facecolor=colour, edgecolor="none", transform=self.figure.dpi_scale_trans, zorder=0)
-        )
 
     def scale(
         self, left: float, top: float, width: float, height: float, colours: str, low: float, high: float
@@ -198,10 +193,10 @@ def wrapped(words: str, width: float, size: float, weight: str = "normal") -> li
 
 
 def lines(words: str, width: float, size: float) -> list[str]:
-    """Words in as many lines of at most `width` inches as it takes; what has no space to break at is broken anyhow."""
+    """Words in as many lines of at most `width` inches as it takes, broken at spaces, or within a word too wide."""
     found: list[str] = [""]
-    for word in words.split():
-        longer = f"{found[-1]} {word}".lstrip()
+    for word in words.split(" "):
+        longer = f"{found[-1]} {word}".lstrip(" ")
         if _measured(longer, size) <= width:
             found[-1] = longer
             continue

@@ -68,9 +68,11 @@ def bar(
     page.box(middle - wide / 2, top - thick / 2, wide, thick, face, colour if empty else "none", empty)
 
 
-def upright(page: Sheet, middle: float, top: float, tensor: Tensor, scale: Scale, colour: str = BAR) -> None:
-    """The same, standing."""
-    tall, thick = scale.length(tensor), scale.thickness(tensor)
+def upright(
+    page: Sheet, middle: float, top: float, tensor: Tensor, scale: Scale, most: float, colour: str = BAR
+) -> None:
+    """The same, standing, and at most so thick."""
+    tall, thick = scale.length(tensor), min(scale.thickness(tensor), most)
     page.box(middle - thick / 2, top - tall / 2, thick, tall, colour)
 
 
