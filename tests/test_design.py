@@ -201,3 +201,9 @@ def test_mistakes_of_the_command(capsys):
     code, out, err = layerscope(capsys, "design", "--input", "8by8", "--code", "4")
     assert (code, out) == (2, "")
     assert "sizes with x between are needed, channels last, such as 28x28x1, not '8by8'" in err
+
+
+def test_a_decoder_for_each_proposal_is_the_mirror():
+    found = design(Wish((13, 13, 1), 8), 2)
+    for whole, proposal in zip(texts(found, "nearest"), found.proposals, strict=True):
+        assert propagate.types(sources.read(whole)) == propagate.types(mirror(proposal.graph).graph)
