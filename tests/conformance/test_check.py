@@ -11,41 +11,10 @@ from layerscope.core.errors import LayerscopeError
 from layerscope.sources._keras import files
 from layerscope.targets.keras import to_keras
 
-APPLICATIONS = {
-    "VGG16": [("LS102", "fc1")],
-    "MobileNet": [("LS103", "conv_dw_13")],
-    "ResNet50": [
-        ("LS103", "conv4_block5_2_conv"),
-        ("LS104", "conv2_block3_out"),
-        ("LS104", "conv3_block4_out"),
-        ("LS104", "conv4_block6_out"),
-    ],
-}
-
-
-@pytest.fixture(scope="module")
-def models():
-    return {name: getattr(keras.applications, name)(weights=None) for name in APPLICATIONS}
-
 
 def checked(model):
     """What is said of a model's JSON."""
     return check(files.load(json.loads(model.to_json())))
-
-
-@pytest.mark.parametrize("name", APPLICATIONS)
-def test_the_warnings_about_applications_are_these(name, models):
-    found = checked(models[name])
-    assert found.fits
-    # an input whose positions are lost is told of, too, where there is one
-    assert [(one.id, one.layer) for one in found.warnings if one.numbers.get("unread") is None] == APPLICATIONS[name]
-
-
-def test_the_dense_of_vgg_holds_what_keras_counts(models):
-    (warning,) = checked(models["VGG16"]).warnings
-    mine, total = models["VGG16"].get_layer("fc1").count_params(), models["VGG16"].count_params()
-    assert warning.numbers == {"parameters": mine, "total": total, "inputs": 25_088}
-    assert 2 * mine > total
 
 
 def test_resnet_reads_a_quarter_of_what_its_second_stage_gives():
@@ -53,7 +22,8 @@ def test_resnet_reads_a_quarter_of_what_its_second_stage_gives():
     model = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3))
     (warning,) = [one for one in checked(model).warnings if one.layer == "conv2_block3_out"]
     assert warning.message.startswith("8 of 16 rows and 8 of 16 columns of its output are read by nothing")
-    rest = keras.Model(model.get_layer("conv2_block3_out").output, model.output)
+    # all that reads it: both branches of the next block
+    rest = keras.Model(model.get_layer("conv2_block3_out").output, model.get_layer("conv3_block1_out").output)
     x = np.random.default_rng(0).random((1, 16, 16, 256)).astype("float32")
     poked = x.copy()
     poked[:, 1::2] += 10.0

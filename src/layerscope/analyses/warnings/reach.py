@@ -20,10 +20,10 @@ MOST_TOLD = 3
 
 
 def beyond_input(network: Network, training: Training) -> Iterator[Finding]:
-    """LS103: convolutions whose input already sees more than the whole image.
+    """LS103: convolutions whose input has a receptive field larger than the image already.
 
-    The field of each of their inputs is larger than the image along every axis, so they can look at no more of it;
-    they only compute. Not told of networks that enlarge images again (decoders).
+    Along every axis. Whatever the position, one end of its field lies beyond the image then, so what a convolution
+    adds there is padding. Not told of networks that enlarge images again (decoders), nor where a size is open.
     Source: Richter et al., "Should you go deeper?" (2021), who call the first of them the border layer.
     """
     if any(word in layer.kind for layer in network.layers for word in ENLARGING):
@@ -32,12 +32,12 @@ def beyond_input(network: Network, training: Training) -> Iterator[Finding]:
     if found:
         first, last = network.graph.nodes[found[0]], network.graph.nodes[found[-1]]
         extents, image = _seen(network, found[0])
-        others = f", and so does each of the {len(found)} from there to {last.label}" if len(found) > 1 else ""
+        others = f", the first of {len(found)} such convolutions (the last is {last.label})" if len(found) > 1 else ""
         yield Finding(
             "LS103", first.label,
-            f"reads a tensor whose positions each see {extents} of the input already, more than there is "
-            f"({image}){others}",
-            "larger images use these layers; fewer layers before them or less stride and pooling do, too",
+            f"reads a tensor whose receptive field is {extents} already, larger than the image ({image}){others}",
+            "on one side at least such a view ends beyond the image, so they widen it on the other only, if at all; "
+            "larger images, fewer layers before them, or less stride and pooling make use of them",
             {"layers": len(found)},
         )  # fmt: skip
 
@@ -162,7 +162,7 @@ def _gaps(name: str, indices: Indices, size: int) -> str:
     low, high = indices.hull if indices else (size, -1)
     missing = size - indices.count
     if indices and indices.count == high - low + 1 and low == 0:
-        return f"the last {missing} of {size} {name}" if missing > 1 else f"the last one of {size} {name}"
+        return f"the last {missing} of {size} {name}" if missing > 1 else f"the last of {size} {name}"
     return f"{missing} of {size} {name}"
 
 
