@@ -128,7 +128,10 @@ class Reach:
             for way in self.ways
         ]  # fmt: skip
         title = f"How much each pixel matters, of the {self.size} × {self.size} that the last layer sees"
-        under = f"{self.channels} channels, random weights; the square holds {MOST_SHARE:.0%} of the influence"
+        under = (
+            f"{self.channels} channels, random weights; brightness: the root of a pixel's influence; the square "
+            f"holds {MOST_SHARE:.0%} of it"
+        )
         written(path, lambda place: effective.fields(place, panels, title, under))
 
 

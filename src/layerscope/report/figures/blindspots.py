@@ -73,7 +73,9 @@ def _pairs(page: Sheet, asked: Asked, tall: float) -> None:
         rows.append(("output of the second", [shown(one) for _, one in asked.outputs]))
     for number, (name, tiles) in enumerate(rows):
         top = TOP + number * (tall + GAP)
-        page.text(0.12, top + tall / 2, name, 8, SOFT, va="center")
+        page.text(0.12, top + tall / 2, name, 8, SOFT, va="bottom" if number == 2 else "center")
+        if number == 2:
+            page.text(0.12, top + tall / 2 + 0.03, "blue: the other is larger", 7, SOFT)
         for column, tile in enumerate(tiles):
             page.picture(LABEL + column * (TILE + GAP), top, TILE, tall, tile)
         if number == 2:

@@ -46,3 +46,4 @@ def fields(path: str | os.PathLike[str], panels: Sequence[Panel], title: str, ab
             lower.set_ylim(0, end)
             lower.set_yticks([])
             lower.set_xticks([0, columns - 1], ["1", str(columns)])
+            lower.set_xlabel("columns, and the share of each" if not number else "", fontsize=7, labelpad=-6)

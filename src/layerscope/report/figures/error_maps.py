@@ -29,7 +29,7 @@ def figure(
     """One row for the originals, and for each (name, caption, reconstructions): these, and their errors.
 
     Images are (n, height, width, C) in 0 … 1. An error is the reconstruction less the original (the mean over
-    channels), from blue (too small) over white to red (too large), on one scale for all rows; `least` is its least
+    channels), from red (too small) over white to blue (too large), on one scale for all rows; `least` is its least
     end. The suffix of the path chooses the format (png, svg, pdf). With `ink`, 1 in a grey image is black on white
     paper, as in MNIST; without it, 1 is light, as in photographs.
     """

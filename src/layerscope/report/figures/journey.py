@@ -36,7 +36,7 @@ def journey(path: str | os.PathLike[str], steps: Sequence[Step], title: str, ink
     """Write all steps as a picture file, one below the other, each channel a tile.
 
     Colours run from 0 (dark) to the largest value of the layer (yellow) where none is negative, otherwise from
-    blue over white (0) to red, alike for plus and minus; each layer has its own scale, which is printed.
+    red over white (0) to blue, alike for minus and plus; each layer has its own scale, which is printed.
     """
     heights = [_height(step) for step in steps]
     total = LEFT + ACROSS * (SIDE + 0.04) + 0.2
@@ -77,7 +77,9 @@ def _words(page: Sheet, step: Step, top: float) -> None:
     values = step.values
     shape = " × ".join(map(str, step.shape or values.shape))
     page.text(0.2, top, sheet.shortened(step.name, 30), 8.5, INK, weight="bold")
-    page.text(0.2, top + 0.16, f"{step.kind}   {shape}", 8, SOFT)
+    told = f"{step.kind}   {shape}"
+    size = next((size for size in (8, 7) if sheet.fits(told, LEFT - 0.3, size)), 6)
+    page.text(0.2, top + 0.16, sheet.cut(told, LEFT - 0.3, size), size, SOFT)
     lines = [f"{sheet.figure(float(values.min()))} … {sheet.figure(float(values.max()))}"]
     if step.shape and step.shape != values.shape:
         lines.append(f"drawn as {' × '.join(map(str, values.shape))}")

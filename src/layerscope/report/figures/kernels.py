@@ -30,7 +30,7 @@ class Kernel:
 
 
 def kernels(path: str | os.PathLike[str], asked: Kernel) -> None:
-    """Write a kernel as a picture file: white is 0, red above, blue below; one scale for the whole kernel.
+    """Write a kernel as a picture file: white is 0, blue above, red below; one scale for the whole kernel.
 
     A kernel of one channel in has its filters in a grid; another one a row for each channel in and a
     column for each filter, of which at most 32 each are drawn (and the picture says so).
@@ -56,7 +56,7 @@ def kernels(path: str | os.PathLike[str], asked: Kernel) -> None:
         )
         for side in frame.spines.values():
             side.set_visible(False)
-        page.scale(left + across * wide + 0.1, top, 0.1, max(down * tall, 0.5), sheet.SIGNED, -high, high)
+        page.scale(left + across * wide + 0.1, top, 0.1, min(max(down * tall, 0.5), 2.4), sheet.SIGNED, -high, high)
         if channels > 1:
             _labels(page, asked, (left, top, wide, tall), kept.shape[2:])
         if cut:

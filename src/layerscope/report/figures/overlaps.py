@@ -11,8 +11,9 @@ import numpy as np
 from layerscope.report.figures import sheet
 from layerscope.report.figures.sheet import INK, LINE, SERIES, SOFT, Array, Sheet
 
-SIDE, CELLS = 1.9, 12
-"""Inches of a map, and at least so many positions along each side of it."""
+SIDE, EVEN, GAP, CELLS = 1.9, 0.32, 0.42, 12
+"""Inches of a map, of one that is even, between two, and at least so many positions along each side of a map."""
+PLAIN = "#eeeeee"
 NUMBERED = 16
 """A map of at most so many positions a side has the counts in its cells."""
 MARKS = ("-", "--")
@@ -29,30 +30,45 @@ def overlaps(
 ) -> None:
     """Write a row of maps for each (name, one period alone, one period so far) as a picture file; None: none to show.
 
-    A map repeats its period; black is nothing, bright the largest overlap. Below them the spectra, where there are
-    any.
+    A map repeats its period; dark is nothing, bright the largest overlap; one that is even is a strip. Below them the
+    spectra, where there are any.
     """
-    gap, width = 0.62, 0.4 + 2 * (SIDE + 0.9) + 0.6
-    top = 0.95 if about else 0.75
-    height = top + len(rows) * (SIDE + gap) - gap + (2.9 if curves else 0.1)
+    width = 0.4 + 2 * (SIDE + 0.9) + 0.6
+    top = 1.15 if about else 0.95
+    heights = [(EVEN if _even(alone) and _even(far) else SIDE) + GAP for _, alone, far in rows]
+    height = top + sum(heights) - GAP + (2.9 if curves else 0.1)
     with sheet.drawn(path, width, height + 0.1) as page:
         page.text(0.2, 0.12, sheet.wrapped(f"{title}: overlap", width - 0.4, 10, "bold")[0], 10, weight="bold")
         if about:
             page.text(0.2, 0.34, sheet.wrapped(about, width - 0.4, 7)[0], 7, SOFT)
-        page.text(0.4, top - 0.35, "alone, behind an even input", 8, SOFT)
-        page.text(0.4 + SIDE + 0.9, top - 0.35, "so far, behind all layers before it", 8, SOFT)
-        for number, (name, alone, far) in enumerate(rows):
-            upper = top + number * (SIDE + gap)
-            page.text(0.4, upper - 0.17, name, 8, weight="bold")
-            _map(page, 0.4, upper + 0.02, alone, "changes nothing by itself" if far is not None else "")
-            _map(page, 0.4 + SIDE + 0.9, upper + 0.02, far, "not known")
+        page.text(0.4, top - 0.5, "alone, behind an even input", 8, SOFT)
+        page.text(0.4 + SIDE + 0.9, top - 0.5, "so far, behind all layers before it", 8, SOFT)
+        upper = top
+        for (name, alone, far), tall in zip(rows, heights, strict=True):
+            page.text(0.4, upper - 0.19, name, 8, weight="bold")
+            side = tall - GAP
+            _map(page, 0.4, upper, side, alone, "changes nothing by itself" if far is not None else "")
+            _map(page, 0.4 + SIDE + 0.9, upper, side, far, "not known")
+            upper += tall
         if curves is not None:
             _spectra(page, 0.75, height - 2.1, width - 1.1, curves)
 
 
-def _map(page: Sheet, left: float, top: float, period: Array | None, otherwise: str) -> None:
+def _even(period: Array | None) -> bool:
+    """Whether there is no pattern to show."""
+    return period is None or bool(period.max() == period.min())
+
+
+def _map(page: Sheet, left: float, top: float, tall: float, period: Array | None, otherwise: str) -> None:
     if period is None:
         page.text(left + 0.1, top + 0.1, otherwise, 7.5, SOFT)
+        return
+    if _even(period):
+        page.box(left, top, SIDE, tall, PLAIN, LINE)
+        page.text(
+            left + SIDE / 2, top + tall / 2, f"{period.max():.0f} everywhere", 7.5, SOFT, ha="center", va="center"
+        )
+        page.text(left + SIDE + 0.08, top + 0.02, "even", 8)
         return
     repeats = [max(2 if n > 1 else 1, -(-CELLS // n)) for n in period.shape]
     values = np.tile(period, repeats)
@@ -64,10 +80,8 @@ def _map(page: Sheet, left: float, top: float, period: Array | None, otherwise: 
         for (row, column), value in np.ndenumerate(values):
             colour = "black" if value > 0.6 * period.max() else "white"
             place.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=5.5, color=colour)
-    words = f"{period.max():.0f} : {period.min():.0f}" if period.max() > period.min() else "even"
-    page.text(left + SIDE + 0.08, top + 0.02, words, 8)
-    if period.max() > period.min():
-        page.text(left + SIDE + 0.08, top + 0.2, f"±{period.std() / period.mean():.1%}", 7.5, SOFT)
+    page.text(left + SIDE + 0.08, top + 0.02, f"{period.max():.0f} : {period.min():.0f}", 8)
+    page.text(left + SIDE + 0.08, top + 0.2, f"±{period.std() / period.mean():.1%}", 7.5, SOFT)
 
 
 def _spectra(page: Sheet, left: float, top: float, width: float, curves: Curves) -> None:

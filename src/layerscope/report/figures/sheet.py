@@ -210,6 +210,11 @@ def lines(words: str, width: float, size: float) -> list[str]:
     return found
 
 
+def fits(words: str, width: float, size: float) -> bool:
+    """Whether words in one line are at most so many inches wide."""
+    return _measured(words, size) <= width
+
+
 def cut(words: str, width: float, size: float, weight: str = "normal") -> str:
     """Words in one line of at most `width` inches; what does not fit in ends with "…"."""
     if _measured(words, size, weight) <= width:

@@ -48,6 +48,8 @@ def shifts(
                     "clip_on": False,
                 }
                 place.plot(range(len(ys)), ys, marker=MARKS[n % len(MARKS)], **settings)
+            if not number:
+                place.set_ylabel("÷ the distance of two different images")
             place.set_xlabel("the image moves by … pixels")
             place.set_xticks(range(len(values[0])))
             place.set_ylim(bottom=0)
@@ -63,4 +65,4 @@ def _colours(count: int, ordered: bool) -> list[Any]:
     if not ordered and count <= len(SERIES):
         return list(SERIES[:count])
     scale = matplotlib.colormaps[sheet.AMOUNT]
-    return [scale(0.92 * n / max(count - 1, 1)) for n in range(count)]
+    return [scale(0.9 * n / max(count - 1, 1)) for n in range(count)]
