@@ -1,9 +1,12 @@
 """Blind spots: derivatives against differences, ranks against NumPy's, pairs that are the same when both are run."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
+from tests import onnx_writer as w
+from tests.commands import refused
 
 import layerscope as ls
 from layerscope import Input, Model, sources
@@ -282,14 +285,26 @@ def test_mistakes(name):
     assert str(found.value) == message
 
 
-def test_files_whose_weights_are_not_read(tmp_path, capsys):
+def test_files_whose_weights_are_not_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
     path = tmp_path / "model.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    assert main(["blindspot", str(path)]) == 2
-    assert capsys.readouterr().err == (
-        f"layerscope blindspot: {path}: of this file only the layers are read here, not the weights. Take it over once "
-        "in Python: layerscope.from_keras(model).save('model.npz'), or from_torch; then look at model.npz\n"
-    )
+    model = tmp_path / "model.onnx"
+    values = [[w.value(name, (1, 3))] for name in ("x", "y")]
+    model.write_bytes(w.model(w.Graph([w.node("Relu", "x", "y")], *values)))
+    data = np.zeros((2, 3), np.float32)
+    np.save(tmp_path / "data.npy", data)
+    for command in (["blindspot"], ["shift", "--data", str(tmp_path / "data.npy")]):
+        told = f"layerscope {command[0]}: "
+        assert (
+            refused(capsys, *command, str(path))
+            == f"{told}the weights in {path} are read by Keras: pip install keras\n"
+        )
+        assert refused(capsys, *command, str(model)) == (
+            f"{told}{model}: of an ONNX file only the layers are read here; its weights are not, and it is not run. Give "
+            "what it was made of: a run folder, a file of Model.save, a .keras file, or in Python "
+            "layerscope.from_torch(module, input=(1, 28, 28))\n"
+        )
 
 
 def test_what_a_function_returns_keeps_its_weights(tmp_path, monkeypatch):

@@ -37,3 +37,26 @@ def test_keras_cannot_tell_them_apart(what):
         assert pair.distance > 0.1
         assert np.abs(first - second).max() < 2e-6 * scale
         assert max(np.abs(first - other).max() for other in rest) > 1e-3 * scale
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
+def test_a_keras_model_and_its_file_have_the_same_blind_spots(tmp_path):
+    """The weights of both are Keras's own, and Keras finds the outputs of a pair the same."""
+    keras = pytest.importorskip("keras")
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    start = keras.Input((10, 10, 1))
+    x = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, activation="tanh")(start))
+    model = keras.Model(start, layers.Dense(5)(layers.Flatten()(x)))
+    found = [blindspot(model, count=1, verbose=0)]
+    for name in ("model.keras", "model.h5"):
+        model.save(tmp_path / name)
+        found.append(blindspot(tmp_path / name, count=1, verbose=0))
+    for one in found:
+        assert [row.rank for row in one.rows] == [row.rank for row in found[0].rows]
+        (pair,) = one.pairs
+        assert pair is not None
+        both = np.stack([pair.first, pair.second]).astype("float32")
+        assert np.abs(both[1] - both[0]).max() > 0.1
+        outputs = model.predict(both, verbose=0)
+        assert np.abs(outputs[1] - outputs[0]).max() < 2e-6 * max(1.0, np.abs(outputs).max())

@@ -9,8 +9,9 @@ from layerscope.cli._arguments import add_own, natural, positive
 from layerscope.cli._printing import put
 
 ABOUT = "what a network cannot tell apart: two inputs with the same output"
-EPILOG = """MODEL is a run folder, a model file of ours, package.module:callable, or a network without weights (one
-line of text, example:NAME), which gets random ones by --seed.
+EPILOG = """MODEL is a run folder, a model file of ours or of Keras (.keras, .h5; Keras reads its weights),
+package.module:callable, or a network without weights (one line of text, example:NAME), which gets random ones by
+--seed. An ONNX file has no weights here: give the model that it was made of.
 
 examples:
   layerscope blindspot example:boxes-condense

@@ -9,7 +9,7 @@ from layerscope.cli._arguments import add_own, natural, positive
 from layerscope.cli._printing import put
 
 ABOUT = "what changes in every layer when the image moves, and what moves along"
-EPILOG = """a run has weights and images of its own, a model file has weights; any other network that trace takes gets
+EPILOG = """a run has weights and images of its own, a model file (of ours, .keras, .h5) has weights; any other network that trace takes gets
 random weights from --seed. --compare needs no network: it puts max and average pooling, strides, and both with a blur
 before what they leave out, behind the same random convolutions.
 

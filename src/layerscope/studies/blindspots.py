@@ -23,9 +23,11 @@ from layerscope.probes import blindspot as probe
 from layerscope.probes.blindspot import Local, Pair
 from layerscope.probes.readout import LEAST, readout
 from layerscope.probes.tangents import Derivative
-from layerscope.sources import _files, examples, keras, python, read, torch
+from layerscope.sources import examples, keras, keras_file, onnx, python, read, torch
+from layerscope.sources import model as model_source
 from layerscope.studies.images import Part, is_path, read_images
 from layerscope.studies.opened import Opened, Own, PathLike, Wishes, opened
+from layerscope.studies.weighted import weighted
 from layerscope.utils import set_random_seed
 
 Array = NDArray[Any]
@@ -120,8 +122,8 @@ def blindspot(
 ) -> BlindSpots:
     """What a network cannot tell apart: the rank of its derivative at every layer, and pairs that it confuses.
 
-    `model` is a Model, a model file, a run folder, or a network without weights (text, example:NAME, a graph), which
-    gets those that `seed` gives. `data` are images as in `encode` (of a run: its validation images); without any the
+    `model` is a Model, a model file, a run folder, a Keras model or file (which Keras reads), or a network without
+    weights (text, example:NAME, a graph), which gets those that `seed` gives. `data` are images as in `encode` (of a run: its validation images); without any the
     inputs are random. `layer`: look at its output instead of the network's. `count`: how many pairs are sought, one
     from each of the first images. With data, `images` of them (1,000) also show how much of the input a linear
     readout of each layer recovers; 0: none.
@@ -158,16 +160,12 @@ def _subject(model: Any, seed: int) -> Opened | Model:
         return opened(model)
     set_random_seed(seed)
     if isinstance(model, str | os.PathLike):
-        kind = _files.kind(model)
         if os.path.isdir(model):
             return opened(model)
-        if kind == "model":
+        if model_source.handles(model):
             return load_model(model)
-        if kind not in ("", "graph"):
-            raise SourceError(
-                f"{os.fspath(model)}: of this file only the layers are read here, not the weights. Take it over once "
-                "in Python: layerscope.from_keras(model).save('model.npz'), or from_torch; then look at model.npz"
-            )
+        if onnx.handles(model) or keras_file.handles(model):
+            return weighted(model, seed).model
         if python.handles(model) and not examples.handles(model):
             model = python.called(str(model))
             if isinstance(model, Model):

@@ -16,8 +16,8 @@ from layerscope.core.contract import described_only
 from layerscope.core.errors import DataError, ExportError, SettingError, SourceError
 from layerscope.models import Model, load_model
 from layerscope.models.foreign import from_keras
+from layerscope.sources import _files, keras_file, onnx, python
 from layerscope.sources import keras as keras_source
-from layerscope.sources import keras_file, python
 from layerscope.sources import model as model_source
 from layerscope.studies import runs
 from layerscope.studies.decoder_runs import initialise
@@ -25,6 +25,10 @@ from layerscope.studies.images import load_images, read_images
 from layerscope.studies.opened import Opened, Own, PathLike, Wishes, opened
 
 Array = NDArray[Any]
+ONNX = (
+    "of an ONNX file only the layers are read here; its weights are not, and it is not run. Give what it was made of: "
+    "a run folder, a file of Model.save, a .keras file, or in Python layerscope.from_torch(module, input=(1, 28, 28))"
+)
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,10 @@ def _found(what: Any, seed: int) -> Weighted:
     if is_run(what):
         run = opened(what)
         return Weighted(run.model, f"weights of {run.folder}", run)
+    if path is not None and onnx.handles(path):
+        raise SourceError(f"{path}: {ONNX}")
     if path is not None and keras_file.handles(path):
-        if Path(path).suffix.lower() != ".json":
+        if _files.kind(path) != "keras-json":
             return Weighted(from_keras(_keras(what)), f"weights of {what}")
     elif path is not None and model_source.handles(path):
         return Weighted(load_model(path), f"weights of {what}")
