@@ -9,8 +9,10 @@ from layerscope.cli._arguments import add_own, natural, positive
 from layerscope.cli._printing import put
 
 ABOUT = "what changes in every layer when the image moves, and what moves along"
-EPILOG = """a run has weights and images of its own, a model file (of ours, .keras, .h5) has weights; any other network that trace takes gets
-random weights from --seed. --compare needs no network: it puts max and average pooling, strides, and both with a blur
+EPILOG = """a run has weights and images of its own, a model file (of ours, .keras, .h5) has weights; any other
+network that trace takes gets random weights from --seed; an ONNX file has none here: give the model that it was
+made of.
+--compare needs no network: it puts max and average pooling, strides, and both with a blur
 before what they leave out, behind the same random convolutions.
 
 examples:

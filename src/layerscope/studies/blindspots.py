@@ -123,10 +123,10 @@ def blindspot(
     """What a network cannot tell apart: the rank of its derivative at every layer, and pairs that it confuses.
 
     `model` is a Model, a model file, a run folder, a Keras model or file (which Keras reads), or a network without
-    weights (text, example:NAME, a graph), which gets those that `seed` gives. `data` are images as in `encode` (of a run: its validation images); without any the
-    inputs are random. `layer`: look at its output instead of the network's. `count`: how many pairs are sought, one
-    from each of the first images. With data, `images` of them (1,000) also show how much of the input a linear
-    readout of each layer recovers; 0: none.
+    weights (text, example:NAME, a graph), which gets those that `seed` gives. `data` are images as in `encode` (of a
+    run: its validation images); without any the inputs are random. `layer`: look at its output instead of the
+    network's. `count`: how many pairs are sought, one from each of the first images. With data, `images` of them
+    (1,000) also show how much of the input a linear readout of each layer recovers; 0: none.
     Errors: SourceError, DataError, GraphError for several inputs or an unknown layer, TrainingError for layers that
     are described only.
     """

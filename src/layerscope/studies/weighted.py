@@ -26,8 +26,9 @@ from layerscope.studies.opened import Opened, Own, PathLike, Wishes, opened
 
 Array = NDArray[Any]
 ONNX = (
-    "of an ONNX file only the layers are read here; its weights are not, and it is not run. Give what it was made of: "
-    "a run folder, a file of Model.save, a .keras file, or in Python layerscope.from_torch(module, input=(1, 28, 28))"
+    "of an ONNX file only the layers are read here; its weights are not, and it is not run. Give what it was made "
+    "of: a run folder, a file of Model.save, a .keras file, or in Python "
+    "layerscope.from_torch(module, input=(1, 28, 28))"
 )
 
 

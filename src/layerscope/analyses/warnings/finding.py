@@ -12,6 +12,10 @@ from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, example
+from layerscope.operators._operator import Operator
+
+NAMES = {1: ("positions",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
+"""What stands along the axes of a tensor with channels, by how many others there are."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,24 @@ class Network:
     def single(self) -> list[tuple[TensorType, ...]]:
         """The types of one example."""
         return [tuple(example(type) for type in row) for row in self.types]
+
+    @cached_property
+    def layout(self) -> str:
+        """Where the channels of images stand: "last", "first", or "" where operators have any order of axes."""
+        if any(isinstance(layer, Operator) for layer in self.layers):
+            return ""
+        first = any(getattr(layer, "data_format", None) == "channels_first" for layer in self.layers)
+        return "first" if first else "last"
+
+    def positions(self, type: TensorType, entry: Layer | None = None) -> list[tuple[int, str]]:
+        """The axes of a tensor (of an input's layer `entry`) that are positions, and what stands along them."""
+        channel = {"last": type.rank - 1, "first": 1}.get(self.layout, 0)
+        if entry is not None:
+            channel = getattr(entry, "channel_axis", -1) % type.rank if self.layout != "first" else 1
+        axes = [axis for axis in range(1, type.rank) if axis != channel]
+        if channel and len(axes) in NAMES:
+            return list(zip(axes, NAMES[len(axes)], strict=True))
+        return [(axis, f"positions along axis {axis}") for axis in axes]
 
     def parameters(self, number: int) -> int:
         """How many numbers the weights of a node have."""

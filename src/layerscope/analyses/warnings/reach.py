@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from layerscope.analyses.warnings.finding import Finding, Network, Training
@@ -12,10 +12,20 @@ from layerscope.core.boxes import Region
 from layerscope.core.errors import ShapeError
 from layerscope.core.graph import Edge, Node
 from layerscope.core.indices import Indices
+from layerscope.core.types import TensorType
+from layerscope.operators.convolution import Convolution, TransposedConvolution
 
-ENLARGING = ("Transpose", "UpSampling", "Unpooling", "PixelShuffle", "Resiz", "BedOfNails", "Upsampl")
-NAMES = {1: ("positions",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
-FRAMING = ("ZeroPadding", "Cropping", "CenterCrop")
+ENLARGING = (
+    "DTranspose",
+    "ConvTranspose",
+    "UpSampling",
+    "Unpooling",
+    "PixelShuffle",
+    "Resiz",
+    "BedOfNails",
+    "Upsampl",
+)
+FRAMING = ("ZeroPadding", "Cropping", "CenterCrop", "Pad")
 MOST_TOLD = 3
 
 
@@ -44,8 +54,8 @@ def beyond_input(network: Network, training: Training) -> Iterator[Finding]:
 
 def _sees_all(network: Network, number: int) -> bool:
     node = network.graph.nodes[number]
-    kernel: Any = getattr(node.layer, "kernel_size", None)
-    if not isinstance(kernel, tuple) or len(node.inputs) != 1 or set(cast(tuple[int, ...], kernel)) == {1}:
+    kernel = _kernel(node.layer, network.fed[number])
+    if kernel is None or len(node.inputs) != 1 or set(kernel) == {1}:
         return False
     source, output = node.inputs[0]
     seen = network.fields[source][output]
@@ -56,6 +66,16 @@ def _sees_all(network: Network, number: int) -> bool:
         if field.everything or field.bound or not isinstance(size, int) or field.extents[0] <= size:
             return False
     return True
+
+
+def _kernel(layer: Any, fed: Sequence[TensorType]) -> tuple[int, ...] | None:
+    """The window of a convolution's kernel; None for another layer, and where its sizes are open."""
+    if isinstance(layer, Convolution | TransposedConvolution):
+        weight = layer.operands(fed)[layer.weight]
+        window = () if weight is None else tuple(size for size in weight.shape[2:] if isinstance(size, int))
+        return window if weight is not None and len(window) == weight.rank - 2 else None
+    kernel = getattr(layer, "kernel_size", None)
+    return cast(tuple[int, ...], kernel) if isinstance(kernel, tuple) else None
 
 
 def _seen(network: Network, number: int) -> tuple[str, str]:
@@ -97,11 +117,13 @@ def unread(network: Network, training: Training) -> Iterator[Finding]:
 def _unseen(network: Network, found: Mapping[Edge, Region]) -> Iterator[Finding]:
     """How much of each input reaches no output."""
     for number in network.graph.inputs:
-        shape, region = network.single[number][0].shape[1:-1], found.get((number, 0))
-        sizes = [size for size in shape if isinstance(size, int)]
-        if region is None or not sizes or len(sizes) < len(shape):
+        type, region = network.single[number][0], found.get((number, 0))
+        axes = [axis for axis, _ in network.positions(type, network.graph.nodes[number].layer)]
+        sizes = [size for axis in axes if isinstance(size := type.shape[axis], int)]
+        if region is None or not sizes or len(sizes) < len(axes):
             continue
-        read = math.prod(indices.count for indices in boxes.around(region)[1:-1])
+        box = boxes.around(region)
+        read = math.prod(box[axis].count for axis in axes)
         if read < (total := math.prod(sizes)):
             yield Finding(
                 "LS104", network.graph.nodes[number].label,
@@ -138,11 +160,11 @@ def _lost(network: Network, edge: Edge, region: Region, found: Mapping[Edge, Reg
     if not all(_reads_on(network, reader, found) for reader in readers):
         return ""
     box = boxes.around(region)
-    names = NAMES.get(type.rank - 2, ())
     words: list[str] = []
-    for name, indices, size in zip(names, box[1:-1], type.shape[1:-1], strict=False):
-        if isinstance(size, int) and indices.count < size:
-            words.append(_gaps(name, indices, size))
+    for axis, name in network.positions(type):
+        size = type.shape[axis]
+        if isinstance(size, int) and box[axis].count < size:
+            words.append(_gaps(name, box[axis], size))
     return " and ".join(words)
 
 
@@ -173,17 +195,18 @@ def uneven(network: Network, training: Training) -> Iterator[Finding]:
     kernel is no multiple of the stride, their numbers differ, and the output has a checkerboard at first.
     Source: Odena, Dumoulin & Olah, "Deconvolution and checkerboard artifacts", Distill (2016).
     """
-    for node in network.graph.nodes:
-        layer: Any = node.layer
-        if not layer.kind.endswith("Transpose"):
+    for number, node in enumerate(network.graph.nodes):
+        told = _stamp(node.layer, network.fed[number])
+        if told is None:
             continue
+        size, steps, spread = told
         counts = [
             [sum(u * d % s == phase for u in range(k)) for phase in range(s)]
-            for k, s, d in zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+            for k, s, d in zip(size, steps, spread, strict=True)
         ]
         least, most = math.prod(map(min, counts)), math.prod(map(max, counts))
         if least != most:
-            kernel, strides = _pair(layer.kernel_size), _pair(layer.strides)
+            kernel, strides = _pair(size), _pair(steps)
             yield Finding(
                 "LS105", node.label,
                 f"a kernel of {kernel} at a stride of {strides} puts {most} cells of the kernel onto some positions "
@@ -191,6 +214,17 @@ def uneven(network: Network, training: Training) -> Iterator[Finding]:
                 "a kernel that is a multiple of the stride, or UpSampling and a convolution, treats all alike",
                 {"most": most, "least": least},
             )  # fmt: skip
+
+
+def _stamp(layer: Any, fed: Sequence[TensorType]) -> tuple[tuple[int, ...], ...] | None:
+    """Kernel, strides and dilations of a transposed convolution; None for another layer."""
+    kernel = _kernel(layer, fed)
+    if kernel is None:
+        return None
+    if isinstance(layer, TransposedConvolution):
+        ones = (1,) * len(kernel)
+        return kernel, layer.strides or ones, layer.dilations or ones
+    return (kernel, layer.strides, layer.dilation_rate) if layer.kind.endswith("DTranspose") else None
 
 
 def _pair(values: tuple[int, ...]) -> str:
