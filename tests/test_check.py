@@ -301,3 +301,18 @@ def test_an_error_beside_sizes_is_raised(tmp_path):
     (tmp_path / "bad.json").write_text('{"layerscope": 1, "nodes": []}')
     with pytest.raises(LayerscopeError, match='"nodes" must be a list with at least one node'):
         check(tmp_path / "bad.json")
+
+
+def test_what_would_read_lost_rows_depends_on_why_they_are_lost():
+    dropped = check("11x11x1 | maxpool 2").warnings[1]
+    assert dropped.advice == "to have them read, use padding='same' or a size that the stride divides"
+    (skipped,) = check("12x12x1 | conv 4 3 same | conv 4 1 stride 2").warnings
+    assert skipped.message == (
+        "6 of 12 rows and 6 of 12 columns of its output are read by nothing: conv2d_1 skips them"
+    )
+    assert skipped.advice == (
+        "to have them read, use a kernel at least as large as the stride, or a pool in place of the stride"
+    )
+    for mended in ("11x11x1 | maxpool 2 same", "12x12x1 | conv 4 3 same | conv 4 2 stride 2",
+                   "12x12x1 | conv 4 3 same | maxpool 2 | conv 4 1"):  # fmt: skip
+        assert check(mended).warnings == []

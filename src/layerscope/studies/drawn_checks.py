@@ -17,6 +17,8 @@ from layerscope.telling.written import layer_words
 
 MOST = 34
 """Rows; of more layers those are left out at which least happens."""
+FEW = 2
+"""So many layers in between are drawn all the same."""
 Key = tuple[str, str | None]
 """A layer's name; for one that a change puts in, the layer before it, too ("" for none)."""
 Look = tuple[bool, bool]
@@ -172,9 +174,9 @@ def _folded(rows: Sequence[Row], kept: Sequence[int]) -> list[Row]:
     last = -1
     for number in [*chosen, len(rows)]:
         left = number - last - 1
-        if left == 1:
-            found.append(rows[last + 1])
-        elif left:
+        if left <= FEW:
+            found += rows[last + 1 : number]
+        else:
             found.append(Row(f"… {left} layers …"))
         found += rows[number : number + 1]
         last = number

@@ -54,12 +54,16 @@ def _stage(graph: Graph, number: int, node: Node) -> str:
 
 
 def layer_words(node: Node) -> str:
-    """One layer as it stands in a line of text: conv 16 3 same relu; its kind where the text has no words for it."""
+    """One layer as it stands in a line of text: conv 16 3 same relu; its kind where the text has no words for it.
+
+    That channels stand last is what everybody takes for granted, and not told.
+    """
     layer = node.layer
     if layer.words is None:
         return layer.kind
     try:
-        return " ".join([layer.words.names[0], *_words(node.label, layer)])
+        words = [word for word in _words(node.label, layer) if word != "data_format=channels_last"]
+        return " ".join([layer.words.names[0], *words])
     except GraphError:
         return layer.kind
 

@@ -27,6 +27,8 @@ ENLARGING = (
 )
 FRAMING = ("ZeroPadding", "Cropping", "CenterCrop", "Pad")
 MOST_TOLD = 3
+DROPPED = "to have them read, use padding='same' or a size that the stride divides"
+SKIPPED = "to have them read, use a kernel at least as large as the stride, or a pool in place of the stride"
 
 
 def beyond_input(network: Network, training: Training) -> Iterator[Finding]:
@@ -110,7 +112,7 @@ def unread(network: Network, training: Training) -> Iterator[Finding]:
             "LS104", node.label,
             f"{words} of its output are read by nothing: {', '.join(readers)} "
             f"{'skips' if len(readers) == 1 else 'skip'} them{more if last else ''}",
-            "to have them read, use padding='same', another size, or a kernel at least as large as the stride",
+            SKIPPED if any(not word.startswith("the last") for word in words.split(" and ")) else DROPPED,
         )  # fmt: skip
 
 
