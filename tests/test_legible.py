@@ -1,7 +1,9 @@
 """Pictures of checks, mirrored encoders and encoders to order can be read: words are whole and apart, bars true."""
 
+import re
 from itertools import combinations
 
+import numpy as np
 import pytest
 from tests.test_drawings import DOCUMENT, ENCODER, LONG, vector
 
@@ -10,6 +12,8 @@ from layerscope.analyses.design import Wish, design
 from layerscope.analyses.mirror import mirror
 from layerscope.checking import check
 from layerscope.report.figures import sheet, tensors
+from layerscope.report.figures.overlaps import overlaps
+from layerscope.report.figures.shifts import shifts
 from layerscope.report.figures.tensors import Scale, Tensor
 
 VGG = (
@@ -101,3 +105,47 @@ def test_bars_are_as_long_as_images_and_as_thick_as_channels(pages, tmp_path):
     scale = Scale(10, 64, 1.0)
     assert scale.thickness(vector(8)) == pytest.approx((thin + thick) / 2)
     assert scale.length(Tensor("open", None, 3)) == 0.5
+
+
+# --- other pictures ---
+
+
+def words(path):
+    """All text of an SVG, in the order of the file."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text("utf-8"))
+
+
+def test_few_numbers_stand_in_their_cells(tmp_path):
+    found = studies.blindspot("example:boxes-condense", count=1, verbose=0)
+    found.save(tmp_path / "a.svg")
+    (pair,) = found.pairs
+    cells = [pair.first, pair.second, pair.second - pair.first]
+    expected = [sheet.figure(float(value)) for one in cells for value in one.ravel()]
+    told = words(tmp_path / "a.svg")
+    assert [word for word in told if word in expected][: len(expected)] == expected  # then the scale's ends
+    found = studies.blindspot("8x8x1 | flatten | dense 3", count=1, verbose=0)
+    found.save(tmp_path / "b.svg")
+    assert len(words(tmp_path / "b.svg")) < 24
+
+
+def test_overlap_that_is_even_is_a_strip(tmp_path, pages):
+    once, board = np.ones((1, 1)), np.array([[1.0, 2.0], [2.0, 4.0]])
+    overlaps(tmp_path / "a.svg", [("a", once, once), ("b", board, None), ("c", None, once)], "net", "")
+    told = words(tmp_path / "a.svg")
+    assert told.count("1 everywhere") == told.count("even") == 3
+    assert [word for word in ("4 : 1", "not known", "changes nothing by itself") if word in told] == [
+        "4 : 1", "not known", "changes nothing by itself",
+    ]  # fmt: skip
+    overlaps(tmp_path / "b.svg", [("a", once, once)], "net", "")
+    large, small = (page.height for page in pages if page.width > 2)
+    assert small < large / 3
+
+
+def test_long_names_of_layers_are_cut(tmp_path, pages):
+    panels = [("changes", "", [[0.0, 0.5], [0.0, 1.0]]), ("misfit", "", [[0.0, None], [0.0, 0.2]])]
+    shifts(tmp_path / "a.svg", ["a_layer_with_a_name_of_fifty_letters_and_some_more", "b"], panels, "net", "", True)
+    assert "net, when the image moves" in words(tmp_path / "a.svg")
+    figure = next(page.figure for page in pages if page.width > 2)
+    names = figure.axes[-1].get_legend().get_texts()
+    assert names[0].get_text() == "a_layer_with_a_name_of…"
+    assert all(name.get_window_extent().x1 < figure.bbox.x1 for name in names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from layerscope.report.figures.sheet import SOFT, Array, Sheet
 
 TILE, GAP, LABEL, TOP = 1.15, 0.1, 1.45, 0.62
 """Inches."""
+FEW, ACROSS = 32, 4
+"""Up to so many numbers, so many side by side, are printed in their cells."""
 
 
 @dataclass
@@ -71,16 +74,37 @@ def _pairs(page: Sheet, asked: Asked, tall: float) -> None:
     if asked.outputs:
         rows.append(("output of the first", [shown(one) for one, _ in asked.outputs]))
         rows.append(("output of the second", [shown(one) for _, one in asked.outputs]))
+    numbers = _numbers(asked, differences)
     for number, (name, tiles) in enumerate(rows):
         top = TOP + number * (tall + GAP)
         page.text(0.12, top + tall / 2, name, 8, SOFT, va="bottom" if number == 2 else "center")
         if number == 2:
+            channels = asked.first[0].shape[-1]
             page.text(0.12, top + tall / 2 + 0.03, "blue: the other is larger", 7, SOFT)
+            page.text(0.12, top + tall / 2 + 0.15, f"mean of {channels} channels" if channels > 1 else "", 7, SOFT)
         for column, tile in enumerate(tiles):
-            page.picture(LABEL + column * (TILE + GAP), top, TILE, tall, tile)
+            place = page.picture(LABEL + column * (TILE + GAP), top, TILE, tall, tile)
+            if number < len(numbers):
+                _told(place, numbers[number][column], tile)
         if number == 2:
             page.scale(LABEL + len(tiles) * (TILE + GAP), top, 0.09, tall, sheet.SIGNED, -most, most)
     bottom = TOP + len(rows) * (tall + GAP)
     for column, words in enumerate(asked.captions):
         for line, part in enumerate(words.split("; ")):
             page.text(LABEL + column * (TILE + GAP) + TILE / 2, bottom + line * 0.13, part, 7, SOFT, ha="center")
+
+
+def _numbers(asked: Asked, differences: Sequence[Array]) -> list[list[Array]]:
+    """What stands in the cells of inputs and differences, where these are few numbers and no images."""
+    if asked.pixels or asked.seen.size > FEW or asked.seen.shape[1] > ACROSS:
+        return []
+    return [[one.mean(axis=-1) for one in images] for images in (asked.first, asked.second)] + [list(differences)]
+
+
+def _told(place: Any, values: Array, tile: Array) -> None:
+    for (row, column), value in np.ndenumerate(values):
+        light = float(tile[row, column] @ np.array([0.299, 0.587, 0.114]))
+        words = sheet.figure(float(value))
+        place.text(
+            column, row, words, ha="center", va="center", fontsize=6.5, color="black" if light > 0.5 else "white"
+        )

@@ -11,7 +11,8 @@ import numpy as np
 from layerscope.report.figures import sheet
 from layerscope.report.figures.sheet import INK, LINE, SERIES, SOFT
 
-MARKS = "osDv^P"
+MARKS, NAMES = "osDv^P", 1.3
+"""By line, in turn; inches of a name."""
 Panel = tuple[str, str, Sequence[Sequence[float | None]]]
 """Title, what is below it, and a row of numbers for each name, from distance 0 on."""
 
@@ -29,7 +30,8 @@ def shifts(
     tall = max(2.9, 0.17 * min(len(names), 24) + 0.1)
     width = 0.2 + 3.6 * len(panels) + 1.75 * rows
     with sheet.drawn(path, width, tall + 1.55) as page:
-        page.text(0.2, 0.12, sheet.wrapped(title, width - 0.4, 10, "bold")[0], 10, weight="bold")
+        words = f"{title}, when the image moves" if ordered else title
+        page.text(0.2, 0.12, sheet.cut(words, width - 0.4, 10, "bold"), 10, weight="bold")
         page.text(0.2, 0.36, about, 8, SOFT)
         colours = _colours(len(names), ordered)
         place: Any = None
@@ -42,7 +44,7 @@ def shifts(
                 ys = [np.nan if value is None else value for value in row]
                 settings = {
                     "color": colours[n],
-                    "label": names[n],
+                    "label": sheet.cut(names[n], NAMES, 7),
                     "linewidth": 1.3,
                     "markersize": 3.5,
                     "clip_on": False,
