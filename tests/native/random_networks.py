@@ -342,6 +342,11 @@ UPDATES = (
     lambda: optimizers.Adam(0.1, epsilon=0.1),
     lambda: optimizers.RMSprop(0.1, epsilon=0.1),
     lambda: optimizers.Adadelta(1.0, epsilon=0.1),
+    lambda: optimizers.AdamW(0.1, epsilon=0.1, weight_decay=0.2, global_clipnorm=0.5),
+    lambda: optimizers.Adagrad(0.1),
+    lambda: optimizers.Adamax(0.1, epsilon=0.1),
+    lambda: optimizers.Nadam(0.1, epsilon=0.1),
+    lambda: optimizers.SGD(optimizers.schedules.ExponentialDecay(0.5, 2, 0.5), clipnorm=0.3),
 )
 DTYPES = ("float64", "float64", "float32", "uint8", "int64", "bool", "float16", ">f8", "int16")
 

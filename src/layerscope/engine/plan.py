@@ -47,6 +47,10 @@ class UpdateRule(Protocol):
         """Numbers that change from step to step; steps count from 1."""
         ...
 
+    def clip(self, program: Builder, gradients: Mapping[str, lowering.Value]) -> Mapping[str, lowering.Value]:
+        """The gradients of all weights, by their ids, as `lower` shall see them."""
+        ...
+
     def lower(
         self,
         program: Builder,
@@ -142,7 +146,7 @@ class Job:
         assert self.update is not None
         program, gradients = self.gradients()
         scalars = {name: program.input(("scalar", name), TensorType(())) for name in self.update.scalars(1)}
-        for id, gradient in gradients.items():
+        for id, gradient in self.update.clip(program, gradients).items():
             weight = program.inputs["weight", id]
             slots = {name: program.input(("slot", id, name), weight.type) for name in self.update.slots}
             fresh, changed = self.update.lower(program, weight, gradient, slots, scalars)

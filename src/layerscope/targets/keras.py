@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -358,11 +358,19 @@ def _compile(keras: Any, model: Model, made: Any) -> None:
     count = len(model.graph.outputs)
     found = [_loss(keras, loss) for loss in model.losses]
     made.compile(
-        optimizer=getattr(keras.optimizers, told["optimizer"])(**told["settings"]),
+        optimizer=getattr(keras.optimizers, told["optimizer"])(**told["settings"] | _rate(keras, told)),
         loss=found[0] if count == 1 else found,
         metrics=measured if count == 1 else [measured, *([[]] * (count - 1))] if measured else None,
     )
     made.optimizer.build(made.trainable_variables)
+
+
+def _rate(keras: Any, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The learning rate, where it is a schedule."""
+    rate = told["settings"]["learning_rate"]
+    if not isinstance(rate, dict):
+        return {}
+    return {"learning_rate": getattr(keras.optimizers.schedules, rate["schedule"])(**rate["settings"])}
 
 
 def _loss(keras: Any, loss: losses.Loss) -> Any:
