@@ -85,10 +85,12 @@ class Job:
             if not node.layer.executable:
                 raise TrainingError(described_only(node.layer, f"{node.label} ({node.layer.kind})"))
             weights = {
-                role: program.input(
-                    ("weight", id),
-                    TensorType(table[id].shape, table[id].dtype),
-                    training and table[id].trainable,
+                role: program.latest(
+                    program.input(
+                        ("weight", id),
+                        TensorType(table[id].shape, table[id].dtype),
+                        training and table[id].trainable,
+                    )
                 )
                 for role, id in node.weights.items()
             }
@@ -153,4 +155,7 @@ class Job:
             program.output(("weight", id), fresh)
             for name, value in changed.items():
                 program.output(("slot", id, name), value)
+        for key, weight in list(program.inputs.items()):
+            if key[0] == "weight" and program.latest(weight) is not weight:
+                program.output(key, program.latest(weight))
         return program.pruned()
