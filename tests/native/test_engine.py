@@ -13,7 +13,7 @@ import pytest
 
 from layerscope import Input, Model, layers, losses, optimizers, utils
 from layerscope.callbacks import Callback
-from layerscope.core.errors import DataError, NotFiniteError, SettingError, TrainingError
+from layerscope.core.errors import DataError, NotFiniteError, SettingError
 from layerscope.engine.native.engine import NativeEngine
 from layerscope.engine.reference import NotFinite, ReferenceEngine, State
 from layerscope.models import Sequential
@@ -293,7 +293,9 @@ def test_a_loss_that_feeds_the_batch_back():
             return program.reduce("mean", program.map("square", program.map("sub", each, mean)), (0, 1))
 
     models = made(loss=Centred(), precision="float64"), made(loss=Centred(), precision="float64", engine="reference")
-    first, second = (model.fit(*data(), batch_size=8, epochs=3, verbose=0, seed=1).history["loss"] for model in models)
+    first, second = (
+        model.fit(*data(), batch_size=8, epochs=3, verbose=0, seed=1).history["loss"] for model in models
+    )
     np.testing.assert_allclose(first, second, rtol=1e-12)
 
 

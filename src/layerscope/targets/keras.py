@@ -186,7 +186,8 @@ class _Writer:
         """
         key = (id(node.layer), part, sizes)
         if key not in self.layers:
-            trainable = all(self.model.graph.parameters[id_].trainable for id_ in node.weights.values())
+            own = [id_ for role, id_ in node.weights.items() if not role.startswith("moving_")]
+            trainable = all(self.model.graph.parameters[id_].trainable for id_ in own)
             self.layers[key] = cls(**given, **self.dtype, trainable=trainable, name=self.name(node.label, part))
         return self.layers[key]
 
@@ -194,7 +195,8 @@ class _Writer:
         """What a layer with weights makes of a tensor. The weights are set when it is built, at its first use."""
         if layer.built:
             return layer(fed)
-        wanted = {name: getattr(layer, name) for name in ("kernel_initializer", "bias_initializer")}
+        names = [f"{role}_initializer" for role in node.weights]
+        wanted = {name: getattr(layer, name) for name in names}
         for name in wanted:
             setattr(layer, name, self.keras.initializers.get("zeros"))  # nothing is drawn that would be replaced
         made = layer(fed)
@@ -202,7 +204,8 @@ class _Writer:
             setattr(layer, name, initializer)
         # Copies: JAX may keep the memory that it is given, and ours is changed in place by training.
         arrays = {role: self.model._variables[id_].numpy() for role, id_ in node.weights.items()}
-        arrays["kernel"] = change(arrays["kernel"])
+        if "kernel" in arrays:
+            arrays["kernel"] = change(arrays["kernel"])
         layer.set_weights(list(arrays.values()))
         return made
 

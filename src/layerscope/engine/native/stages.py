@@ -77,8 +77,8 @@ class Scheduler:
         return self.plan
 
     def _move_early(self) -> None:
-        """Flat operations that blocks read run before them, or behind the segment that they wait for; all others after
-        the blocks.
+        """Flat operations that blocks read run before them, or behind the segment that they wait for; all others
+        after the blocks.
         """
         plan = self.plan
         plan.between = [[] for _ in self.ends]
