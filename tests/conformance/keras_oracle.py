@@ -57,15 +57,16 @@ def ask(case: Example, arrays, weights, cotangent) -> Answer:
         layer = make(case.layer)
         shapes = [a.shape for a in arrays]
         layer.build(shapes[0] if len(shapes) == 1 else shapes)
-        variables = layer.trainable_variables
-        assert [v.name for v in variables] == list(weights), "weights in Keras's order under Keras's names"
-        assert [tuple(v.shape) for v in variables] == [w.shape for w in weights.values()]
+        kept = layer.trainable_variables
+        moving = [v for v in layer.non_trainable_variables if v.name in weights]  # no states of random generators
+        assert [v.name for v in (*kept, *moving)] == list(weights), "weights in Keras's order under Keras's names"
+        assert [tuple(v.shape) for v in (*kept, *moving)] == [w.shape for w in weights.values()]
         mode = {"training": False} if "training" in signature(layer.call).parameters else {}
-        rest = [v.value for v in layer.non_trainable_variables]
+        rest = [v.value for v in layer.non_trainable_variables if v.name not in weights]
 
         def forward(data, values):
             fed = data[0] if len(data) == 1 else data
-            return layer.stateless_call(values, rest, fed, **mode)[0]
+            return layer.stateless_call(values[: len(kept)], [*values[len(kept) :], *rest], fed, **mode)[0]
 
         def both(data, values, cotangent):
             y, back = jax.vjp(forward, data, values)

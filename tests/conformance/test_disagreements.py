@@ -236,13 +236,15 @@ def test_strides_with_dilation(kind, keras, torch):
 
 
 def test_double_precision_of_keras(keras):
-    """`mean` and `tanh` pass through single precision on JAX, whatever the layer's dtype."""
+    """`mean`, `rsqrt` and `tanh` pass through single precision on JAX, whatever the layer's dtype."""
     x = np.random.default_rng(5).normal(size=(1, 3, 3, 1))
-    for layer in (ls.GlobalAveragePooling2D(), ls.Activation("tanh")):
+    fresh = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
+    for layer in (ls.GlobalAveragePooling2D(), ls.BatchNormalization(), ls.Activation("tanh")):
         case = case_of(layer, x.shape)
+        weights = {role: np.full(type.shape, fresh[role]) for role, type in layer.weight_types(*case.inputs).items()}
         theirs = keras_oracle.make(layer)
         assert theirs.compute_dtype == "float64"
-        apart = np.abs(single(theirs, x) - define(layer, [x], {})[0]).max()
+        apart = np.abs(single(theirs, x) - define(layer, [x], weights)[0]).max()
         assert 1e-12 < apart < 1e-6
         assert case.outputs[0].shape == single(theirs, x).shape
 
@@ -311,6 +313,20 @@ def test_what_a_backward_pass_keeps(torch):
     square.join(ls.Multiply(), (square.start, 0), lambda a, b: a * b)
     mine, saved = square.compare()
     assert mine - saved == 4 * 2 * 3 * 6 * 6  # the convolution's result: its factor is an image, without a gradient
+
+
+def test_variance_of_a_moving_average(keras, torch):
+    x = np.array([[1.0], [3], [5], [11]])
+    start = {"moving_mean": np.zeros(1), "moving_variance": np.zeros(1)}
+    layer = ls.BatchNormalization(momentum=0.0, center=False, scale=False)
+    (mine,), state = layer.define(x, training=True, **start)
+    theirs = keras.layers.BatchNormalization(momentum=0.0, center=False, scale=False, epsilon=layer.epsilon)
+    theirs(x.astype("float32"), training=True)
+    module = torch.nn.BatchNorm1d(1, eps=layer.epsilon, momentum=1.0, affine=False).double().train()
+    np.testing.assert_allclose(mine, module(torch.tensor(x)).numpy(), rtol=1e-12, atol=1e-14)
+    assert state["moving_variance"].item() == x.var()
+    assert float(theirs.moving_variance.value[0]) == pytest.approx(x.var(), rel=1e-6)
+    assert module.running_var.item() == pytest.approx(x.var(ddof=1))
 
 
 def test_every_row_of_the_document_is_held_by_a_test():

@@ -12,7 +12,7 @@ from layerscope.sources._keras_layers import rules
 from . import keras_oracle
 
 KNOWN = (
-    "Layers that can be: Activation, Add, AveragePooling2D, BedOfNails2D, Concatenate, Conv2D, Conv2DTranspose, "
+    "Layers that can be: Activation, Add, AveragePooling2D, BatchNormalization, BedOfNails2D, Concatenate, Conv2D, Conv2DTranspose, "
     "Cropping2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, Identity, LeakyReLU, "
     "MaxPooling2D, MaxPoolingWithSwitches2D, MaxUnpooling2D, PixelShuffle2D, ReLU, Reshape, Softmax, "
     "UpSampling2D, ZeroPadding2D."
@@ -43,7 +43,7 @@ def test_everything_that_is_not_here_at_once(keras):
 
     image = keras.Input((16, 16, 3), name="image")
     x = kl.Conv2D(4, 3, activation="selu", kernel_regularizer="l2", bias_constraint="non_neg", name="conv")(image)
-    x = kl.BatchNormalization(name="norm")(x)
+    x = kl.BatchNormalization(axis=1, name="norm")(x)
     part = keras.Sequential(
         [keras.Input((14, 14, 4)), kl.LeakyReLU(name="leaky"), kl.DepthwiseConv2D(3, name="deep")], name="part"
     )
@@ -65,7 +65,7 @@ def test_everything_that_is_not_here_at_once(keras):
         "on the layer to go without; bias_constraint=NonNeg(): training here does not constrain weights; set it to "
         "None on the layer to go without; activation=selu is not known here; known: linear, relu, leaky_relu, elu, "
         "gelu, sigmoid, tanh, softmax, softplus\n"
-        "  norm (BatchNormalization): it can be traced here, but not computed or trained\n"
+        "  norm (BatchNormalization): axis=1 is not supported; layers here have their channels last, axis=-1\n"
         "  part/leaky (LeakyReLU): negative_slope=0.3: leaky_relu here has 0.2\n"
         "  part/deep (DepthwiseConv2D): it can be traced here, but not computed or trained\n"
         "  drop (Dropout): noise_shape is not supported; every number is dropped by itself\n"

@@ -14,7 +14,18 @@ import pytest
 
 import layerscope as ls
 from layerscope.core.errors import SettingError, UnknownNameError
-from layerscope.optimizers import SGD, Adadelta, Adam, RMSprop
+from layerscope.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    Nadam,
+    RMSprop,
+    schedules,
+)
 
 from . import keras_oracle, trajectory_updates
 from .trajectory_updates import problem
@@ -33,7 +44,24 @@ CASES = [
     Adam(0.1, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
     Adadelta(),
     Adadelta(0.5, rho=0.8, epsilon=1e-3),
+    AdamW(),
+    AdamW(0.1, beta_1=0.5, beta_2=0.9, epsilon=1e-3, weight_decay=0.1),
+    Adagrad(),
+    Adagrad(0.1, initial_accumulator_value=0.0, epsilon=1e-3),
+    Adamax(),
+    Adamax(0.1, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
+    Nadam(),
+    Nadam(0.1, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
+    Lion(),
+    Lion(0.1, beta_1=0.5, beta_2=0.8),
+    SGD(0.1, clipvalue=0.5),
+    SGD(0.1, momentum=0.9, clipnorm=2.0),
+    SGD(0.1, clipnorm=1e9),
+    Adam(0.1, global_clipnorm=0.3),
+    RMSprop(0.1, weight_decay=0.05, clipvalue=2.0),
 ]
+DECAYED = [case for case in CASES if case.weight_decay is not None]
+"""Of these the weights without a gradient move, too."""
 
 
 def spelled(optimizer) -> tuple[str, dict]:
@@ -57,20 +85,68 @@ def torch():
     return pytest.importorskip("torch")
 
 
-def same(mine: np.ndarray, theirs: np.ndarray) -> None:
+def same(mine: np.ndarray, theirs: np.ndarray, decayed: bool = False) -> None:
     """Every step's movement of every number, not only where it led."""
     start = problem()[0]
     assert mine.shape == theirs.shape == problem()[1].shape
     np.testing.assert_allclose(mine, theirs, rtol=RTOL, atol=0)
     np.testing.assert_allclose(mine - start, theirs - start, rtol=1e-8, atol=1e-14)
-    assert (mine[-1] != start).sum() == start.size - 1, "all move but the one without a gradient"
-    assert (mine[:, 0, 0] == start[0, 0]).all()
+    assert (mine != start).any(axis=0).sum() == start.size - (not decayed), "all move but the one without a gradient"
+    assert (mine[:, 0, 0] == start[0, 0]).all() == (not decayed)
 
 
 @pytest.mark.parametrize("optimizer", CASES, ids=title)
 def test_follows_keras(optimizer, keras):
     mine = trajectory_updates.ours(optimizer, *problem())
-    same(mine, trajectory_updates.keras(*spelled(optimizer), *problem(), "float64"))
+    same(mine, trajectory_updates.keras(*spelled(optimizer), *problem(), "float64"), optimizer in DECAYED)
+
+
+def test_adamw_follows_torch_with_its_epsilon_at_our_place(torch):
+    """PyTorch, too, shrinks the weight before the step, by lr·decay."""
+    mine = trajectory_updates.ours(AdamW(0.01, 0.8, 0.99, 1e-4, weight_decay=0.2), *problem())
+
+    def make(p):
+        return torch.optim.AdamW(p, 0.01, (0.8, 0.99), 1e-4, weight_decay=0.2)
+
+    found = trajectory_updates.torch(make, *problem(), eps=lambda t: 1e-4 / math.sqrt(1 - 0.99**t))
+    same(mine, found, decayed=True)
+
+
+def test_adamax_follows_torch_but_for_epsilon(torch):
+    """PyTorch takes max(β₂·u, |g| + ε), Keras and we max(β₂·u, |g|) + ε: equal where ε is nothing."""
+    mine = trajectory_updates.ours(Adamax(0.01, 0.8, 0.99, 1e-300), *problem())
+    theirs = trajectory_updates.torch(lambda p: torch.optim.Adamax(p, 0.01, (0.8, 0.99), 1e-300), *problem())
+    same(mine, theirs)
+
+
+SCHEDULES = [
+    schedules.ExponentialDecay(0.1, 7, 0.5),
+    schedules.ExponentialDecay(0.1, 7, 0.5, staircase=True),
+    schedules.InverseTimeDecay(0.1, 7, 0.5),
+    schedules.InverseTimeDecay(0.1, 7, 0.5, staircase=True),
+    schedules.PolynomialDecay(0.1, 20),
+    schedules.PolynomialDecay(0.1, 9, end_learning_rate=0.01, power=2.0, cycle=True),
+    schedules.PiecewiseConstantDecay([3, 10, 11], [0.1, 0.05, 0.2, 0.01]),
+    schedules.CosineDecay(0.1, 20),
+    schedules.CosineDecay(0.01, 20, alpha=0.1, warmup_target=0.2, warmup_steps=8),
+    schedules.CosineDecayRestarts(0.1, 5),
+    schedules.CosineDecayRestarts(0.1, 4, t_mul=1.5, m_mul=0.7, alpha=0.1),
+    schedules.CosineDecayRestarts(0.1, 4, t_mul=1.0),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=title)
+def test_schedules_follow_keras(schedule, keras):
+    """Keras computes them in float32."""
+    told = schedule.to_json()
+    theirs = getattr(keras.optimizers.schedules, told["schedule"])(**told["settings"])
+    mine = [schedule(step) for step in range(60)]
+    np.testing.assert_allclose(mine, [float(theirs(step)) for step in range(60)], rtol=1e-5, atol=1e-8)
+    assert len(set(mine)) > 3
+    assert schedules.get(told) == schedule
+    optimizer = SGD(schedule)
+    assert ls.optimizers.get(optimizer.to_json()) == optimizer
+    assert [optimizer.scalars(step + 1)["learning_rate"] for step in range(60)] == mine
 
 
 @pytest.mark.parametrize("nesterov", [False, True], ids=["plain", "nesterov"])
@@ -179,6 +255,16 @@ REFUSED = [
     (Adam, {"epsilon": "small"}, f"Adam: epsilon {NUMBER}, not 'small'"),
     (Adadelta, {"learning_rate": -1.0}, f"Adadelta: learning_rate {NUMBER}, not -1.0"),
     (Adadelta, {"rho": 1.0}, f"Adadelta: rho {BELOW}, not 1.0"),
+    (SGD, {"weight_decay": -1}, f"SGD: weight_decay {NUMBER}, not -1"),
+    (SGD, {"clipnorm": 0}, "SGD: clipnorm must be above 0"),
+    (
+        Adam,
+        {"clipnorm": 1, "clipvalue": 1},
+        "Adam: only one of clipnorm, clipvalue, global_clipnorm, not clipnorm and clipvalue",
+    ),
+    (AdamW, {"weight_decay": None}, "AdamW: weight_decay must be a number; Adam is the one without"),
+    (Lion, {"beta_2": 1}, f"Lion: beta_2 {BELOW}, not 1"),
+    (Adagrad, {"initial_accumulator_value": -1}, f"Adagrad: initial_accumulator_value {NUMBER}, not -1"),
     (Adadelta, {"epsilon": math.nan}, f"Adadelta: epsilon {NUMBER}, not nan"),
 ]
 
@@ -193,6 +279,30 @@ def test_impossible_settings_are_refused(kind, settings, message):
     assert str(caught.value) == message
 
 
+REFUSED_SCHEDULES = [
+    (schedules.ExponentialDecay, (0.1, 0, 0.5), "ExponentialDecay: decay_steps must be above 0, not 0"),
+    (schedules.CosineDecay, ("a", 5), "CosineDecay: initial_learning_rate must be a number, not 'a'"),
+    (
+        schedules.PiecewiseConstantDecay,
+        ([1], [0.1, 0.2, 0.3]),
+        "PiecewiseConstantDecay: 3 values need 2 boundaries between them, not 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "message"), REFUSED_SCHEDULES, ids=[row[-1] for row in REFUSED_SCHEDULES])
+def test_impossible_schedules_are_refused(kind, given, message):
+    with pytest.raises(SettingError) as caught:
+        kind(*given)
+    assert str(caught.value) == message
+
+
+def test_unknown_schedules_are_refused():
+    with pytest.raises(UnknownNameError) as caught:
+        ls.optimizers.get({"optimizer": "SGD", "settings": {"learning_rate": {"schedule": "CosineDecai"}}})
+    assert str(caught.value).startswith("unknown schedule 'CosineDecai'. Did you mean 'CosineDecay'")
+
+
 def test_numbers_of_numpy_are_taken_as_they_are():
     """In its own float32 the bias correction 1 - β₂ᵗ would lose five digits."""
     given = Adam(np.float32(0.25), beta_2=np.float32(0.999), epsilon=np.int64(0))
@@ -204,7 +314,7 @@ def test_numbers_of_numpy_are_taken_as_they_are():
 def test_impossible_names_are_refused():
     with pytest.raises(UnknownNameError) as caught:
         ls.optimizers.get("adadelt")
-    assert str(caught.value) == "unknown optimizer 'adadelt'. Did you mean 'adadelta' or 'adam'?"
+    assert str(caught.value) == "unknown optimizer 'adadelt'. Did you mean 'adadelta' or 'adagrad' or 'adam'?"
     with pytest.raises(SettingError) as caught:
         ls.optimizers.get(0.1)
     assert str(caught.value) == "an optimizer is a name or an object of layerscope.optimizers, not 0.1"

@@ -88,6 +88,15 @@ def conv2d(layer, x, kernel, bias=None):
     return activated(layer.activation, last(y))
 
 
+@spells("BatchNormalization")
+def batch_normalization(layer, x, moving_mean, moving_variance, gamma=None, beta=None):
+    """Its channels are the second axis."""
+    y = modules()[1].batch_norm(
+        x.movedim(-1, 1), moving_mean, moving_variance, gamma, beta, training=False, eps=layer.epsilon
+    )
+    return y.movedim(1, -1)
+
+
 @spells("Conv2DTranspose")
 def conv2d_transpose(layer, x, kernel, bias=None):
     """Without any padding; then cropped, or with the cells that `output_padding` computes."""

@@ -38,7 +38,8 @@ def ours(optimizer: Optimizer, weight: np.ndarray, gradients: np.ndarray, dtype:
     slots = {name: program.input(("slot", name), type) for name in optimizer.slots}
     scalars = {name: program.input(("scalar", name), TensorType(())) for name in optimizer.scalars(1)}
     fed = program.input(("weight",), type), program.input(("gradient",), type)
-    fresh, changed = optimizer.lower(program, *fed, slots, scalars)
+    clipped = optimizer.clip(program, {"only": fed[1]})["only"]
+    fresh, changed = optimizer.lower(program, fed[0], clipped, slots, scalars)
     program.output(("weight",), fresh)
     for name, value in changed.items():
         program.output(("slot", name), value)

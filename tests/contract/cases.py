@@ -94,7 +94,8 @@ def weights_for(case: Example, dtype: str = "float64", positive: bool = False) -
     rng = np.random.default_rng(seed_of(case) + 1)
     made = {}
     for name, type in case.layer.weight_types(*case.inputs).items():
-        array = rng.uniform(0.5, 1.5, type.shape) if positive else rng.normal(size=type.shape)
+        spread = positive or name.endswith("variance")  # which is never negative
+        array = rng.uniform(0.5, 1.5, type.shape) if spread else rng.normal(size=type.shape)
         if positive and name == "bias":
             array = np.zeros(type.shape)
         made[name] = fixed(array.astype(dtype))

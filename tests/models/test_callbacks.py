@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from layerscope import callbacks, optimizers
-from layerscope.core.errors import NotFiniteError, SettingError, UnknownNameError
+from layerscope import callbacks, load_model, optimizers
+from layerscope.core.errors import NotFiniteError, OutputError, SettingError, TrainingError, UnknownNameError
 
 from .helpers import dense_model, image_model, numbers, refuses
 
@@ -203,3 +203,146 @@ def test_a_loss_that_is_nan_in_a_later_epoch():
     assert str(caught.value) == f"the loss became nan in epoch 3, batch 1 of 1. {ADVICE.format(**rate)}."
     assert (caught.value.epoch, caught.value.batch) == (3, 1)
     assert model.history.epoch == [0, 1], "the epochs before stay known"
+
+
+# --- callbacks that decide ---
+
+
+def learning(engine="auto", **settings):
+    """A model that learns X → Y, and the losses of twelve epochs with these callbacks."""
+    model = dense_model(metrics=["mae"], engine=engine)
+    history = model.fit(
+        X, Y, batch_size=2, epochs=12, validation_data=(X, Y), verbose=0, shuffle=False, seed=1, **settings
+    )
+    return model, history.history
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_learning_rates_of_a_schedule_are_those_of_the_scheduler(engine):
+    """Three batches an epoch: a rate that halves every three steps is one that halves every epoch."""
+    model = dense_model(
+        optimizer=optimizers.SGD(optimizers.schedules.ExponentialDecay(0.2, 3, 0.5, True)), engine=engine
+    )
+    asked = {"batch_size": 2, "epochs": 4, "verbose": 0, "shuffle": False}
+    wanted = model.fit(X, Y, **asked).history
+    other = dense_model(optimizer=optimizers.SGD(0.2), engine=engine)
+    set_by = callbacks.LearningRateScheduler(lambda epoch: 0.2 * 0.5**epoch)
+    assert other.fit(X, Y, callbacks=set_by, **asked).history == wanted
+    assert other.optimizer.learning_rate == 0.2 * 0.5**3
+    constant = dense_model(optimizer=optimizers.SGD(0.2), engine=engine).fit(X, Y, **asked).history
+    assert constant != wanted
+
+
+def test_early_stopping_puts_the_best_weights_back(capsys):
+    told = []
+    note = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: told.append(note.model.get_weights()))
+    rates = callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch < 5 else 2.0)  # worse from there on
+    stop = callbacks.EarlyStopping(patience=1, restore_best_weights=True, verbose=1)
+    model, history = learning(callbacks=[note, rates, stop])
+    best = int(np.argmin(history["val_loss"]))
+    assert len(history["val_loss"]) == best + 2 < 12
+    assert stop.best_epoch == best
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), told[best], strict=True))
+    assert capsys.readouterr().out == (
+        f"Epoch {best + 2}: early stopping, val_loss was best in {best + 1}\n"
+        f"Weights are those of the best epoch: {best + 1}\n"
+    )
+    nothing = (
+        "there is nothing to resume: the model was not saved at the end of an epoch of fit. "
+        "Call fit without resume to train from these weights."
+    )
+    with refuses(TrainingError, nothing):
+        model.fit(X, Y, resume=True)
+
+
+def test_checkpoints(tmp_path, capsys):
+    best = callbacks.ModelCheckpoint(tmp_path / "best.npz", save_best_only=True, verbose=1)
+    each = callbacks.ModelCheckpoint(tmp_path / "all" / "{epoch:02d}-{val_loss:.3f}.npz")
+    every = callbacks.ModelCheckpoint(tmp_path / "b-{epoch}-{batch}.npz", save_freq=5)
+    rates = callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch < 5 else 2.0)
+    model, history = learning(callbacks=[rates, best, each, every])
+    losses = history["val_loss"]
+    names = [f"{number + 1:02d}-{loss:.3f}.npz" for number, loss in enumerate(losses)]
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == names
+    for found, number in ((tmp_path / "best.npz", int(np.argmin(losses))), (tmp_path / "all" / names[-1], 11)):
+        assert load_model(found).evaluate(X, Y) == pytest.approx(
+            [losses[number], history["val_mae"][number]], rel=1e-6
+        )
+    ends = [divmod(5 * count - 1, 3) for count in range(1, 8)]  # three batches an epoch
+    assert {path.name for path in tmp_path.glob("b-*")} == {f"b-{a + 1}-{b + 1}.npz" for a, b in ends}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"Epoch 1: saved as {tmp_path / 'best.npz'}"
+    assert lines[-1] == f"Epoch 12: val_loss {losses[-1]:.5f} is not better than {min(losses):.5f}"
+    model.set_weights(load_model(tmp_path / "all" / names[3]).get_weights())
+
+
+def test_a_checkpoint_goes_on_as_if_training_had_not_stopped(tmp_path):
+    keep = callbacks.ModelCheckpoint(tmp_path / "{epoch}.npz")
+    model, _ = learning(callbacks=keep)
+    again = load_model(tmp_path / "7.npz")
+    again.fit(X, Y, batch_size=2, epochs=12, validation_data=(X, Y), verbose=0, shuffle=False, resume=True)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_terminate_on_nan(engine, capsys):
+    model = dense_model(optimizer=optimizers.SGD(1e18), engine=engine)
+    ends = []
+    note = callbacks.LambdaCallback(on_train_end=lambda logs: ends.append(dict(logs)))
+    found = model.fit(X, Y, batch_size=2, epochs=50, callbacks=[callbacks.TerminateOnNaN(), note], verbose=2)
+    losses = found.history["loss"]
+    assert len(losses) < 50
+    assert not np.isfinite(losses[-1])
+    assert np.isfinite(losses[:-1]).all()
+    assert all(np.isfinite(array).all() for array in model.get_weights())
+    assert len(ends) == 1
+    assert f"Stopped: the loss became {losses[-1]} in epoch {len(losses)}, batch " in capsys.readouterr().out
+
+
+REFUSED = [
+    (
+        lambda: callbacks.EarlyStopping(mode="least"),
+        "EarlyStopping: mode must be 'auto', 'min' or 'max', not 'least'",
+    ),
+    (
+        lambda: callbacks.EarlyStopping(monitor="val_score"),
+        "EarlyStopping: whether val_score should fall or rise cannot be told from its name; "
+        "give mode='min' or mode='max'",
+    ),
+    (
+        lambda: callbacks.ModelCheckpoint("a.npz", save_weights_only=True),
+        "ModelCheckpoint: save_weights_only is not supported; a saved model holds graph and weights, "
+        "and load_model(...).get_weights() gives the latter",
+    ),
+    (
+        lambda: callbacks.ModelCheckpoint("a.npz", save_freq="batch"),
+        "ModelCheckpoint: save_freq must be 'epoch' or a number of batches, not 'batch'",
+    ),
+    (lambda: callbacks.ReduceLROnPlateau(factor=1), "ReduceLROnPlateau: factor must be between 0 and 1, not 1"),
+    (
+        lambda: learning(callbacks=callbacks.ModelCheckpoint("{epoch}-{lost}.npz")),
+        "ModelCheckpoint: '{epoch}-{lost}.npz' names 'lost', but there are only epoch, loss, mae, val_loss, val_mae",
+    ),
+    (
+        lambda: learning(callbacks=callbacks.LearningRateScheduler(lambda epoch: None)),
+        "LearningRateScheduler: the schedule must give a number of at least 0, but gave None",
+    ),
+    (
+        lambda: dense_model(optimizer=optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 5))).fit(
+            X, Y, verbose=0, callbacks=callbacks.ReduceLROnPlateau(monitor="loss")
+        ),
+        "ReduceLROnPlateau changes the learning rate, but it follows a CosineDecay; use one of the two",
+    ),
+]
+
+
+@pytest.mark.parametrize(("do", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
+def test_impossible_callbacks_are_refused(do, message):
+    with refuses(SettingError, message):
+        do()
+
+
+def test_a_log_that_cannot_be_written(tmp_path):
+    path = tmp_path / "none" / "log.csv"
+    with refuses(OutputError, f"cannot write {path}: No such file or directory"):
+        learning(callbacks=callbacks.CSVLogger(path))

@@ -42,7 +42,7 @@ CASES: dict[str, tuple[Layer, tuple[int, ...], str]] = {
         layers.Dropout(0.5, noise_shape=(None, 1, 1, 3)), (8, 6, 3),
         ": noise_shape is not supported; every number is dropped by itself",
     ),
-    "norm": (layers.BatchNormalization(), (8, 6, 3), f" {ONLY}"),
+    "norm": (layers.LayerNormalization(), (8, 6, 3), f" {ONLY}"),
 }  # fmt: skip
 
 

@@ -60,6 +60,12 @@ OPTIMIZERS = {
     "rmsprop": optimizers.RMSprop(),
     "adam": optimizers.Adam(),
     "adadelta": optimizers.Adadelta(),
+    "adamw": optimizers.AdamW(clipnorm=0.5),
+    "adagrad": optimizers.Adagrad(),
+    "adamax": optimizers.Adamax(),
+    "nadam": optimizers.Nadam(),
+    "lion": optimizers.Lion(),
+    "schedule": optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 10)),
 }
 
 

@@ -9,7 +9,7 @@ import time
 import traceback
 
 from tests.native.comparing import compare
-from tests.native.random_networks import case
+from tests.native.random_cases import case
 
 DEPTH = 6
 

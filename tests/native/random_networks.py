@@ -6,17 +6,17 @@ engine must compute, also those that no layer asks for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
-from layerscope import losses, metrics, optimizers
+from layerscope import losses
 from layerscope.core import sizes
 from layerscope.core.types import BATCH, TensorType
 from layerscope.engine.plan import Job
 from layerscope.engine.program import Program
-from layerscope.layers import _activation
+from layerscope.layers import BatchNormalization, _activation
 
 POINTWISE = ("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softplus")
 LARGEST = 420
@@ -246,6 +246,15 @@ class Builder:
         shape = self.pick(((a, b, total // a // b), (a, total // a), (a, b, total // a // b)))
         return self.program.reshape(x, (x.type.shape[0], *shape))
 
+    def normalised(self, x):
+        """By the statistics of the batch."""
+        if x.type.rank < 2:
+            return None
+        gamma, beta = (self.weight(x.type.shape[-1:], 0.5) for _ in range(2))
+        moving = {name: self.weight(x.type.shape[-1:], 0.0, False) for name in ("moving_mean", "moving_variance")}
+        layer = BatchNormalization(momentum=0.5, epsilon=self.pick((0.05, 0.3)))
+        return layer.lower(self.program, x, training=self.training, gamma=gamma, beta=beta, **moving)[0]
+
     def reduced(self, x):
         axes = sorted({self.below(x.type.rank, 1) for _ in range(2)})
         keep = self.chance(0.5)
@@ -271,7 +280,7 @@ class Builder:
         "pool_mean",
     )
     IMAGE += ("unpooled", "unpooled", "moved", "moved")
-    ANY = ("dense", "activation", "branched", "dropped", "reshaped", "reduced", "softmax")
+    ANY = ("dense", "normalised", "activation", "branched", "dropped", "reshaped", "reduced", "softmax")
 
     def grown(self, depth):
         """The output of up to `depth` operations behind an image, a sequence, or a row of numbers."""
@@ -283,7 +292,7 @@ class Builder:
         if rank == 2 and self.chance(0.6):  # an image of two axes is the usual case
             x = self.program.reshape(x, (*x.type.shape, 1))
         for _ in range(self.below(depth + 1, 2)):
-            names = self.IMAGE + self.ANY[:4] if x.type.rank > 2 and self.chance(0.85) else self.ANY
+            names = self.IMAGE + self.ANY[:5] if x.type.rank > 2 and self.chance(0.85) else self.ANY
             made = getattr(self, self.pick(names))(x)
             if made is not None and prod(made.type.shape[1:]) <= 3 * LARGEST:
                 x = made
@@ -318,78 +327,3 @@ class RandomJob(Job):
 
     def trainable(self):
         return [id for id, weight in self.weights.items() if weight.trained]
-
-
-@dataclass
-class Case:
-    """A network with everything else that a comparison needs."""
-
-    seed: int
-    job: RandomJob
-    threads: int
-    batch: int
-    count: int
-    options: dict[str, int]
-    inputs: list[np.ndarray] = field(default_factory=list)
-    targets: list[np.ndarray] = field(default_factory=list)
-    weights: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-UPDATES = (
-    lambda: optimizers.SGD(0.5),
-    lambda: optimizers.SGD(0.2, momentum=0.9),
-    lambda: optimizers.SGD(0.2, momentum=0.5, nesterov=True),
-    lambda: optimizers.Adam(0.1, epsilon=0.1),
-    lambda: optimizers.RMSprop(0.1, epsilon=0.1),
-    lambda: optimizers.Adadelta(1.0, epsilon=0.1),
-)
-DTYPES = ("float64", "float64", "float32", "uint8", "int64", "bool", "float16", ">f8", "int16")
-
-
-def case(seed: int, depth: int = 3) -> Case:
-    """The case of a number."""
-    random = np.random.default_rng([seed, 1])
-    loss = losses.CLASSES[random.integers(len(losses.CLASSES))]()
-    measured = {"mae": (0, losses.MeanAbsoluteError())}
-    if isinstance(loss, losses.SparseCategoricalCrossentropy):
-        measured = {"accuracy": (0, metrics.SparseCategoricalAccuracy())}
-    elif isinstance(loss, losses.CategoricalCrossentropy):
-        measured["accuracy"] = (0, metrics.CategoricalAccuracy())
-    job = RandomJob(seed, depth, loss, UPDATES[random.integers(len(UPDATES))](), measured)
-    batch = int(random.integers(1, 40))
-    options = {"lanes": int(random.choice([1, 2, 4, 4, 8, 8, 8, 16])), "sums": int(random.choice([4, 8, 8, 12]))}
-    if random.random() < 0.2:
-        options["groups"] = 2
-    if random.random() < 0.3:
-        options |= {"checked": True, "guard": 64}
-    if random.random() < 0.6:
-        options["gain"] = 1e9  # other algorithms than the definition wherever there is one
-    found = Case(
-        seed, job, int(random.integers(1, 4)), batch, batch * 2 + int(random.integers(0, batch)) + 1, options
-    )
-    _fill(found, random)
-    return found
-
-
-def _fill(case: Case, random: np.random.Generator) -> None:
-    for data in case.job.data:
-        if data.plane:
-            case.inputs.append(random.integers(0, prod(data.plane), (case.count, *data.shape)).astype(np.int32))
-        else:
-            numbers = random.normal(size=(case.count, *data.shape))
-            dtype = DTYPES[random.integers(len(DTYPES))]
-            if "accuracy" in case.job.metrics:  # whole numbers make ties, which rounding decides
-                dtype = "float64"
-            case.inputs.append(
-                (numbers if np.dtype(dtype).kind == "f" else numbers * 3 + 3).clip(-6, 100).astype(dtype)
-            )
-    result, loss = case.job.result, case.job.losses[0]
-    shape = (case.count, *result.shape[1:])
-    targets = random.random(shape)
-    if isinstance(loss, losses.SparseCategoricalCrossentropy):
-        targets = random.integers(0, shape[-1], shape[:-1])
-    elif isinstance(loss, losses.CategoricalCrossentropy) and random.random() < 0.5:
-        targets = (targets == targets.max(axis=-1, keepdims=True)).astype(np.uint8)
-    case.targets.append(targets)
-    for id, weight in case.job.weights.items():
-        case.weights[id] = random.normal(size=weight.shape) * weight.scale

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, settings
-from tests.native.random_networks import Case
+from tests.native.random_cases import Case
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import filtering, report, taps

@@ -1,6 +1,6 @@
 """Random networks: what the native engine computes is what the reference engine computes.
 
-Some are compiled in checked mode with guards around all buffers (`random_networks.case` says which), so that a
+Some are compiled in checked mode with guards around all buffers (`random_cases.case` says which), so that a
 wrong index fails even where it does no harm. `make fuzz` looks at thousands more.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, going, settings
-from tests.native.random_networks import Case, case
+from tests.native.random_cases import Case, case
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import compiled, guards

@@ -11,6 +11,8 @@ from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import BATCH, TensorType
 
 T = TypeVar("T")
+MOST_AXES = 64
+"""Of a tensor, as in NumPy."""
 
 
 def forward(
@@ -70,7 +72,14 @@ def types(graph: Graph, batch: int | None = None) -> list[tuple[TensorType, ...]
         except ShapeError as error:
             raise error.at(f"{node.label} ({node.layer.kind})").of(lambda: graph) from None
 
-    return forward(graph, input_types(graph, batch), rule)
+    found = forward(graph, input_types(graph, batch), rule)
+    for node, row in zip(graph.nodes, found, strict=True):
+        for made in row:
+            if len(made.shape) > MOST_AXES:
+                raise ShapeError(f"a tensor of {len(made.shape)} axes; there are at most {MOST_AXES}").at(
+                    f"{node.label} ({node.layer.kind})"
+                )
+    return found
 
 
 def output_types(graph: Graph) -> list[TensorType]:

@@ -47,6 +47,10 @@ class UpdateRule(Protocol):
         """Numbers that change from step to step; steps count from 1."""
         ...
 
+    def clip(self, program: Builder, gradients: Mapping[str, lowering.Value]) -> Mapping[str, lowering.Value]:
+        """The gradients of all weights, by their ids, as `lower` shall see them."""
+        ...
+
     def lower(
         self,
         program: Builder,
@@ -81,10 +85,12 @@ class Job:
             if not node.layer.executable:
                 raise TrainingError(described_only(node.layer, f"{node.label} ({node.layer.kind})"))
             weights = {
-                role: program.input(
-                    ("weight", id),
-                    TensorType(table[id].shape, table[id].dtype),
-                    training and table[id].trainable,
+                role: program.latest(
+                    program.input(
+                        ("weight", id),
+                        TensorType(table[id].shape, table[id].dtype),
+                        training and table[id].trainable,
+                    )
                 )
                 for role, id in node.weights.items()
             }
@@ -142,11 +148,14 @@ class Job:
         assert self.update is not None
         program, gradients = self.gradients()
         scalars = {name: program.input(("scalar", name), TensorType(())) for name in self.update.scalars(1)}
-        for id, gradient in gradients.items():
+        for id, gradient in self.update.clip(program, gradients).items():
             weight = program.inputs["weight", id]
             slots = {name: program.input(("slot", id, name), weight.type) for name in self.update.slots}
             fresh, changed = self.update.lower(program, weight, gradient, slots, scalars)
             program.output(("weight", id), fresh)
             for name, value in changed.items():
                 program.output(("slot", id, name), value)
+        for key, weight in list(program.inputs.items()):
+            if key[0] == "weight" and program.latest(weight) is not weight:
+                program.output(key, program.latest(weight))
         return program.pruned()

@@ -49,6 +49,7 @@ class Program:
         self.values: list[Value] = []
         self._varying: set[int] = set()
         self._logits: dict[tuple[int, str], lowering.Value] = {}
+        self._fresh: dict[int, Value] = {}
         self._streams = 0
         self.label = ""
         """What is being lowered: the layer's name, which its instructions and their adjoints carry."""
@@ -168,6 +169,14 @@ class Program:
     def random(self, type: TensorType, seed: int = 0) -> Value:
         self._streams += 1
         return self.add(random.Random(type, self._streams, seed))[0]
+
+    def update(self, weight: lowering.Value, fresh: lowering.Value) -> None:
+        first = next((old for old, new in self._fresh.items() if new is weight), self._mine(weight).index)
+        self._fresh[first] = self._mine(fresh)
+
+    def latest(self, weight: Value) -> Value:
+        """What a weight is by now: itself, or what a layer made of it (`update`)."""
+        return self._fresh.get(weight.index, weight)
 
     def note_logits(self, probabilities: lowering.Value, kind: str, logits: lowering.Value) -> None:
         self._logits[self._mine(probabilities).index, kind] = logits

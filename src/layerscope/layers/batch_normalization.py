@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, describe_only
 from layerscope.core.costs import Saved
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._normalisation import Normalisation, kept, one_axis, scale_and_shift
@@ -39,12 +40,15 @@ class BatchNormalization(Normalisation):
     renorm_momentum: float = 0.99
     synchronized: bool = False
 
-    executable = False
     words = Words(("batchnorm", "batch_normalization", "bn"), ("axis",))
     law = "(...) → (...)"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "axis", one_axis(self.axis, self.kind))
+        if self.axis != -1:
+            describe_only(self, f"axis={self.axis} is not supported; layers here have their channels last, axis=-1")
+        if self.renorm:
+            describe_only(self, "renorm is not supported")
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -80,11 +84,55 @@ class BatchNormalization(Normalisation):
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank),)
 
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        mean, variance, state = weights["moving_mean"], weights["moving_variance"], {}
+        if training:
+            axes = tuple(range(x.ndim - 1))
+            mean, variance = x.mean(axis=axes), x.var(axis=axes)
+            state = {
+                f"moving_{name}": weights[f"moving_{name}"] * self.momentum + found * (1 - self.momentum)
+                for name, found in (("mean", mean), ("variance", variance))
+            }
+        y = (x - mean) / np.sqrt(variance + self.epsilon)
+        y = y * weights["gamma"] if self.scale else y
+        y = y + weights["beta"] if self.center else y
+        return (y.astype(x.dtype),), {name: array.astype(x.dtype) for name, array in state.items()}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        mean, variance = weights["moving_mean"], weights["moving_variance"]
+        if training:
+            axes = range(x.type.rank - 1)
+            mean = program.reduce("mean", x, axes)
+            # Around the mean a sum of squares does not move with it, so the gradient need not go this way.
+            away = program.map("sub", x, program.map("constant", mean))
+            variance = program.reduce("mean", program.map("square", away), axes)
+            for name, found in (("moving_mean", mean), ("moving_variance", variance)):
+                kept = program.map("scale", weights[name], factor=self.momentum)
+                fresh = program.map("scale", program.map("constant", found), factor=1 - self.momentum)
+                program.update(weights[name], program.map("add", kept, fresh))
+        root = program.map("sqrt", program.map("shift", variance, offset=self.epsilon))
+        # 0·√… + 1 is the one that is divided where there is no gamma.
+        one = (
+            weights["gamma"]
+            if self.scale
+            else program.map("shift", program.map("scale", root, factor=0.0), offset=1.0)
+        )
+        y = program.map("mul", program.map("sub", x, mean), program.map("div", one, root))
+        return (program.map("add", y, weights["beta"]) if self.center else y,)
+
     @classmethod
     def examples(cls) -> Sequence[Example]:
         x, first = TensorType((2, 7, 5, 3)), TensorType((2, 3, 7, 5))
         return [
             Example(cls(), (x,), (x,)),
+            Example(cls(center=False, scale=False), (x,), (x,)),
+            Example(cls(momentum=0.5, epsilon=0.1), (TensorType((6, 4)),), (TensorType((6, 4)),)),
             Example(cls(axis=1, scale=False), (first,), (first,)),
             Example(cls(renorm=True), (TensorType((4, 6)),), (TensorType((4, 6)),)),
         ]

@@ -135,14 +135,29 @@ def _like(value: Any, home: str, classes: Sequence[type], usual: Config) -> tupl
 
 
 def _optimizer(value: Any) -> Any:
-    """Without weight decay, clipping, averages of weights and the like, which are off as None or False."""
+    """Without averages of weights, loss scaling and the like, which are off as None or False."""
     cls, settings = _like(value, "optimizers", optimizers.CLASSES, {})
     rate = settings["learning_rate"]
-    if not isinstance(rate, int | float):
-        kind = rate.get("class_name", "its") if isinstance(rate, Mapping) else type(rate).__name__
-        raise _Unlike(f"{cls.__name__} has a schedule of learning rates ({kind}), and here the rate is a number")
-    # Keras keeps it in float32; the shortest number that is the same there is the one that people wrote.
-    return cls(**settings | {"learning_rate": float(str(np.float32(rate)))})
+    if isinstance(rate, Mapping):
+        settings["learning_rate"] = _schedule(rate)
+    elif isinstance(rate, int | float):
+        # Keras keeps it in float32; the shortest number that is the same there is the one that people wrote.
+        settings["learning_rate"] = float(str(np.float32(rate)))
+    else:
+        raise _Unlike(
+            f"{cls.__name__} has a learning rate of the type {type(rate).__name__}, which is not Keras's own"
+        )
+    return cls(**settings)
+
+
+def _schedule(told: Mapping[str, Any]) -> Any:
+    """A schedule of learning rates from its configuration."""
+    name, config = told.get("class_name"), dict(told.get("config", {}))
+    found = {cls.__name__: cls for cls in optimizers.schedules.CLASSES}
+    if name not in found or str(told.get("registered_name") or "") not in ("", name):
+        raise _Unlike(f"its learning rate is the schedule {name}, which there is not here")
+    config.pop("name", None)
+    return found[name](**config)
 
 
 def _text(value: Any, home: str) -> str | None:

@@ -170,6 +170,7 @@ class Model:
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Replace all weights' arrays; DataError, changing nothing, when one does not fit."""
         store.assign_all(self.weights, weights, f"the model {self.name!r}")
+        self.position = None  # of other weights
 
     def count_params(self) -> int:
         """Number of elements of all weights, shared ones once."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerscope.callbacks import Callback, History
+from layerscope.callbacks import Callback, History, TerminateOnNaN
 from layerscope.core.errors import DataError, NotFiniteError, SettingError, TrainingError
 from layerscope.core.sizes import checked
 from layerscope.engine.reference import NotFinite
@@ -244,7 +244,7 @@ class Loop:
                 self.engine, self.parts.x, self.parts.y, order, asked.batch_size, on_batch, self.exact
             )
         except NotFinite as error:
-            raise self._not_finite(error, epoch) from None
+            return self._diverged(error, epoch)
         if interrupt.asked and seen < self.batches:
             progress.say(
                 f"Stopped by Ctrl-C in epoch {epoch + 1} of {asked.epochs}, after batch {seen} of {self.batches}. "
@@ -265,8 +265,22 @@ class Loop:
             progress.say(f"Stopped by Ctrl-C after epoch {epoch + 1} of {asked.epochs}.")
         return logs
 
+    def _diverged(self, error: NotFinite, epoch: int) -> Mapping[str, float]:
+        """The loss is no number any more: NotFiniteError, or the end of training where a callback says so."""
+        if not any(isinstance(callback, TerminateOnNaN) for callback in self.callbacks):
+            raise self._not_finite(error, epoch) from None
+        self.progress.say(
+            f"Stopped: the loss became {error.loss} in epoch {epoch + 1}, batch {error.batch + 1}. "
+            "The weights are those before that batch."
+        )
+        self.model.stop_training = True
+        logs = {"loss": error.loss}
+        self.history.on_epoch_end(epoch, logs)
+        self.tell("on_epoch_end", epoch, dict(logs))
+        return logs
+
     def _not_finite(self, error: NotFinite, epoch: int) -> NotFiniteError:
-        rate = self.model.optimizer.learning_rate
+        rate = self.model.optimizer.rate(max(self.model._state.step, 1))
         largest = max((float(np.abs(data.some(a)).max()) for a in self.parts.x), default=0.0)
         advice = [f"a smaller learning rate (it is {rate:g}; try {rate / 10:g})"]
         if largest > 10:

@@ -33,13 +33,18 @@ SIZED = (
 
 
 def _sizes(value: Any, what: str) -> Any:
-    """Sizes as they are, those of JSON by name; SettingError for anything else."""
+    """Sizes (of `shapes`, rows of them), or one size, as they are, those of JSON by name; else SettingError."""
+    if isinstance(value, tuple | list):
+        inner = _sizes if what.endswith(": shapes") else _size
+        return tuple(inner(part, what.removesuffix("s")) for part in cast(Sequence[Any], value))
+    return _size(value, what)
+
+
+def _size(value: Any, what: str) -> Any:
     if value is None or isinstance(value, sizes.Expression):
         return value
     if isinstance(value, str):
         return sizes.from_json(value)
-    if isinstance(value, tuple | list):
-        return tuple(_sizes(part, what) for part in cast(Sequence[Any], value))
     if isinstance(value, bool) or not isinstance(value, int):
         raise SettingError(f"{what} must be whole numbers or sizes, not {value!r}")
     return value

@@ -78,6 +78,7 @@ def rules() -> dict[str, Rule]:
                 _rules[cls.spellings["keras"].name or kind] = _same(cls)
         _rules.update(
             MaxPoolingWithSwitches2D=_same(kinds()["MaxPooling2D"], return_switches=True),
+            BatchNormalization=_batch_normalization,
             ReLU=_relu,
             LeakyReLU=_leaky,
             ELU=_elu,
@@ -123,6 +124,18 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
         return made
 
     return rule
+
+
+def _batch_normalization(config: Config, rank: int) -> Layer:
+    """The axis may be counted from the front; one that is frozen computes as at inference, in training, too."""
+    from layerscope.layers import BatchNormalization
+
+    if not config.get("trainable", True):
+        raise Refused(
+            "trainable=False: here it would take the statistics of the batch in training, and Keras's does not"
+        )
+    axis = config["axis"]
+    return _same(BatchNormalization)({**config, "axis": -1 if axis in (-1, rank - 1) else axis}, rank)
 
 
 def _why(key: str) -> str:

@@ -42,6 +42,8 @@ def archive_graph(path: str | os.PathLike[str]) -> Any:
                 raise SourceError(f"{name}: an archive, but no model of Layerscope: it has no {ENTRY}")
             if archive.getinfo(ENTRY).file_size > graph_json.MOST_BYTES:
                 raise SourceError(f"{name}: its {ENTRY} is larger than {graph_json.MOST_BYTES >> 20} MiB")
+            if archive.getinfo(ENTRY).compress_size > os.path.getsize(path):
+                raise SourceError(f"{name}: damaged: its {ENTRY} claims more bytes than the file has")
             return graph_json.parsed(archive.read(ENTRY))
     except (
         zipfile.BadZipFile,

@@ -120,7 +120,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         optimizer=type(chosen).__name__.lower(),
-        learning_rate=chosen.learning_rate,
+        learning_rate=chosen.rate(1),
         loss=work.loss.name,
         seed=int(seed),
         target=work.target,

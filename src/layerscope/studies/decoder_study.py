@@ -76,7 +76,7 @@ def compare_decoders(
         checked(epochs, "epochs"),
         checked(batch_size, "batch_size"),
         type(chosen).__name__.lower(),
-        chosen.learning_rate,
+        chosen.rate(1),
         goal.name,
     )
     base = Path("runs") / f"compare-decoders-{Path(reading.title).stem}"

@@ -272,6 +272,25 @@ def _alike(writer: Writer, values: Sequence[Value]) -> tuple[list[str], bool]:
     return [writer.first(value) if first else writer.last(value) for value in values], first
 
 
+@form("BatchNormalization")
+def batch_normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """At inference: the channels of ONNX's are the second axis. Of other ranks a product and a sum."""
+    layer: Any = node.layer
+    ones = np.ones(int(x.type.shape[-1]), np.float32)  # pyright: ignore[reportArgumentType]
+    gamma = writer.weight(node, "gamma") if layer.scale else writer.constant(ones)
+    beta = writer.weight(node, "beta") if layer.center else writer.constant(0 * ones)
+    moving = [writer.weight(node, f"moving_{name}") for name in ("mean", "variance")]
+    if x.type.rank in (2, 4):
+        image = x.type.rank == 4
+        fed = writer.first(x) if image else writer.last(x)
+        made = writer.op("BatchNormalization", fed, gamma, beta, *moving, epsilon=float(layer.epsilon))
+        return writer.put(out[0], made, image)
+    epsilon = writer.constant(np.float32(layer.epsilon))
+    factor = writer.op("Div", gamma, writer.op("Sqrt", writer.op("Add", moving[1], epsilon)))
+    product = writer.op("Mul", writer.op("Sub", writer.last(x), moving[0]), factor)
+    return writer.put(out[0], writer.op("Add", product, beta), False)
+
+
 @form("Add")
 def add(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
     """Add, one after another."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -186,7 +186,8 @@ class _Writer:
         """
         key = (id(node.layer), part, sizes)
         if key not in self.layers:
-            trainable = all(self.model.graph.parameters[id_].trainable for id_ in node.weights.values())
+            own = [id_ for role, id_ in node.weights.items() if not role.startswith("moving_")]
+            trainable = all(self.model.graph.parameters[id_].trainable for id_ in own)
             self.layers[key] = cls(**given, **self.dtype, trainable=trainable, name=self.name(node.label, part))
         return self.layers[key]
 
@@ -194,7 +195,8 @@ class _Writer:
         """What a layer with weights makes of a tensor. The weights are set when it is built, at its first use."""
         if layer.built:
             return layer(fed)
-        wanted = {name: getattr(layer, name) for name in ("kernel_initializer", "bias_initializer")}
+        names = [f"{role}_initializer" for role in node.weights]
+        wanted = {name: getattr(layer, name) for name in names}
         for name in wanted:
             setattr(layer, name, self.keras.initializers.get("zeros"))  # nothing is drawn that would be replaced
         made = layer(fed)
@@ -202,7 +204,8 @@ class _Writer:
             setattr(layer, name, initializer)
         # Copies: JAX may keep the memory that it is given, and ours is changed in place by training.
         arrays = {role: self.model._variables[id_].numpy() for role, id_ in node.weights.items()}
-        arrays["kernel"] = change(arrays["kernel"])
+        if "kernel" in arrays:
+            arrays["kernel"] = change(arrays["kernel"])
         layer.set_weights(list(arrays.values()))
         return made
 
@@ -358,11 +361,19 @@ def _compile(keras: Any, model: Model, made: Any) -> None:
     count = len(model.graph.outputs)
     found = [_loss(keras, loss) for loss in model.losses]
     made.compile(
-        optimizer=getattr(keras.optimizers, told["optimizer"])(**told["settings"]),
+        optimizer=getattr(keras.optimizers, told["optimizer"])(**told["settings"] | _rate(keras, told)),
         loss=found[0] if count == 1 else found,
         metrics=measured if count == 1 else [measured, *([[]] * (count - 1))] if measured else None,
     )
     made.optimizer.build(made.trainable_variables)
+
+
+def _rate(keras: Any, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The learning rate, where it is a schedule."""
+    rate = told["settings"]["learning_rate"]
+    if not isinstance(rate, dict):
+        return {}
+    return {"learning_rate": getattr(keras.optimizers.schedules, rate["schedule"])(**rate["settings"])}
 
 
 def _loss(keras: Any, loss: losses.Loss) -> Any:

@@ -144,6 +144,7 @@ def module(model: Model) -> Any:
     """
     torch = framework("torch", "a PyTorch module", INSTALL)
     from layerscope.targets import _torch_layers as layers
+    from layerscope.targets import _torch_normalisation  # noqa: F401
 
     graph = model.graph
     refuse(graph, "a PyTorch module", layers.FORMS, _open_pads)

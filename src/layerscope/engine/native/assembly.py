@@ -7,7 +7,7 @@ results; each thread's sums; then, of all threads' sums together, losses, metric
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
@@ -52,7 +52,8 @@ class Options:
 class Step:
     """A kernel with its place in the order; `group` tells how much there is to share among threads.
 
-    `stage` is what it computes, where that is a stage of the block; `tiles` how many tiles of weights threads share.
+    `stage` is what it computes, where that is a stage of the block; `tiles` how many tiles of weights threads share;
+    `segment` behind which of them it runs, where it is no stage.
     """
 
     kernel: Kernel
@@ -60,6 +61,7 @@ class Step:
     group: Group | None = None
     stage: Stage | None = None
     tiles: int = 0
+    segment: int = 0
 
 
 @dataclass(eq=False)
@@ -83,6 +85,7 @@ class Recipe:
     stages: list[Step] = field(default_factory=list[Step])
     scatters: list[Step] = field(default_factory=list[Step])
     finish: list[Step] = field(default_factory=list[Step])
+    between: list[list[Step]] = field(default_factory=list[list[Step]])
     reports: list[Step] = field(default_factory=list[Step])
     updates: list[Step] = field(default_factory=list[Step])
     ways: dict[Stage, str] = field(default_factory=dict[Stage, str])
@@ -124,9 +127,15 @@ class _Builder:
 
     def run(self) -> None:
         self._inputs()
-        self._before()
-        for number, stage in enumerate(self.schedule.stages):
-            self._stage(number, stage)
+        before, *between = (flat.grouped(ops) for ops in (self.schedule.before, *self.schedule.between))
+        for groups in (before, *between):
+            self._reserve(groups)
+        self._groups(before, self.recipe.before, {})
+        for stage in self.schedule.stages:
+            self._stage(stage)
+        for groups in between:
+            self.recipe.between.append([])
+            self._groups(groups, self.recipe.between[-1], {})
         self._packs()
         self._alive()
         self._after()
@@ -166,9 +175,9 @@ class _Builder:
 
     # --- the block ---
 
-    def _stage(self, number: int, stage: Stage) -> None:
+    def _stage(self, stage: Stage) -> None:
         sums, found = self.recipe.options.sums, self.recipe.stages
-        earlier = len(found)
+        earlier, ended = len(found), len(self.recipe.finish)
         if stage.root is None:
             found.append(self.step(roots.pointwise(self.memory, stage)))
         elif isinstance(stage.root.do, Correlate):
@@ -181,6 +190,8 @@ class _Builder:
             step.stage = stage
         for op in stage.sums:
             self._sum(op)
+        for step in self.recipe.finish[ended:]:
+            step.segment = stage.segment
 
     def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
         plans = correlate.plans(self.memory, stage, sums)
@@ -248,23 +259,27 @@ class _Builder:
         k.ret()
         self.recipe.alive = self.step(k)
 
-    # --- before and after the blocks ---
+    # --- before, between and after the blocks ---
 
-    def _before(self) -> None:
-        groups = flat.grouped(self.schedule.before)
-        self._groups(groups, self.recipe.before, {})
+    def _reserve(self, groups: Sequence[Group], outputs: Iterable[Node] = ()) -> None:
+        """Memory for what groups make that others read: the stages, and groups here and elsewhere. Outputs of the
+        program have theirs.
+        """
+        read = {v for stage in self.schedule.stages for op in stage.all() for v in op.inputs}
+        read |= {v for op in self.schedule.uniform.values() for v in op.inputs}
+        read |= set(self.draft.outputs.values())
+        home = {op: group for group in groups for op in group.ops}
+        for op in self.schedule.flats:
+            read.update(v for v in op.inputs if op not in home or v not in home[op].made())
+        for group in groups:
+            for value in (group.made() & read) - set(outputs):
+                buffer = strided("flat", self.module.real, numbers(value.type.shape))
+                self.memory.flat[value] = self.memory.layout.reserve(buffer)
 
     def _groups(self, groups: Sequence[Group], into: list[Step], stores: Mapping[Node, Buffer]) -> None:
-        read = {v for g in groups for op in g.ops for v in op.inputs if v not in g.made()}
-        block = {v for stage in self.schedule.stages for op in stage.all() for v in op.inputs}
-        uniform = {v for op in self.schedule.uniform.values() for v in op.inputs}
         for group in sorted(groups, key=lambda g: g.level):
-            own = dict(stores)
-            for value in group.made():
-                if value in read | block | uniform and value not in own:
-                    buffer = strided("flat", self.module.real, (group.size,))
-                    self.memory.flat[value] = own[value] = self.memory.layout.reserve(buffer)
-            into.append(self.step(flat.write(self.memory, group, Parts(self.partial), own), group))
+            own = {value: self.memory.flat[value] for value in group.made() if value in self.memory.flat}
+            into.append(self.step(flat.write(self.memory, group, Parts(self.partial), own | dict(stores)), group))
 
     def _after(self) -> None:
         outputs: dict[Node, Buffer] = {}
@@ -282,6 +297,7 @@ class _Builder:
                 reports.add(value)
         groups = flat.grouped(ops)
         early = _needed(ops, reports)
+        self._reserve(groups, outputs)
         first = [g for g in groups if g.made() & early]
         self._groups(first, self.recipe.reports, outputs)
         self._groups([g for g in groups if g not in first], self.recipe.updates, outputs)

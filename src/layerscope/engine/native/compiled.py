@@ -45,7 +45,7 @@ class Code:
     def __post_init__(self) -> None:
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
         self.work = kind(self.loaded.address("work"))
-        self.memory: dict[int, Memory] = {}
+        self.memory: dict[tuple[int, int], Memory] = {}
         self.kept: dict[Key, list[Array]] = {}  # results whose memory may be used again
 
     def violations(self) -> int:
@@ -160,9 +160,10 @@ class Call:
     """How many batches are complete, counted from number 0 on; set by `run`, whatever happens."""
 
 
-def memory_size(code: Code, threads: int) -> int:
-    """Bytes that some threads need for a call: each its own, and what they share."""
-    return code.sizes["all"] * threads + code.sizes["packed"] + code.sizes["flat"] + 8192
+def memory_size(code: Code, threads: int, blocks: int = 1) -> int:
+    """Bytes that some threads need for a call: each its own, what they share, and what blocks of a batch keep."""
+    shared = code.sizes["packed"] + code.sizes["flat"] + 8192
+    return (code.sizes["all"] + code.sizes["kept"] * -(-blocks // threads)) * threads + shared
 
 
 def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int]:
@@ -171,10 +172,13 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes))
     threads = max(1, min(threads, blocks))
     # Taken while in use: who calls the same code meanwhile, from a thread or a callback, gets memory of its own.
-    memory = code.memory.pop(threads, None) or Memory(memory_size(code, threads))
+    turns = -(-blocks // threads)
+    memory = code.memory.pop((threads, turns), None) or Memory(memory_size(code, threads, blocks))
     job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
     shared = memory.address + code.sizes["all"] * threads
     packed = -(-shared // 4096) * 4096
+    flat = packed + -(-code.sizes["packed"] // 64) * 64
+    kept = flat + -(-code.sizes["flat"] // 64) * 64
     settings = {
         driver.COUNT: call.count,
         driver.BATCH: call.batch,
@@ -184,7 +188,9 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         driver.SCALARS: call.scalars.ctypes.data,
         driver.RESULTS: call.results.ctypes.data,
         driver.PACKED: packed,
-        driver.FLAT: packed + -(-code.sizes["packed"] // 64) * 64,
+        driver.FLAT: flat,
+        driver.KEPT: kept,
+        driver.KEPT_STRIDE: code.sizes["kept"] * turns,
         driver.MEMORY: memory.address,
         driver.STRIDE: code.sizes["all"],
         driver.SEED: call.seed,
@@ -197,6 +203,7 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     job[driver.POINTERS : driver.POINTERS + len(pointers)] = pointers
     own = [{n: code.sizes["all"] * t + code.sizes[n] for n in driver.THREAD_REGIONS} for t in range(threads)]
     own.append({n: int(job[word]) - memory.address for n, word in (("packed", driver.PACKED), ("flat", driver.FLAT))})
+    own += [{"kept": kept - memory.address + n * code.sizes["kept"]} for n in range(threads * turns)]
     violations = code.violations()
     guards.fill(memory.bytes, own, code.guards)
     try:
@@ -206,7 +213,7 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     guards.check(memory.bytes, own, code.guards)
     if code.violations() != violations:
         raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
-    code.memory[threads] = memory
+    code.memory[threads, turns] = memory
     return int(job[driver.STATUS]), int(job[driver.BAD])
 
 

@@ -19,6 +19,7 @@ from layerscope.engine.native.layout import ALIGN, Buffer
 STOP, DONE, STATUS, BAD, DECISION = 0, 1, 2, 3, 4
 ARRIVED, TURN = 8, 16
 COUNT, BATCH, ORDER, FIRST, END, SCALARS, RESULTS, PACKED, FLAT, MEMORY, STRIDE, SEED, AT, THREADS = range(24, 38)
+KEPT, KEPT_STRIDE = 38, 39
 POINTERS = 40
 """Words of a job: flags, the barrier (on cache lines of its own), settings, then pointers to arrays."""
 
@@ -30,13 +31,16 @@ THREAD_REGIONS = ("workspace", "scratch", "sums", "partial", "parts")
 
 
 def regions(recipe: Recipe) -> dict[str, int]:
-    """Where each region of a thread's memory starts, and its whole size as "all"."""
+    """Where each region of a thread's memory starts, its whole size as "all", and as "kept" the bytes that each block
+    keeps from one segment to another.
+    """
     found: dict[str, int] = {}
     place = 0
     for name in THREAD_REGIONS:
         found[name] = place
         place += -(-recipe.memory.layout.regions.get(name, 0) // 4096) * 4096
     found["all"] = place + 4096 + 256  # neighbours' hot lines do not fall onto the same sets
+    found["kept"] = -(-recipe.memory.layout.regions.get("kept", 0) // ALIGN) * ALIGN
     return found
 
 
@@ -175,6 +179,8 @@ class _Work:
         shared = ("parts", "partial")
         self.first = {n: k.put("ptr", f"getelementptr i8, {memory}, i64 {places[n]}") for n in shared}
         self.bases["packed"], self.bases["flat"] = self.pointer(PACKED), self.pointer(FLAT)
+        kept = k.i64(k.mul(self.thread, self.word(KEPT_STRIDE)))
+        self.kept = k.put("ptr", f"getelementptr i8, {self.pointer(KEPT)}, {kept}")
         for number in range(len(self.recipe.tables)):
             self.bases[f"table{number}"] = self.pointer(POINTERS + number)
         start = POINTERS + len(self.recipe.tables)
@@ -236,12 +242,22 @@ class _Work:
         k.store(number, Array(self.at(self.memory.examples), real, 1), 0)
         for region in ("sums", "partial"):
             self._clear(region)
-        self._blocks(begin, count)
+        for segment in range(len(recipe.between) + 1):
+            self._blocks(begin, count, segment)
+            for step in recipe.finish:
+                if step.segment == segment:
+                    self.run(step)
+            if segment < len(recipe.between):
+                self._between(recipe.between[segment])
         self._switches()
-        for step in recipe.finish:
-            self.run(step)
         if recipe.reports or recipe.updates:
             self._together(batch)
+
+    def _between(self, steps: Sequence[Step]) -> None:
+        """What comes of all threads' sums, for the segment that reads it."""
+        self.wait()
+        self.first_only(steps)
+        self.wait()
 
     def _switches(self) -> None:
         """A switch that points outside of its plane ends the work before anything is updated."""
@@ -265,7 +281,7 @@ class _Work:
                 with k.loop(array.extent) as (i, _):
                     k.store(Value("zeroinitializer", type), array, i)
 
-    def _blocks(self, begin: Value, count: Value) -> None:
+    def _blocks(self, begin: Value, count: Value, segment: int) -> None:
         k, recipe = self.k, self.recipe
         block = recipe.options.groups * recipe.options.lanes
         step = k.i64(k.mul(self.threads, block))
@@ -283,22 +299,31 @@ class _Work:
             return k.both(inside, k.negate(stopped))
 
         with k.loop_while(going, start, step) as here:
-            self._block(begin, here, k.i64(k.sub(count, here)))
+            if recipe.between:
+                turn = k.put("i64", f"udiv i64 {k.i64(k.sub(here, start)).name}, {step.name}")
+                shift = k.i64(k.mul(turn, regions(recipe)["kept"]))
+                self.bases["kept"] = k.put("ptr", f"getelementptr i8, {self.kept}, {shift}")
+            self._block(begin, here, k.i64(k.sub(count, here)), segment)
 
-    def _block(self, begin: Value, here: Value, left: Value) -> None:
+    def _block(self, begin: Value, here: Value, left: Value, segment: int) -> None:
         k, recipe = self.k, self.recipe
+        last = segment == len(recipe.between)
         self._count(self.memory.counters, kernel.FIRST, here)
         assert recipe.alive is not None
         self.run(recipe.alive, left)
         first = k.i64(k.add(begin, here))
         order = self.pointer(ORDER)
         for step, data in zip(recipe.gathers, self.rows, strict=True):
-            self.run(step, data, order, first, left)
+            if segment == 0:
+                self.run(step, data, order, first, left)
         for step in recipe.stages:
-            self.run(step)
+            assert step.stage is not None
+            if step.stage.segment == segment:
+                self.run(step)
         for step, out in zip(recipe.scatters, self.out, strict=True):
-            self.run(step, out, first, left)
-        if not recipe.reports:
+            if last:
+                self.run(step, out, first, left)
+        if not recipe.reports and last:
             k.put("i64", f"atomicrmw add {self._word(DONE)}, i64 1 monotonic")
 
     def _together(self, batch: Value) -> None:

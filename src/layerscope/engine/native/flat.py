@@ -1,7 +1,8 @@
 """Values without a batch axis: what becomes of sums over the batch; losses, metrics, and the optimizer's update.
 
 Pointwise operations of one shape that feed each other form a group, which is one loop over elements that the
-threads share. Sums over the batch are read as the sum of every thread's part, in the order of the threads.
+threads share. Sums over the batch are read as the sum of every thread's part, in the order of the threads. A sum over
+all elements (the norm of a gradient) waits for the group that makes them, and one thread adds them up.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.operations import Op, elements
 from layerscope.engine.primitives.map import Map
+from layerscope.engine.primitives.reduce import Reduce
 from layerscope.engine.primitives.shape import Reshape
 from layerscope.engine.program import Value as Node
 
@@ -42,36 +44,104 @@ def size(value: Node) -> int:
 
 
 def grouped(ops: Sequence[Op]) -> list[Group]:
-    """Pointwise operations in groups; an operation joins the group of one of its inputs where sizes agree."""
-    groups: list[Group] = []
-    home: dict[Node, Group] = {}
+    """Pointwise operations in groups; an operation joins the group of one of its inputs where sizes agree.
+
+    One that reads nothing made here waits for who needs it behind a sum, so that a weight is read in the loop that
+    writes it.
+    """
+    grouping = _Grouping()
     for op in ops:
-        if not isinstance(op.do, Map | Reshape) or (isinstance(op.do, Map) and op.do.function == "one_hot"):
-            raise TrainingError(
-                f"the native engine has no {type(op.do).__name__} of values without a batch; "
-                "compile with engine='reference'"
-            )
-        count = size(op.outputs[0])
-        if any(size(value) not in (1, count) for value in op.inputs):
-            raise TrainingError(
-                "the native engine has no broadcasting between values without a batch; "
-                "compile with engine='reference'"
-            )
-        near = [home[value] for value in op.inputs if value in home]
+        _check(op)
+        if any(value in grouping.home for value in op.inputs) or _is_total(op):
+            grouping.place(op)
+        else:
+            grouping.waiting |= dict.fromkeys(op.outputs, op)
+    for op in dict.fromkeys(grouping.waiting.values()):
+        if op.outputs[0] in grouping.waiting:
+            grouping.place(op)
+    return grouping.groups
+
+
+def _check(op: Op) -> None:
+    """TrainingError for what has no form without a batch."""
+    if _is_total(op):
+        return
+    if not isinstance(op.do, Map | Reshape) or (isinstance(op.do, Map) and op.do.function == "one_hot"):
+        raise TrainingError(
+            f"the native engine has no {type(op.do).__name__} of values without a batch; "
+            "compile with engine='reference'"
+        )
+    if any(size(value) not in (1, size(op.outputs[0])) for value in op.inputs):
+        raise TrainingError(
+            "the native engine has no broadcasting between values without a batch; compile with engine='reference'"
+        )
+
+
+class _Grouping:
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self.home: dict[Node, Group] = {}
+        self.waiting: dict[Node, Op] = {}
+
+    def place(self, op: Op) -> None:
+        """Into a group that there is, or a new one; with what waits for it."""
+        for value in op.outputs:
+            self.waiting.pop(value, None)
+        count, total = size(op.outputs[0]), _is_total(op)
+        self._prepare(op, count, total)
+        near = self._near(op)
+        if not near:
+            for one in [self.waiting[value] for value in op.inputs if value in self.waiting]:
+                self.place(one)
+            near = self._near(op)
         level = max((g.level for g in near), default=0)
-        fitting = [g for g in dict.fromkeys(near) if g.size == count and g.level == level]
+        fitting = [g for g in near if not total and g.size == count and g.level == level]
         if fitting:
             group = fitting[0]
             for other in fitting[1:]:  # groups of one level do not depend on each other
                 group.ops += other.ops
-                home.update((value, group) for value in other.made())
-                groups.remove(other)
+                self.home |= dict.fromkeys(other.made(), group)
+                self.groups.remove(other)
         else:
             group = Group(count, level + 1 if near else 0)
-            groups.append(group)
+            self.groups.append(group)
+        self._join(op, group)
+
+    def _prepare(self, op: Op, count: int, total: bool) -> None:
+        """Place what waits for the operation and cannot stand in its loop."""
+        for value in op.inputs:
+            one = self.waiting.get(value)
+            if one is None:
+                continue
+            if total or size(value) != count:
+                self.place(one)
+            else:
+                self._prepare(one, count, total)
+
+    def _near(self, op: Op) -> list[Group]:
+        """The groups that the operation, and what waits for it, reads from."""
+        found: dict[Group, None] = {}
+        for value in op.inputs:
+            if value in self.home:
+                found[self.home[value]] = None
+            elif value in self.waiting:
+                found |= dict.fromkeys(self._near(self.waiting[value]))
+        return list(found)
+
+    def _join(self, op: Op, group: Group) -> None:
+        """The operation goes into a group, behind what waits for it."""
+        for value in op.outputs:
+            self.waiting.pop(value, None)
+        for value in op.inputs:
+            if value in self.waiting:
+                self._join(self.waiting[value], group)
         group.ops.append(op)
-        home[op.outputs[0]] = group
-    return groups
+        self.home |= dict.fromkeys(op.outputs, group)
+
+
+def _is_total(op: Op) -> bool:
+    """Whether it adds up all elements of a value."""
+    return isinstance(op.do, Reduce) and op.do.how == "sum" and set(op.do.axes) == set(range(op.inputs[0].type.rank))
 
 
 def copied(value: Node) -> Op:
@@ -123,6 +193,9 @@ class _Elements:
             return values[value]
 
         for op in self.group.ops:
+            if isinstance(op.do, Reduce):
+                values[op.outputs[0]] = self._total(op.inputs[0])
+                continue
             inputs = [get(value) for value in op.inputs]
             if isinstance(op.do, Map):
                 values[op.outputs[0]] = pointwise.emit(self.k, op.do.function, dict(op.do.constants), *inputs)
@@ -131,6 +204,22 @@ class _Elements:
         for value, buffer in self.stores.items():
             if value in values and value in self.group.made():
                 self._store(values[value], buffer, index)
+
+    def _total(self, value: Node) -> Value:
+        """The sum of all elements: lanes side by side, then across."""
+        k = self.k
+        count, lanes = size(value), k.module.lanes
+        whole = count - count % lanes
+        wide = vector(k.module.real, lanes)
+        with k.loop(k.i64(whole), lanes, k.i64(0), carry=[k.constant(0.0, wide)]) as (i, carry):
+            carry.values = [k.fadd(carry.values[0], self._load(value, i, lanes))]
+        total = carry.values[0]
+        parts = [k.lane(total, lane) for lane in range(lanes)] if lanes > 1 else [total]
+        parts += [self._load(value, index, 1) for index in range(whole, count)]
+        while len(parts) > 1:
+            odd = parts[-1:] if len(parts) % 2 else []
+            parts = [k.fadd(a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)] + odd
+        return parts[0]
 
     def _load(self, value: Node, index: Index, count: int) -> Value:
         k, alone = self.k, size(value) == 1

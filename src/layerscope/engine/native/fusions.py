@@ -22,7 +22,9 @@ NARROW = 512
 
 @dataclass(eq=False)
 class Stage:
-    """One loop nest over `shape` (without the batch)."""
+    """One loop nest over `shape` (without the batch), in a segment: all blocks of a batch go through one before the
+    next begins.
+    """
 
     root: Op | None
     shape: tuple[int, ...]
@@ -32,6 +34,7 @@ class Stage:
     spreads: list[Op] = field(default_factory=list[Op])
     sums: list[Op] = field(default_factory=list[Op])
     stored: list[Value] = field(default_factory=list[Value])
+    segment: int = 0
 
     def all(self) -> list[Op]:
         """Every operation of the stage."""

@@ -158,6 +158,7 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
             if isinstance(op.do, pool.PoolMax):
                 layout.winners[op.outputs[1]] = op.do.windows
     made = _lifetimes(schedule)
+    kept = _kept(schedule)
     margins = _margins(schedule)
     free: list[tuple[int, Buffer]] = []
     dense = _aliased(schedule)
@@ -167,9 +168,9 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
         apart = ()
         if value not in dense and len(shape) > 2 and shape[-1] * bytes_of(item) % CROWDED == 0:
             apart = ((0, 0),) * (len(shape) - 2 - len(margin)) + ((0, 1),)
-        buffer = strided("scratch", item, shape, (*margin, *apart))
+        buffer = strided("kept" if value in kept else "scratch", item, shape, (*margin, *apart))
         layout.buffers[value] = buffer
-        if any(pair != (0, 0) for pair in margin) or not whole or guard:
+        if value in kept or any(pair != (0, 0) for pair in margin) or not whole or guard:
             layout.reserve(buffer)
         else:
             _shared(layout, buffer, free, first, last)
@@ -220,8 +221,25 @@ def _copies(schedule: Schedule) -> None:
                     copies[value] = fresh(value.type)
                     copy = Stage(None, rest(value), [Op(Copy(), (value,), (copies[value],))])
                     copy.stored = [copies[value]]
+                    copy.segment = stage.segment
                     schedule.stages.insert(schedule.stages.index(stage), copy)
                 op.inputs = tuple(copies[v] if v is value else v for v in op.inputs)
+
+
+def _kept(schedule: Schedule) -> set[Value]:
+    """Values of the batch that a later segment reads than makes them: all blocks keep theirs until then."""
+    maker = {value: stage.segment for stage in schedule.stages for op in stage.all() for value in op.outputs}
+    found: set[Value] = set()
+    for stage in schedule.stages:
+        for op in stage.all():
+            for value in op.inputs:
+                if of_batch(value) and maker.get(schedule.origin(value), 0) < stage.segment:
+                    found.add(schedule.origin(value))
+    last = max((stage.segment for stage in schedule.stages), default=0)
+    for value in schedule.draft.outputs.values():
+        if of_batch(value) and maker.get(schedule.origin(value), 0) < last:
+            found.add(schedule.origin(value))
+    return found
 
 
 def _lifetimes(schedule: Schedule) -> dict[Value, tuple[int, int, bool]]:

@@ -138,13 +138,19 @@ def _permute(s: Scope, op: Op) -> Value:
 
 
 def _expand(s: Scope, op: Op) -> Value:
-    (x,), k = op.inputs, s.kernel
-    kept = len(x.type.shape) == len(op.do.shape)
-    index = [0 if axis in op.do.axes else i for axis, i in enumerate(s.index) if kept or axis not in op.do.axes]
-    value = s.read(x, index)
-    if not op.do.mean:
-        return value
-    return k.fdiv(value, k.constant(math.prod(numbers(op.do.shape[axis] for axis in op.do.axes))))
+    (x,), k, do = op.inputs, s.kernel, op.do
+    kept = len(x.type.shape) == len(do.shape)
+    index = [0 if axis in do.axes else i for axis, i in enumerate(s.index) if kept or axis not in do.axes]
+    count = math.prod(numbers(do.shape[axis] for axis in do.axes if axis))
+    if 0 not in do.axes:
+        value = s.read(x, index)
+        return k.fdiv(value, k.constant(count)) if do.mean else value
+    buffer = s.memory.buffer(x)
+    value = k.broadcast(k.array(buffer), k.dot(index, buffer.strides))
+    if do.mean:
+        examples = k.broadcast(k.array(s.memory.examples), 0)
+        value = k.fdiv(value, k.fmul(k.constant(count), examples))
+    return s.silenced(value)
 
 
 def _pool_mean(s: Scope, op: Op) -> Value:

@@ -4,6 +4,9 @@ A stage has a root (a convolution, a pool, ...) or none, and pointwise operation
 are computed in registers while the root's result is there. An operation joins the latest stage that makes or
 reads one of its inputs, if everything else that it reads exists by then; so the sum of a loss, its gradient
 and a bias gradient become part of the loop that has the numbers in hand.
+
+Where an example needs a sum over the batch (batch normalisation), a new segment of stages begins: it runs when all
+blocks have gone through the one before, and the sum is known.
 """
 
 from __future__ import annotations
@@ -27,16 +30,24 @@ PULLS = tuple(pulls.EMIT)
 
 @dataclass(eq=False)
 class Schedule:
-    """Everything in order. Flat operations are those without a batch axis: before and after the blocks."""
+    """Everything in order. Flat operations are those without a batch axis: before the blocks, between two segments
+    (by the number of the first of the two), and after the blocks.
+    """
 
     draft: Draft
     before: list[Op] = field(default_factory=list[Op])
+    between: list[list[Op]] = field(default_factory=list[list[Op]])
     stages: list[Stage] = field(default_factory=list[Stage])
     after: list[Op] = field(default_factory=list[Op])
     aliases: dict[Value, Value] = field(default_factory=dict[Value, Value])
     uniform: dict[Value, Op] = field(default_factory=dict[Value, Op])
     needed: set[Value] = field(default_factory=set[Value])
     silent: set[Value] = field(default_factory=set[Value])
+
+    @property
+    def flats(self) -> list[Op]:
+        """All operations without a batch axis."""
+        return [*self.before, *(op for ops in self.between for op in ops), *self.after]
 
     def origin(self, value: Value) -> Value:
         """The value whose memory this one is."""
@@ -52,7 +63,10 @@ class Scheduler:
         self.plan = Schedule(draft)
         self.users = draft.users()
         self.made: dict[Value, int] = dict.fromkeys(draft.inputs.values(), -1)
-        self.tail: set[Value] = set()
+        self.tail: dict[Value, int] = {}  # what comes of sums over the batch: known behind this segment
+        self.sums: set[Value] = set()
+        self.totals: dict[Value, Value] = {}
+        self.ends: list[int] = []  # the last stage of each segment that is closed
         self.silent = self.plan.silent
 
     def run(self) -> Schedule:
@@ -63,15 +77,21 @@ class Scheduler:
         return self.plan
 
     def _move_early(self) -> None:
-        """Flat operations that blocks read run before them, all others after."""
+        """Flat operations that blocks read run before them, or behind the segment that they wait for; all others
+        after the blocks.
+        """
         plan = self.plan
+        plan.between = [[] for _ in self.ends]
+        moved: set[Op] = set()
         read = {v for stage in plan.stages for op in stage.all() for v in op.inputs}
         read |= {v for op in plan.uniform.values() for v in op.inputs}
         for op in reversed(plan.after):
             if set(op.outputs) & read:
-                plan.before.insert(0, op)
+                segment = self.tail.get(op.outputs[0], -1)
+                (plan.before if segment < 0 else plan.between[segment]).insert(0, op)
+                moved.add(op)
                 read.update(op.inputs)
-        plan.after = [op for op in plan.after if op not in plan.before]
+        plan.after = [op for op in plan.after if op not in moved]
 
     # --- where each operation goes ---
 
@@ -79,12 +99,9 @@ class Scheduler:
         if not any(of_batch(value) for value in (*op.inputs, *op.outputs)):
             self._flat(op)
             return
-        for value in op.inputs:
-            if value in self.tail:
-                raise TrainingError(
-                    "the native engine cannot feed a sum over the batch back into single examples yet; "
-                    "compile with engine='reference'"
-                )
+        if len(self.ends) in (self.tail.get(value, -1) for value in op.inputs):
+            self._close()
+        op.inputs = tuple(self._total(value) for value in op.inputs)
         if not isinstance(op.do, Map) and not self._is_uniform(op):
             op.inputs = tuple(self._in_memory(value) for value in op.inputs)
         if isinstance(op.do, Reshape) and op.inputs[0] not in self.plan.uniform:
@@ -92,7 +109,7 @@ class Scheduler:
             self._note(op, self.made[op.inputs[0]])
         elif self._is_uniform(op):
             self.plan.uniform[op.outputs[0]] = op
-            self._note(op, -1)
+            self._note(op, max((self.made[value] for value in op.inputs), default=-1))
         elif isinstance(op.do, reduce.Reduce) and 0 in op.do.axes:
             self._sum(op)
         elif isinstance(op.do, (Map, Alive, *PULLS)):
@@ -114,13 +131,33 @@ class Scheduler:
         self._pointwise(written)
         return written.outputs[0]
 
+    def _close(self) -> None:
+        """End a segment: what comes of its sums is known to all stages from here on."""
+        self.ends.append(len(self.plan.stages) - 1)
+        for value in list(self.tail):
+            self._known_behind(value, self.tail[value])
+
+    def _known_behind(self, value: Value, segment: int) -> None:
+        self.tail[value] = segment
+        self.made[value] = self.ends[segment] if segment < len(self.ends) else len(self.plan.stages)
+
+    def _total(self, value: Value) -> Value:
+        """For a sum over the batch, of which every thread has its part, one number for all of them."""
+        if value not in self.sums:
+            return value
+        if value not in self.totals:
+            added = Op(Map("constant"), (value,), (fresh(value.type),))
+            self._flat(added)
+            self.totals[value] = added.outputs[0]
+        return self.totals[value]
+
     def _flat(self, op: Op) -> None:
-        late = any(value in self.tail for value in op.inputs)
         self.plan.after.append(op)
+        segment = max((self.tail.get(value, -1) for value in op.inputs), default=-1)
         for value in op.outputs:
             self.made[value] = -1
-            if late:
-                self.tail.add(value)
+            if segment >= 0:
+                self._known_behind(value, segment)
 
     def _is_uniform(self, op: Op) -> bool:
         """Whether all elements of an example are one number."""
@@ -159,10 +196,15 @@ class Scheduler:
         linear = (Correlate, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.Gather, Reshape, *PULLS)
         return bool(quiet) and quiet[0] and isinstance(op.do, linear)
 
+    def _append(self, stage: Stage) -> int:
+        """A new stage in this segment; its number."""
+        stage.segment = len(self.ends)
+        self.plan.stages.append(stage)
+        return len(self.plan.stages) - 1
+
     def _own(self, op: Op, shape: tuple[int, ...]) -> Stage:
         stage = Stage(op, shape)
-        self.plan.stages.append(stage)
-        self._note(op, len(self.plan.stages) - 1)
+        self._note(op, self._append(stage))
         return stage
 
     def _ready(self, op: Op, number: int) -> bool:
@@ -194,9 +236,7 @@ class Scheduler:
             stage.ops.append(op)
             self._note(op, number)
             return
-        stage = Stage(None, shape, [op])
-        self.plan.stages.append(stage)
-        self._note(op, len(self.plan.stages) - 1)
+        self._note(op, self._append(Stage(None, shape, [op])))
 
     def _may_join(self, stage: Stage, op: Op) -> bool:
         if stage.root is None:
@@ -215,11 +255,11 @@ class Scheduler:
         number = self.made[value]
         joins = number >= 0 and value in self.plan.stages[number].indexed()
         if not joins:
-            self.plan.stages.append(Stage(None, rest(value)))
-            number = len(self.plan.stages) - 1
+            number = self._append(Stage(None, rest(value)))
         self.plan.stages[number].sums.append(op)
-        self.tail.update(op.outputs)
         self._note(op, number)
+        self.sums.add(op.outputs[0])
+        self._known_behind(op.outputs[0], self.plan.stages[number].segment)
 
     def _pair(self, op: Op) -> None:
         if not any(value in self.silent for value in op.inputs):
@@ -230,8 +270,8 @@ class Scheduler:
         if spread and isinstance(spread.do, pool.PoolMaxAdjoint) and fusions.takes_pooled(op, spread, self.users):
             op.do = PairPooled(op.do, spread.do.windows)
             op.inputs = (op.inputs[0], *spread.inputs)
-        self._own(op, ())
-        self.tail.update(op.outputs)
+        self.sums.add(op.outputs[0])
+        self._known_behind(op.outputs[0], self._own(op, ()).segment)
 
     def _joins_pool(self, op: Op) -> bool:
         number = self.made[op.inputs[0]]
