@@ -35,9 +35,18 @@ SIZED = (
 def _sizes(value: Any, what: str) -> Any:
     """Sizes (of `shapes`, rows of them), or one size, as they are, those of JSON by name; else SettingError."""
     if isinstance(value, tuple | list):
-        inner = _sizes if what.endswith(": shapes") else _size
-        return tuple(inner(part, what.removesuffix("s")) for part in cast(Sequence[Any], value))
+        return tuple(_row(part, what) if what.endswith(": shapes") else _size(part, what) for part in _parts(value))
     return _size(value, what)
+
+
+def _row(value: Any, what: str) -> Any:
+    if isinstance(value, tuple | list):
+        return tuple(_size(part, what) for part in _parts(value))
+    return _size(value, what)
+
+
+def _parts(value: Any) -> Sequence[Any]:
+    return cast(Sequence[Any], value)
 
 
 def _size(value: Any, what: str) -> Any:
