@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layerscope.core import propagate
 from layerscope.core.costs import NONE, Operations
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, per_example

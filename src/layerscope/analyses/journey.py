@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from layerscope.analyses import receptive_field
@@ -12,6 +11,7 @@ from layerscope.analyses.memory import LayerMemory, Memory, memory
 from layerscope.analyses.receptive_field import Fields
 from layerscope.core import propagate, sizes
 from layerscope.core.costs import Operations
+from layerscope.core.dataclasses import dataclass, field, replace
 from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, TensorType, example

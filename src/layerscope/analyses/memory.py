@@ -8,10 +8,10 @@ or less; docs/definitions.md says what is counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from layerscope.core import propagate, sizes
 from layerscope.core.costs import NOTHING_SAVED
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import UnknownNameError
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.sizes import Size

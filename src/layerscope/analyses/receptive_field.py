@@ -12,7 +12,6 @@ networks", Distill (2019), for networks without upsampling.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +19,7 @@ from math import floor, gcd, lcm
 
 from layerscope.core import boxes, propagate
 from layerscope.core.boxes import Box, Region
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.indices import NOTHING, Indices, progression
 from layerscope.core.reach import Everything, Reads, Relation, Window

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import MISSING, dataclass, field, fields
 from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads
@@ -195,7 +195,7 @@ def settings(layer: Layer) -> dict[str, Any]:
 
 @cache
 def _names(cls: type[Layer]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls) if f.init and f.name != "name")
+    return tuple(f.name for f in fields(cls) if f.name != "name")
 
 
 def changed_settings(layer: Layer) -> dict[str, Any]:

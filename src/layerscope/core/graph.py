@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 from layerscope.core import sketch
 from layerscope.core.contract import Layer, snake_case
+from layerscope.core.dataclasses import dataclass, field, replace
 from layerscope.core.errors import GraphError, ShapeError, SizeError
 from layerscope.core.types import TensorType, show
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from layerscope.core import sizes
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SettingError, SizeError
 from layerscope.core.sizes import Size
 

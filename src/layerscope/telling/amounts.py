@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from layerscope.core import sizes
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.sizes import Size
 from layerscope.report.document import count
 

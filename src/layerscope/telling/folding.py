@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
 from layerscope.core.contract import settings, snake_case
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.graph import Graph, Node
 from layerscope.telling.lines import Line, Lines
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
 
 from layerscope.analyses.capacity import Capacity, LayerCapacity, capacity
 from layerscope.analyses.journey import Extent, Journey, Step
 from layerscope.core import propagate
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.graph import Edge, Graph
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, per_example

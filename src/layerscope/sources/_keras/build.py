@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Protocol
 
 from layerscope.core import sizes, sketch
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
 from layerscope.core.types import BATCH, BITS, TensorType, show

@@ -6,8 +6,9 @@ A configuration in a file and a model in memory are both brought into this form,
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from layerscope.core.dataclasses import dataclass, field
 
 Config = Mapping[str, Any]
 

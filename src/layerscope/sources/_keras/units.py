@@ -7,11 +7,11 @@ Layers here have Keras's names and settings, so one rule does for nearly all. Wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, replace
 from functools import cache
 from typing import Any
 
 from layerscope.core.contract import Layer, snake_case
+from layerscope.core.dataclasses import MISSING, fields, replace
 from layerscope.core.errors import LayerscopeError, ShapeError
 from layerscope.core.graph import Symbolic
 from layerscope.core.types import TensorType, show
@@ -98,7 +98,7 @@ def _same(kind: str, unit: Unit, use: Use, fixed: dict[str, Any]) -> Layer:
 @cache
 def _settings(cls: type[Layer]) -> dict[str, Any]:
     """The fields that a layer is made from, by name."""
-    return {f.name: f for f in fields(cls) if f.init}
+    return {f.name: f for f in fields(cls)}
 
 
 _LEFT = ("name", "dtype", "trainable", "autocast", "dtype_policy")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.graph import Node as Placed

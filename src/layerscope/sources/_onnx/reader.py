@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Symbolic
 from layerscope.core.sizes import Size

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, field, replace
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Symbolic
 from layerscope.core.sizes import Size
