@@ -147,7 +147,7 @@ def channel_axis(node: Node) -> int:
 
 def fields(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[tuple[Fields, ...]]:
     """For every output of every node, its field on each axis of each input that it depends on."""
-    fed = propagate.fed_types(graph, types)
+    asked = propagate.asked(graph, types)
     places = {id(node): number for number, node in enumerate(graph.nodes)}
     seeds = {
         node: (
@@ -162,7 +162,7 @@ def fields(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[tuple[
         results: list[Fields] = []
         for output in range(len(types[number])):
             made: dict[InputAxis, Field] = {}
-            for reads, there in zip(node.layer.reach(output, *fed[number]), seen, strict=True):
+            for reads, there in zip(asked[number].reach(output), seen, strict=True):
                 for key, field in there.items() if reads is not None else ():
                     step = through(field, reads or (), known)
                     made[key] = union(made[key], step) if key in made else step

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -196,6 +196,25 @@ def settings(layer: Layer) -> dict[str, Any]:
 @cache
 def _names(cls: type[Layer]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(cls) if f.name != "name")
+
+
+def sameness(layer: Layer) -> Hashable:
+    """Equal for two layers that answer everything alike: of one class, with equal settings, names apart."""
+    told = (type(layer), *[value for key, value in vars(layer).items() if key != "name"])
+    try:
+        hash(told)
+    except TypeError:
+        return _hashable(told)
+    return told
+
+
+def _hashable(value: Any) -> Hashable:
+    """A value, or one that is equal for the same cases: lists as tuples, mappings as pairs, else what it is itself."""
+    if type(value) is dict:
+        return tuple((key, _hashable(part)) for key, part in cast(dict[Any, Any], value).items())
+    if type(value) in (list, tuple):
+        return tuple(map(_hashable, cast(Sequence[Any], value)))
+    return id(value) if type(value).__hash__ is None else value
 
 
 def changed_settings(layer: Layer) -> dict[str, Any]:

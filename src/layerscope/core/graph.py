@@ -7,10 +7,12 @@ on it makes the next and checks that the sizes fit.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
+from math import prod
 
 from layerscope.core import sketch
-from layerscope.core.contract import Layer, snake_case
+from layerscope.core.contract import Layer, sameness, snake_case
 from layerscope.core.dataclasses import dataclass, field, replace
 from layerscope.core.errors import GraphError, ShapeError, SizeError
 from layerscope.core.types import TensorType, show
@@ -30,10 +32,7 @@ class Parameter:
 
     @property
     def size(self) -> int:
-        total = 1
-        for n in self.shape:
-            total *= n
-        return total
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,12 @@ class Graph:
     outputs: tuple[Edge, ...]
     parameters: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
     name: str = "model"
+
+    @cached_property
+    def likeness(self) -> tuple[int, ...]:
+        """For each node a number, the same for all whose layers answer alike."""
+        known: dict[Hashable, int] = {}
+        return tuple(known.setdefault(sameness(node.layer), len(known)) for node in self.nodes)
 
     def index(self, name: str) -> int:
         """The index of the node with this name or label; GraphError when there is none."""
