@@ -200,21 +200,20 @@ def _names(cls: type[Layer]) -> tuple[str, ...]:
 
 def sameness(layer: Layer) -> Hashable:
     """Equal for two layers that answer everything alike: of one class, with equal settings, names apart."""
-    told = (type(layer), *[value for key, value in vars(layer).items() if key != "name"])
+    return hashable((type(layer), *[value for key, value in vars(layer).items() if key != "name"]))
+
+
+def hashable(value: Any) -> Hashable:
+    """The value, with pairs for mappings and tuples for lists; what cannot be hashed equals nothing else."""
     try:
-        hash(told)
+        hash(value)
     except TypeError:
-        return _hashable(told)
-    return told
-
-
-def _hashable(value: Any) -> Hashable:
-    """A value, or one that is equal for the same cases: lists as tuples, mappings as pairs, else what it is itself."""
-    if type(value) is dict:
-        return tuple((key, _hashable(part)) for key, part in cast(dict[Any, Any], value).items())
-    if type(value) in (list, tuple):
-        return tuple(map(_hashable, cast(Sequence[Any], value)))
-    return id(value) if type(value).__hash__ is None else value
+        if isinstance(value, dict):
+            return tuple((key, hashable(part)) for key, part in cast(dict[Any, Any], value).items())
+        if isinstance(value, list | tuple):
+            return tuple(map(hashable, cast(Sequence[Any], value)))
+        return object()
+    return value
 
 
 def changed_settings(layer: Layer) -> dict[str, Any]:

@@ -97,6 +97,13 @@ def replace(of: Made, /, **changes: Any) -> Made:
     return cls(**{name: getattr(of, name) for name in _fields(cls)} | changes)
 
 
+def twin(of: Made) -> Made:
+    """Another one with the same values, which were checked when the first one was made."""
+    made = object.__new__(type(of))
+    made.__dict__.update(of.__dict__)
+    return made
+
+
 def _fields(cls: type[Any]) -> dict[str, Field]:
     for base in cls.__mro__:
         if OWN in base.__dict__:

@@ -13,7 +13,7 @@ from math import prod
 
 from layerscope.core import sketch
 from layerscope.core.contract import Layer, sameness, snake_case
-from layerscope.core.dataclasses import dataclass, field, replace
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import GraphError, ShapeError, SizeError
 from layerscope.core.types import TensorType, show
 
@@ -214,39 +214,49 @@ def _nodes(
         leaf = id(call) in start
         inputs = () if leaf else tuple((place[id(v.call)], v.number) for v in call.inputs)
         scope = call.scope if call.owner is None else (scopes[id(call.owner)], *call.scope[1:])
-        node = Node(call.name or call.layer.name or "", call.layer, inputs, {}, scope)
         earlier = first.get(id(call.layer))
-        node = _unique(node, earlier, taken, chosen, counts)
+        name = _unique(call, scope, earlier, taken, chosen, counts)
+        label = "/".join((*scope, name))
         types = {} if leaf or sketch.on() else call.layer.weight_types(*(v.type for v in call.inputs))
-        ids = call.weights or (earlier.weights if earlier else {role: f"{node.label}/{role}" for role in types})
+        ids = call.weights or (earlier.weights if earlier else {role: f"{label}/{role}" for role in types})
         for role, weight in types.items():
             row = Parameter(ids[role], weight.shape, weight.dtype, weight.trainable)
             if parameters.setdefault(row.id, row).shape != row.shape:
                 raise ShapeError(
                     f"its weight {role!r} has the shape {show(parameters[row.id].shape)} from its first use, "
                     f"and would need {show(row.shape)} here",
-                ).at(f"{node.name} ({node.layer.kind})")
-        node = replace(node, weights=ids)
+                ).at(f"{name} ({call.layer.kind})")
+        node = Node(name, call.layer, inputs, ids, scope)
         first.setdefault(id(call.layer), node)
-        taken.add(node.label)
+        taken.add(label)
         yield node
 
 
-def _unique(node: Node, earlier: Node | None, taken: set[str], chosen: set[str], counts: dict[str, int]) -> Node:
-    if node.name and node.label not in taken:
-        return node
+def _unique(
+    call: Call,
+    scope: tuple[str, ...],
+    earlier: Node | None,
+    taken: set[str],
+    chosen: set[str],
+    counts: dict[str, int],
+) -> str:
+    """The name of a call's node, unlike those that are taken in its scope or chosen by somebody."""
+    name = call.name or call.layer.name or ""
+    label = "/".join((*scope, name))
+    if name and label not in taken:
+        return name
     if earlier is not None:
-        stem, pattern, number = node.name or earlier.name, "{}#{}", 2
-    elif node.name:
-        raise GraphError(f"two layers are called {node.label!r}; names within a network are unique")
+        stem, pattern, number = name or earlier.name, "{}#{}", 2
+    elif name:
+        raise GraphError(f"two layers are called {label!r}; names within a network are unique")
     else:
-        stem, pattern, number = snake_case(node.layer.kind), "{}_{}", 1
-    candidate, key = replace(node, name=stem), "/".join((*node.scope, pattern.format(stem, "")))
+        stem, pattern, number = snake_case(call.layer.kind), "{}_{}", 1
+    found, key = stem, "/".join((*scope, pattern.format(stem, "")))
     number = counts.get(key, number)
-    while candidate.label in taken or candidate.label in chosen:
-        candidate, number = replace(node, name=pattern.format(stem, number)), number + 1
+    while (label := "/".join((*scope, found))) in taken or label in chosen:
+        found, number = pattern.format(stem, number), number + 1
     counts[key] = number
-    return candidate
+    return found
 
 
 def _scopes(calls: Sequence[Call]) -> dict[int, str]:

@@ -66,7 +66,10 @@ def input_types(graph: Graph, batch: int | None = None) -> dict[int, tuple[Tenso
 
 
 def types(graph: Graph, batch: int | None = None) -> list[tuple[TensorType, ...]]:
-    """The output types of every node; ShapeError, naming the node, where they do not fit. Equal types are one object."""
+    """The output types of every node, of which equal ones are one object.
+
+    Errors: ShapeError, naming the node, where they do not fit.
+    """
 
     seeds, found = input_types(graph, batch), list[tuple[TensorType, ...]]()
     known: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
@@ -130,7 +133,7 @@ class Asked:
 
 
 def asked(graph: Graph, found: Sequence[tuple[TensorType, ...]]) -> list[Asked]:
-    """For every node whom to ask, from the output types of all; nodes of one kind that are fed the same types share it.
+    """For every node whom to ask, from the output types of all; nodes that are alike and fed the same types share it.
 
     Types are the same where they are one object, as `types` gives them.
     """

@@ -192,8 +192,6 @@ def ceil_div(size: Size, divisor: int) -> Size:
 
 def maximum(left: Size, right: Size) -> Size:
     """The larger of two sizes, decided where their bounds decide it."""
-    if isinstance(left, int) and isinstance(right, int):
-        return max(left, right)
     difference = left - right
     if lower_bound(difference) >= 0:
         return left
@@ -279,8 +277,6 @@ def _assume(statement: str) -> bool:
 
 def equal(left: Size, right: Size) -> bool:
     """Whether two sizes are equal; True, and an assumption, where that is open."""
-    if isinstance(left, int) and isinstance(right, int):
-        return left == right
     low, high = _bounds(left - right)
     if low == high == 0:
         return True
@@ -291,8 +287,6 @@ def equal(left: Size, right: Size) -> bool:
 
 def at_least(left: Size, right: Size) -> bool:
     """Whether left ≥ right; True, and an assumption, where that is open."""
-    if isinstance(left, int) and isinstance(right, int):
-        return left >= right
     low, high = _bounds(left - right)
     if low >= 0:
         return True
