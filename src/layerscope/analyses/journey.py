@@ -162,4 +162,4 @@ def _notes(node: Node, fed: Sequence[TensorType]) -> tuple[str, ...]:
 
 def batch_is_open(types: Sequence[TensorType]) -> bool:
     """Whether a type still has the open batch size."""
-    return any(BATCH in sizes.names(size) for type in types for size in type.shape)
+    return any(not isinstance(n, int) and BATCH in sizes.names(n) for type in types for n in type.shape)

@@ -175,7 +175,7 @@ def _by_node(times: Mapping[Edge, int]) -> dict[int, list[Edge]]:
 
 def _highest(live: Sequence[Size]) -> tuple[int, bool]:
     """The first of the largest, and whether sizes had to be assumed large to find it."""
-    names = {name for size in live for name in sizes.names(size)}
+    names = {name for size in live if not isinstance(size, int) for name in sizes.names(size)}
     large = dict.fromkeys(names, LARGE)
     bound = [sizes.number(sizes.bind(size, large)) for size in live]
     node = bound.index(max(bound))

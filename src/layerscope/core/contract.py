@@ -260,6 +260,7 @@ def _shown(value: Any) -> str:
     return repr(cast(object, value))
 
 
+@cache
 def snake_case(kind: str) -> str:
     """Keras's automatic name for a kind: MaxPooling2D → max_pooling2d."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)

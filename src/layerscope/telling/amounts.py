@@ -58,6 +58,8 @@ class Amount:
 
 def ordinal(size: Size) -> int:
     """A size as a number to compare by: open ones as if they were 1,000."""
+    if isinstance(size, int):
+        return size
     return sizes.number(sizes.bind(size, dict.fromkeys(sizes.names(size), LARGE)))
 
 
