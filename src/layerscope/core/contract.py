@@ -198,9 +198,21 @@ def _names(cls: type[Layer]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(cls) if f.name != "name")
 
 
-def sameness(layer: Layer) -> Hashable:
-    """Equal for two layers that answer everything alike: of one class, with equal settings, names apart."""
-    return hashable((type(layer), *[value for key, value in vars(layer).items() if key != "name"]))
+class Kinds:
+    """Numbers of layers, the same for all that answer everything alike: of one class, with equal settings."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._seen: dict[tuple[int, ...], tuple[int, object]] = {}
+        """By the ids of settings, since most that are equal are one object; with these, so that ids stay theirs."""
+
+    def of(self, layer: Layer) -> int:
+        """The layer's number."""
+        told = (type(layer), *[value for key, value in vars(layer).items() if key != "name"])
+        key = tuple(map(id, told))
+        if key not in self._seen:
+            self._seen[key] = self._numbers.setdefault(hashable(told), len(self._numbers)), told
+        return self._seen[key][0]
 
 
 def hashable(value: Any) -> Hashable:

@@ -97,10 +97,10 @@ def replace(of: Made, /, **changes: Any) -> Made:
     return cls(**{name: getattr(of, name) for name in _fields(cls)} | changes)
 
 
-def twin(of: Made) -> Made:
-    """Another one with the same values, which were checked when the first one was made."""
+def twin(of: Made, **changes: Any) -> Made:
+    """Another one with the same values but for some; none is checked, as they were when the first one was made."""
     made = object.__new__(type(of))
-    made.__dict__.update(of.__dict__)
+    made.__dict__.update(of.__dict__, **changes)
     return made
 
 

@@ -7,15 +7,15 @@ on it makes the next and checks that the sizes fit.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from math import prod
 
 from layerscope.core import sketch
-from layerscope.core.contract import Layer, sameness, snake_case
+from layerscope.core.contract import Kinds, Layer, snake_case
 from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import GraphError, ShapeError, SizeError
-from layerscope.core.types import TensorType, show
+from layerscope.core.types import TensorType, WeightType, show
 
 Edge = tuple[int, int]
 """(index of a node, number of its output)."""
@@ -64,8 +64,8 @@ class Graph:
     @cached_property
     def likeness(self) -> tuple[int, ...]:
         """For each node a number, the same for all whose layers answer alike."""
-        known: dict[Hashable, int] = {}
-        return tuple(known.setdefault(sameness(node.layer), len(known)) for node in self.nodes)
+        kinds = Kinds()
+        return tuple([kinds.of(node.layer) for node in self.nodes])
 
     def index(self, name: str) -> int:
         """The index of the node with this name or label; GraphError when there is none."""
@@ -210,6 +210,7 @@ def _nodes(
     chosen = {"/".join((*c.scope, c.name or c.layer.name or "")) for c in calls}
     taken: set[str] = set()
     scopes, counts = _scopes(calls), dict[str, int]()
+    kinds, known = Kinds(), dict[tuple[int, ...], dict[str, WeightType]]()
     for call in calls:
         leaf = id(call) in start
         inputs = () if leaf else tuple((place[id(v.call)], v.number) for v in call.inputs)
@@ -217,7 +218,13 @@ def _nodes(
         earlier = first.get(id(call.layer))
         name = _unique(call, scope, earlier, taken, chosen, counts)
         label = "/".join((*scope, name))
-        types = {} if leaf or sketch.on() else call.layer.weight_types(*(v.type for v in call.inputs))
+        types: dict[str, WeightType] = {}
+        if not leaf and not sketch.on():
+            fed = [v.type for v in call.inputs]
+            key = (kinds.of(call.layer), *map(id, fed))
+            if key not in known:
+                known[key] = call.layer.weight_types(*fed)
+            types = known[key]
         ids = call.weights or (earlier.weights if earlier else {role: f"{label}/{role}" for role in types})
         for role, weight in types.items():
             row = Parameter(ids[role], weight.shape, weight.dtype, weight.trainable)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from layerscope.core.contract import Layer
+from layerscope.core.contract import Kinds, Layer
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import ShapeError
-from layerscope.core.graph import Edge, Graph, Node
+from layerscope.core.graph import Edge, Graph, Node, Symbolic
 from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size
-from layerscope.core.types import BATCH, TensorType
+from layerscope.core.types import BATCH, TensorType, WeightType
 
 T = TypeVar("T")
 
@@ -106,6 +106,14 @@ class Asked:
         self._reach: dict[int, tuple[Reads | None, ...]] = {}
 
     @cached_property
+    def out(self) -> tuple[TensorType, ...]:
+        return self.layer.out(*self.fed)
+
+    @cached_property
+    def weights(self) -> dict[str, WeightType]:
+        return self.layer.weight_types(*self.fed)
+
+    @cached_property
     def macs(self) -> Size | None:
         return self.layer.macs(*self.fed)
 
@@ -130,6 +138,27 @@ class Asked:
         if output not in self._reach:
             self._reach[output] = self.layer.reach(output, *self.fed)
         return self._reach[output]
+
+
+class Asking:
+    """Whom to ask of layers while a network is built: one for all that are alike and fed the same."""
+
+    def __init__(self) -> None:
+        self._kinds = Kinds()
+        self._known: dict[tuple[int, ...], Asked] = {}
+        self._types: dict[TensorType, TensorType] = {}
+
+    def of(self, layer: Layer, fed: Sequence[Symbolic]) -> Asked:
+        """Whom to ask for a layer that is put to these tensors."""
+        types = tuple([value.type for value in fed])
+        key = (self._kinds.of(layer), *map(id, types))
+        if key not in self._known:
+            self._known[key] = Asked(layer, types)
+        return self._known[key]
+
+    def one(self, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The types; equal ones are one object."""
+        return tuple([self._types.setdefault(type, type) for type in types])
 
 
 def asked(graph: Graph, found: Sequence[tuple[TensorType, ...]]) -> list[Asked]:

@@ -112,10 +112,10 @@ class Plan:
 
 def tensors(value: Any) -> Iterator[Ref]:
     """The tensors within nested lists, tuples and dictionaries, in Keras's order: keys sorted."""
-    if value is None or isinstance(value, str | int | float):
-        return
     if isinstance(value, Ref):
         yield value
+    elif value is None or isinstance(value, (str, int, float)):
+        return
     elif isinstance(value, list | tuple):
         for part in value:
             yield from tensors(part)
