@@ -57,6 +57,15 @@ def test_tracing_is_light(name):
     assert megabytes < MEGABYTES
 
 
+def test_tracing_makes_no_dataclass_of_the_standard_librarys():
+    """`core.dataclasses` has them made when they are used; one `from dataclasses import` would undo it."""
+    script = (
+        f"import sys; {LIGHT['text']}; print([name for name in ('dataclasses', 'inspect') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_the_test_of_lightness_can_fail():
     count, _, megabytes = probe("import numpy; kept = numpy.ones(3_000_000)")
     assert count > 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -18,7 +17,7 @@ from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
 from layerscope.core.types import BATCH
-from layerscope.report import formats
+from layerscope.report import formats, letters
 from layerscope.sources import json as graph_json
 from layerscope.telling import View, describe, facts, records
 
@@ -147,7 +146,7 @@ class Trace:
 
 def terminal_width() -> int:
     """The terminal's width; 120 where there is none."""
-    return shutil.get_terminal_size((120, 24)).columns
+    return letters.columns(120)
 
 
 def encoding(stream: Any = None) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from layerscope.core import propagate, sizes
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import GraphError, ShapeError
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import TensorType, show

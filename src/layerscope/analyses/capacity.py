@@ -9,7 +9,6 @@ Source: docs/definitions.md; Ford & Fulkerson, "Maximal flow through a network" 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import prod
@@ -17,6 +16,7 @@ from math import prod
 from layerscope.core import boxes, cuts, propagate
 from layerscope.core.binding import bind
 from layerscope.core.boxes import Box, Region
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import BATCH, TensorType, example

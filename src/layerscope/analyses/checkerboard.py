@@ -13,11 +13,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 from layerscope.core import propagate
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.graph import Graph, Node
 from layerscope.core.reach import Everything, Interpolate, Reads, Relation, Spread, Window
 from layerscope.core.types import TensorType

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layerscope.core import propagate
 from layerscope.core.costs import NONE, Operations
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.graph import Graph, Node
+from layerscope.core.propagate import Asked
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, per_example
 
@@ -58,13 +59,15 @@ def cost(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> Cost:
     `core.costs.Operations`.
     Source: docs/definitions.md; a transposed convolution counts input positions.
     """
-    fed = propagate.fed_types(graph, types)
     seen: set[str] = set()
     rows: list[LayerCost] = []
     macs: Size = 0
     operations = NONE
-    for number, node in enumerate(graph.nodes):
-        row = _row(graph, node, fed[number], seen)
+    counted: dict[Asked, tuple[Size | None, Operations | None]] = {}
+    for node, one in zip(graph.nodes, propagate.asked(graph, types), strict=True):
+        if one not in counted:
+            counted[one] = _counted(node, one)
+        row = _row(graph, node, *counted[one], seen)
         rows.append(row)
         seen |= set(node.weights.values())
         macs = macs + (row.macs or 0)
@@ -82,18 +85,29 @@ def cost(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> Cost:
     )
 
 
-def _row(graph: Graph, node: Node, fed: tuple[TensorType, ...], seen: set[str]) -> LayerCost:
+def _counted(node: Node, one: Asked) -> tuple[Size | None, Operations | None]:
+    """MACs and operations of a node and all that are alike, per example."""
+    macs = one.macs if node.inputs else 0
+    operations = one.operations
+    return (
+        None if macs is None else per_example(macs),
+        None if operations is None else operations.map(per_example),
+    )
+
+
+def _row(graph: Graph, node: Node, macs: Size | None, operations: Operations | None, seen: set[str]) -> LayerCost:
     ids = set(node.weights.values())
-    macs = node.layer.macs(*fed) if node.inputs else 0
-    operations = node.layer.operations(*fed)
     known = node.layer.weights_known
-    size = sum(graph.parameters[id].size for id in ids)
-    trainable = sum(graph.parameters[id].size for id in ids if graph.parameters[id].trainable)
+    size = trainable = 0
+    for id in ids:
+        row = graph.parameters[id]
+        size += row.size
+        trainable += row.size if row.trainable else 0
     return LayerCost(
         parameters=size if known else None,
         shared=bool(ids) and ids <= seen,
-        macs=None if macs is None else per_example(macs),
-        operations=None if operations is None else operations.map(per_example),
+        macs=macs,
+        operations=operations,
         trainable=trainable if known else None,
         non_trainable=size - trainable if known else None,
     )

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.analyses import receptive_field
 from layerscope.analyses.cost import cost
 from layerscope.core import propagate
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SettingError
 from layerscope.core.graph import Graph, trace_calls
 from layerscope.core.sizes import checked

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from layerscope.analyses import receptive_field
@@ -12,6 +11,7 @@ from layerscope.analyses.memory import LayerMemory, Memory, memory
 from layerscope.analyses.receptive_field import Fields
 from layerscope.core import propagate, sizes
 from layerscope.core.costs import Operations
+from layerscope.core.dataclasses import dataclass, field, replace
 from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, TensorType, example
@@ -35,10 +35,15 @@ class Extent:
     holes: bool = False
 
 
+Extents = dict[int, tuple[Extent | None, ...]]
+"""By the number of a network input, one entry for each of its axes; None for everything."""
+
+
 @dataclass(frozen=True)
 class Step:
-    """One layer of the journey. `fields` has, for each network input it depends on, one entry per
-    axis: an Extent, or None for everything. `operations` is None where they are unknown."""
+    """One layer of the journey. `fields` has the network inputs that it depends on. `operations` is None where they
+    are unknown.
+    """
 
     name: str
     kind: str
@@ -47,7 +52,7 @@ class Step:
     parameters: int | None
     shared: bool
     macs: Size | None
-    fields: dict[int, tuple[Extent | None, ...]]
+    fields: Extents
     ratio: Fraction | None
     notes: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
@@ -80,11 +85,12 @@ def journey(graph: Graph, batch: int | None = None, dtype: str | None = None) ->
     assumptions: list[str] = []
     with sizes.collecting(assumptions):
         types = propagate.types(graph, batch)
-        one = [tuple(example(type) for type in row) for row in types]
+        one = propagate.changed(types, example)
         costs = cost(graph, one)
         kept = memory(graph, one, dtype)
         fields = receptive_field.fields(graph, types)
     fed = propagate.fed_types(graph, one)
+    extents, ratios = dict[object, Extents](), dict[object, Fraction | None]()
     steps = tuple(
         Step(
             name=node.label,
@@ -94,9 +100,9 @@ def journey(graph: Graph, batch: int | None = None, dtype: str | None = None) ->
             parameters=row.parameters,
             shared=row.shared,
             macs=row.macs,
-            fields=_extents(fields[number][0]),
-            ratio=_ratio(tuple(dict(zip(node.inputs, fed[number], strict=True)).values()), one[number]),
-            notes=tuple(_notes(node, fed[number])),
+            fields=_extents(fields[number][0], extents),
+            ratio=_ratio(dict(zip(node.inputs, fed[number], strict=True)).values(), one[number][0], ratios),
+            notes=_notes(node, fed[number]),
             scope=node.scope,
             operations=row.operations,
             memory=kept.layers[number],
@@ -109,7 +115,15 @@ def journey(graph: Graph, batch: int | None = None, dtype: str | None = None) ->
     return Journey(graph.name, batch, names, steps, costs, kept, dtype, tuple(assumptions))
 
 
-def _extents(fields: Fields) -> dict[int, tuple[Extent | None, ...]]:
+def _extents(fields: Fields, known: dict[object, Extents]) -> Extents:
+    """What a report says of the fields; `known` has that of fields that were the same objects."""
+    key = tuple([(place, id(field)) for place, field in fields.items()])
+    if key not in known:
+        known[key] = _made_extents(fields)
+    return known[key]
+
+
+def _made_extents(fields: Fields) -> Extents:
     found: dict[int, list[Extent | None]] = {}
     for (source, _), seen in sorted(fields.items()):
         low, high = seen.extents
@@ -123,27 +137,29 @@ def _extents(fields: Fields) -> dict[int, tuple[Extent | None, ...]]:
     return {source: tuple(row) for source, row in found.items()}
 
 
-def _ratio(fed: Sequence[TensorType], made: Sequence[TensorType]) -> Fraction | None:
-    fed = [type for type in fed if type.plane is None]  # switches say where, not what
-    if not fed:
-        return None
-    total: Size = sum((t.elements for t in fed[1:]), fed[0].elements)
-    out = made[0].elements
-    return Fraction(out, total) if isinstance(out, int) and isinstance(total, int) and total else None
+def _ratio(fed: Iterable[TensorType], made: TensorType, known: dict[object, Fraction | None]) -> Fraction | None:
+    """Elements out over elements in; `known` has that of types that were the same objects."""
+    key = (id(made), *map(id, fed))
+    if key not in known:
+        sources = [type for type in fed if type.plane is None]  # switches say where, not what
+        total: Size = sum((t.elements for t in sources[1:]), sources[0].elements) if sources else 0
+        out = made.elements
+        known[key] = Fraction(out, total) if isinstance(out, int) and isinstance(total, int) and total else None
+    return known[key]
 
 
-def _notes(node: Node, fed: Sequence[TensorType]) -> list[str]:
+def _notes(node: Node, fed: Sequence[TensorType]) -> tuple[str, ...]:
     if node.layer.kind == "Dense" and fed[0].rank > 2:
         inner = fed[0].shape[1:]
         flat = sizes.product(inner)
         listed = ", ".join(map(str, inner))
-        return [
+        return (
             f"acts on the last axis of ({listed}), at each position by itself; "
-            f"Flatten before it would give it all {flat} numbers"
-        ]
-    return []
+            f"Flatten before it would give it all {flat} numbers",
+        )
+    return ()
 
 
 def batch_is_open(types: Sequence[TensorType]) -> bool:
     """Whether a type still has the open batch size."""
-    return any(BATCH in sizes.names(size) for type in types for size in type.shape)
+    return any(not isinstance(n, int) and BATCH in sizes.names(n) for type in types for n in type.shape)

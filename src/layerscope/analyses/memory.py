@@ -8,12 +8,13 @@ or less; docs/definitions.md says what is counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from layerscope.core import propagate, sizes
 from layerscope.core.costs import NOTHING_SAVED
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import UnknownNameError
 from layerscope.core.graph import Edge, Graph, Node
+from layerscope.core.propagate import Asked
 from layerscope.core.sizes import Size
 from layerscope.core.types import BITS, TensorType, per_example
 
@@ -69,19 +70,20 @@ def memory(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | N
     """
     if dtype is not None and dtype not in FLOATS:
         raise UnknownNameError("dtype", dtype, FLOATS)
-    types = [tuple(_as(type, dtype) for type in row) for row in types]
-    storage = _storages(graph, types)
+    types = types if dtype is None else propagate.changed(types, lambda type: _as(type, dtype))
+    asked = propagate.asked(graph, types)
+    storage = _storages(graph, types, asked)
     bytes = {edge: _bytes(types, edge) for edge in set(storage.values())}
-    own = _workspaces(graph, types)
+    own = _workspaces(graph, asked)
     live = [size + (inside or 0) for size, inside in zip(_live(graph, storage, bytes), own, strict=True)]
-    saved = _saved(graph, types, dtype)
+    saved = _saved(graph, types, asked, dtype)
     inputs = set(graph.inputs)
     outputs = [_total(bytes[edge] for edge in _own(storage, n, len(row))) for n, row in enumerate(types)]
     node, assumed = _highest(live)
     rows = (LayerMemory(*row) for row in zip(outputs, live, saved, own, strict=True))
     return Memory(
         layers=tuple(rows),
-        weights=sum(_weight_bytes(row.shape, row.dtype, dtype) for row in graph.parameters.values()),
+        weights=sum(_weight_bytes(row.size, row.dtype, dtype) for row in graph.parameters.values()),
         inputs=_total(outputs[n] for n in graph.inputs),
         outputs=_total(size for n, size in enumerate(outputs) if n not in inputs),
         peak=live[node],
@@ -97,10 +99,8 @@ def _as(type: TensorType, dtype: str | None) -> TensorType:
     return type if dtype is None or type.dtype not in FLOATS else replace(type, dtype=dtype)
 
 
-def _weight_bytes(shape: tuple[int, ...], own: str, dtype: str | None) -> int:
-    size = _as(TensorType(shape, own), dtype).bytes
-    assert isinstance(size, int)
-    return size
+def _weight_bytes(size: int, own: str, dtype: str | None) -> int:
+    return -(-size * BITS.get(dtype if dtype is not None and own in FLOATS else own, 32) // 8)
 
 
 def _total(sizes: Iterable[Size]) -> Size:
@@ -114,15 +114,17 @@ def _bytes(types: Sequence[tuple[TensorType, ...]], edge: Edge) -> Size:
     return per_example(types[edge[0]][edge[1]].bytes)
 
 
-def _storages(graph: Graph, types: Sequence[tuple[TensorType, ...]], training: bool = False) -> dict[Edge, Edge]:
+def _storages(
+    graph: Graph, types: Sequence[tuple[TensorType, ...]], asked: Sequence[Asked], training: bool = False
+) -> dict[Edge, Edge]:
     """For each tensor the one in whose memory it lies: itself, or for a view its source's.
 
     What is a view at inference only, such as dropout, keeps something of its own in training.
     """
     found: dict[Edge, Edge] = {}
-    for number, (node, fed) in enumerate(zip(graph.nodes, propagate.fed_types(graph, types), strict=True)):
-        shared = node.layer.shares(*fed) if node.inputs else None
-        if shared is not None and training and node.layer.saved(*fed) != NOTHING_SAVED:
+    for number, (node, one) in enumerate(zip(graph.nodes, asked, strict=True)):
+        shared = one.shares if node.inputs else None
+        if shared is not None and training and one.saved != NOTHING_SAVED:
             shared = None
         for output in range(len(types[number])):
             found[number, output] = (number, output)
@@ -155,11 +157,11 @@ def _live(graph: Graph, storage: Mapping[Edge, Edge], bytes: Mapping[Edge, Size]
     return found
 
 
-def _workspaces(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[Size | None]:
+def _workspaces(graph: Graph, asked: Sequence[Asked]) -> list[Size | None]:
     """What each node makes for itself while it runs."""
     found: list[Size | None] = []
-    for node, fed in zip(graph.nodes, propagate.fed_types(graph, types), strict=True):
-        size = 0 if not node.inputs and not node.layer.standalone else node.layer.workspace(*fed)
+    for node, one in zip(graph.nodes, asked, strict=True):
+        size = 0 if not node.inputs and not node.layer.standalone else one.workspace
         found.append(size if size is None else per_example(size))
     return found
 
@@ -173,26 +175,27 @@ def _by_node(times: Mapping[Edge, int]) -> dict[int, list[Edge]]:
 
 def _highest(live: Sequence[Size]) -> tuple[int, bool]:
     """The first of the largest, and whether sizes had to be assumed large to find it."""
-    names = {name for size in live for name in sizes.names(size)}
+    names = {name for size in live if not isinstance(size, int) for name in sizes.names(size)}
     large = dict.fromkeys(names, LARGE)
     bound = [sizes.number(sizes.bind(size, large)) for size in live]
     node = bound.index(max(bound))
     return node, bool(names) and any(sizes.lower_bound(live[node] - size) < 0 for size in set(live))
 
 
-def _saved(graph: Graph, types: Sequence[tuple[TensorType, ...]], dtype: str | None) -> list[Size | None]:
+def _saved(
+    graph: Graph, types: Sequence[tuple[TensorType, ...]], asked: Sequence[Asked], dtype: str | None
+) -> list[Size | None]:
     """For each node the bytes that it is the first to keep for the backward pass; None: it does not say.
 
     A node keeps nothing where no trainable weight stands at it or before it: no gradient passes it.
     """
-    storage = _storages(graph, types, training=True)
-    fed = propagate.fed_types(graph, types)
+    storage = _storages(graph, types, asked, training=True)
     kept: set[Edge] = set()
     found: list[Size | None] = []
     trained: list[bool] = []
     for number, node in enumerate(graph.nodes):
         trained.append(_trains(graph, node) or any(trained[source] for source, _ in node.inputs))
-        saved = node.layer.saved(*fed[number]) if trained[number] else None
+        saved = asked[number].saved if trained[number] else None
         if saved is None:
             found.append(None if trained[number] else 0)
             continue

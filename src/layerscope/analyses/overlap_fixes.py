@@ -13,13 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.analyses.checkerboard import Checkerboard, Pattern, checkerboard, even, through
 from layerscope.analyses.cost import cost
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.core.graph import Call, Graph, Symbolic, connect, trace_calls
 from layerscope.core.sizes import Size, numbers

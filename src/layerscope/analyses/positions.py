@@ -7,7 +7,6 @@ actual network; `Seen.extents` is not (docs/definitions.md).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from operator import index
 
 from layerscope.analyses import receptive_field
@@ -15,6 +14,7 @@ from layerscope.analyses.journey import Extent, Journey
 from layerscope.analyses.receptive_field import channel_axis, spatial_axes
 from layerscope.core import boxes
 from layerscope.core.boxes import Box
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError, UnknownNameError
 from layerscope.core.graph import Graph
 from layerscope.core.indices import Indices
@@ -48,7 +48,7 @@ class Seen:
         return None if self.box is None else tuple(slice(low, high + 1) for low, high in self.box)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class ReceptiveField:
     """What a layer sees of each input that it depends on; at `position`, if one was asked for."""
 
@@ -93,7 +93,7 @@ class Reached:
         return None if self.box is None else tuple(slice(low, high + 1) for low, high in self.box)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class ProjectiveField:
     """Which positions of layers depend on one position of an input."""
 

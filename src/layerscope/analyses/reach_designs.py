@@ -7,8 +7,8 @@ field, and names dilated convolutions as the other way. Here all three are built
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
 from layerscope.core.graph import Graph, trace_calls
 from layerscope.core.sizes import checked

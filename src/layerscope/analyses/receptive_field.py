@@ -12,7 +12,6 @@ networks", Distill (2019), for networks without upsampling.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +19,7 @@ from math import floor, gcd, lcm
 
 from layerscope.core import boxes, propagate
 from layerscope.core.boxes import Box, Region
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.indices import NOTHING, Indices, progression
 from layerscope.core.reach import Everything, Reads, Relation, Window
@@ -147,7 +147,7 @@ def channel_axis(node: Node) -> int:
 
 def fields(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[tuple[Fields, ...]]:
     """For every output of every node, its field on each axis of each input that it depends on."""
-    fed = propagate.fed_types(graph, types)
+    asked = propagate.asked(graph, types)
     places = {id(node): number for number, node in enumerate(graph.nodes)}
     seeds = {
         node: (
@@ -162,7 +162,7 @@ def fields(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[tuple[
         results: list[Fields] = []
         for output in range(len(types[number])):
             made: dict[InputAxis, Field] = {}
-            for reads, there in zip(node.layer.reach(output, *fed[number]), seen, strict=True):
+            for reads, there in zip(asked[number].reach(output), seen, strict=True):
                 for key, field in there.items() if reads is not None else ():
                     step = through(field, reads or (), known)
                     made[key] = union(made[key], step) if key in made else step

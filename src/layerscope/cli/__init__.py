@@ -17,6 +17,7 @@ from typing import Any
 
 from layerscope import __version__
 from layerscope.core.errors import LayerscopeError
+from layerscope.report import letters
 
 ABOUT = "See what every layer of a neural network does to the data, and train small networks on a CPU."
 COMMANDS = (
@@ -72,9 +73,14 @@ def _spelled() -> None:
     """Streams that lack letters which reports are written with get others, such as x for ×."""
     for stream in (sys.stdout, sys.stderr):
         if (stream.encoding or "").lower() not in ("utf-8", "utf8") and isinstance(stream, io.TextIOWrapper):
-            from layerscope.report import letters
-
             stream.reconfigure(errors=letters.register())
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=letters.columns(80) - 2)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,7 +91,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(first: str = "") -> argparse.ArgumentParser:
     """The parser; where the first word is a command, no other command's module is loaded."""
     parser = _Parser(
-        prog="layerscope", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="layerscope", description=ABOUT, formatter_class=_Formatter,
         epilog='example: layerscope trace "28x28x1 | conv 16 3 same relu | maxpool 2 | flatten | dense 10"',
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"layerscope {__version__}")
@@ -95,7 +101,7 @@ def _parser(first: str = "") -> argparse.ArgumentParser:
         about: str = module.ABOUT
         added = commands.add_parser(
             name, help=about, description=about[0].upper() + about[1:] + ".", epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )  # fmt: skip
         module.add(added)
         added.set_defaults(run=module.run)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
 from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import fields, replace
 from layerscope.core.errors import UnknownNameError
 from layerscope.core.graph import Graph
 from layerscope.core.types import BATCH, TensorType
@@ -22,7 +22,7 @@ def names(graph: Graph) -> list[str]:
     found: dict[str, None] = {}
     for number in order:
         layer = graph.nodes[number].layer
-        for size in _open([getattr(layer, field.name) for field in fields(layer) if field.init]):
+        for size in _open([getattr(layer, field.name) for field in fields(layer)]):
             found |= dict.fromkeys(sorted(sizes.names(size) - {BATCH}))
     return list(found)
 
@@ -74,11 +74,10 @@ def bind(graph: Graph, values: Mapping[str, int]) -> Graph:
 def _layer(layer: Layer, values: Mapping[str, int]) -> Layer:
     changed: dict[str, Any] = {}
     for field in fields(layer):
-        if field.init:
-            before = getattr(layer, field.name)
-            after = _value(before, values)
-            if after is not before:
-                changed[field.name] = after
+        before = getattr(layer, field.name)
+        after = _value(before, values)
+        if after is not before:
+            changed[field.name] = after
     return replace(layer, **changed) if changed else layer
 
 

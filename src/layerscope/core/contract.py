@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import MISSING, dataclass, field, fields
 from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads
@@ -195,7 +195,37 @@ def settings(layer: Layer) -> dict[str, Any]:
 
 @cache
 def _names(cls: type[Layer]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls) if f.init and f.name != "name")
+    return tuple(f.name for f in fields(cls) if f.name != "name")
+
+
+class Kinds:
+    """Numbers of layers, the same for all that answer everything alike: of one class, with equal settings."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._seen: dict[tuple[int, ...], tuple[int, object]] = {}
+        """By the ids of settings, since most that are equal are one object; with these, so that ids stay theirs."""
+
+    def of(self, layer: Layer) -> int:
+        """The layer's number."""
+        told = (type(layer), *[value for key, value in vars(layer).items() if key != "name"])
+        key = tuple(map(id, told))
+        if key not in self._seen:
+            self._seen[key] = self._numbers.setdefault(hashable(told), len(self._numbers)), told
+        return self._seen[key][0]
+
+
+def hashable(value: Any) -> Hashable:
+    """The value, with pairs for mappings and tuples for lists; what cannot be hashed equals nothing else."""
+    try:
+        hash(value)
+    except TypeError:
+        if isinstance(value, dict):
+            return tuple((key, hashable(part)) for key, part in cast(dict[Any, Any], value).items())
+        if isinstance(value, list | tuple):
+            return tuple(map(hashable, cast(Sequence[Any], value)))
+        return object()
+    return value
 
 
 def changed_settings(layer: Layer) -> dict[str, Any]:
@@ -242,6 +272,7 @@ def _shown(value: Any) -> str:
     return repr(cast(object, value))
 
 
+@cache
 def snake_case(kind: str) -> str:
     """Keras's automatic name for a kind: MaxPooling2D → max_pooling2d."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)

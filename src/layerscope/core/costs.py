@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 

@@ -21,7 +21,6 @@ arose (`sketch`) also says what would make that fit, as a note below the message
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, TypeVar
@@ -87,6 +86,8 @@ class UnknownNameError(LayerscopeError):
 
     def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.name, self.known = name, sorted(set(known))
+        import difflib  # few traces need it
+
         self.nearest = difflib.get_close_matches(name.lower(), self.known, n=3, cutoff=0.5)
         message = f"unknown {what} {name!r}."
         if self.nearest:

@@ -1,13 +1,21 @@
-"""Writing files so that an interruption loses nothing."""
+"""Writing files so that an interruption loses nothing; and which modules a folder of the package has."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Generator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from layerscope.core.errors import OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def modules(init: str) -> list[str]:
+    """The names of the modules beside an `__init__.py`, in order, but for those that start with an underscore."""
+    return sorted(name[:-3] for name in os.listdir(os.path.dirname(init)) if name.endswith(".py") and name[0] != "_")
 
 
 @contextlib.contextmanager
@@ -17,6 +25,8 @@ def replacing(path: str | os.PathLike[str], folders: bool = True) -> Generator[P
     Missing folders are made where `folders`, otherwise refused.
     OutputError when the folder cannot be written, or a device or pipe is in its place.
     """
+    from pathlib import Path
+
     target = Path(os.path.realpath(path) if os.path.islink(path) else path)  # a link stays one
     if not target.name:
         raise OutputError(f"cannot write {os.fspath(path)!r}: give the name of a file")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
 
 from layerscope.core import sketch
-from layerscope.core.contract import Layer, snake_case
+from layerscope.core.contract import Kinds, Layer, snake_case
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import GraphError, ShapeError, SizeError
-from layerscope.core.types import TensorType, show
+from layerscope.core.types import TensorType, WeightType, show
 
 Edge = tuple[int, int]
 """(index of a node, number of its output)."""
@@ -30,10 +32,7 @@ class Parameter:
 
     @property
     def size(self) -> int:
-        total = 1
-        for n in self.shape:
-            total *= n
-        return total
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,12 @@ class Graph:
     outputs: tuple[Edge, ...]
     parameters: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
     name: str = "model"
+
+    @cached_property
+    def likeness(self) -> tuple[int, ...]:
+        """For each node a number, the same for all whose layers answer alike."""
+        kinds = Kinds()
+        return tuple([kinds.of(node.layer) for node in self.nodes])
 
     def index(self, name: str) -> int:
         """The index of the node with this name or label; GraphError when there is none."""
@@ -205,43 +210,60 @@ def _nodes(
     chosen = {"/".join((*c.scope, c.name or c.layer.name or "")) for c in calls}
     taken: set[str] = set()
     scopes, counts = _scopes(calls), dict[str, int]()
+    kinds, known = Kinds(), dict[tuple[int, ...], dict[str, WeightType]]()
     for call in calls:
         leaf = id(call) in start
         inputs = () if leaf else tuple((place[id(v.call)], v.number) for v in call.inputs)
         scope = call.scope if call.owner is None else (scopes[id(call.owner)], *call.scope[1:])
-        node = Node(call.name or call.layer.name or "", call.layer, inputs, {}, scope)
         earlier = first.get(id(call.layer))
-        node = _unique(node, earlier, taken, chosen, counts)
-        types = {} if leaf or sketch.on() else call.layer.weight_types(*(v.type for v in call.inputs))
-        ids = call.weights or (earlier.weights if earlier else {role: f"{node.label}/{role}" for role in types})
+        name = _unique(call, scope, earlier, taken, chosen, counts)
+        label = "/".join((*scope, name))
+        types: dict[str, WeightType] = {}
+        if not leaf and not sketch.on():
+            fed = [v.type for v in call.inputs]
+            key = (kinds.of(call.layer), *map(id, fed))
+            if key not in known:
+                known[key] = call.layer.weight_types(*fed)
+            types = known[key]
+        ids = call.weights or (earlier.weights if earlier else {role: f"{label}/{role}" for role in types})
         for role, weight in types.items():
             row = Parameter(ids[role], weight.shape, weight.dtype, weight.trainable)
             if parameters.setdefault(row.id, row).shape != row.shape:
                 raise ShapeError(
                     f"its weight {role!r} has the shape {show(parameters[row.id].shape)} from its first use, "
                     f"and would need {show(row.shape)} here",
-                ).at(f"{node.name} ({node.layer.kind})")
-        node = replace(node, weights=ids)
+                ).at(f"{name} ({call.layer.kind})")
+        node = Node(name, call.layer, inputs, ids, scope)
         first.setdefault(id(call.layer), node)
-        taken.add(node.label)
+        taken.add(label)
         yield node
 
 
-def _unique(node: Node, earlier: Node | None, taken: set[str], chosen: set[str], counts: dict[str, int]) -> Node:
-    if node.name and node.label not in taken:
-        return node
+def _unique(
+    call: Call,
+    scope: tuple[str, ...],
+    earlier: Node | None,
+    taken: set[str],
+    chosen: set[str],
+    counts: dict[str, int],
+) -> str:
+    """The name of a call's node, unlike those that are taken in its scope or chosen by somebody."""
+    name = call.name or call.layer.name or ""
+    label = "/".join((*scope, name))
+    if name and label not in taken:
+        return name
     if earlier is not None:
-        stem, pattern, number = node.name or earlier.name, "{}#{}", 2
-    elif node.name:
-        raise GraphError(f"two layers are called {node.label!r}; names within a network are unique")
+        stem, pattern, number = name or earlier.name, "{}#{}", 2
+    elif name:
+        raise GraphError(f"two layers are called {label!r}; names within a network are unique")
     else:
-        stem, pattern, number = snake_case(node.layer.kind), "{}_{}", 1
-    candidate, key = replace(node, name=stem), "/".join((*node.scope, pattern.format(stem, "")))
+        stem, pattern, number = snake_case(call.layer.kind), "{}_{}", 1
+    found, key = stem, "/".join((*scope, pattern.format(stem, "")))
     number = counts.get(key, number)
-    while candidate.label in taken or candidate.label in chosen:
-        candidate, number = replace(node, name=pattern.format(stem, number)), number + 1
+    while (label := "/".join((*scope, found))) in taken or label in chosen:
+        found, number = pattern.format(stem, number), number + 1
     counts[key] = number
-    return candidate
+    return found
 
 
 def _scopes(calls: Sequence[Call]) -> dict[int, str]:

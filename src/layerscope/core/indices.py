@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from layerscope.core.dataclasses import dataclass
 
 MOST_INTERVALS = 16384
 """More intervals than any set of positions along an axis of 32,768 has; see `Indices.of`."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.indices import MOST_INTERVALS, Indices, progression
 
 

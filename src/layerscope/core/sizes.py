@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import reduce
 from typing import SupportsIndex, TypeAlias, cast
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SizeError
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
 from typing import Any, cast
 
 from layerscope.core import sizes
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SettingError, SizeError
 from layerscope.core.sizes import Size
 
@@ -61,11 +63,11 @@ class TensorType:
     def rank(self) -> int:
         return len(self.shape)
 
-    @property
+    @cached_property
     def elements(self) -> Size:
         return sizes.product(self.shape)
 
-    @property
+    @cached_property
     def bytes(self) -> Size:
         """Memory of all elements, rounded up to whole bytes; an unknown dtype counts as 4 bytes an element."""
         bits = BITS.get(self.dtype, 32)
@@ -116,10 +118,7 @@ class WeightType:
 
     @property
     def size(self) -> int:
-        total = 1
-        for n in self.shape:
-            total *= n
-        return total
+        return prod(self.shape)
 
     def to_json(self) -> dict[str, object]:
         """Shape, dtype and whether it is trained; not the initializer."""

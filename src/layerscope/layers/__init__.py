@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from layerscope.core.contract import Layer
 from layerscope.core.errors import UnknownNameError
+from layerscope.core.files import modules
 from layerscope.layers._words import WORDS
 
 FUNCTIONS = ("add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract")
@@ -23,8 +23,7 @@ FUNCTIONS = ("add", "average", "concatenate", "dot", "maximum", "minimum", "mult
 @functools.cache
 def _files() -> dict[str, str]:
     """Module names by the class's name in lower case: conv2d_transpose holds Conv2DTranspose."""
-    names = (path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
-    return {name.replace("_", ""): name for name in sorted(names)}
+    return {name.replace("_", ""): name for name in modules(__file__)}
 
 
 @functools.cache

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import describe_only
 from layerscope.core.costs import NONE, Operations, Saved
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import SettingError, ShapeError, UnknownNameError
 from layerscope.core.reach import EVERYTHING, Everything, Reads
 from layerscope.core.sizes import Size

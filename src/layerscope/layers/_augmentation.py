@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from layerscope.core.contract import Layer
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType, show

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from layerscope.core import sizes
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Window
 from layerscope.core.sizes import Size

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Outputs, check_data_format
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Spread, Window

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.costs import Saved
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.reach import EVERYTHING, Reads, Spread, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType

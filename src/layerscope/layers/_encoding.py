@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
 from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Window
 from layerscope.core.types import Shape, TensorType

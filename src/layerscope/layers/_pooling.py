@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from layerscope.core.contract import Array, check_data_format
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.reach import EVERYTHING, Reads, Share, Window
 from layerscope.core.sizes import Size, number
 from layerscope.core.types import TensorType

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import Size

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import Everything, Reads
 from layerscope.core.sizes import Size

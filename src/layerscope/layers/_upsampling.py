@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.reach import Interpolate, Reads, Relation, Spread, Window
 from layerscope.core.types import TensorType
 from layerscope.layers._spatial import Spatial, floating, per_axis

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from layerscope.core.contract import Layer
 from layerscope.core.costs import Saved
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Window
 from layerscope.core.types import TensorType, WeightType
@@ -46,7 +46,7 @@ def deeper_reads(reads: Reads | None) -> Reads | None:
     def moved(relation: Relation | Everything) -> Relation | Everything:
         if isinstance(relation, Everything) or relation.axis == 0:
             return relation
-        return replace(relation, axis=relation.axis + 1)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
+        return replace(relation, axis=relation.axis + 1)
 
     first, *rest = reads
     return (moved(first), Window(1), *map(moved, rest))
@@ -70,7 +70,7 @@ def chained(first: Sequence[Reads | None], second: Reads | None) -> tuple[Reads 
         if relation == Window(relation.axis):
             return outer
         if outer == Window(outer.axis):
-            return replace(relation, axis=outer.axis)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
+            return replace(relation, axis=outer.axis)
         return EVERYTHING
 
     return tuple(reads and tuple(map(step, reads)) for reads in first)

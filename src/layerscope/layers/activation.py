@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from layerscope.core.contract import Example, Spelling
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers import _attention, _checks

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.costs import NOTHING_SAVED, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers._dropping import mask, noise_shape
 from layerscope.layers._pointwise import Passing, real

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.core.contract import Example, Spelling
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import SettingError
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.reach import EVERYTHING, Reads, Relation, Window
 from layerscope.core.types import TensorType
 from layerscope.layers import _augmentation, _checks

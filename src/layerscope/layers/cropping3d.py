@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Example, Spelling, Words, check_data_format
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers._framing import Ends, Framing, frame
 

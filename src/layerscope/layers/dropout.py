@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, describe_only
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import Size

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words, check_data_format
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window

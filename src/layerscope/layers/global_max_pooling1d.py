@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers._pooling import GlobalPooling
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.costs import Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType, WeightType

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.types import TensorType
 from layerscope.layers import _attention, _checks

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.costs import Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._normalisation import Normalisation, kept, listed, scale_and_shift, several_axes
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Spelling
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers._augmentation import Augmentation, example_types
 from layerscope.layers._spatial import one_input

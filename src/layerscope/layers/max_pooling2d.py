@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import Shape, TensorType, WeightType

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
 from layerscope.core.reach import EVERYTHING, Reads
 from layerscope.core.sizes import Size, checked

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.costs import Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._pointwise import Pointwise

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Example, Spelling
+from layerscope.core.dataclasses import dataclass
 from layerscope.layers._augmentation import Augmentation, example_types
 
 

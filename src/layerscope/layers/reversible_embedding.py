@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
 from layerscope.core.costs import NONE, Operations, Saved
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import ShapeError
 from layerscope.core.reach import Reads, Window, same
 from layerscope.core.sizes import Size

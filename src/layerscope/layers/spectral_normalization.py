@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
 from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size

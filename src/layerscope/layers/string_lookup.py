@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.core.contract import Example, Spelling
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.types import TensorType
 from layerscope.layers._encoding import Lookup
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Spelling
 from layerscope.core.costs import Operations
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import ShapeError
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.types import TensorType

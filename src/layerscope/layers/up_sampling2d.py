@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, check_data_format, describe_only
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType

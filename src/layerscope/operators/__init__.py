@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import functools
 from importlib import import_module
-from pathlib import Path
 
 from layerscope.core.contract import Layer
+from layerscope.core.files import modules
 
 
 @functools.cache
 def kinds() -> dict[str, type[Layer]]:
     """All families by the name of their class, in the order of their files."""
     found: dict[str, type[Layer]] = {}
-    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        module = import_module(f"{__name__}.{path.stem}")
+    for family in modules(__file__):
+        module = import_module(f"{__name__}.{family}")
         found |= {
             name: value
             for name, value in vars(module).items()

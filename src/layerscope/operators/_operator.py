@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from types import NoneType
 from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass, field, fields, replace
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import Reads
 from layerscope.core.sizes import Size

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from layerscope.core import sizes
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import Window
 from layerscope.core.sizes import Size

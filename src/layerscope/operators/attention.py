@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
 from layerscope.core.reach import EVERYTHING, Reads, Window, same
 from layerscope.core.sizes import Size

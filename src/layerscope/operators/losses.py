@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layerscope.core.contract import Example
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.types import TensorType

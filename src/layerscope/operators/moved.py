@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from layerscope.core.contract import Example
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
 from layerscope.core.reach import Reads
 from layerscope.core.types import TensorType

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example
 from layerscope.core.costs import Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Everything, Reads, Window
 from layerscope.core.sizes import Size

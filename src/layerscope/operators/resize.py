@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from typing import Any, cast
@@ -12,6 +11,7 @@ from typing import Any, cast
 from layerscope.core import sizes
 from layerscope.core.contract import Example
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Scaled, Window
 from layerscope.core.sizes import Size

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.core import sizes
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, TensorType
 from layerscope.report.letters import spelled

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, describe_settings
+from layerscope.core.dataclasses import MISSING, fields
 from layerscope.core.errors import ShapeError
 from layerscope.report.document import count, shape
 
@@ -37,7 +37,7 @@ def explain(cls: type[Layer]) -> str:
 
 def _settings(cls: type[Layer]) -> list[str]:
     rows: Sequence[tuple[str, str]] = [
-        (f.name, "required" if f.default is MISSING else repr(f.default)) for f in fields(cls) if f.init
+        (f.name, "required" if f.default is MISSING else repr(f.default)) for f in fields(cls)
     ]
     ordered = [row for row in rows if row[0] != "name"] + [row for row in rows if row[0] == "name"]
     width = max(len(name) for name, _ in ordered)

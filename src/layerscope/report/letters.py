@@ -1,8 +1,10 @@
-"""Letters for streams that cannot take all of Unicode, such as a terminal of plain ASCII."""
+"""What terminals take: letters, for streams that cannot take all of Unicode, and how many stand in a line."""
 
 from __future__ import annotations
 
 import codecs
+import os
+import sys
 
 HANDLER = "layerscope.spelled"
 """The name under which `register` makes the spelling known to streams (their `errors`)."""
@@ -25,6 +27,17 @@ def spelled(text: str, encoding: str) -> str:
     except LookupError:  # an encoding that Python does not know
         return text
     return text
+
+
+def columns(otherwise: int) -> int:
+    """The terminal's width, as `shutil.get_terminal_size`, which would import what unpacks archives."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or otherwise
+    except (ValueError, OSError):  # it is closed, or no terminal
+        return otherwise
 
 
 def register() -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
+from layerscope.core import files
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph
 from layerscope.sources import _files
@@ -14,8 +14,7 @@ from layerscope.sources import _files
 
 def modules() -> list[ModuleType]:
     """All sources: the files of this folder."""
-    names = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
-    return [import_module(f"{__name__}.{name}") for name in names]
+    return [import_module(f"{__name__}.{name}") for name in files.modules(__file__)]
 
 
 def read(what: object, input: object = None) -> Graph:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 import re
-from pathlib import Path
 
 from layerscope.core.errors import SourceError
 
@@ -40,7 +38,7 @@ def kind(what: object) -> str:
 @functools.lru_cache(maxsize=8)
 def _kind(name: str, time: int, size: int, number: int) -> str:
     if os.path.isdir(name):
-        return _folder(Path(name))
+        return _folder(name)
     if not os.path.isfile(name):
         return "device"
     try:
@@ -78,7 +76,10 @@ MAGIC = {
 }  # fmt: skip
 
 
-def _folder(path: Path) -> str:
+def _folder(name: str) -> str:
+    from pathlib import Path
+
+    path = Path(name)
     if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
         return "savedmodel"
     if (path / "config.json").is_file() and any(path.glob("*.safetensors")):
@@ -168,6 +169,8 @@ def missing(what: str | os.PathLike[str]) -> SourceError | None:
     if folder and not os.path.isdir(folder):
         return SourceError(f"{name}: there is no such file, for there is no folder {folder}")
     try:
+        import difflib
+
         near = difflib.get_close_matches(base, os.listdir(folder or "."), n=1, cutoff=0.75)
     except OSError:
         near = []

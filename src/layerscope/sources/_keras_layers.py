@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import fields
 from layerscope.core.errors import LayerscopeError
 from layerscope.layers import kinds, layer_class
 from layerscope.layers._activation import NAMES, SLOPE
@@ -95,7 +95,7 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
     """A layer whose settings have the same names on both sides."""
 
     def rule(config: Config, rank: int) -> Layer:
-        allowed = {f.name for f in fields(cls) if f.init}
+        allowed = {f.name for f in fields(cls)}
         if "data_format" not in allowed and config.get("data_format") == "channels_last":
             config = {key: value for key, value in config.items() if key != "data_format"}
         reasons = [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import UnknownNameError
 from layerscope.core.graph import Graph, trace_calls
 

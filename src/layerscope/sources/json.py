@@ -15,12 +15,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any
 
 from layerscope import operators
 from layerscope.core import sizes, sketch
 from layerscope.core.contract import Layer, changed_settings
+from layerscope.core.dataclasses import fields, replace
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls, types_of
 from layerscope.core.types import TensorType
@@ -231,7 +231,7 @@ def _class(kind: Any, label: str) -> type[Layer]:
 
 
 def _make(cls: type[Layer], settings: dict[str, Any], label: str, depth: int = 0, name: str | None = None) -> Layer:
-    allowed = {f.name for f in fields(cls) if f.init}
+    allowed = {f.name for f in fields(cls)}
     unknown = sorted(set(settings) - allowed)
     _need(not unknown, f"{label}: {cls.__name__} has no setting {', '.join(unknown)}")
     try:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from layerscope.core.errors import SourceError
@@ -57,4 +56,4 @@ def _file(path: str | os.PathLike[str]) -> Graph:
             os.close(file)
     except OSError as error:
         raise SourceError(f"{name}: cannot be read: {why(error)}") from None
-    return entry.read(model, Path(name).stem, name)
+    return entry.read(model, os.path.splitext(os.path.basename(name))[0], name)

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 from layerscope.core import sketch
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, fields
 from layerscope.core.errors import LayerscopeError, ShapeError, TextError, UnknownNameError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
 from layerscope.core.types import show
@@ -227,7 +227,7 @@ class _Reader:
             raise TextError(message, self.text, head.start, words[-1].end - head.start) from None
 
     def _settings(self, cls: type[Layer], words: Sequence[Word]) -> Iterator[tuple[str, Any]]:
-        known = [f.name for f in fields(cls) if f.init]
+        known = [f.name for f in fields(cls)]
         places = list(cls.words.places if cls.words else ())
         queue = list(words)
         seen: set[str] = set()
@@ -339,8 +339,8 @@ def _value(text: str, name: str) -> Any:
 
 
 def _missing(cls: type[Layer], settings: dict[str, Any]) -> str:
-    from dataclasses import MISSING
+    from layerscope.core.dataclasses import MISSING
 
-    needed = [f.name for f in fields(cls) if f.init and f.default is MISSING and f.name not in settings]
+    needed = [f.name for f in fields(cls) if f.default is MISSING and f.name not in settings]
     usage = " ".join([cls.words.names[0], *(p.upper() for p in cls.words.places)]) if cls.words else ""
     return f"{cls.__name__} needs {' and '.join(needed)}: {usage}"

@@ -12,10 +12,10 @@ is an image's numbers in PyTorch's order (`Value.order`); the weights of the nex
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.core import sizes
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
 

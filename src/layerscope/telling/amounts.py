@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from layerscope.core import sizes
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.sizes import Size
 from layerscope.report.document import count
 
@@ -58,6 +58,8 @@ class Amount:
 
 def ordinal(size: Size) -> int:
     """A size as a number to compare by: open ones as if they were 1,000."""
+    if isinstance(size, int):
+        return size
     return sizes.number(sizes.bind(size, dict.fromkeys(sizes.names(size), LARGE)))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from layerscope.analyses.capacity import LayerCapacity
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, UnknownNameError
 from layerscope.core.sizes import Expression, Size
 from layerscope.core.types import TensorType

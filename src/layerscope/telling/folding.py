@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
-from layerscope.core.contract import settings, snake_case
+from layerscope.core.contract import Layer, settings, snake_case
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.graph import Graph, Node
 from layerscope.telling.lines import Line, Lines
 
@@ -112,24 +112,15 @@ def _stem(rows: Sequence[Line]) -> str:
 @lru_cache(4096)
 def _automatic(kind: str, name: str) -> bool:
     """Whether a layer that was given no name would have this one: conv2d, conv2d_1, ..."""
-    stem = snake_case(kind)
-    return name == stem or re.fullmatch(rf"{re.escape(stem)}_\d+", name) is not None
+    stem, (lead, _, number) = snake_case(kind), name.rpartition("_")
+    return name == stem or (lead == stem and number.isdecimal())
 
 
 def _runs(lines: Lines, rows: Sequence[Line]) -> list[Run]:
     """Runs that do not overlap; those that save most first."""
     marks, links = _marks(lines.graph, rows), _links(lines.graph, rows)
     crossing = _crossing(links)
-    found: list[tuple[int, int, int]] = []
-    for period in _periods(marks):
-        start = 0
-        for place in range(len(rows) - period + 1):
-            one = place + period
-            if one < len(rows) and marks[place] == marks[one] and _alike(links[place], links[one], period):
-                continue
-            if place > start and place - start + period >= 2 * period:
-                found.append((start, place + period, period))
-            start = place + 1
+    found = [run for period in _periods(marks) for run in _periodic(marks, links, period)]
     taken: list[Run] = []
     for start, end, period in sorted(found, key=lambda run: (-_saved(*run), run[2])):
         for low, high in _free(start, end, taken):
@@ -137,6 +128,31 @@ def _runs(lines: Lines, rows: Sequence[Line]) -> list[Run]:
             if run is not None and run.saved + 1 >= LEAST:
                 taken.append(run)
     return taken
+
+
+def _periodic(
+    marks: Sequence[int], links: Sequence[list[tuple[int, int]]], period: int
+) -> Iterator[tuple[int, int, int]]:
+    """Stretches of rows (start, end, period) in which each row is as the one a period later, twice at least."""
+    last = len(marks) - period
+
+    def same(place: int) -> bool:
+        one = place + period
+        return marks[place] == marks[one] and _alike(links[place], links[one], period)
+
+    place = 0
+    while place < last:  # of places a period apart each stretch has one, so no others are looked at
+        if not same(place):
+            place += period
+            continue
+        start = end = place
+        while start > 0 and same(start - 1):
+            start -= 1
+        while end < last and same(end):
+            end += 1
+        if end - start >= period:
+            yield start, end + period, period
+        place += (end - place) // period * period + period
 
 
 def _saved(start: int, end: int, period: int) -> int:
@@ -191,6 +207,7 @@ def _marks(graph: Graph, rows: Sequence[Line]) -> list[int]:
     """A number for each row, equal where all that a trace says of the layers themselves is."""
     known: dict[object, int] = {}
     layers: dict[int, object] = {}
+    told: dict[int, tuple[str, str]] = {}
     found: list[int] = []
     for row in rows:
         parts: list[object] = [row.shared > 0, row.inputs, row.outputs]
@@ -198,19 +215,24 @@ def _marks(graph: Graph, rows: Sequence[Line]) -> list[int]:
         for number in row.members:
             node = graph.nodes[number]
             inner = [source - first for source, _ in node.inputs if source >= first]
+            mark = graph.likeness[number]
+            if mark not in told:
+                told[mark] = _told(node.layer)
             if id(node.layer) not in layers:
-                layers[id(node.layer)] = _told(graph, node)
+                layers[id(node.layer)] = told[mark], _weights(graph, node)
             parts += [layers[id(node.layer)], *inner]
         found.append(known.setdefault(tuple(parts), len(known)))
     return found
 
 
-def _told(graph: Graph, node: Node) -> object:
-    told = {key: value for key, value in settings(node.layer).items() if not UNTOLD.search(key)}
-    weights = [
-        (role, graph.parameters[id].shape, graph.parameters[id].trainable) for role, id in node.weights.items()
-    ]
-    return node.layer.kind, repr(told), tuple(weights)
+def _told(layer: Layer) -> tuple[str, str]:
+    told = {key: value for key, value in settings(layer).items() if not UNTOLD.search(key)}
+    return layer.kind, repr(told)
+
+
+def _weights(graph: Graph, node: Node) -> object:
+    rows = [(role, graph.parameters[id]) for role, id in node.weights.items()]
+    return tuple([(role, row.shape, row.trainable) for role, row in rows])
 
 
 def _links(graph: Graph, rows: Sequence[Line]) -> list[list[tuple[int, int]]]:

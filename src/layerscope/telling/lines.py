@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
 
 from layerscope.analyses.capacity import Capacity, LayerCapacity, capacity
 from layerscope.analyses.journey import Extent, Journey, Step
 from layerscope.core import propagate
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.graph import Edge, Graph
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, per_example
@@ -57,10 +57,11 @@ class Lines:
     """Makes lines of the nodes of a graph."""
 
     def __init__(self, graph: Graph, found: Journey) -> None:
-        self.graph, self.steps = graph, found.steps
+        self.graph, self.steps, self.costs = graph, found.steps, found.cost.layers
         self.types = [step.outputs for step in found.steps]
         self.fed = propagate.fed_types(graph, self.types)
         self._first: dict[str, int] = {}
+        self._known: dict[int, Mapping[str, Amount]] = {}
         self._users: dict[Edge, list[int]] = {}
         for number, node in enumerate(graph.nodes):
             for id in node.weights.values():
@@ -72,9 +73,8 @@ class Lines:
     def single(self, number: int) -> Line:
         """The row of one layer."""
         step, node = self.steps[number], self.graph.nodes[number]
-        operations, memory = step.operations, step.memory
-        rows = [self.graph.parameters[id] for id in set(node.weights.values())]
-        known = step.parameters is not None
+        memory = step.memory
+        shared = {id for id in node.weights.values() if self._first[id] != number}
         return Line(
             name=step.name,
             kind=step.kind,
@@ -84,10 +84,10 @@ class Lines:
             outputs=step.outputs,
             weights=step.weights,
             parameters=Amount(step.parameters),
-            trainable=Amount(sum(row.size for row in rows if row.trainable) if known else None),
-            shared=sum(row.size for row in rows if self._first[row.id] != number),
+            trainable=Amount(self.costs[number].trainable),
+            shared=sum(self.graph.parameters[id].size for id in shared),
             macs=Amount(step.macs),
-            operations={name: Amount(operations and getattr(operations, name)) for name in OPERATIONS},
+            operations=self._operations(step),
             output_bytes=Amount(memory and memory.output),
             live_bytes=Amount(memory and memory.live, memory is not None and memory.workspace is None),
             saved_bytes=Amount(memory and memory.saved),
@@ -95,6 +95,12 @@ class Lines:
             ratio=step.ratio,
             information=lambda: self._capacity.layers[number],
         )
+
+    def _operations(self, step: Step) -> Mapping[str, Amount]:
+        made = step.operations
+        if id(made) not in self._known:  # layers that are alike have one object
+            self._known[id(made)] = {name: Amount(made and getattr(made, name)) for name in OPERATIONS}
+        return self._known[id(made)]
 
     def line(self, members: Sequence[int], name: str, kind: str, sentence: str = "") -> Line:
         """Several layers as one row."""

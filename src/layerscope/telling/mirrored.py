@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from layerscope.analyses.journey import journey
 from layerscope.analyses.mirror import Mirrored, code
 from layerscope.core import propagate
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import GraphError
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import numbers

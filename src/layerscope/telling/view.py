@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, SizeError
 from layerscope.core.sizes import checked
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields
 from typing import Any, cast
 
 from layerscope.core import propagate
 from layerscope.core.contract import Layer, changed_settings, describe_settings, normal
+from layerscope.core.dataclasses import MISSING, fields
 from layerscope.core.errors import GraphError
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.sizes import numbers
@@ -192,7 +192,7 @@ def _call(node: Node) -> str:
     """The layer as a call: what it must be told by place, all else by name."""
     told, layer = changed_settings(node.layer), node.layer
     parts: list[str] = []
-    ordered = [f for f in fields(layer) if f.init and f.name != "name"]
+    ordered = [f for f in fields(layer) if f.name != "name"]
     for number, field in enumerate(ordered):
         placed = len(parts) == number and (field.default is MISSING or not number)
         if (placed or field.name in told) and getattr(layer, field.name) is not None:

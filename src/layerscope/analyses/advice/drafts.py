@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, replace
 
 from layerscope.core import sizes
 from layerscope.core.contract import Layer, snake_case
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import LayerscopeError, ShapeError
 from layerscope.core.graph import Call, Edge, Graph, Node, Symbolic, trace_calls
 from layerscope.core.types import Shape, TensorType, show

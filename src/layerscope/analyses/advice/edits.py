@@ -7,13 +7,13 @@ all of them before another input; near the misfit before far from it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, cast
 
 from layerscope.analyses.advice import drafts, settings
 from layerscope.analyses.advice.drafts import Draft, Misfit
 from layerscope.core.contract import Layer, describe_settings
+from layerscope.core.dataclasses import dataclass, field, replace
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.graph import Graph
 from layerscope.core.types import Shape, TensorType

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
 from typing import Any, TypeGuard, cast
@@ -12,6 +11,7 @@ from typing import Any, TypeGuard, cast
 from layerscope.analyses.advice.drafts import Draft, Misfit
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 
 Variant = tuple[str, Any, float]

@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.analyses.mirror import ways
 from layerscope.analyses.mirror.links import CROPS, PADS, POOLS, chain, spatial
 from layerscope.analyses.mirror.plan import Stage, Undo, plan, refused
 from layerscope.core import propagate
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import GraphError, ShapeError, SizeError
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import numbers

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core import propagate
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import GraphError, ShapeError
 from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import numbers

@@ -9,10 +9,10 @@ each axis that leads to the channels before it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.analyses.mirror.links import MAXIMA, SKIPPED, WHOLE, Link, chain, channels, dilated, spatial
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import GraphError
 from layerscope.core.graph import Graph
 

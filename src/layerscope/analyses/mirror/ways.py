@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from layerscope.analyses.mirror.links import CROPS, PADS, POOLS, Link, chain, channels, spatial
 from layerscope.analyses.mirror.plan import Stage, Undo, plan, refused
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import GraphError, ShapeError, SizeError, UnknownNameError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
 from layerscope.core.sizes import numbers

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from layerscope.analyses import receptive_field
 from layerscope.analyses.receptive_field import Fields
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.graph import Graph
 from layerscope.core.types import TensorType, example
 from layerscope.operators._operator import Operator

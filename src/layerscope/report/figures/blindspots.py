@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.report.figures import sheet
 from layerscope.report.figures.sheet import SOFT, Array, Sheet
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.report.figures import sheet, tensors
 from layerscope.report.figures.sheet import INK, LINE, SOFT, Sheet
 from layerscope.report.figures.tensors import ALERT, BAD, BAR, BEHIND, GOOD, PALE, Scale, Tensor

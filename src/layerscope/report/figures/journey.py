@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.report.figures import sheet
 from layerscope.report.figures.sheet import INK, LINE, SERIES, SOFT, Array, Sheet
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from layerscope.core.dataclasses import dataclass
 from layerscope.report.figures import sheet
 from layerscope.report.figures.sheet import SERIES, Sheet
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from json import dumps
-from pathlib import Path
 from types import ModuleType
 
 from layerscope.core.errors import UnknownNameError
+from layerscope.core.files import modules
 from layerscope.report.document import Document
 from layerscope.report.letters import spelled
 
 
 def names() -> list[str]:
     """All formats: the files of this folder."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+    return modules(__file__)
 
 
 def needs_rows(format: str) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Protocol
 
 from layerscope.core import sizes, sketch
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Graph, Node, Symbolic, trace_calls
-from layerscope.core.types import BATCH, BITS, TensorType, show
+from layerscope.core.propagate import Asked, Asking
+from layerscope.core.types import BATCH, BITS, TensorType, WeightType, show
 from layerscope.layers import layer_class
 from layerscope.sources._keras.inputs import identifier, open_names
 from layerscope.sources._keras.plan import Entry, Plan, Refused, Stated, Unit, Use, Weight, tensors
@@ -75,6 +76,7 @@ class Builder:
         self.calls = 0
         self.weighted: list[Symbolic] = []
         """First results of calls with weights."""
+        self.asking = Asking()
 
     def graph(self, plan: Plan, shapes: Mapping[str, Stated] | None = None) -> Graph:
         """The whole model. `shapes` has inputs by name whose shapes are known better than the plan says."""
@@ -125,9 +127,8 @@ class Builder:
             else:
                 given = [self._cast(use.unit, _value(values, ref.key, use)) for ref in use.refs]
                 made = self._call(plan, use, given, scope)
-                if not sketch.on() and made[0].call.layer.weight_types(
-                    *(value.type for value in made[0].call.inputs)
-                ):
+                call = made[0].call
+                if not sketch.on() and self.asking.of(call.layer, call.inputs).weights:
                     self.weighted.append(made[0])
             for number, value in enumerate(made):
                 if use.keys is None or number < len(use.keys):
@@ -160,8 +161,9 @@ class Builder:
         layer = None
         try:
             layer, taken = self._layer(use, given, stated)
-            types = layer.out(*(value.type for value in taken))
-            _check(layer, types, told, unit, [value.type for value in taken])
+            asked = self.asking.of(layer, taken)
+            types = self.asking.one(asked.out)
+            _check(asked, told, unit)
         except ShapeError as error:
             self.misfit = self.misfit or error.at(title)
             if sketch.on() and layer is not None:
@@ -175,14 +177,14 @@ class Builder:
                 stated = [told or made for told, made in zip_longest(stated, types[: len(stated)])]
         else:
             number = self._place(use, layer) + len(self.opaques.get(id(unit), ()))
-            weights = self._ids(use.unit, layer, [value.type for value in taken], label)
+            weights = self._ids(use.unit, asked.weights, label)
             name = f"{unit.name}#{number + 1}" if number else None
             call = Call(layer, taken, types, scope, name, weights or None)
             if not any(stated) and (source := self._source(given)):
                 self.unstated[id(call)] = source
             return _results(call)
         layer = self._opaque(unit, opaque(unit, [value.type for value in given], stated))
-        weights = self._ids(use.unit, layer, (), label)
+        weights = self._ids(use.unit, layer.weight_types(), label)
         call = Call(layer, tuple(given), layer.out(), scope, None, weights or None)
         if None in stated:
             self.unstated[id(call)] = title
@@ -201,12 +203,12 @@ class Builder:
             "the file does not state shapes"
         )
 
-    def _ids(self, unit: Unit, layer: Layer, given: Sequence[TensorType], label: str) -> dict[str, str]:
+    def _ids(self, unit: Unit, weights: Mapping[str, WeightType], label: str) -> dict[str, str]:
         """Ids of the weights where the variables are known, so that one that several layers use is one row.
 
         So they are of a unit whose calls are told different things, for these are different layers here.
         """
-        roles = {role: weight.shape for role, weight in layer.weight_types(*given).items()}
+        roles = {role: weight.shape for role, weight in weights.items()}
         home = self.homes.setdefault(id(unit), label)
         if not unit.weights:
             return {role: f"{home}/{role}" for role in roles} if len(self.layers.get(id(unit), ())) > 1 else {}
@@ -254,6 +256,8 @@ class Builder:
                 continue
             dtype = variable_dtype_of(unit.settings.get("dtype"))
             frozen = not unit.trainable or _inner_frozen(unit.settings)
+            if not frozen and dtype in (None, "float32"):
+                continue  # as they are
             for id_ in set(node.weights.values()) - set(self.variables):
                 known = dtype if dtype in BITS and rows[id_].dtype == "float32" else rows[id_].dtype
                 rows[id_] = replace(rows[id_], dtype=str(known), trainable=rows[id_].trainable and not frozen)
@@ -328,20 +332,15 @@ def _inner_frozen(settings: Mapping[str, Any]) -> bool:
 # --- whether our layer is theirs ---
 
 
-def _check(
-    layer: Layer,
-    types: Sequence[TensorType],
-    stated: Sequence[Stated | None],
-    unit: Unit,
-    given: Sequence[TensorType],
-) -> None:
+def _check(asked: Asked, stated: Sequence[Stated | None], unit: Unit) -> None:
     """Refused where the source states other shapes or weights than our layer has."""
+    types = asked.out
     if len(types) < len(stated):
         raise Refused(f"it has {len(stated)} outputs, and here it would have {len(types)}")
     for theirs, ours in zip(stated, types, strict=False):
         if theirs is not None and not _agree(theirs.shape, ours):
             raise Refused(f"Keras says that its output is {show(theirs.shape)}, but here it would be {ours}")
-    weights = layer.weight_types(*given)
+    weights = asked.weights
     if unit.weights is not None:
         _paired(unit.weights, {role: weight.shape for role, weight in weights.items()})
     elif how := altered(unit.settings):

@@ -10,8 +10,9 @@ Source: HDF5 File Format Specification, version 3.0.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO
+
+from layerscope.core.dataclasses import dataclass
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ATTRIBUTE, CONTINUATION, ATTRIBUTE_INFO = 0x0C, 0x10, 0x15

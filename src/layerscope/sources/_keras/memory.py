@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import GraphError, LayerscopeError, SourceError
 from layerscope.core.graph import Graph, Symbolic
 from layerscope.core.types import TensorType

@@ -6,8 +6,9 @@ A configuration in a file and a model in memory are both brought into this form,
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from layerscope.core.dataclasses import dataclass, field
 
 Config = Mapping[str, Any]
 
@@ -111,10 +112,10 @@ class Plan:
 
 def tensors(value: Any) -> Iterator[Ref]:
     """The tensors within nested lists, tuples and dictionaries, in Keras's order: keys sorted."""
-    if value is None or isinstance(value, str | int | float):
-        return
     if isinstance(value, Ref):
         yield value
+    elif value is None or isinstance(value, (str, int, float)):
+        return
     elif isinstance(value, list | tuple):
         for part in value:
             yield from tensors(part)

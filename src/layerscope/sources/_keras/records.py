@@ -99,11 +99,13 @@ def variable_dtype_of(value: Any) -> str | None:
 
 
 def _policy(value: Any) -> str | None:
-    if isinstance(value, Mapping):
-        config = value.get("config")
-        inner = config if isinstance(config, Mapping) else {}
-        return _policy(inner.get("source_name") or inner.get("name"))
-    return value.rpartition("_from_")[2] if isinstance(value, str) else None
+    if isinstance(value, str):
+        return value.rpartition("_from_")[2]
+    if not isinstance(value, Mapping):
+        return None
+    config = value.get("config")
+    inner = config if isinstance(config, Mapping) else {}
+    return _policy(inner.get("source_name") or inner.get("name"))
 
 
 def altered(config: Config) -> str | None:

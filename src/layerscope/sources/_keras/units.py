@@ -6,12 +6,12 @@ Layers here have Keras's names and settings, so one rule does for nearly all. Wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, replace
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from layerscope.core.contract import Layer, snake_case
+from layerscope.core.dataclasses import MISSING, fields, replace, twin
 from layerscope.core.errors import LayerscopeError, ShapeError
 from layerscope.core.graph import Symbolic
 from layerscope.core.types import TensorType, show
@@ -34,6 +34,10 @@ class Tracing:
 
     tracing = True
 
+    def __init__(self) -> None:
+        self.alike: dict[Hashable, Layer] = {}
+        """Layers by all that the file says of them but their names."""
+
     def layer(self, unit: Unit, use: Use, given: Sequence[TensorType], stated: Sequence[TensorType | None]) -> Layer:
         """Our layer; Refused, or the layer's own error, when there is none."""
         if unit.home in ("ops", "tf"):
@@ -47,7 +51,19 @@ class Tracing:
             return _same(kind, unit, use, fixed)
         if unit.home != "layers":
             raise Refused("it is none of Keras's layers")
-        return _same(unit.kind, unit, use, {})
+        return self._layer(unit, use)
+
+    def _layer(self, unit: Unit, use: Use) -> Layer:
+        """A layer of Keras's own; a file's settings that are those of another layer, names apart, are read once."""
+        if unit.origin is not None or any(value is not None for value in use.kwargs.values()):
+            return _same(unit.kind, unit, use, {})
+        key = (unit.kind, repr({key: value for key, value in unit.settings.items() if key != "name"}))
+        if key not in self.alike:
+            made = _same(unit.kind, unit, use, {})
+            if not _plain_settings(made):
+                return made
+            self.alike[key] = made
+        return twin(self.alike[key], name=unit.name)
 
     def refuses(self, entry: Entry) -> str | None:
         """None: only arrays' shapes matter here."""
@@ -57,7 +73,9 @@ class Tracing:
         """Masks are left out, which no shape depends on; unpooling takes the image's size from the switches."""
         if layer.kind == "MaxUnpooling2D" and len(given) == 3:
             return unpooling(layer, tuple(given))
-        hidden = {ref.key for name in HIDDEN for ref in tensors(use.kwargs.get(name))}
+        hidden = {ref.key for name, value in use.kwargs.items() if name in HIDDEN for ref in tensors(value)}
+        if not hidden:
+            return layer, tuple(given)
         seen = {ref.key for ref in tensors((use.args, {k: v for k, v in use.kwargs.items() if k not in HIDDEN}))}
         pairs = zip(use.refs, given, strict=True)
         return layer, tuple(value for ref, value in pairs if ref.key in seen or ref.key not in hidden)
@@ -98,7 +116,13 @@ def _same(kind: str, unit: Unit, use: Use, fixed: dict[str, Any]) -> Layer:
 @cache
 def _settings(cls: type[Layer]) -> dict[str, Any]:
     """The fields that a layer is made from, by name."""
-    return {f.name: f for f in fields(cls) if f.init}
+    return {f.name: f for f in fields(cls)}
+
+
+def _plain_settings(layer: Layer) -> bool:
+    """Whether nothing in the settings is an object of its own, such as another layer."""
+    values = (part for value in vars(layer).values() for part in (value if type(value) is tuple else (value,)))
+    return all(part is None or type(part) in (bool, int, float, str) for part in values)
 
 
 _LEFT = ("name", "dtype", "trainable", "autocast", "dtype_policy")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from layerscope.core.dataclasses import replace
 from layerscope.core.sizes import Size
 from layerscope.sources._onnx.site import Operand, Refused, Site
 from layerscope.sources._onnx.structures import DTYPES

@@ -8,10 +8,10 @@ shown once, and counts as often as it runs; where that is open it counts once, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core import sizes
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Symbolic
 from layerscope.core.sizes import Size

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
-from layerscope.core import propagate
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.graph import Node as Placed
@@ -123,14 +122,15 @@ def _oriented(found: Graph) -> Graph:
     than three axes, and those that no such operator reads, keep the last axis.
     """
     places: dict[int, int] = {}
-    types = propagate.types(found)
-    wanted = {n for n in found.inputs if types[n][0].rank > 2}
+    types: list[tuple[TensorType, ...]] = []
+    wanted = {n for n in found.inputs if found.nodes[n].layer.out()[0].rank > 2}
     seen: list[dict[int, dict[int, int]]] = []
     for number, node in enumerate(found.nodes):
+        fed = [types[source][output] for source, output in node.inputs]
+        types.append(node.layer.out(*fed))
         maps: dict[int, dict[int, int]] = (
             {number: {a: a for a in range(types[number][0].rank)}} if number in wanted else {}
         )
-        fed = [types[source][output] for source, output in node.inputs]
         arriving = [seen[source] for source, _ in node.inputs]
         if node.inputs and node.layer.kind in CHANNELS:
             for origin, axes in arriving[0].items():

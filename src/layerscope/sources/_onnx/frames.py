@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import SourceError
 from layerscope.sources._onnx.site import Operand
 from layerscope.sources._onnx.structures import Function, GraphInfo, Node, TypeInfo

@@ -7,6 +7,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 
 from layerscope.core import sizes
 from layerscope.core.contract import snake_case
@@ -41,7 +42,7 @@ class Names:
     def of(self, node: Node, scope: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         """The scope and the name, unlike all before."""
         path = _path(node)
-        plain = bool(node.scopes) or re.fullmatch(rf"{re.escape(node.op)}(_\d+)?", path[-1]) is not None
+        plain = bool(node.scopes) or _automatic(node.op).fullmatch(path[-1]) is not None
         if len(path) > 1 and plain and self.users[path[:-1]] == 1:
             path = path[:-1]
         inner, name = path[:-1], path[-1] if path else ""
@@ -58,6 +59,12 @@ class Names:
         if label != first:
             self.taken[first] = number
         return scope, found
+
+
+@cache
+def _automatic(op: str) -> re.Pattern[str]:
+    """The names that writers give to nodes that nobody named: Conv, Conv_1."""
+    return re.compile(rf"{re.escape(op)}(_\d+)?")
 
 
 def _path(node: Node) -> tuple[str, ...]:

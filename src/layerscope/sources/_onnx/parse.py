@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from layerscope.core.errors import SourceError
 from layerscope.sources._onnx import wire
+from layerscope.sources._onnx.payload import MOST_INTEGERS, numbers
 from layerscope.sources._onnx.structures import (
     DTYPES,
     Dim,
@@ -24,20 +23,14 @@ from layerscope.sources._onnx.structures import (
 )  # fmt: skip
 from layerscope.sources._onnx.wire import Field, Memory, Span, Store, fields, integer, span
 
-MOST_INTEGERS = 1024
-MOST_FLOATS = 64
+SHORT = 128
+"""Bytes of a message that is read once where another one is the same."""
 MOST_NODES = 300_000
 MOST_AXES = 64
 MOST_NUMBERS = 1 << 20
 LARGEST = (1 << 63) - 1
 DEEPEST = 32
 FIRST_IR, LAST_IR = 1, 64
-WIDTH = {
-    "uint8": "B", "int8": "b", "uint16": "H", "int16": "h", "int32": "i", "int64": "q", "bool": "?", "uint32": "I",
-    "uint64": "Q", "float16": "e", "float32": "f", "float64": "d",
-}  # fmt: skip
-"""Element formats of the payloads that may be read."""
-WHOLE = ("uint8", "int8", "uint16", "int16", "int32", "int64", "bool", "uint32", "uint64")
 
 
 def model(store: Store) -> ModelInfo:
@@ -64,16 +57,23 @@ MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25
 
 
 class _Parser:
+    """One reading of a file. `types` and `plain` have what short messages say that occur again and again."""
+
     def __init__(self, store: Store) -> None:
         self.store, self.depth, self.nodes = store, 0, 0
+        self.types: dict[bytes, TypeInfo] = {}
+        self.plain: dict[bytes, tuple[str, Any]] = {}
 
-    @contextmanager
-    def deeper(self, place: Span) -> Iterator[None]:
+    def deeper(self, place: Span) -> _Parser:
         """Bounds how far messages are nested."""
-        self.depth += 1
-        if self.depth > DEEPEST:
+        if self.depth == DEEPEST:
             raise wire.damaged(self.store, place.start, f"graphs or types nested more than {DEEPEST} deep")
-        yield
+        return self
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
         self.depth -= 1
 
     def model(self) -> ModelInfo:
@@ -167,21 +167,25 @@ class _Parser:
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise wire.damaged(self.store, whole.start, f"more than {MOST_NODES} nodes")
-        texts: dict[int, list[str]] = {n: [] for n in (1, 2, 3, 4, 7, 8)}
+        inputs, outputs, texts = list[str](), list[str](), dict[int, str]()
         attributes, scopes = dict[str, Any](), ()
         for field in fields(whole):
             number = field[0]
-            if number in texts:
-                texts[number].append(span(field, "a text of a node").text())
+            if number == 1:
+                inputs.append(span(field, "a text of a node").text())
+            elif number == 2:
+                outputs.append(span(field, "a text of a node").text())
+            elif number in (3, 4, 7, 8):
+                texts[number] = span(field, "a text of a node").text()
             elif number == 5:
                 key, value = self.attribute(span(field, "an attribute"))
                 attributes[key] = value
             elif number == 9:
                 scopes = self.scopes(span(field, "metadata")) or scopes
-        op, domain, name, overload = ("".join(texts[n][-1:]) for n in (4, 7, 3, 8))
+        op, domain, name, overload = (texts.get(n, "") for n in (4, 7, 3, 8))
         if not op:
             raise wire.damaged(self.store, whole.start, f"a node {name!r} without the name of its operator")
-        return Node(op, _domain(domain), name, tuple(texts[1]), tuple(texts[2]), attributes, overload, scopes)
+        return Node(op, _domain(domain), name, tuple(inputs), tuple(outputs), attributes, overload, scopes)
 
     def scopes(self, whole: Span) -> tuple[str, ...]:
         """The paths of modules that PyTorch writes to a node's metadata: "['', 'layer1', 'layer1.0', 'conv']"."""
@@ -191,6 +195,16 @@ class _Parser:
         return tuple(re.findall(r"'([^']*)'", texts.get(2, "")))
 
     def attribute(self, whole: Span) -> tuple[str, Any]:
+        """Its name and value; one of numbers and texts is read once."""
+        message = whole.bytes() if whole.size <= SHORT else b""
+        told = self.plain.get(message)
+        if told is None:
+            told, nodes = self.any_attribute(whole), self.nodes
+            if message and isinstance(told[1], (int, float, str, tuple)) and nodes == self.nodes:
+                self.plain[message] = told
+        return told
+
+    def any_attribute(self, whole: Span) -> tuple[str, Any]:
         name, found, listed = "", dict[int, Any](), {n: list[Any]() for n in (7, 8, 9, 10, 11, 15, 23)}
         kind, reference = 0, ""
         with self.deeper(whole):
@@ -241,7 +255,7 @@ class _Parser:
         if code not in DTYPES:
             raise wire.damaged(self.store, whole.start, f"{what} has elements of the unknown type {code}")
         made = Tensor(name, tuple(dims), DTYPES[code])
-        return made if external else Tensor(made.name, made.dims, made.dtype, self.numbers(made, payload, whole))
+        return made if external else Tensor(made.name, made.dims, made.dtype, numbers(made, payload, whole))
 
     def check(self, dims: list[int], what: str, place: Span) -> None:
         """Sizes of a tensor that is stored: none negative, their product a number of 64 bits."""
@@ -252,28 +266,6 @@ class _Parser:
                 raise wire.damaged(self.store, place.start, f"{what} has the negative size {size}")
         if math.prod(dims) > LARGEST:
             raise wire.damaged(self.store, place.start, f"{what} has {math.prod(dims)} elements")
-
-    def numbers(self, made: Tensor, payload: list[Field], place: Span) -> tuple[int | float, ...] | None:
-        """The elements of a small tensor; None where they are not wanted."""
-        most = MOST_INTEGERS if made.dtype in WHOLE else MOST_FLOATS if made.dtype in FLOATS else 0
-        if made.size > most or most == 0:
-            return None
-        if made.size == 0:
-            return ()
-        found = list[int | float]()
-        for field in payload:
-            what = f"the payload of tensor {made.name!r}"
-            if field[0] == 9:
-                found += _raw(made, span(field, what), self.store)
-            elif field[0] in (4, 10):
-                found += wire.floats(field, most, what, "f" if field[0] == 4 else "d")
-            else:
-                found += _converted(made.dtype, wire.varints(field, most, what))
-        if len(found) != made.size:
-            raise wire.damaged(
-                self.store, place.start, f"tensor {made.name!r} has {len(found)} elements for sizes of {made.size}"
-            )
-        return tuple(int(n) for n in found) if made.dtype in WHOLE else tuple(found)
 
     def sparse(self, whole: Span) -> Tensor:
         """A sparse tensor as the dense one that it stands for."""
@@ -294,7 +286,13 @@ class _Parser:
             if field[0] == 1:
                 name = span(field, "the name of a value").text()
             elif field[0] == 2:
-                kind = self.type(span(field, "the type of a value"))
+                part = span(field, "the type of a value")
+                message = part.bytes() if part.size <= SHORT else b""
+                kind = self.types.get(message)
+                if kind is None:
+                    kind = self.type(part)
+                    if message:
+                        self.types[message] = kind
         return name, kind
 
     def type(self, whole: Span) -> TypeInfo:
@@ -338,30 +336,6 @@ class _Parser:
 
 def _domain(name: str) -> str:
     return "" if name == "ai.onnx" else name
-
-
-FLOATS = ("float32", "float64", "float16", "bfloat16")
-
-
-def _raw(made: Tensor, payload: Span, store: Store) -> list[int | float]:
-    form = WIDTH.get(made.dtype, "H")  # bfloat16: the upper half of a float32
-    if payload.size != made.size * struct.calcsize(form):
-        raise wire.damaged(
-            store, payload.start, f"tensor {made.name!r} has {payload.size} bytes for {made.size} of {made.dtype}"
-        )
-    found = struct.unpack(f"<{made.size}{form}", payload.bytes())
-    return _converted("bfloat16", found) if made.dtype == "bfloat16" else list(found)
-
-
-def _converted(dtype: str, whole: Any) -> list[int | float]:
-    """Integers of int32_data and the like: of half precisions they are the bits."""
-    if dtype == "bfloat16":
-        return [struct.unpack("<f", struct.pack("<I", (n & 0xFFFF) << 16))[0] for n in whole]
-    if dtype == "float16":
-        return [struct.unpack("<e", struct.pack("<H", n & 0xFFFF))[0] for n in whole]
-    if dtype == "uint64":
-        return [n % (1 << 64) for n in whole]
-    return list(whole)
 
 
 def _bytes(parser: _Parser, field: Field) -> str:

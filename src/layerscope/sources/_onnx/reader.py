@@ -6,26 +6,28 @@ which no output depends. A node that no rule describes is shown with the shapes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, replace, twin
 from layerscope.core.errors import LayerscopeError, ShapeError, SourceError
 from layerscope.core.graph import Call, Symbolic
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, show
 from layerscope.operators._operator import ABSENT, Operator
 from layerscope.operators.standing import Constant, Undescribed
-from layerscope.sources._onnx import folding, frames, rules, values, weights
+from layerscope.sources._onnx import control, folding, frames, rules, sequences, values, weights
 from layerscope.sources._onnx.frames import Entry, Frame, Listed, title
 from layerscope.sources._onnx.naming import Names, Sizes
-from layerscope.sources._onnx.site import FLOATING, Operand, Refused, Site, Value
+from layerscope.sources._onnx.site import FLOATING, Operand, Refused, Rule, Site, Value
 from layerscope.sources._onnx.structures import Function, GraphInfo, ModelInfo, Node, Reference, Tensor, TypeInfo
 from layerscope.sources._onnx.weights import MALFORMED, STORED
 
 DEEPEST = 64
+SPECIAL = control.SPECIAL | sequences.SPECIAL
+"""Operators that are read here, and have no rule."""
 SHORT = {"value_int": "int64", "value_ints": "int64", "value_float": "float32", "value_floats": "float32",
          "value_string": "string", "value_strings": "string"}  # fmt: skip
 """Attributes of a Constant that are no tensor."""
@@ -56,6 +58,11 @@ class Reader:
         """How often a layer (by its id) counts, where that is not once: in loops and branches."""
         self.shown: dict[int, tuple[Operand, Symbolic]] = {}
         self.depth = self.loops = 0
+        self.alike: dict[Hashable, tuple[Call, Site]] = {}
+        """Calls by all that their rules are told, since many nodes are alike; and sites, whose types are in these."""
+        self.types: dict[TensorType, TensorType] = {}
+        self.known_types: dict[int, TensorType] = {}
+        """By what the file states, where that names all sizes."""
 
     # --- values ---
 
@@ -83,8 +90,11 @@ class Reader:
         """The type that the file states; None where it leaves out the number of axes or what the elements are."""
         if info is None or info.form != "tensor" or info.dims is None or not info.dtype:
             return None
+        if None not in info.dims and id(info) in self.known_types:
+            return self.known_types[id(info)]
         shape = tuple(self.sizes.size(dim, f"{stem}_{axis}") for axis, dim in enumerate(info.dims))
-        return TensorType(shape, info.dtype)
+        self.known_types[id(info)] = found = TensorType(shape, info.dtype)
+        return found
 
     def constant(self, node: Node, frame: Frame) -> Operand:
         """What a Constant node holds."""
@@ -146,8 +156,6 @@ class Reader:
 
     def process(self, node: Node, frame: Frame) -> None:
         """One node: bind the names of its outputs."""
-        from layerscope.sources._onnx import control, sequences
-
         if node.op == "Constant" and node.domain == "":
             frame.values[node.outputs[0]] = self.constant(node, frame)
             return
@@ -155,7 +163,7 @@ class Reader:
         if node.op == "Identity" and node.domain == "" and len(entries) == 1:
             frame.values[node.outputs[0]] = entries[0]
             return
-        special = control.SPECIAL | sequences.SPECIAL if node.domain == "" else {}
+        special = SPECIAL if node.domain == "" else {}
         function = self.model.functions.get((node.domain, node.op, node.overload))
         if node.op in special:
             found = special[node.op](self, node, frame, entries)
@@ -234,7 +242,7 @@ class Reader:
         try:
             if rule is None:
                 raise Refused("no operator of this name is known here")
-            return self.emit(site, rule(site), node, frame)
+            return self.ruled(site, rule, node, frame)
         except LayerscopeError as error:
             reason = error.message if isinstance(error, ShapeError) else str(error)
         except MALFORMED as error:
@@ -247,23 +255,38 @@ class Reader:
         outputs = tuple(kind or TensorType((), "float32") for kind in site.declared)
         return self.emit(site, Undescribed(site.op, outputs, **site.slotted()), node, frame)
 
-    def emit(self, site: Site, layer: Layer, node: Node, frame: Frame) -> Call:
-        """Put the layer to its operands."""
+    def ruled(self, site: Site, rule: Rule, node: Node, frame: Frame) -> Call:
+        """Put the layer that a rule makes to its operands."""
+        key = site.told()
+        if key in self.alike:
+            call, _ = self.alike[key]
+            return self.emit(site, twin(call.layer), node, frame, call.types)
+        named = len(self.sizes.taken)
+        call = self.emit(site, rule(site), node, frame)
+        if named == len(self.sizes.taken):  # otherwise it has a size of its own
+            self.alike[key] = call, site
+        return call
+
+    def emit(
+        self, site: Site, layer: Layer, node: Node, frame: Frame, types: tuple[TensorType, ...] | None = None
+    ) -> Call:
+        """Put a layer to its operands; `types` of its outputs, where they are known."""
         operands, ids = site.operands, dict[str, str]()
         fed = [x.tensor for x in operands if x is not None and x.tensor is not None]
         if isinstance(layer, Operator):
             fed = [x.tensor for slot, x in zip(layer.slots, operands, strict=False) if slot is None and x is not None]
             ids = {
-                role: source.id
+                role: source
                 for slot, x in zip(layer.slots, operands, strict=False)
                 if isinstance(slot, str) and slot != ABSENT and x is not None
-                for role, source in x.named(slot).items()
+                for role, source in x.ids(slot).items()
             }
         inputs = tuple(tensor for tensor in fed if tensor is not None)
-        types = layer.out(*(tensor.type for tensor in inputs))
-        for name, kind in zip(site.outputs, types, strict=False):
-            if any(isinstance(size, int) and size < 0 for size in kind.shape):
-                raise ShapeError(f"its output {name!r} would have the shape {show(kind.shape)}")
+        if types is None:
+            types = tuple(self.types.setdefault(t, t) for t in layer.out(*(tensor.type for tensor in inputs)))
+            for name, kind in zip(site.outputs, types, strict=False):
+                if any(isinstance(size, int) and size < 0 for size in kind.shape):
+                    raise ShapeError(f"its output {name!r} would have the shape {show(kind.shape)}")
         scope, name = self.names.of(node, frame.scope)
         call = Call(layer, inputs, types, scope, name, ids)
         self.calls.append(call)
@@ -289,7 +312,7 @@ class Reader:
                 rule = rules.find(origin.site)
                 if rule is not None:
                     site = replace(origin.site, operands=operands)
-                    return Symbolic(self.emit(site, rule(site), origin.node, origin.frame), origin.number)
+                    return Symbolic(self.ruled(site, rule, origin.node, origin.frame), origin.number)
             except (LayerscopeError, *MALFORMED):
                 pass  # then it is shown as the constant that it is
         return self.held(operand, frame)

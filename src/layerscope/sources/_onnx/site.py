@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from layerscope.core.contract import Layer
+from layerscope.core.contract import Layer, hashable
+from layerscope.core.dataclasses import dataclass, field, replace
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Symbolic
 from layerscope.core.sizes import Size
@@ -60,6 +60,15 @@ class Operand:
         kind = WeightType(dims, "zeros", self.type.dtype in FLOATING, self.type.dtype)
         return {role: Source("", self.name, kind)}
 
+    def told(self) -> tuple[Hashable, ...]:
+        """All that a rule asks of it; of a tensor of the graph the type is one object where it is the same."""
+        kind: Hashable = id(self.type) if self.tensor is not None else (self.type.shape, self.type.dtype)
+        return kind, self.tensor is None, self.weight, self.value, self.floats, self.inline, self.sources
+
+    def ids(self, role: str) -> dict[str, str]:
+        """The ids of those tensors."""
+        return {part: one.id for part, one in self.named(role).items()} if self.sources else {role: self.name}
+
     @property
     def scalar(self) -> float | None:
         """The number of a floating-point constant with one element."""
@@ -83,6 +92,12 @@ class Site:
     """A new named size, for one that only the data decide; the argument is the stem of its name."""
     roles: tuple[str, ...] = field(default=())
     """Names of weights by operand number; W, B and so on as the operator's definition has them."""
+
+    def told(self) -> tuple[Hashable, ...]:
+        """All that a rule makes a layer of, but for the names of operands and outputs."""
+        attributes = [(key, type(value), hashable(value)) for key, value in self.attributes.items()]
+        operands = (None if x is None else x.told() for x in self.operands)
+        return self.op, self.domain, self.version, self.roles, *attributes, *operands, *map(bool, self.outputs)
 
     def operand(self, number: int) -> Operand | None:
         """The operand of this number, None where it is left out."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from math import prod
 from typing import Any
+
+from layerscope.core.dataclasses import dataclass, field
 
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
@@ -17,7 +19,7 @@ Dim = int | str | None
 """A size that the file states: a number, a name, or nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tensor:
     """A tensor without its payload. `numbers` are the elements of a small one, in row-major order.
 
@@ -31,13 +33,10 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        total = 1
-        for n in self.dims:
-            total *= n
-        return total
+        return prod(self.dims)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TypeInfo:
     """The type of a value: "tensor" (dims None: unknown rank), "sequence", "optional", "map", "sparse", "opaque"."""
 
@@ -47,14 +46,14 @@ class TypeInfo:
     inner: TypeInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reference:
     """An attribute in the body of a function, which the caller gives."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Node:
     """One node. Attributes are numbers, texts, tensors, graphs, types, or tuples of these."""
 
@@ -69,7 +68,7 @@ class Node:
     """The paths of the modules around it, as PyTorch writes them, outermost first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GraphInfo:
     """A graph: nodes, initializers, and what it states of its values."""
 
@@ -81,7 +80,7 @@ class GraphInfo:
     stated: dict[str, TypeInfo] = field(default_factory=dict[str, TypeInfo])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Function:
     """A function of the model: nodes between named inputs and outputs; `defaults` of its attributes."""
 
@@ -97,7 +96,7 @@ class Function:
     stated: dict[str, TypeInfo] = field(default_factory=dict[str, TypeInfo])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelInfo:
     """A whole file."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from layerscope.core.errors import SourceError
@@ -57,15 +56,13 @@ class Disk:
         return self.block[start - self.start : stop - self.start]
 
 
-@dataclass(frozen=True, slots=True)
 class Span:
     """Part of a store. `data` has its bytes, from `base` on, where they were read already."""
 
-    store: Store
-    start: int
-    stop: int
-    data: bytes | None = None
-    base: int = 0
+    __slots__ = ("base", "data", "start", "stop", "store")
+
+    def __init__(self, store: Store, start: int, stop: int, data: bytes | None = None, base: int = 0) -> None:
+        self.store, self.start, self.stop, self.data, self.base = store, start, stop, data, base
 
     @property
     def size(self) -> int:
@@ -101,41 +98,44 @@ Field = tuple[int, int, int | Span]
 
 def fields(span: Span) -> Iterator[Field]:
     """The fields of a message in order."""
-    data, base, place, stop = span.data, span.base, span.start, span.stop
-    whole = data is not None
-    if not whole and span.size <= WHOLE:
-        data, base, whole = span.bytes(), span.start, True
+    store, data, base, place, stop = span.store, span.data, span.base, span.start, span.stop
+    if data is None and span.size <= WHOLE:
+        data, base = span.bytes(), place
+    kept = data
     while place < stop:
-        if not whole:
-            data, base = span.store.get(place, min(place + 32, stop)), place
+        if kept is None:
+            data, base = store.get(place, min(place + 32, stop)), place
         assert data is not None
-        key, place = _varint(span.store, data, base, place, stop)
+        key, place = _varint(store, data, base, place, stop)
         number, wire = key >> 3, key & 7
         if wire == BYTES:
-            length, place = _varint(span.store, data, base, place, stop)
+            length, place = _varint(store, data, base, place, stop)
             if length > stop - place:
                 raise damaged(
-                    span.store, place, f"a field of {length} bytes where {stop - place} are left; it may be cut off"
+                    store, place, f"a field of {length} bytes where {stop - place} are left; it may be cut off"
                 )
-            yield number, wire, Span(span.store, place, place + length, data if whole else None, base)
-            place += length
+            end = place + length
+            yield number, wire, Span(store, place, end, kept, base)
+            place = end
         elif wire == VARINT:
-            value, place = _varint(span.store, data, base, place, stop)
+            value, place = _varint(store, data, base, place, stop)
             yield number, wire, value
         elif wire in (FIXED32, FIXED64):
             width = 4 if wire == FIXED32 else 8
             if stop - place < width:
-                raise damaged(span.store, place, "a number that is cut off")
-            yield number, wire, Span(span.store, place, place + width, data if whole else None, base)
+                raise damaged(store, place, "a number that is cut off")
+            yield number, wire, Span(store, place, place + width, kept, base)
             place += width
         else:
-            raise damaged(span.store, place, f"a field of wire type {wire}")
+            raise damaged(store, place, f"a field of wire type {wire}")
         if number == 0:
-            raise damaged(span.store, place, "a field of number 0")
+            raise damaged(store, place, "a field of number 0")
 
 
 def _varint(store: Store, data: bytes, base: int, place: int, stop: int) -> tuple[int, int]:
     """An unsigned varint, and the place behind it."""
+    if place < stop and place - base < len(data) and (byte := data[place - base]) < 128:
+        return byte, place + 1  # as most are
     value = shift = 0
     while place < stop:
         offset = place - base

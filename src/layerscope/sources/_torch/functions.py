@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import replace
 from layerscope.core.types import TensorType
 from layerscope.sources._torch import shapes
 from layerscope.sources._torch.folding import batch_norm, folded

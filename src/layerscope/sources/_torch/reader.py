@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.graph import Call, Symbolic
 from layerscope.core.sizes import named

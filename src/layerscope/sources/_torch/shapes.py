@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any
 
+from layerscope.core.dataclasses import replace
 from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, order_of, straight
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}

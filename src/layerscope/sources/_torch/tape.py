@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, cast
 
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.types import show
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 from importlib import import_module
-from pathlib import Path
 
+from layerscope.core.files import modules
 from layerscope.sources._onnx.site import Rule, Site
 
 ROLES: dict[str, tuple[str, ...]] = {
@@ -47,8 +47,8 @@ QUANTISED: dict[str, tuple[int, ...]] = {
 def table() -> dict[str, Rule]:
     """All rules by operator, from the files of this folder."""
     found: dict[str, Rule] = {}
-    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        module = import_module(f"{__name__}.{path.stem}")
+    for name in modules(__file__):
+        module = import_module(f"{__name__}.{name}")
         found |= module.RULES
         ROLES.update(getattr(module, "ROLES", {}))
         QUANTISED.update(getattr(module, "QUANTISED", {}))
