@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from layerscope.analyses.journey import Journey, batch_is_open
@@ -11,9 +12,11 @@ from layerscope.core.contract import snake_case
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import names
 from layerscope.core.types import BATCH, TensorType
+from layerscope.report import scenes
 from layerscope.report.document import Column, Document, TableRow, count
 from layerscope.telling.amounts import Unit, memory
-from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, sorting
+from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, orders, sorting
+from layerscope.telling.drawn import Sights, scene
 from layerscope.telling.facts import facts
 from layerscope.telling.folding import by_depth, repeats_folded
 from layerscope.telling.lines import OPERATIONS, Line, Lines
@@ -23,6 +26,8 @@ NUMBER = re.compile(r"\d+(, \d+)*")
 MOST_NOTES = 8
 WORTH = 6
 """The rank of a layer's kind where names do not say it."""
+SAID = ("ratio", "holes", "dropped")
+"""Columns of words that are the report's own, besides those of numbers."""
 SEPARATE = 3
 """Layers that a note names; more are counted."""
 
@@ -32,7 +37,48 @@ def describe(graph: Graph, found: Journey, view: View | None = None, *, rows: bo
     view = view or View()
     columns = _columns(view)
     lines, rest = _lines(graph, found, view) if rows else ([], [])
-    return _document(graph, found, view, columns, [*lines, *rest])
+    return replace(
+        _document(graph, found, view, columns, [*lines, *rest]),
+        scenes=lambda: [_scene(graph, found, view)],
+        whole=lambda: whole(graph, found, view),
+    )
+
+
+def whole(graph: Graph, found: Journey, view: View) -> Document:
+    """The journey with all columns, and below each row that sums up others these, in order; each row with what its
+    layer sees of the planes, and the numbers by which rows stand in order.
+    """
+    shown = {fact.key for fact in _columns(view)}
+    columns = [*_columns(view), *(fact for fact in chosen("all") if fact.key not in shown)]
+    lines, rest = _lines(graph, found, view)
+    made, sights = Lines(graph, found), Sights(graph, found)
+    known, within = list[Line](), list[int | None]()
+    for line in [*lines, *rest]:
+        place = len(known)
+        known.append(line)
+        within.append(None)
+        if len(line.members) > 1:
+            known += [made.single(number) for number in line.members]
+            within += [place] * len(line.members)
+    told = _document(graph, found, view, columns, known)
+    rows = [
+        replace(row, order=orders(columns, line), within=above, fields=sights.of(line))
+        for row, line, above in zip(told.rows, known, within, strict=True)
+    ]
+    told_columns = [
+        replace(column, rank=0, optional=fact.key not in shown)
+        for fact, column in zip(columns, told.columns, strict=True)
+    ]
+    return replace(told, columns=told_columns, rows=rows)
+
+
+def _scene(graph: Graph, found: Journey, view: View) -> scenes.Journey:
+    """All rows in their own order, whatever the table's is."""
+    lines, _ = _lines(graph, found, View(depth=view.depth, full=view.full))
+    cost = found.cost
+    least = ["at least " if some else "" for some in (cost.parameters_at_least, cost.at_least)]
+    about = f"{least[0]}{count(cost.parameters)} parameters, {least[1]}{count(cost.macs)} MACs"
+    return scene(graph, found, lines, about)
 
 
 def records(graph: Graph, found: Journey, view: View | None = None) -> list[dict[str, Any]]:
@@ -95,7 +141,8 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
         title = fact.title.format(unit=unit.name)
         rank = WORTH if fact.key == "kind" and not _kinds_in_names(lines) else fact.rank
         shown = 0 if fact.key in kept else rank
-        return Column(fact.key, title, fact.right, shown, fact.least, _meaning(fact, found), fact.joint)
+        said = fact.right or fact.key in SAID
+        return Column(fact.key, title, fact.right, shown, fact.least, _meaning(fact, found), fact.joint, said)
 
     def row(line: Line) -> TableRow:
         opened = frozenset(fact.key for fact in columns if fact.is_open(line))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from layerscope.report.document import Document
 
+SUFFIXES = (".tex",)
 PAGE = 45
 """Rows on a page; a longer table breaks over pages."""
 SPECIAL = {
