@@ -105,7 +105,7 @@ class Trace:
     ) -> None:
         """Write the report as the file's ending says: .html (a page with the journey, the table and receptive fields,
         which needs nothing else), .svg, .png or .pdf (the journey as a figure of `width_mm` millimetres, 174 if not
-        said), .md, .tex, .csv, .json or .txt. `legend` and `view` as in `render`. The same network gives the same bytes.
+        said), .md, .tex, .csv, .json or .txt. `legend`, `view`: as in `render`. The same network gives the same bytes.
 
         Errors: OutputError for another ending, or where it cannot be written; SettingError for a width below 60 mm;
         those of `render`.

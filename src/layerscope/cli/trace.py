@@ -57,7 +57,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         "fields), .svg, .png or .pdf (the journey as a figure), .md, .tex, .csv, .json or .txt",
     )  # fmt: skip
     parser.add_argument(
-        "--width-mm", type=float, metavar="MM", help="how wide a figure is: 84 for one column of a paper (default: 174)"
+        "--width-mm",
+        type=float,
+        metavar="MM",
+        help="how wide a figure is: 84 for one column of a paper (default: 174)",
     )
     parser.add_argument(
         "--format", metavar="FORMAT",

@@ -30,8 +30,9 @@ def format_of(path: str | os.PathLike[str]) -> str:
         return known[ending]
     if ending in DRAWN:
         return ending[1:]
-    told = f"a file that ends with {ending}" if ending else "a file without an ending"
-    raise OutputError(f"cannot write {os.fspath(path)}: {told} is no report; use {', '.join(suffixes())}")
+    *first, last = suffixes()
+    told = f"a report does not end with {ending}" if ending else "the name does not end with the kind of report"
+    raise OutputError(f"cannot write {os.fspath(path)}: {told}; use {', '.join(first)} or {last}")
 
 
 def needs_rows(path: str | os.PathLike[str]) -> bool:

@@ -19,7 +19,9 @@ def paper(document: Document, width: float | None = None) -> Drawing:
     """
     wide = USUAL if width is None else width
     if isinstance(wide, bool) or not LEAST <= wide <= MOST:
-        raise SettingError(f"a figure is {LEAST:.0f} to {MOST:.0f} mm wide, not {width!r}; a paper's column has about 84")
+        raise SettingError(
+            f"a figure is {LEAST:.0f} to {MOST:.0f} mm wide, not {width!r}; a paper's column has about 84"
+        )
     journey = next((scene for scene in document.scenes() if isinstance(scene, Journey)), None)
     if journey is None:
         raise SettingError(f"there is no figure of {document.title}; write a table: .html, .md, .tex or .csv")

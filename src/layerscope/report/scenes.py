@@ -39,7 +39,7 @@ class Stop:
     `side`: positions along an axis, the geometric mean of several; 1 where there are none. `depth`: numbers at each
     position. `parameters` and `macs` are None where unknown. `change`: numbers out ÷ numbers in, None where unknown.
     `reads`: the places of the stops that feed it. `quiet`: it multiplies nothing and keeps the shape of its only
-    input, so that a small figure may leave it to the stop before.
+    input, so that a small figure may leave it to the stop before. `row`: its place in the table; -1 where it has none.
     """
 
     name: str
@@ -53,11 +53,12 @@ class Stop:
     reads: tuple[int, ...] = ()
     layers: int = 1
     quiet: bool = False
+    row: int = -1
 
 
 @dataclass(frozen=True)
 class Journey:
-    """The data's way through a network: `title`, what stands below it (`about`), stops in order, and the planes."""
+    """The data's way through a network: a title, what stands below it (`about`), stops in order, and the planes."""
 
     title: str
     about: str
@@ -75,7 +76,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Curves:
-    """A loss or metric over epochs: one panel with a line each for training and validation, or for several networks."""
+    """A loss or metric over epochs: one panel with lines for training and validation, or for several networks."""
 
     title: str
     epochs: Sequence[int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from layerscope.analyses.journey import Journey, batch_is_open
@@ -28,6 +29,8 @@ WORTH = 6
 """The rank of a layer's kind where names do not say it."""
 SAID = ("ratio", "holes", "dropped")
 """Columns of words that are the report's own, besides those of numbers."""
+MOST_WHOLE, MOST_UNFOLDED = 1200, 3000
+"""Layers up to which a document's `whole` has all columns, and those that are folded."""
 SEPARATE = 3
 """Layers that a note names; more are counted."""
 
@@ -35,50 +38,70 @@ SEPARATE = 3
 def describe(graph: Graph, found: Journey, view: View | None = None, *, rows: bool = True) -> Document:
     """The journey as a document, with folded rows, or none; errors as in `View`, `chosen` and `sorting`."""
     view = view or View()
-    columns = _columns(view)
-    lines, rest = _lines(graph, found, view) if rows else ([], [])
+    known = Known(graph, found, view)
+    lines = known.lines if rows else []
     return replace(
-        _document(graph, found, view, columns, [*lines, *rest]),
-        scenes=lambda: [_scene(graph, found, view)],
-        whole=lambda: whole(graph, found, view),
+        _document(graph, found, view, _columns(view), lines),
+        scenes=lambda: [known.scene()],
+        whole=lambda: known.whole(),
     )
 
 
-def whole(graph: Graph, found: Journey, view: View) -> Document:
-    """The journey with all columns, and below each row that sums up others these, in order; each row with what its
-    layer sees of the planes, and the numbers by which rows stand in order.
-    """
-    shown = {fact.key for fact in _columns(view)}
-    columns = [*_columns(view), *(fact for fact in chosen("all") if fact.key not in shown)]
-    lines, rest = _lines(graph, found, view)
-    made, sights = Lines(graph, found), Sights(graph, found)
-    known, within = list[Line](), list[int | None]()
-    for line in [*lines, *rest]:
-        place = len(known)
-        known.append(line)
-        within.append(None)
-        if len(line.members) > 1:
-            known += [made.single(number) for number in line.members]
-            within += [place] * len(line.members)
-    told = _document(graph, found, view, columns, known)
-    rows = [
-        replace(row, order=orders(columns, line), within=above, fields=sights.of(line))
-        for row, line, above in zip(told.rows, known, within, strict=True)
-    ]
-    told_columns = [
-        replace(column, rank=0, optional=fact.key not in shown)
-        for fact, column in zip(columns, told.columns, strict=True)
-    ]
-    return replace(told, columns=told_columns, rows=rows)
+class Known:
+    """A journey with its rows as they are wished, each found when it is asked for."""
 
+    def __init__(self, graph: Graph, found: Journey, view: View) -> None:
+        self.graph, self.found, self.view = graph, found, view
 
-def _scene(graph: Graph, found: Journey, view: View) -> scenes.Journey:
-    """All rows in their own order, whatever the table's is."""
-    lines, _ = _lines(graph, found, View(depth=view.depth, full=view.full))
-    cost = found.cost
-    least = ["at least " if some else "" for some in (cost.parameters_at_least, cost.at_least)]
-    about = f"{least[0]}{count(cost.parameters)} parameters, {least[1]}{count(cost.macs)} MACs"
-    return scene(graph, found, lines, about)
+    @cached_property
+    def made(self) -> Lines:
+        """What makes rows."""
+        return Lines(self.graph, self.found)
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """The rows, with one for those that are left out, if any."""
+        lines, rest = _lines(self.made, self.view)
+        return [*lines, *rest]
+
+    def whole(self) -> Document:
+        """The journey with all columns, and below each row that sums up others these, in order; each row with what
+        its layer sees of the planes, and the numbers by which rows stand in order. Networks of very many layers have
+        the wished columns alone, and what is folded stays so.
+        """
+        columns, many = _columns(self.view), len(self.found.steps)
+        shown = {fact.key for fact in columns}
+        if many <= MOST_WHOLE:
+            columns = [*columns, *(fact for fact in chosen("all") if fact.key not in shown)]
+        sights = Sights(self.graph, self.found)
+        known, within = list[Line](), list[int | None]()
+        for line in self.lines:
+            place = len(known)
+            known.append(line)
+            within.append(None)
+            if len(line.members) > 1 and many <= MOST_UNFOLDED:
+                known += [self.made.single(number) for number in line.members]
+                within += [place] * len(line.members)
+        told = _document(self.graph, self.found, self.view, columns, known)
+        rows = [
+            replace(row, order=orders(columns, line), within=above, fields=sights.of(line))
+            for row, line, above in zip(told.rows, known, within, strict=True)
+        ]
+        titles = [
+            replace(column, rank=0, optional=fact.key not in shown)
+            for fact, column in zip(columns, told.columns, strict=True)
+        ]
+        return replace(told, columns=titles, rows=rows)
+
+    def scene(self) -> scenes.Journey:
+        """All rows in their own order, whatever the table's is."""
+        lines = self.lines
+        if self.view.order is not None:
+            lines, _ = _lines(self.made, View(depth=self.view.depth, full=self.view.full))
+        cost = self.found.cost
+        least = ["at least " if some else "" for some in (cost.parameters_at_least, cost.at_least)]
+        about = f"{least[0]}{count(cost.parameters)} parameters, {least[1]}{count(cost.macs)} MACs"
+        return scene(self.graph, self.found, lines, self.lines, about)
 
 
 def records(graph: Graph, found: Journey, view: View | None = None) -> list[dict[str, Any]]:
@@ -87,7 +110,7 @@ def records(graph: Graph, found: Journey, view: View | None = None) -> list[dict
     """
     view = view or View()
     columns = chosen("all") if view.columns is None else chosen(view.columns)
-    lines, _ = _lines(graph, found, View(view.columns, view.depth, view.sort, view.top, full=True))
+    lines, _ = _lines(Lines(graph, found), View(view.columns, view.depth, view.sort, view.top, full=True))
     context = _context(found)
     return [{fact.key: fact.data(line, context) for fact in columns} for line in lines]
 
@@ -108,9 +131,8 @@ def _columns(view: View) -> list[Fact]:
     return columns
 
 
-def _lines(graph: Graph, found: Journey, view: View) -> tuple[list[Line], list[Line]]:
+def _lines(made: Lines, view: View) -> tuple[list[Line], list[Line]]:
     """The rows, and a row for those that are left out, if any."""
-    made = Lines(graph, found)
     rows = by_depth(made, view.depth)
     if view.order is None:
         return (rows if view.full else repeats_folded(made, rows)), []

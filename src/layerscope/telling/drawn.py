@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import floor, prod
 
 from layerscope.analyses import receptive_field
@@ -126,7 +127,11 @@ class Sights:
         return seen.hull if seen else None
 
 
-def scene(graph: Graph, found: Journey, lines: Sequence[Line], about: str) -> scenes.Journey:
-    """The journey as it is drawn, one stop for each row."""
+def scene(graph: Graph, found: Journey, lines: Sequence[Line], rows: Sequence[Line], about: str) -> scenes.Journey:
+    """The journey as it is drawn, one stop for each line; `rows` are those of the table, in whatever order."""
     shown = [plane for _, plane in planes(graph, found)]
-    return scenes.Journey(found.name, about, stops(graph, lines), shown)
+    places = {row.members: at for at, row in enumerate(rows)}
+    known = [
+        replace(stop, row=places.get(line.members, -1)) for stop, line in zip(stops(graph, lines), lines, strict=True)
+    ]
+    return scenes.Journey(found.name, about, known, shown)

@@ -1,4 +1,4 @@
-"""A drawing as a PNG or PDF file, through matplotlib; its font (DejaVu Sans) comes with that, so bytes are the same."""
+"""A drawing as a PNG or PDF file, by matplotlib, whose font (DejaVu Sans) is everywhere the same."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ NAMED_FROM = 13.0
 
 
 def across(journey: Journey) -> Drawing:
-    """The journey as a figure in pixels; stops are groups whose key is their place."""
+    """The journey as a figure in pixels; stops are groups whose key is their row's place."""
     known = journey.stops
     step = min(MOST, max(LEAST, ROOM / max(1, len(known))))
     arcs = ARCS if any(source < at - 1 for at, stop in enumerate(known) for source in stop.reads) else 4.0
@@ -42,7 +42,7 @@ def across(journey: Journey) -> Drawing:
             line = LEFT + (at + 0.5) * step + 0.36 * TEXT
             inner.append(Words(line, height - NAMES + 4, text, TEXT, "soft", "end", turned=True))
         title = f"{stops.named(stop)}: {stop.kind}, {stop.shape}" if stop.layers == 1 else stops.named(stop)
-        marks.append(Group(at, title, inner))
+        marks.append(Group(stop.row, title, inner))
     marks += _labels(known, step, middle + TALL / 2 + 15)
     return Drawing(round(width, 1), round(height, 1), "px", journey.title, journey.about, marks)
 

@@ -29,14 +29,16 @@ def curves(scene: Curves) -> Drawing:
         span = last - first
         return LEFT + (WIDTH - LEFT - RIGHT) * ((epoch - first) / span if span else 0.5)
 
-    marks: list[Mark] = [Words(0, 14, scene.title, TEXT + 1, bold=True)]
+    marks: list[Mark] = [Words(0, 14, scene.title, TEXT + 1, bold=True, said=True)]
     for value in axis.marks:
         height = axis.place(value)
         marks.append(Stroke([(LEFT, height), (WIDTH - RIGHT, height)], "rule", 1.0))
         marks.append(Words(LEFT - 6, height + 0.36 * TEXT, _short(value), TEXT, "soft", "end"))
-    for epoch in _whole(first, last):
-        marks.append(Words(across(epoch), HEIGHT - BOTTOM + 16, str(epoch), TEXT, "soft", "middle"))
-    marks.append(Words((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "epoch", TEXT, "soft", "middle"))
+    marks += [
+        Words(across(epoch), HEIGHT - BOTTOM + 16, str(epoch), TEXT, "soft", "middle")
+        for epoch in _whole(first, last)
+    ]
+    marks.append(Words((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "epoch", TEXT, "soft", "middle", said=True))
     for number, line in enumerate(scene.lines):
         points = [(across(e), axis.place(v)) for e, v in zip(scene.epochs, line.values, strict=False) if isfinite(v)]
         role = ROLES[number % len(ROLES)]
@@ -110,7 +112,7 @@ def _best(scene: Curves, line: Line, points: Sequence[tuple[float, float]], role
     at = finite.index(max(finite) if scene.rising else min(finite))
     epoch = scene.epochs[[n for n, value in enumerate(line.values) if isfinite(value)][at]]
     note = f"best {line.name}: {_short(finite[at])}, epoch {epoch}"
-    return [Dot(*points[at], 4.5, role, 1.5), Words(WIDTH - RIGHT, 14, note, TEXT, "soft", "end")]
+    return [Dot(*points[at], 4.5, role, 1.5), Words(WIDTH - RIGHT, 14, note, TEXT, "soft", "end", said=True)]
 
 
 def _names(lines: Sequence[Line]) -> list[Mark]:
@@ -120,7 +122,7 @@ def _names(lines: Sequence[Line]) -> list[Mark]:
     for number, line in enumerate(lines):
         dashed = number % DASHES == 1 and len(lines) == DASHES
         marks.append(Stroke([(left, 26), (left + 18, 26)], ROLES[number % len(ROLES)], 1.75, dashed=dashed))
-        marks.append(Words(left + 23, 30, line.name, TEXT, "soft"))
+        marks.append(Words(left + 23, 30, line.name, TEXT, "soft", said=True))
         left += 23 + extent(line.name, TEXT) + 14
     return marks
 

@@ -20,10 +20,6 @@ SCRIPT = (
     "Nothing of it can be drawn.",
 )  # fmt: skip
 """Texts that the script says by itself."""
-MOST_ROWS = 2500
-"""From so many rows on a page has only the columns that are shown."""
-MOST_FOLDED = 5000
-"""From so many on it leaves out those that others sum up."""
 
 
 class Data:
@@ -41,14 +37,9 @@ class Data:
             self.korean[text] = told
         return told is not None
 
-    def add(self, document: Document) -> int:
-        """A table, by the number that it gets."""
-        whole = document.whole() if document.whole else document
+    def add(self, document: Document, whole: Document) -> int:
+        """A table with all that belongs to it, by the number that it gets."""
         columns, rows = list(whole.columns), list(whole.rows)
-        if len(rows) > MOST_ROWS:
-            columns = [column for column in columns if not column.optional]
-        if len(rows) > MOST_FOLDED:
-            rows = _tops(rows)
         journey = next((scene for scene in document.scenes() if isinstance(scene, Journey)), None)
         self.tables.append(
             {
@@ -89,11 +80,6 @@ class Data:
         if row.fields:
             told["f"] = [[one.plane, one.top, one.left, one.bottom, one.right] for one in row.fields]
         return told
-
-
-def _tops(rows: Sequence[TableRow]) -> list[TableRow]:
-    """Rows that no other sums up."""
-    return [row for row in rows if row.within is None]
 
 
 def _plane(plane: Plane) -> dict[str, Any]:

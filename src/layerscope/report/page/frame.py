@@ -17,6 +17,10 @@ def frame(document: Document) -> str:
     """The page as an <iframe>, as tall as its rows need within limits; it can be made taller by its corner."""
     height = min(MOST, max(LEAST, REST + ROW * len(document.rows)))
     return (
-        f'<iframe sandbox="allow-scripts" title="{escape(document.title)}" width="100%" height="{height}" '
-        f'style="border: 0; resize: vertical" srcdoc="{escape(render(document))}"></iframe>'
-    ).encode("ascii", "xmlcharrefreplace").decode("ascii")
+        (
+            f'<iframe sandbox="allow-scripts" title="{escape(document.title)}" width="100%" height="{height}" '
+            f'style="border: 0; resize: vertical" srcdoc="{escape(render(document))}"></iframe>'
+        )
+        .encode("ascii", "xmlcharrefreplace")
+        .decode("ascii")
+    )

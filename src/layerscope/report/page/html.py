@@ -12,6 +12,7 @@ from pathlib import Path
 from layerscope import __version__
 from layerscope.report import svg
 from layerscope.report.document import Column, Document, TableRow
+from layerscope.report.drawing import Drawing, Words
 from layerscope.report.layouts.across import across
 from layerscope.report.layouts.curves import curves
 from layerscope.report.page.data import Data
@@ -24,16 +25,19 @@ SHAPE = (
 KEYS = (
     ("enrich", "more numbers out than in"), ("condense", "fewer"), ("keep", "as many"), ("hollow", "no parameters"),
 )  # fmt: skip
-SEARCHED_FROM = 8
-"""Rows from which on there is a field to search in them."""
+SEARCHED_FROM, MANY = 8, 40
+"""Rows from which on there is a field to search in them: layers, and others."""
 
 
 def render(document: Document) -> str:
     """The page, in ASCII (right in every encoding), the same for the same document."""
     data = Data()
     documents = [document, *document.parts]
-    sections = "\n".join(_section(one, number, data) for number, one in enumerate(documents))
-    body = "\n".join([_header(document, data), "<main>", sections, _legend(documents, data), "</main>", _footer(data)])
+    wholes = [one.whole() if one.whole else one for one in documents]
+    sections = "\n".join(_section(one, wholes[number], number, data) for number, one in enumerate(documents))
+    body = "\n".join(
+        [_header(document, data), "<main>", sections, _legend(documents, wholes, data), "</main>", _footer(data)]
+    )
     style, script = _part("theme.css") + _part("page/page.css"), _part("page/page.js")
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
@@ -72,7 +76,7 @@ def _hash(text: str) -> str:
 
 def _said(text: str, data: Data, tag: str = "span", more: str = "") -> str:
     """A text in an element, marked where the page can say it in another language."""
-    mark = " data-said" if data.said(text) else ""
+    mark = " data-said" if data.said(text) else ' lang="en"'
     return f"<{tag}{mark}{more}>{escape(text)}</{tag}>"
 
 
@@ -96,7 +100,7 @@ def _header(document: Document, data: Data) -> str:
     return f"<header><div><h1>{escape(document.title)}</h1>{about}</div>{tools}</header>"
 
 
-def _section(document: Document, number: int, data: Data) -> str:
+def _section(document: Document, whole: Document, number: int, data: Data) -> str:
     """One document: for a further one its title, then totals, notes, figures and the table."""
     parts: list[str] = []
     if number:
@@ -107,13 +111,18 @@ def _section(document: Document, number: int, data: Data) -> str:
         parts.append(f'<ul class="notes">{notes}</ul>')
     parts += _figures(document, number, data)
     if document.rows:
-        parts.append(_table(document, data))
+        parts.append(_table(document, whole, number, data))
     return "\n".join(["<section>", *filter(None, parts), "</section>"])
+
+
+def _level(number: int) -> str:
+    """The tag of a heading within a document: below that of a further one's title."""
+    return "h3" if number else "h2"
 
 
 def _totals(document: Document, data: Data) -> str:
     rows = [
-        _said(name, data, "dt") + _said(value, data, "dd", ' class="main"' if at < 2 else "")
+        _said(name, data, "dt") + _said(value, data, "dd", ' class="main"' if document.whole and at < 2 else "")
         for at, (name, value) in enumerate(document.totals)
     ]
     return f'<dl class="totals">{"".join(rows)}</dl>' if rows else ""
@@ -125,25 +134,31 @@ def _figures(document: Document, number: int, data: Data) -> list[str]:
     for at, scene in enumerate(document.scenes()):
         name = f"figure-{number}-{at}"
         if isinstance(scene, Journey):
-            found.append(_journey(scene, name, data))
+            found.append(_journey(scene, number, name, data))
         elif isinstance(scene, Curves):
             drawing = curves(scene)
             caption = f'<figcaption id="{name}" class="hidden-words">{escape(drawing.words)}</figcaption>'
-            others.append(f'<figure>{_scrolled(svg.within(drawing, name), drawing.title, data)}{caption}</figure>')
+            others.append(f"<figure>{_scrolled(_drawn(drawing, name, data), drawing.title, data)}{caption}</figure>")
         else:
             others.append(_picture(scene, data))
     return found + ([f'<div class="pictures">{"".join(others)}</div>'] if others else [])
 
 
-def _journey(scene: Journey, name: str, data: Data) -> str:
+def _journey(scene: Journey, number: int, name: str, data: Data) -> str:
     drawing = across(scene)
-    for name_of_strip in ("parameters", "MACs"):
-        data.said(name_of_strip)
     keys = "".join(f'<span class="key {role}"></span>{_said(words, data)}' for role, words in KEYS)
-    heading = _said("Journey", data, "h2", f' id="{name}"')
-    figure = _scrolled(svg.within(drawing, name), "Figure of the journey", data)
+    heading = _said("Journey", data, _level(number), f' id="{name}"')
+    figure = _scrolled(_drawn(drawing, name, data), "Figure of the journey", data)
     caption = f"<figcaption><p>{keys}</p>{_said(SHAPE, data, 'p')}</figcaption>"
     return f'{heading}<figure class="journey">{figure}{caption}</figure>'
+
+
+def _drawn(drawing: Drawing, name: str, data: Data) -> str:
+    """A drawing whose words the page can say in another language."""
+    for mark in drawing.marks:
+        if isinstance(mark, Words) and mark.said:
+            data.said(mark.text)
+    return svg.within(drawing, name)
 
 
 def _scrolled(inner: str, name: str, data: Data) -> str:
@@ -157,13 +172,15 @@ def _picture(scene: Picture, data: Data) -> str:
     return f'<figure><img src="{source}" alt="{escape(scene.words)}">{caption}</figure>'
 
 
-def _table(document: Document, data: Data) -> str:
-    number = data.add(document)
+def _table(document: Document, whole: Document, place: int, data: Data) -> str:
+    number = data.add(document, whole)
     shown = data.tables[number]
     columns = list(document.columns)
     tools: list[str] = []
-    if len(shown["rows"]) >= SEARCHED_FROM:
-        tools.append(f'<input type="search"{_label("placeholder", "Search", data)}{_label("aria-label", "Search", data)}>')
+    if len(shown["rows"]) >= (SEARCHED_FROM if document.whole else MANY):
+        tools.append(
+            f'<input type="search"{_label("placeholder", "Search", data)}{_label("aria-label", "Search", data)}>'
+        )
     if any(column.get("o") for column in shown["columns"]):
         tools.append(_chooser(shown["columns"], data))
     if any("w" in row for row in shown["rows"]):
@@ -174,7 +191,7 @@ def _table(document: Document, data: Data) -> str:
     table = f'<table id="table-{number}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     region = _scrolled(table, document.heading, data).replace('class="scroll"', 'class="scroll rows"')
     view = '<aside class="view"></aside>' if shown["planes"] else ""
-    heading = _said(document.heading, data, "h2")
+    heading = _said(document.heading, data, _level(place))
     return f'{heading}<div class="bar" hidden>{"".join(tools)}</div><div class="beside">{region}{view}</div>'
 
 
@@ -196,7 +213,7 @@ def _row(row: TableRow, columns: Sequence[Column]) -> str:
     cells = [row.cells.get(column.key, "") for column in columns]
     span = 1
     if not row.sentence:
-        first = f'<th scope="row">{escape(cells[0])}</th>'
+        first = f'<th scope="row"{_side(columns[0])}>{escape(cells[0])}</th>'
     else:  # the sentence takes the place of the cells before the first number
         span = next((n for n, column in enumerate(columns) if column.right), len(columns))
         first = f'<th scope="row" class="again" colspan="{span}">{escape(row.sentence)}</th>'
@@ -204,11 +221,10 @@ def _row(row: TableRow, columns: Sequence[Column]) -> str:
     return "<tr>" + first + "".join(f"<td{_side(column)}>{escape(cell)}</td>" for column, cell in rest) + "</tr>"
 
 
-def _legend(documents: Sequence[Document], data: Data) -> str:
+def _legend(documents: Sequence[Document], wholes: Sequence[Document], data: Data) -> str:
     """What columns and words mean, those of optional columns too."""
     texts: dict[str, None] = {}
-    for document in documents:
-        whole = document.whole() if document.whole else document
+    for document, whole in zip(documents, wholes, strict=True):
         asked = bool(document.definitions) or any(column.meaning for column in document.columns)
         if asked:
             texts.update(dict.fromkeys(column.meaning for column in whole.columns if column.meaning))

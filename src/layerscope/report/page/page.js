@@ -122,7 +122,7 @@
       const made = make("tr", { "data-place": row.place, class: row.w === undefined ? undefined : "within" });
       const numbers = shown.findIndex((column) => column.r);
       const span = row.t ? (numbers < 0 ? shown.length : numbers) : 1;
-      const title = make("th", { scope: "row", class: row.t ? "again" : undefined, colspan: span > 1 ? span : undefined });
+      const title = make("th", { scope: "row", class: row.t ? "again" : columns[0].r ? "right" : undefined, colspan: span > 1 ? span : undefined });
       title.title = named(row);
       if (children.has(row.place)) {
         const words = filled("layers of {}", row.cells[0] || named(row));
