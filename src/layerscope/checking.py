@@ -17,7 +17,7 @@ from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
 from layerscope.core.types import Shape
-from layerscope.report import files, formats, page
+from layerscope.report import formats
 from layerscope.report.document import Document
 from layerscope.sources import _training, python
 from layerscope.sources import json as graph_json
@@ -63,6 +63,8 @@ class Check:
 
         Errors: OutputError for another ending, or where it cannot be written.
         """
+        from layerscope.report import files
+
         files.write(self.document(), path)
 
     def save(self, path: str | os.PathLike[str], number: int = 1) -> None:
@@ -82,6 +84,8 @@ class Check:
 
     def _repr_html_(self) -> str:
         """The report for notebooks, in a frame that has no rights but to run its own script."""
+        from layerscope.report import page
+
         return page.frame(self.document())
 
 

@@ -18,7 +18,7 @@ from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
 from layerscope.core.types import BATCH
-from layerscope.report import files, formats, page
+from layerscope.report import formats
 from layerscope.sources import json as graph_json
 from layerscope.telling import View, describe, facts, records
 
@@ -105,11 +105,13 @@ class Trace:
     ) -> None:
         """Write the report as the file's ending says: .html (a page with the journey, the table and receptive fields,
         which needs nothing else), .svg, .png or .pdf (the journey as a figure of `width_mm` millimetres, 174 if not
-        said), .md, .tex, .csv, .json or .txt. `legend`, `view`: as in `render`. The same network gives the same bytes.
+        said), .md, .tex, .csv, .json or .txt. `legend`, `view`: as in `render`. The same network, the same bytes.
 
         Errors: OutputError for another ending, or where it cannot be written; SettingError for a width below 60 mm;
         those of `render`.
         """
+        from layerscope.report import files
+
         document = describe(self.graph, self.journey, View(**view), rows=files.needs_rows(path))
         files.write(document if legend else document.without_legend(), path, width_mm)
 
@@ -155,6 +157,8 @@ class Trace:
 
     def _repr_html_(self) -> str:
         """The page for notebooks, in a frame that has no rights but to run its own script."""
+        from layerscope.report import page
+
         return page.frame(describe(self.graph, self.journey))
 
 

@@ -39,7 +39,7 @@ class Stop:
     `side`: positions along an axis, the geometric mean of several; 1 where there are none. `depth`: numbers at each
     position. `parameters` and `macs` are None where unknown. `change`: numbers out ÷ numbers in, None where unknown.
     `reads`: the places of the stops that feed it. `quiet`: it multiplies nothing and keeps the shape of its only
-    input, so that a small figure may leave it to the stop before. `row`: its place in the table; -1 where it has none.
+    input, so that a small figure may leave it to the stop before. `row`: its place in the table; -1: in none.
     """
 
     name: str

@@ -61,7 +61,7 @@ class Known:
     @cached_property
     def lines(self) -> list[Line]:
         """The rows, with one for those that are left out, if any."""
-        lines, rest = _lines(self.made, self.view)
+        lines, rest = _lines(self.graph, self.found, self.view, self.made)
         return [*lines, *rest]
 
     def whole(self) -> Document:
@@ -97,7 +97,8 @@ class Known:
         """All rows in their own order, whatever the table's is."""
         lines = self.lines
         if self.view.order is not None:
-            lines, _ = _lines(self.made, View(depth=self.view.depth, full=self.view.full))
+            usual = View(depth=self.view.depth, full=self.view.full)
+            lines, _ = _lines(self.graph, self.found, usual, self.made)
         cost = self.found.cost
         least = ["at least " if some else "" for some in (cost.parameters_at_least, cost.at_least)]
         about = f"{least[0]}{count(cost.parameters)} parameters, {least[1]}{count(cost.macs)} MACs"
@@ -110,7 +111,7 @@ def records(graph: Graph, found: Journey, view: View | None = None) -> list[dict
     """
     view = view or View()
     columns = chosen("all") if view.columns is None else chosen(view.columns)
-    lines, _ = _lines(Lines(graph, found), View(view.columns, view.depth, view.sort, view.top, full=True))
+    lines, _ = _lines(graph, found, View(view.columns, view.depth, view.sort, view.top, full=True))
     context = _context(found)
     return [{fact.key: fact.data(line, context) for fact in columns} for line in lines]
 
@@ -131,8 +132,9 @@ def _columns(view: View) -> list[Fact]:
     return columns
 
 
-def _lines(made: Lines, view: View) -> tuple[list[Line], list[Line]]:
+def _lines(graph: Graph, found: Journey, view: View, made: Lines | None = None) -> tuple[list[Line], list[Line]]:
     """The rows, and a row for those that are left out, if any."""
+    made = made or Lines(graph, found)
     rows = by_depth(made, view.depth)
     if view.order is None:
         return (rows if view.full else repeats_folded(made, rows)), []
