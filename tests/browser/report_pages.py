@@ -18,7 +18,7 @@ AXE = Path(
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN = """tags => axe.run(document, { runOnly: { type: "tag", values: tags } }).then(({ violations }) =>
   violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`))"""
-HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)>"\'&{}'
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{}"
 LONG = "28x28x1 | [ conv 8 3 same relu | maxpool 1 ] x6 | flatten | dense 300 | dense 10"
 
 

@@ -119,7 +119,9 @@ def test_a_row_shows_what_it_sees_by_pointer_and_by_keys(tab, tmp_path):
     plane = page.evaluate("document.querySelector('.view .plane').width.baseVal.value")
     unit = plane / 28
     assert seen[2] == pytest.approx((high - low + 1) * unit)
-    assert seen[0] - page.evaluate("document.querySelector('.view .plane').x.baseVal.value") == pytest.approx(low * unit)
+    assert seen[0] - page.evaluate("document.querySelector('.view .plane').x.baseVal.value") == pytest.approx(
+        low * unit
+    )
     assert page.locator(".drawing g.on title").text_content() == "max_pooling2d_2: MaxPooling2D, 4 × 4 × 4"
     page.locator("tbody tr").first.focus()
     page.keyboard.press("ArrowDown")
@@ -159,7 +161,9 @@ def test_names_are_never_markup(tab, tmp_path):
 def test_the_policy_refuses_what_the_page_does_not_need(tab, tmp_path):
     page = opened(tab, ls.trace("example:autoencoder"), tmp_path)
     assert page.evaluate("fetch('https://example.org/').then(() => 'went', () => 'refused')") == "refused"
-    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'}))")
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'}))"
+    )
     assert page.evaluate("window.ran") is None
     assert sum("Content Security Policy" in said for said in page.said) >= 2
 
@@ -168,7 +172,16 @@ def test_language_and_theme_are_the_links(tab, tmp_path):
     trace = ls.trace("example:autoencoder")
     page = opened(tab, trace, tmp_path, "#lang=ko&theme=dark", color_scheme="light")
     assert cells(page)[0] == ["레이어", "종류", "출력", "가중치", "파라미터", "MAC", "수용 영역", "데이터"]
-    assert cells(page)[2] == ["conv2d", "Conv2D", "28 × 28 × 16", "kernel 3×3×1×16, bias 16", "160", "112,896", "3 × 3", "풍부 ×16"]
+    assert cells(page)[2] == [
+        "conv2d",
+        "Conv2D",
+        "28 × 28 × 16",
+        "kernel 3×3×1×16, bias 16",
+        "160",
+        "112,896",
+        "3 × 3",
+        "풍부 ×16",
+    ]
     assert page.evaluate("document.documentElement.lang") == "ko"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
     page.select_option("#language", "en")
@@ -183,7 +196,9 @@ def test_a_reader_of_korean_gets_it_unasked(tab, tmp_path):
     assert cells(page)[0][0] == "레이어"
 
 
-@pytest.mark.parametrize("state", ["#lang=en&theme=light", "#lang=ko&theme=dark", "#lang=en&theme=dark", "#lang=ko&theme=light"])
+@pytest.mark.parametrize(
+    "state", ["#lang=en&theme=light", "#lang=ko&theme=dark", "#lang=en&theme=dark", "#lang=ko&theme=light"]
+)
 @pytest.mark.parametrize("width", [1280, 390, 320])
 def test_axe_finds_nothing(tab, tmp_path, state, width):
     page = opened(tab, NETWORKS["folded"](), tmp_path, state, viewport={"width": width, "height": 900})
@@ -204,7 +219,9 @@ def test_axe_can_find_something(tab, tmp_path):
 
 def test_forced_colours_keep_boxes_and_rows_apart(tab, tmp_path):
     page = opened(tab, ls.trace("example:autoencoder"), tmp_path, forced_colors="active")
-    colours = page.evaluate("['.o-condense', '.f-enrich'].map((name) => getComputedStyle(document.querySelector(`.drawing ${name}`)).fill)")
+    colours = page.evaluate(
+        "['.o-condense', '.f-enrich'].map((name) => getComputedStyle(document.querySelector(`.drawing ${name}`)).fill)"
+    )
     assert colours[0] != colours[1]
     page.hover("tbody tr:nth-child(3)")
     assert page.evaluate("getComputedStyle(document.querySelector('tbody tr.on > *')).outlineStyle") == "solid"
@@ -268,7 +285,9 @@ def test_a_page_without_its_script_still_has_everything(tab, tmp_path):
     trace = ls.trace("example:autoencoder")
     page = opened(tab, trace, tmp_path, java_script_enabled=False)
     told = [row.split("\t") for row in page.locator("#table-0").inner_text().splitlines()]
-    assert [[part for part in row if part] for row in told] == [[part for part in row if part] for row in shown(trace)]
+    assert [[part for part in row if part] for row in told] == [
+        [part for part in row if part] for row in shown(trace)
+    ]
     assert page.locator(".tools:visible, .bar:visible").count() == 0
 
 

@@ -75,7 +75,7 @@ class Document:
     scenes: Callable[[], Sequence[Scene]] = tuple[Scene, ...]
     whole: Callable[[], Document] | None = None
     parts: Sequence[Document] = ()
-    heading: str = "Layers"
+    heading: str = "Table"
 
     def without_legend(self) -> Document:
         """The same, but nothing says what columns and words mean."""

@@ -1,5 +1,5 @@
-"""What reports say, in Korean: strings.json has each English text, with {} where it has a number or a name, and its
-translation, by where it stands. Names that a network brings, and advice that depends on them, stay as they are.
+"""What reports say, in Korean: strings.json has each English text, with {} where it has a value, and its translation, by where it stands.
+Names that a network brings, and advice that depends on them, stay as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 
+PLACE = re.compile(r"\{([#*\d]?)\}")
+"""Where a text has a value: {} anything, {#} a number, {*} a text of the report's own; {1} the second of them."""
 ENOUGH = 400
 """Letters of the longest text that is matched with patterns."""
 
@@ -36,16 +38,16 @@ def korean(text: str) -> str | None:
         listed = [korean(part) for part in parts]
         if all(listed):
             return ", ".join(part for part in listed if part)
-    for pattern, told in _patterns():
+    for pattern, marks, told in _patterns():
         found = pattern.fullmatch(text)
         if found:
-            return _put(told, [_inner(part) for part in found.groups()])
+            return _put(told, [_inner(part, mark) for part, mark in zip(found.groups(), marks, strict=True)])
     return None
 
 
-def _inner(value: str) -> str:
-    """A value within a text: an amount in words is translated, a name stays."""
-    if re.match(r"[\d≥<]|at least ", value):
+def _inner(value: str, mark: str) -> str:
+    """A value within a text: an amount in words and a text of a report's own (*) are translated, a name stays."""
+    if mark == "*" or re.match(r"[\d≥<]|at least ", value):
         return korean(value) or value
     return value
 
@@ -53,20 +55,22 @@ def _inner(value: str) -> str:
 def _put(told: str, values: list[str]) -> str:
     """Values in the place of {} in order, or of {1} by number."""
     rest = iter(values)
-    return re.sub(r"\{(\d?)\}", lambda mark: values[int(mark[1])] if mark[1] else next(rest), told)
+    return PLACE.sub(lambda mark: values[int(mark[1])] if mark[1].isdigit() else next(rest), told)
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Texts with values in them, the most particular first."""
-    found = [english for english in table() if "{}" in english]
-    found.sort(key=lambda english: -len(english.replace("{}", "")))
-    return [(_pattern(english), table()[english]) for english in found]
+def _patterns() -> list[tuple[re.Pattern[str], list[str], str]]:
+    """Texts with values in them, the most particular first, with the marks of the values."""
+    found = [english for english in table() if PLACE.search(english)]
+    found.sort(key=lambda english: -len(PLACE.sub("", english)))
+    return [(_pattern(english), PLACE.findall(english), table()[english]) for english in found]
 
 
 def _pattern(english: str) -> re.Pattern[str]:
-    """What the text is with anything in the place of {}."""
-    return re.compile("(.+?)".join(map(re.escape, english.split("{}"))), re.DOTALL)
+    """What the text is with a number in the place of {#}, and anything in that of {}."""
+    parts = PLACE.split(english)
+    texts, marks = map(re.escape, parts[::2]), [r"([\d≥<].*?)" if mark == "#" else "(.+?)" for mark in parts[1::2]]
+    return re.compile("".join(text + mark for text, mark in zip(texts, [*marks, ""], strict=True)), re.DOTALL)
 
 
 def known(texts: Iterator[str]) -> dict[str, str]:

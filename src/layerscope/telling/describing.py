@@ -183,6 +183,7 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
         data=lambda: facts(graph, found),
         records=lambda: records(graph, found, view),
         more="--columns chooses them, --format json has all",
+        heading="Layers",
     )
 
 

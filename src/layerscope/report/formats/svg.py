@@ -7,6 +7,7 @@ from layerscope.report.document import Document
 from layerscope.report.papers import paper
 
 SUFFIXES = (".svg",)
+ROWS = False
 
 
 def render(document: Document, width: int = 0, colour: bool = False) -> str:
