@@ -107,7 +107,7 @@ class Trace:
         which needs nothing else), .svg, .png or .pdf (the journey as a figure of `width_mm` millimetres, 174 if not
         said), .md, .tex, .csv, .json or .txt. `legend`, `view`: as in `render`. The same network, the same bytes.
 
-        Errors: OutputError for another ending, or where it cannot be written; SettingError for a width below 60 mm;
+        Errors: OutputError for another ending, or where it cannot be written; SettingError for a width below 70 mm;
         those of `render`.
         """
         from layerscope.report import files

@@ -8,7 +8,7 @@ from layerscope.report.drawing import Drawing
 from layerscope.report.layouts.down import down
 from layerscope.report.scenes import Journey
 
-LEAST, USUAL, MOST = 60.0, 174.0, 2000.0
+LEAST, USUAL, MOST = 70.0, 174.0, 2000.0
 """Millimetres: below the least nothing can be read; one column of a paper has about 84, two have about 174."""
 
 

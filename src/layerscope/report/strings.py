@@ -1,4 +1,5 @@
-"""What reports say, in Korean: strings.json has each English text, with {} where it has a value, and its translation, by where it stands.
+"""What reports say, in Korean: strings.json has each English text, with {} where it has a value, and its translation.
+
 Names that a network brings, and advice that depends on them, stay as they are.
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from layerscope.report.drawing import PAPER, Area, Box, Dot, Drawing, Group, Mark, Stroke, Words
@@ -82,10 +84,30 @@ def _stroke(place: Any, mark: Stroke, order: int) -> None:
     place.add_patch(PathPatch(path, zorder=order, capstyle="butt", **look))
 
 
+@cache
+def _letters(weight: str) -> frozenset[int]:
+    """What the font has."""
+    from matplotlib import font_manager
+    from matplotlib.ft2font import FT2Font
+
+    found = font_manager.FontProperties(family="DejaVu Sans", weight=weight)
+    charmap: Mapping[int, Any] = FT2Font(font_manager.findfont(found)).get_charmap()
+    return frozenset(charmap)
+
+
+def _spelled(text: str, weight: str) -> str:
+    """The text with a mark in the place of letters that the font lacks, and of those that would end a line."""
+    known = _letters(weight)
+    return "".join(
+        letter if letter.isprintable() and ord(letter) in known else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
 def _write(place: Any, mark: Words, order: int) -> None:
+    weight = "bold" if mark.bold else "normal"
     place.text(
-        mark.left, mark.top, mark.text, fontsize=mark.size * POINT, color=PAPER[mark.role], va="baseline",
+        mark.left, mark.top, _spelled(mark.text, weight), fontsize=mark.size * POINT, color=PAPER[mark.role], va="baseline",
         ha={"start": "left", "middle": "center", "end": "right"}[mark.anchor], parse_math=False, zorder=order,
-        weight="bold" if mark.bold else "normal", rotation=90 if mark.turned else 0,
+        weight=weight, rotation=90 if mark.turned else 0,
         rotation_mode="anchor",
     )  # fmt: skip
