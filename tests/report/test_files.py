@@ -5,6 +5,7 @@ import json
 import re
 import struct
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from tests.report.reading import Page
@@ -83,6 +84,12 @@ def test_figures_have_names_of_any_letters(tmp_path):
         trace.report(tmp_path / f"f.{ending}")
     root = ET.fromstring((tmp_path / "f.svg").read_text("utf-8"))
     assert root.find("{http://www.w3.org/2000/svg}title").text == trace.to_json()["name"]
+
+
+def test_the_figure_in_the_documentation_is_what_is_drawn(tmp_path):
+    ls.trace("example:autoencoder").report(tmp_path / "f.svg", width_mm=84)
+    drawn = Path(__file__).parents[2] / "docs" / "pictures" / "autoencoder.svg"
+    assert (tmp_path / "f.svg").read_bytes() == drawn.read_bytes()
 
 
 MISTAKES = {
