@@ -9,6 +9,9 @@ from layerscope.report.drawing import PAPER, Area, Box, Dot, Drawing, Group, Mar
 
 FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
+WIDE = 900
+"""Pixels from which on a figure may be scaled down to what there is room for."""
+
 
 def standing(drawing: Drawing) -> str:
     """A file of its own: white paper, colours as attributes, text as text in a system's sans-serif font."""
@@ -25,8 +28,9 @@ def standing(drawing: Drawing) -> str:
 
 def within(drawing: Drawing, name: str) -> str:
     """A part of a page: classes by role, `data-row` on groups; named by the element whose id is `name`."""
+    wide = " wide" if drawing.width > WIDE else ""
     head = (
-        f'<svg class="drawing" width="{_number(drawing.width)}" height="{_number(drawing.height)}" '
+        f'<svg class="drawing{wide}" width="{_number(drawing.width)}" height="{_number(drawing.height)}" '
         f'viewBox="0 0 {_number(drawing.width)} {_number(drawing.height)}" role="img" aria-labelledby="{name}">'
     )
     return "".join([head, *_painted(drawing, _Classed()), "</svg>"])

@@ -119,7 +119,7 @@
     const named = (row) => (row.t ? said(row.t) : row.cells[0]);
 
     const line = (row) => {
-      const made = make("tr", { "data-place": row.place, class: row.w === undefined ? undefined : "within" });
+      const made = make("tr", { "data-place": row.place, tabindex: "-1", class: row.w === undefined ? undefined : "within" });
       const numbers = shown.findIndex((column) => column.r);
       const span = row.t ? (numbers < 0 ? shown.length : numbers) : 1;
       const title = make("th", { scope: "row", class: row.t ? "again" : columns[0].r ? "right" : undefined, colspan: span > 1 ? span : undefined });
