@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from math import log2
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_words_of_a_row_do_not_touch(name, width):
             rows.setdefault(round(mark.top, 3), []).append(edges(mark))
     for row in rows.values():
         row.sort()
-        for (_, _, end, _), (start, _, _, _) in zip(row, row[1:], strict=False):
+        for (_, _, end, _), (start, _, _, _) in pairwise(row):
             assert end < start
 
 
@@ -161,6 +162,7 @@ def test_words_are_shortened_and_wrapped_to_what_is_there():
     assert extent(cut, 2.0) <= 14
     assert re.fullmatch(r"max_p?o?….*_12", cut)
     assert shortened("anything", 2.0, 0.1) == "…"
+    assert extent(shortened("ilt'" * 100_000, 2.0, 20), 2.0) <= 20, "names of any length are cut at once"
     assert all(extent(line, 2.0) <= 30 for line in wrapped("some words that do not fit into one line", 2.0, 30))
     assert " ".join(wrapped("some words that do not fit", 2.0, 30)) == "some words that do not fit"
 

@@ -211,6 +211,8 @@ BOLD = (
 """Advances of the ASCII letters from the space on, in hundredths of the font's size: those of DejaVu Sans, the widest
 of the usual sans-serif fonts, so that words fit in any of them.
 """
+NARROWEST = 0.27
+"""The narrowest letter, in its size."""
 OTHERS = {"–": 50, "·": 38, "…": 100}
 """Those of other letters; of all that are named nowhere, WIDE."""
 WIDE = 100
@@ -314,7 +316,8 @@ def shortened(text: str, size: float, room: float, bold: bool = False) -> str:
     """The text as it fits into so much room: of longer ones the beginning and the end, which tells names apart."""
     if extent(text, size, bold) <= room:
         return text
-    for kept in range(len(text) - 1, 0, -1):
+    most = int(room / (NARROWEST * size)) + 1
+    for kept in range(min(len(text) - 1, most), 0, -1):
         before = (kept + 1) // 2
         cut = text[:before] + "…" + text[len(text) - (kept - before) :]
         if extent(cut, size, bold) <= room:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.core.files import replacing
-from layerscope.report import files, formats
+from layerscope.report import files, formats, page
 from layerscope.report.document import Column, Document, TableRow, count
 from layerscope.report.figures import error_maps
 from layerscope.report.scenes import Curves, Line, Picture, Scene
@@ -235,6 +235,10 @@ class Comparison:
 
     def __str__(self) -> str:
         return self.table()
+
+    def _repr_html_(self) -> str:
+        """The report for notebooks, in a frame that has no rights but to run its own script."""
+        return page.frame(self.document())
 
     def _cells(self, row: Row) -> dict[str, str]:
         learned = row.decoder != PCA

@@ -102,8 +102,7 @@ class Sights:
         for at, (source, plane) in enumerate(self.planes):
             sizes = [plane.height, plane.width][-len(self.axes[at]) :]
             spans = [
-                self._span(line.members[-1], (source, axis), size)
-                for axis, size in zip(self.axes[at], sizes, strict=True)
+                self._span(line.end, (source, axis), size) for axis, size in zip(self.axes[at], sizes, strict=True)
             ]
             if None not in spans:
                 (top, bottom), (left, right) = [(0, 0), *(span for span in spans if span)][-2:]

@@ -90,8 +90,9 @@ def _letters(weight: str) -> frozenset[int]:
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 
-    found = font_manager.FontProperties(family="DejaVu Sans", weight=weight)
-    charmap: Mapping[int, Any] = FT2Font(font_manager.findfont(found)).get_charmap()
+    fonts: Any = font_manager
+    found = fonts.findfont(fonts.FontProperties(family="DejaVu Sans", weight=weight))
+    charmap: Mapping[int, Any] = FT2Font(found).get_charmap()
     return frozenset(charmap)
 
 
@@ -106,7 +107,8 @@ def _spelled(text: str, weight: str) -> str:
 def _write(place: Any, mark: Words, order: int) -> None:
     weight = "bold" if mark.bold else "normal"
     place.text(
-        mark.left, mark.top, _spelled(mark.text, weight), fontsize=mark.size * POINT, color=PAPER[mark.role], va="baseline",
+        mark.left, mark.top, _spelled(mark.text, weight), fontsize=mark.size * POINT, color=PAPER[mark.role],
+        va="baseline",
         ha={"start": "left", "middle": "center", "end": "right"}[mark.anchor], parse_math=False, zorder=order,
         weight=weight, rotation=90 if mark.turned else 0,
         rotation_mode="anchor",

@@ -14,7 +14,8 @@ SPECIAL = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}", "*": "{*}", "`": r"\textasciigrave{}",
     "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$", "−": r"$-$", "–": "--",
-    "…": r"\ldots{}", "±": r"$\pm$", "\N{REPLACEMENT CHARACTER}": "{?}", "→": r"$\rightarrow$", "'": r"\textquotesingle{}",
+    "…": r"\ldots{}", "±": r"$\pm$", "→": r"$\rightarrow$", "'": r"\textquotesingle{}",
+    "\N{REPLACEMENT CHARACTER}": "{?}",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@
   let language = "en";
 
   /** A text of the report in the page's language. */
-  const said = (text) => (language === "ko" && data.korean[text]) || text;
+  const said = (text) => (language === "ko" && Object.hasOwn(data.korean, text) ? data.korean[text] : text);
   /** The same with values in the place of {}. */
   const filled = (text, ...values) => said(text).replace(/\{\}/g, () => values.shift());
 
