@@ -168,6 +168,20 @@ def test_folded_rows_have_their_layers_below_them():
     assert sum("t" not in row for row in rows) == len(trace)
 
 
+def test_nested_models_are_rows_that_have_their_layers_below_them():
+    trace = stack()
+    page = Page(trace.render("html", depth=1))
+    rows = page.data["tables"][0]["rows"]
+    names = [row["layer"] for row in page.table()]
+    tops = [name for name, row in zip(names, rows, strict=True) if "w" not in row]
+    assert tops == ["tokens", "block_0", "block_1 … block_5", "head"]
+    below = [(names[row["w"]], name) for name, row in zip(names, rows, strict=True) if "w" in row]
+    assert [name for _, name in below if name.startswith("block_0/")] == [
+        layer["name"] for layer in trace.layers if layer["name"].startswith("block_0/")
+    ]
+    assert {top for top, name in below if name.startswith("block_0/")} == {"block_0"}
+
+
 def test_pages_are_small():
     assert len(ls.trace("example:autoencoder").render("html")) < 80_000
     for graph in (networks.resnet(152), networks.inception_v3()):
