@@ -1,10 +1,13 @@
 """Skips are failures where LAYERSCOPE_NO_SKIPS is set; nothing is written outside of temporary folders."""
 
 import os
+from importlib.util import find_spec
 
 import pytest
 
-collect_ignore = ["conformance"] if os.environ.get("LAYERSCOPE_NO_FRAMEWORKS") else []
+collect_ignore = ["browser", "conformance"] if os.environ.get("LAYERSCOPE_NO_FRAMEWORKS") else []
+if find_spec("playwright") is None:
+    collect_ignore.append("browser")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -46,6 +46,8 @@ LIGHT = {
     "text": f"from layerscope import cli; assert cli.main(['trace', {TEXT!r}]) == 0",
     "example": "from layerscope import cli; assert cli.main(['trace', 'example:image-conv', '--batch', '64']) == 0",
     "json": f"from layerscope import cli; assert cli.main(['trace', {TEXT!r}, '--format', 'json']) == 0",
+    "page": f"from layerscope import cli; assert cli.main(['trace', {TEXT!r}, '--format', 'html']) == 0",
+    "figure": f"from layerscope import cli; assert cli.main(['trace', {TEXT!r}, '--format', 'svg']) == 0",
     "examples": "from layerscope import cli; assert cli.main(['examples']) == 0",
 }
 

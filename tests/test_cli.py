@@ -254,7 +254,7 @@ def test_train_and_reconstruct(capsys, tmp_path):
     code, out, _ = layerscope(capsys, "train", text, "--data", "digits", "--epochs", "2", "--out", run)
     assert code == 0
     assert out.splitlines()[-1] == f"Next: layerscope reconstruct {run} -o ten.png"
-    files = ["README.md", "history.csv", "model.npz", "network.json", "pictures", "settings.json"]
+    files = ["README.md", "history.csv", "model.npz", "network.json", "pictures", "report.html", "settings.json"]
     assert sorted(os.listdir(run)) == files
     assert (tmp_path / "run" / "history.csv").read_text().splitlines()[0] == "epoch,loss,val_loss"
     picture = tmp_path / "ten.png"

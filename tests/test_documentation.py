@@ -111,4 +111,4 @@ def test_examples_and_formats_are_known():
     assert [case.name for case in CASES] == [
         "boxes-condense", "boxes-enrich", "image-dense", "image-conv", "autoencoder", "autoencoder-transpose",
     ]  # fmt: skip
-    assert formats.names() == ["csv", "html", "json", "latex", "markdown", "terminal"]
+    assert formats.names() == ["csv", "html", "json", "latex", "markdown", "svg", "terminal"]

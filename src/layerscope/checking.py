@@ -18,6 +18,7 @@ from layerscope.core.graph import Graph
 from layerscope.core.sizes import checked
 from layerscope.core.types import Shape
 from layerscope.report import formats
+from layerscope.report.document import Document
 from layerscope.sources import _training, python
 from layerscope.sources import json as graph_json
 from layerscope.telling import checks
@@ -51,7 +52,20 @@ class Check:
 
     def render(self, format: str = "terminal", width: int = 120, colour: bool = False) -> str:
         """The report in one of the formats: terminal, markdown, latex, html, csv, json."""
-        return formats.render(checks.describe(self.advice, self.warnings, self.whole), format, width, colour)
+        return formats.render(self.document(), format, width, colour)
+
+    def document(self) -> Document:
+        """What is said of it."""
+        return checks.describe(self.advice, self.warnings, self.whole)
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as the file's ending says: .html, .md, .tex, .csv, .json or .txt.
+
+        Errors: OutputError for another ending, or where it cannot be written.
+        """
+        from layerscope.report import files
+
+        files.write(self.document(), path)
 
     def save(self, path: str | os.PathLike[str], number: int = 1) -> None:
         """Write the network with change `number` as JSON that `trace` reads. SettingError where there is none."""
@@ -69,8 +83,10 @@ class Check:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The report for notebooks."""
-        return self.render("html")
+        """The report for notebooks, in a frame that has no rights but to run its own script."""
+        from layerscope.report import page
+
+        return page.frame(self.document())
 
 
 def check(

@@ -87,7 +87,7 @@ class Trace:
         encoding: str = "utf-8",
         **view: Any,
     ) -> str:
-        """The report in one of the formats: terminal, markdown, latex, html, csv, json.
+        """The report in one of the formats: terminal, markdown, latex, html, svg, csv, json.
 
         `columns`: names separated by commas, or a list, "all", or "+memory,-kind" to change the usual ones. `depth`:
         nested models deeper than this become one row each. `sort`: a column of numbers, largest first. `top`: only
@@ -98,6 +98,21 @@ class Trace:
         """
         document = describe(self.graph, self.journey, View(**view), rows=formats.needs_rows(format))
         return formats.render(document if legend else document.without_legend(), format, width, colour, encoding)
+
+    def report(
+        self, path: str | os.PathLike[str], *, width_mm: float | None = None, legend: bool = True, **view: Any
+    ) -> None:
+        """Write the report as the file's ending says: .html (a page with the journey, the table and receptive fields,
+        which needs nothing else), .svg, .png or .pdf (the journey as a figure of `width_mm` millimetres, 174 if not
+        said), .md, .tex, .csv, .json or .txt. `legend`, `view`: as in `render`. The same network, the same bytes.
+
+        Errors: OutputError for another ending, or where it cannot be written; SettingError for a width below 70 mm;
+        those of `render`.
+        """
+        from layerscope.report import files
+
+        document = describe(self.graph, self.journey, View(**view), rows=files.needs_rows(path))
+        files.write(document if legend else document.without_legend(), path, width_mm)
 
     def receptive_field(self, layer: str | None = None, position: Sequence[int] | None = None) -> ReceptiveField:
         """What a layer (or the network's output) sees of each input: on an unbounded input and, at one position of
@@ -140,8 +155,10 @@ class Trace:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The table for notebooks."""
-        return self.render("html")
+        """The page for notebooks, in a frame that has no rights but to run its own script."""
+        from layerscope.report import page
+
+        return page.frame(describe(self.graph, self.journey))
 
 
 def terminal_width() -> int:

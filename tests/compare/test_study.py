@@ -47,7 +47,8 @@ def folder(done, tmp_path):
 def test_the_folder_holds_the_study(done):
     found, folder = done
     assert sorted(os.listdir(folder)) == [
-        "comparison.json", "decoders.json", "decoders.png", "nearest-0", "nearest-1", "unpool-0", "unpool-1",
+        "comparison.json", "decoders.json", "decoders.png", "nearest-0", "nearest-1", "report.html", "unpool-0",
+        "unpool-1",
     ]  # fmt: skip
     assert sorted(os.listdir(folder / "unpool-1")) == [
         "README.md", "history.csv", "model.npz", "network.json", "result.json", "settings.json",

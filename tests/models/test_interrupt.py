@@ -220,7 +220,7 @@ def test_ctrl_c_on_the_command_line_keeps_the_finished_epochs(tmp_path):
         r"Stopped by Ctrl-C (in epoch \d+ of 50, after batch \d of 6\. |after epoch \d+ of 50\.$)", stopped
     )
     files = {"README.md", "history.csv", "model.npz", "network.json", "settings.json"}
-    assert files <= set(os.listdir(folder)) <= {*files, "checkpoint.npz", "pictures"}
+    assert files <= set(os.listdir(folder)) <= {*files, "checkpoint.npz", "pictures", "report.html"}
     header, *kept = rows(folder)
     assert header == ["epoch", "loss", "val_loss"]
     assert [row[0] for row in kept] == [str(n + 1) for n in range(len(finished))]

@@ -63,6 +63,7 @@ def test_the_folder_holds_the_run(done):
         "model.npz",
         "network.json",
         "pictures",
+        "report.html",
         "settings.json",
     ]
     assert sorted(os.listdir(folder / "pictures")) == ["curves.png", "reconstructions.png"]

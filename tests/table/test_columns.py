@@ -62,7 +62,7 @@ MISTAKES = {
         "parameters_percent, macs, macs_percent, bias, pointwise, normalisation, pooling, output_bytes, live_bytes, "
         "saved_bytes, receptive_field, capacity, unread, discarded",
     ),
-    "format": ({"format": "xls"}, "unknown format 'xls'. Known: csv, html, json, latex, markdown, terminal."),
+    "format": ({"format": "xls"}, "unknown format 'xls'. Known: csv, html, json, latex, markdown, svg, terminal."),
 }
 
 

@@ -1,10 +1,9 @@
-"""CSV, Markdown, LaTeX, HTML and JSON: what is written can be read again, whatever characters names have."""
+"""CSV, Markdown, LaTeX and JSON: what is written can be read again, whatever characters names have."""
 
 import csv
 import io
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from tests.table.networks import ALL, odd_names, residual, stack, switches, twins, unknown
@@ -204,55 +203,6 @@ def test_a_long_table_breaks_over_pages():
     assert lines[1] == "% \\usepackage{booktabs,textcomp,longtable} and \\usepackage[T1]{fontenc}"
     assert lines[2].startswith("\\begin{longtable}")
     assert lines[5:9] == ["\\midrule", "\\endhead", "\\bottomrule", "\\endfoot"]
-
-
-# --- HTML ---
-
-
-class Cells(HTMLParser):
-    """The rows of the first table, the tags, and what attributes there are."""
-
-    def __init__(self):
-        super().__init__()
-        self.rows, self.tags, self.attributes, self.spans = [], [], set(), []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes |= {name for name, _ in attrs}
-        if tag == "tr":
-            self.rows.append([])
-            self.spans.append(0)
-        if tag in ("th", "td"):
-            self.rows[-1].append("")
-            self.spans[-1] += int(dict(attrs).get("colspan", 1))
-
-    def handle_data(self, data):
-        if self.tags and self.tags[-1] in ("th", "td") and self.rows:
-            self.rows[-1][-1] += data.strip("\n") if data.strip() else ""
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_html_shows_every_cell(name):
-    trace = ALL[name]()
-    found, page = document(trace), Cells()
-    text = trace.render("html")
-    assert text.isascii(), "a file without a word about its encoding is read right"
-    page.feed(text)
-    assert page.rows[0] == [column.title for column in found.columns]
-    for row, span, source in zip(page.rows[1:], page.spans[1:], found.rows, strict=False):
-        assert span == len(found.columns)
-        cells = [source.cells[column.key] for column in found.columns]
-        if source.sentence:
-            first = next(n for n, column in enumerate(found.columns) if column.right)
-            cells = [source.sentence, *cells[first:]]
-        assert row == cells
-    assert page.attributes <= {"class", "scope", "colspan"}, "no script, nothing loaded"
-    assert set(page.tags) <= {"div", "style", "p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
-
-
-def test_notebooks_show_html():
-    trace = switches()
-    assert trace._repr_html_() == trace.render("html")
 
 
 # --- JSON and Python ---

@@ -43,6 +43,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save", metavar="FILE", help="write the network with the first change as JSON")
     add_picture(parser)
     parser.add_argument(
+        "-o", "--out", metavar="FILE",
+        help="write a report in place of printing it, as the name ends: .html, .md, .tex, .csv, .json or .txt",
+    )  # fmt: skip
+    parser.add_argument(
         "--format", default="terminal", metavar="FORMAT",
         help="terminal (default), markdown, latex, html, csv (the changes or warnings) or json",
     )  # fmt: skip
@@ -58,7 +62,11 @@ def run(asked: Any) -> int:
         from_logits=asked.from_logits, optimizer=asked.optimizer, learning_rate=asked.learning_rate,
         silence=asked.silence,
     )  # fmt: skip
-    put(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
+    if asked.out is not None:
+        found.report(asked.out)
+        print(f"The report is in {asked.out}")
+    else:
+        put(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
     if asked.save is not None:
         found.save(asked.save)
     if asked.out is not None:

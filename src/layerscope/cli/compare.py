@@ -26,7 +26,7 @@ examples:
   layerscope compare decoders --encoder "conv 8 3 same relu | maxpool 2 | conv 4 3 same relu | maxpool 2"
 
 Ctrl-C ends it; the same command again goes on: what is finished is kept. The folder holds decoders.json with
-everything, decoders.png, and a run for each decoder and seed, which layerscope reconstruct reads."""
+everything, decoders.png, report.html, and a run for each decoder and seed, which layerscope reconstruct reads."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +52,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--loss", default="binary_crossentropy", metavar="NAME", help="what is trained (default: %(default)s)"
     )
     added.add_argument("--out", metavar="DIR", help="the folder (default: runs/compare-decoders-DATA)")
+    added.add_argument(
+        "-o", "--report", metavar="FILE",
+        help="also write the report there, as the name ends: .html, .md, .tex, .csv, .json, .txt; .png, .svg, .pdf "
+        "(the folder has report.html)",
+    )  # fmt: skip
     added.add_argument("--overwrite", action="store_true", help="start anew where the folder holds a comparison")
     added.add_argument("--format", default="terminal", metavar="FORMAT", help="terminal (default) or json")
 
@@ -60,10 +65,12 @@ def run(asked: Any) -> int:
     """Train, compare, print, and say where everything is."""
     from layerscope import studies, tracing
     from layerscope.core.errors import UnknownNameError
-    from layerscope.report import formats
+    from layerscope.report import files, formats
 
     if asked.format not in formats.names():
         raise UnknownNameError("format", asked.format, formats.names())
+    if asked.report is not None:
+        files.format_of(asked.report)
     plain = asked.format == "terminal"
     encoder = {} if asked.encoder is None else {"encoder": asked.encoder}
     found = studies.compare_decoders(
@@ -93,6 +100,9 @@ def run(asked: Any) -> int:
         print()
     shown = (tracing.terminal_width(), plain and tracing.colourful(), asked.format, tracing.encoding())
     put(found.table(*shown))
+    if asked.report is not None:
+        found.report(asked.report)
+        print(f"\nThe report is in {asked.report}", file=sys.stdout if plain else sys.stderr)
     if plain:
         print(f"\nThe picture: {found.folder / 'decoders.png'}")
         print(f"Everything as numbers: {found.folder / 'decoders.json'}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from layerscope.cli._arguments import WHAT, add_quiet, positive, size
 from layerscope.cli._printing import put
+from layerscope.core.errors import SettingError
 
 ABOUT = "follow the data through a network, without running it"
 EPILOG = """the one-line language:
@@ -33,7 +34,9 @@ examples:
   layerscope trace example:autoencoder --columns name,output,macs --format markdown
   layerscope trace model.keras --depth 1
   layerscope trace model.onnx --set batch=1 --columns +memory
-  layerscope trace my_package.networks:make_model --format json"""
+  layerscope trace my_package.networks:make_model --format json
+  layerscope trace model.onnx -o report.html
+  layerscope trace example:autoencoder -o figure.svg --width-mm 84"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +52,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--save", metavar="FILE", help="also write the network as JSON, which trace reads again")
     parser.add_argument(
-        "--format", default="terminal", metavar="FORMAT",
-        help="terminal (default), markdown, latex, html, csv (one row a layer, plain numbers), or json (everything; "
-        "what follows does not change it)",
+        "-o", "--out", metavar="FILE",
+        help="write a report in place of printing it, as the name ends: .html (a page: journey, table, receptive "
+        "fields), .svg, .png or .pdf (the journey as a figure), .md, .tex, .csv, .json or .txt",
+    )  # fmt: skip
+    parser.add_argument(
+        "--width-mm",
+        type=float,
+        metavar="MM",
+        help="how wide a figure is: 84 for one column of a paper (default: 174)",
+    )
+    parser.add_argument(
+        "--format", metavar="FORMAT",
+        help="terminal (default), markdown, latex, html, svg, csv (one row a layer, plain numbers), or json "
+        "(everything; what follows does not change it)",
     )  # fmt: skip
     parser.add_argument(
         "--columns",
@@ -71,6 +85,8 @@ def run(asked: Any) -> int:
     """Trace and print."""
     from layerscope import tracing
 
+    if asked.out is not None:
+        _agreed(asked)
     found = tracing.trace(asked.what, asked.batch, sizes=dict(asked.sizes), dtype=asked.dtype)
     if asked.save is not None:
         found.save(asked.save)
@@ -81,6 +97,30 @@ def run(asked: Any) -> int:
         "top": asked.top,
         "full": asked.full,
     }
-    shown = (asked.format, tracing.terminal_width(), tracing.colourful())
+    if asked.out is not None:
+        _write(found, asked, wishes)
+        return 0
+    if asked.width_mm is not None:
+        raise SettingError("--width-mm is that of a figure: name it with -o figure.svg (or .png, .pdf)")
+    shown = (asked.format or "terminal", tracing.terminal_width(), tracing.colourful())
     put(found.render(*shown, legend=not asked.quiet, encoding=tracing.encoding(), **wishes))
     return 0
+
+
+def _agreed(asked: Any) -> None:
+    """Refuse a file that nothing is written as, before any work; OutputError, SettingError."""
+    from layerscope.report import files
+
+    format = files.format_of(asked.out)
+    if asked.format is not None and asked.format != format:
+        raise SettingError(f"--format {asked.format} and -o {asked.out} do not agree; leave --format out")
+    if asked.width_mm is not None and f".{format}" not in files.DRAWN:
+        raise SettingError(f"--width-mm is that of a figure, but {asked.out} is none; write a .svg, .png or .pdf")
+    if asked.quiet and f".{format}" in files.DRAWN:
+        raise SettingError("-q leaves out what words mean, which a figure does not have")
+
+
+def _write(found: Any, asked: Any, wishes: dict[str, Any]) -> None:
+    """Write the report and say where it is."""
+    found.report(asked.out, width_mm=asked.width_mm, legend=not asked.quiet, **wishes)
+    print(f"The report is in {asked.out}")

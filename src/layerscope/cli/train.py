@@ -35,6 +35,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loss", metavar="NAME", help="default: what suits the output")
     parser.add_argument("--seed", type=natural, metavar="N", help=f"random seed ({DEFAULTS['seed']})")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/NETWORK-DATA)")
+    parser.add_argument(
+        "-o", "--report", metavar="FILE",
+        help="also write the report there, as the name ends: .html, .md, .tex, .csv, .json or .txt (the run folder "
+        "has report.html)",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace a run that is in the folder")
     parser.add_argument(
         "--resume", metavar="RUN", help="go on with the run in this folder; only --epochs may be given"
@@ -48,27 +53,38 @@ def run(asked: Any) -> int:
     given = {
         name: value
         for name, value in vars(asked).items()
-        if name not in ("command", "run", "resume") and value is not None and value is not False
+        if name not in ("command", "run", "resume", "report") and value is not None and value is not False
     }
+    report = None if asked.report is None else _reported(asked.report)
     if asked.resume is not None:
-        return _resume(asked.resume, given)
+        return _told(_resumed(asked.resume, given), report)
     if asked.what is None:
         raise SettingError("give a network: one line of text, a file, or example:autoencoder; or --resume RUN")
     done = studies.train(given.pop("what"), **{**DEFAULTS, **given})
-    return _told(done)
+    return _told(done, report)
 
 
-def _resume(folder: str, given: dict[str, Any]) -> int:
+def _reported(path: str) -> Any:
+    """The report's path, shown to be writable before anything is trained."""
+    from layerscope.studies import reporting
+
+    return reporting.reported(path)
+
+
+def _resumed(folder: str, given: dict[str, Any]) -> Any:
     from layerscope import studies
 
     epochs = given.pop("epochs", None)
     if given:
         names = ", ".join("WHAT" if name == "what" else f"--{name.replace('_', '-')}" for name in given)
         raise SettingError(f"--resume takes everything but --epochs from the run; leave out {names}")
-    return _told(studies.resume(folder, epochs))
+    return studies.resume(folder, epochs)
 
 
-def _told(done: Any) -> int:
+def _told(done: Any, report: Any) -> int:
+    if report is not None and done.history.epoch:
+        done.report(report)
+        print(f"The report is in {report}")
     count, wanted = len(done.history.epoch), done.recipe.epochs
     if done.history.interrupted:
         print(f"Go on with: layerscope train --resume {shlex.quote(str(done.folder))}")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from layerscope.core import sizes
-from layerscope.core.dataclasses import dataclass, replace
+from layerscope.core.dataclasses import dataclass, field, replace
 from layerscope.core.sizes import Size
 from layerscope.core.types import BATCH, TensorType
 from layerscope.report.letters import spelled
+from layerscope.report.scenes import Field, Scene
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Column:
 
     `least`: cells may be shortened in the middle, but not below so many characters (0: never).
     `meaning`: a sentence that is printed where the column is. `joint` stands between the parts of a cell that is a
-    list: shortened, it shows the first ones and how many more there are.
+    list: shortened, it shows the first ones and how many more there are. `said`: its cells are words of the report,
+    which may be translated, not names. `optional`: a page shows it when it is asked for.
     """
 
     key: str
@@ -28,6 +30,8 @@ class Column:
     least: int = 0
     meaning: str = ""
     joint: str = ""
+    said: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,16 @@ class TableRow:
     """Cells by the columns' keys; a `sentence` stands in place of the first cells, as far as there is room.
 
     `open` has the keys of cells with expressions of open sizes, which may be cut where there is no room for them.
+    `order`: the numbers by which a column's cells stand in order, where the cell does not say them. `within`: the
+    place of the row that sums this one up. `fields`: what it sees of each of the document's planes.
     """
 
     cells: Mapping[str, str]
     sentence: str = ""
     open: frozenset[str] = frozenset()
+    order: Mapping[str, float] = field(default_factory=dict[str, float])
+    within: int | None = None
+    fields: Sequence[Field] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,9 @@ class Document:
     """A table with a title, totals, notes and definitions; `data` gives the same facts as plain data.
 
     `records` gives rows of plain data, where there are others than the cells. `more` says how to get at columns
-    for which there is no room. `mark` stands where a cell is cut.
+    for which there is no room. `mark` stands where a cell is cut. `scenes` are what is drawn of it. `whole` is the
+    same with every column and every row that others sum up. `parts` are further tables below this one. `heading`:
+    what the rows of the table are.
     """
 
     title: str
@@ -61,6 +72,10 @@ class Document:
     records: Callable[[], Sequence[Mapping[str, Any]]] | None = None
     more: str = "a wider terminal or --format json has all"
     mark: str = "…"
+    scenes: Callable[[], Sequence[Scene]] = tuple[Scene, ...]
+    whole: Callable[[], Document] | None = None
+    parts: Sequence[Document] = ()
+    heading: str = "Table"
 
     def without_legend(self) -> Document:
         """The same, but nothing says what columns and words mean."""

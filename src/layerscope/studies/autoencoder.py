@@ -20,7 +20,7 @@ from layerscope.core.types import TensorType, show
 from layerscope.models import Model, engines, load_model
 from layerscope.models.data import flatten_advice
 from layerscope.report.figures import curves
-from layerscope.studies import keeping, parts, runs
+from layerscope.studies import keeping, parts, reporting, runs
 from layerscope.studies.images import Images, Part, is_path, load_images
 from layerscope.studies.pictured import written
 from layerscope.studies.reconstruction import reconstructions
@@ -38,6 +38,13 @@ class Run:
     history: History
     folder: Path
     recipe: Recipe
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write the run's report as the file's ending says: .html, .md, .tex, .csv, .json or .txt.
+
+        Errors: OutputError for another ending, or where it cannot be written.
+        """
+        reporting.write(self, reporting.reported(path))
 
 
 def _fit_input(graph: Graph, shape: Sequence[int], data: str) -> TensorType:
@@ -199,9 +206,11 @@ def _fit(
     keeping = [runs.Keeper(place, told, resume), *callbacks]
     settings = {"verbose": verbose, "callbacks": keeping, "validation_data": work.test, "resume": resume}
     history = model.fit(*work.train, told.batch_size, told.epochs, **settings)
+    done = Run(model, history, place, told)
     if history.epoch:
         _draw(model, work, place / runs.DRAWN, told, history)
-    return Run(model, history, place, told)
+        reporting.write(done, place / runs.REPORT)
+    return done
 
 
 def _draw(model: Model, work: _Work, folder: Path, told: Recipe, history: History) -> None:

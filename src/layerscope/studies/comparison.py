@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.core.files import replacing
-from layerscope.report import formats
+from layerscope.report import files, formats, page
 from layerscope.report.document import Column, Document, TableRow, count
 from layerscope.report.figures import error_maps
+from layerscope.report.scenes import Curves, Line, Picture, Scene
 
 Array = NDArray[Any]
 PCA = "pca"
@@ -174,6 +176,15 @@ class Comparison:
             error_maps.figure(self.pictures.originals, told, named, ink=self.pictures.ink)
             os.replace(named, aside)
 
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as the file's ending says: .html (table, curves and pictures in one page), .md, .tex,
+        .csv, .json or .txt; .png, .svg or .pdf is the picture alone. OutputError if it cannot.
+        """
+        if Path(path).suffix.lower() in files.DRAWN:
+            self.save_figure(path)
+        else:
+            files.write(self.document(), path)
+
     def document(self) -> Document:
         """The table, with what its words mean."""
         rows = [*self.rows, *([self.baseline] if self.baseline else [])]
@@ -199,7 +210,24 @@ class Comparison:
             notes=self._notes(),
             definitions=self._definitions(),
             data=self.to_json,
+            scenes=self._scenes,
+            heading="Decoders",
         )
+
+    def _scenes(self) -> list[Scene]:
+        """The validation loss of the first seed by epoch, and the pictures where all runs are finished."""
+        first = {row.decoder: row.results[0].history.get("val_loss", ()) for row in self.rows}
+        lines = [Line(name, list(values)) for name, values in first.items() if values]
+        epochs = list(range(1, max((len(line.values) for line in lines), default=0) + 1))
+        made: list[Scene] = [Curves(f"validation {self.settings['loss']}", epochs, lines)] if lines else []
+        if self.pictures.restored:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "decoders.png"
+                self.save_figure(path)
+                png = path.read_bytes()
+            words = "Test images, what each decoder makes of them, and where these differ"
+            made.append(Picture("Test images and their reconstructions", words, png))
+        return made
 
     def table(self, width: int = 120, colour: bool = False, format: str = "terminal", encoding: str = "utf-8") -> str:
         """The table as text, in one of the formats, with letters that the encoding has."""
@@ -207,6 +235,10 @@ class Comparison:
 
     def __str__(self) -> str:
         return self.table()
+
+    def _repr_html_(self) -> str:
+        """The report for notebooks, in a frame that has no rights but to run its own script."""
+        return page.frame(self.document())
 
     def _cells(self, row: Row) -> dict[str, str]:
         learned = row.decoder != PCA

@@ -37,7 +37,7 @@ ENCODER = (
     "conv 4 3 same relu | maxpool 2 same as code"
 )
 """That of the document's autoencoder; the image's size goes before it."""
-FOUND, PICTURE = "decoders.json", "decoders.png"
+FOUND, PICTURE, REPORT = "decoders.json", "decoders.png", "report.html"
 SHOWN = 8
 """Images in the picture."""
 
@@ -56,9 +56,9 @@ def compare_decoders(
     `colour` are as in `studies.images.load_images`. For a given seed all decoders start with the same weights of the
     encoder, and of their own convolutions where the shapes are the same, and see the same batches in the same order.
 
-    The folder holds one run for each decoder and seed, which `reconstruct` reads, and at the end decoders.json and
-    decoders.png. The same call again goes on where it was stopped; more seeds or decoders are added to what is there.
-    Progress goes to `stream`, by default stdout.
+    The folder holds one run for each decoder and seed, which `reconstruct` reads, and at the end decoders.json,
+    decoders.png and report.html. The same call again goes on where it was stopped; more seeds or decoders are added
+    to what is there. Progress goes to `stream`, by default stdout.
     Errors: UnknownNameError, SettingError; GraphError for an encoder that cannot be turned round; DataError where
     images do not fit it; OutputError for a folder that cannot be written or holds a comparison with other settings.
     """
@@ -249,6 +249,7 @@ def _gathered(
     if finished:
         found.save_json(work.place / FOUND)
         found.save_figure(work.place / PICTURE)
+        found.report(work.place / REPORT)
     return found
 
 

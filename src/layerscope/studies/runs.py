@@ -8,6 +8,7 @@
 | `model.npz` | graph, weights and training state after the last epoch, or where Ctrl-C stopped it |
 | `checkpoint.npz` | only when that was within an epoch: the end of the epoch before, from which it resumes |
 | `history.csv` | losses and metrics of each epoch |
+| `report.html` | all of it as one page: curves, reconstructions, epochs, the network's journey |
 | `pictures/` | what was drawn of it |
 
 Each file takes its place when it is complete, so a kill at any moment leaves a run that can be resumed.
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".svg", ".pdf")
 MODEL, SETTINGS, HISTORY = "model.npz", "settings.json", "history.csv"
 CHECKPOINT, NETWORK, ABOUT, DRAWN = "checkpoint.npz", "network.json", "README.md", "pictures"
-FILES = (MODEL, CHECKPOINT, SETTINGS, HISTORY, NETWORK, ABOUT, DRAWN)
+REPORT = "report.html"
+FILES = (MODEL, CHECKPOINT, SETTINGS, HISTORY, NETWORK, ABOUT, REPORT, DRAWN)
 FIGURES = ("curves", "filters-*", "activations", "codes", "reconstructions")
-LEFT = [f".{name}.*.tmp" for name in (MODEL, SETTINGS, HISTORY, CHECKPOINT, NETWORK, ABOUT, "writable")]
+LEFT = [f".{name}.*.tmp" for name in (MODEL, SETTINGS, HISTORY, CHECKPOINT, NETWORK, ABOUT, REPORT, "writable")]
 LEFT.append(f"{DRAWN}/.*.tmp*")
 
 
@@ -162,7 +164,7 @@ class Keeper(Callback):
                 for left in self.folder.glob(pattern):
                     left.unlink(missing_ok=True)
             if not self.resumed:  # what an earlier run left in the folder would not belong to these settings
-                for name in (CHECKPOINT, HISTORY):
+                for name in (CHECKPOINT, HISTORY, REPORT):
                     (self.folder / name).unlink(missing_ok=True)
                 for name in FIGURES:
                     for picture in (self.folder / DRAWN).glob(f"{name}.*"):
@@ -239,7 +241,8 @@ def about(recipe: Recipe, model: Model) -> str:
         "",
         "Files: `settings.json` (the recipe), `network.json` (the graph: `layerscope trace network.json`), "
         "`model.npz` (graph, weights, training state; `layerscope.load_model`), `history.csv` (each epoch), "
-        "`pictures/`. `checkpoint.npz` is there when training stopped within an epoch.",
+        "`report.html` (all of it as one page), `pictures/`. "
+        "`checkpoint.npz` is there when training stopped within an epoch.",
         "",
         "    layerscope train --resume .          # go on, to the same result as without the stop",
     ]

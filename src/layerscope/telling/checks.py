@@ -43,6 +43,7 @@ def _broken(advice: Advice, warnings: Sequence[Finding], whole: bool) -> Documen
         rows=_rows(advice.journey),
         totals=totals,
         notes=[],
+        heading="Layers",
         definitions=[
             "Numbers: of one example; of one axis, also the images (channels·side·side) that they could be.",
             f"Each change, with all that stands beside its number, was tried: {known} fits with it and gives the "
@@ -81,6 +82,7 @@ def _fitting(advice: Advice, warnings: Sequence[Finding]) -> Document:
         rows=[_row(visit) for visit in advice.journey],
         totals=totals,
         notes=[],
+        heading="Layers",
         definitions=[PAGE] if count else [],
         data=lambda: facts(advice, warnings, True),
         records=lambda: [_warning_facts(one) for one in warnings],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -13,7 +14,7 @@ from layerscope.core.sizes import Expression, Size
 from layerscope.core.types import TensorType
 from layerscope.report.document import count
 from layerscope.telling import words
-from layerscope.telling.amounts import Amount, percent, share
+from layerscope.telling.amounts import Amount, ordinal, percent, share
 from layerscope.telling.lines import OPERATIONS, Line
 
 EVERYTHING = 1 << 62
@@ -328,6 +329,23 @@ def _named(name: str) -> tuple[str, ...]:
     if key not in BY_KEY:
         raise UnknownNameError("column", name, [*BY_KEY, *GROUPS, *ALIASES], HINT)
     return (key,)
+
+
+def orders(facts: Sequence[Fact], line: Line) -> dict[str, float]:
+    """The numbers by which a row stands in each column: amounts, numbers in a tensor, ratios."""
+    found: dict[str, float] = {}
+    for fact in facts:
+        number: int | Fraction | None = None
+        if fact.amount is not None:
+            first, second = fact.amount(line).order
+            number = first + Fraction(second, 2)
+        elif fact.types is not None:
+            number = sum((ordinal(type.elements) for type in fact.types(line)), 0)
+        elif fact.key == "ratio":
+            number = line.ratio
+        if number is not None:
+            found[fact.key] = float(words.real(Fraction(number)))
+    return found
 
 
 def sorting(name: str) -> Fact:

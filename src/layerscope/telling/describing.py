@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from layerscope.analyses.journey import Journey, batch_is_open
 from layerscope.core.contract import snake_case
+from layerscope.core.dataclasses import replace
 from layerscope.core.graph import Graph
 from layerscope.core.sizes import names
 from layerscope.core.types import BATCH, TensorType
+from layerscope.report import scenes
 from layerscope.report.document import Column, Document, TableRow, count
 from layerscope.telling.amounts import Unit, memory
-from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, sorting
+from layerscope.telling.columns import BY_KEY, USUAL, Context, Fact, chosen, named, orders, sorting
+from layerscope.telling.drawn import Sights, scene
 from layerscope.telling.facts import facts
 from layerscope.telling.folding import by_depth, repeats_folded
 from layerscope.telling.lines import OPERATIONS, Line, Lines
@@ -23,6 +27,10 @@ NUMBER = re.compile(r"\d+(, \d+)*")
 MOST_NOTES = 8
 WORTH = 6
 """The rank of a layer's kind where names do not say it."""
+SAID = ("ratio", "holes", "dropped")
+"""Columns of words that are the report's own, besides those of numbers."""
+MOST_WHOLE, MOST_UNFOLDED = 1200, 3000
+"""Layers up to which a document's `whole` has all columns, and those that are folded."""
 SEPARATE = 3
 """Layers that a note names; more are counted."""
 
@@ -30,9 +38,71 @@ SEPARATE = 3
 def describe(graph: Graph, found: Journey, view: View | None = None, *, rows: bool = True) -> Document:
     """The journey as a document, with folded rows, or none; errors as in `View`, `chosen` and `sorting`."""
     view = view or View()
-    columns = _columns(view)
-    lines, rest = _lines(graph, found, view) if rows else ([], [])
-    return _document(graph, found, view, columns, [*lines, *rest])
+    known = Known(graph, found, view)
+    lines = known.lines if rows else []
+    return replace(
+        _document(graph, found, view, _columns(view), lines),
+        scenes=lambda: [known.scene()],
+        whole=lambda: known.whole(),
+    )
+
+
+class Known:
+    """A journey with its rows as they are wished, each found when it is asked for."""
+
+    def __init__(self, graph: Graph, found: Journey, view: View) -> None:
+        self.graph, self.found, self.view = graph, found, view
+
+    @cached_property
+    def made(self) -> Lines:
+        """What makes rows."""
+        return Lines(self.graph, self.found)
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """The rows, with one for those that are left out, if any."""
+        lines, rest = _lines(self.graph, self.found, self.view, self.made)
+        return [*lines, *rest]
+
+    def whole(self) -> Document:
+        """The journey with all columns, and below each row that sums up others these, in order; each row with what
+        its layer sees of the planes, and the numbers by which rows stand in order. Networks of very many layers have
+        the wished columns alone, and what is folded stays so.
+        """
+        columns, many = _columns(self.view), len(self.found.steps)
+        shown = {fact.key for fact in columns}
+        if many <= MOST_WHOLE:
+            columns = [*columns, *(fact for fact in chosen("all") if fact.key not in shown)]
+        sights = Sights(self.graph, self.found)
+        known, within = list[Line](), list[int | None]()
+        for line in self.lines:
+            place = len(known)
+            known.append(line)
+            within.append(None)
+            if len(line.members) > 1 and many <= MOST_UNFOLDED:
+                known += [self.made.single(number) for number in line.members]
+                within += [place] * len(line.members)
+        told = _document(self.graph, self.found, self.view, columns, known)
+        rows = [
+            replace(row, order=orders(columns, line), within=above, fields=sights.of(line))
+            for row, line, above in zip(told.rows, known, within, strict=True)
+        ]
+        titles = [
+            replace(column, rank=0, optional=fact.key not in shown)
+            for fact, column in zip(columns, told.columns, strict=True)
+        ]
+        return replace(told, columns=titles, rows=rows)
+
+    def scene(self) -> scenes.Journey:
+        """All rows in their own order, whatever the table's is."""
+        lines = self.lines
+        if self.view.order is not None:
+            usual = View(depth=self.view.depth, full=self.view.full)
+            lines, _ = _lines(self.graph, self.found, usual, self.made)
+        cost = self.found.cost
+        least = ["at least " if some else "" for some in (cost.parameters_at_least, cost.at_least)]
+        about = f"{least[0]}{count(cost.parameters)} parameters, {least[1]}{count(cost.macs)} MACs"
+        return scene(self.graph, self.found, lines, self.lines, about)
 
 
 def records(graph: Graph, found: Journey, view: View | None = None) -> list[dict[str, Any]]:
@@ -62,9 +132,9 @@ def _columns(view: View) -> list[Fact]:
     return columns
 
 
-def _lines(graph: Graph, found: Journey, view: View) -> tuple[list[Line], list[Line]]:
+def _lines(graph: Graph, found: Journey, view: View, made: Lines | None = None) -> tuple[list[Line], list[Line]]:
     """The rows, and a row for those that are left out, if any."""
-    made = Lines(graph, found)
+    made = made or Lines(graph, found)
     rows = by_depth(made, view.depth)
     if view.order is None:
         return (rows if view.full else repeats_folded(made, rows)), []
@@ -95,7 +165,8 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
         title = fact.title.format(unit=unit.name)
         rank = WORTH if fact.key == "kind" and not _kinds_in_names(lines) else fact.rank
         shown = 0 if fact.key in kept else rank
-        return Column(fact.key, title, fact.right, shown, fact.least, _meaning(fact, found), fact.joint)
+        said = fact.right or fact.key in SAID
+        return Column(fact.key, title, fact.right, shown, fact.least, _meaning(fact, found), fact.joint, said)
 
     def row(line: Line) -> TableRow:
         opened = frozenset(fact.key for fact in columns if fact.is_open(line))
@@ -112,6 +183,7 @@ def _document(graph: Graph, found: Journey, view: View, columns: Sequence[Fact],
         data=lambda: facts(graph, found),
         records=lambda: records(graph, found, view),
         more="--columns chooses them, --format json has all",
+        heading="Layers",
     )
 
 

@@ -51,6 +51,8 @@ class Line:
     """Looked for when it is asked for, since not every table shows it."""
     sentence: str = ""
     sums_only: bool = False
+    end: int = -1
+    """The node whose output is the row's."""
 
 
 class Lines:
@@ -94,6 +96,7 @@ class Lines:
             fields=step.fields,
             ratio=step.ratio,
             information=lambda: self._capacity.layers[number],
+            end=number,
         )
 
     def _operations(self, step: Step) -> Mapping[str, Amount]:
@@ -137,6 +140,7 @@ class Lines:
             ratio=_ratio(inputs, outputs),
             information=partial(self._last, leaving[-1][0]),
             sentence=sentence,
+            end=leaving[-1][0],
         )
 
     def rest(self, members: Sequence[int], count: int) -> Line:

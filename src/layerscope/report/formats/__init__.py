@@ -1,6 +1,6 @@
 """How documents look. Each module of this folder has `render(document, width, colour)`.
 
-`ROWS = False` in it says that it needs the document's data or records only.
+`ROWS = False` in it says that it needs the document's data or records only; `SUFFIXES` are the ends of such files.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from layerscope.report.letters import spelled
 def names() -> list[str]:
     """All formats: the files of this folder."""
     return modules(__file__)
+
+
+def suffixes() -> dict[str, str]:
+    """The formats by the ends of their files' names: .md, .html, ..."""
+    return {suffix: name for name in names() for suffix in _module(name).SUFFIXES}
 
 
 def needs_rows(format: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from layerscope.core.types import show
 from layerscope.report.document import Document
 
+SUFFIXES = (".csv",)
 ROWS = False
 
 

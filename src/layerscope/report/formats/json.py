@@ -6,6 +6,7 @@ import json
 
 from layerscope.report.document import Document
 
+SUFFIXES = (".json",)
 ROWS = False
 
 

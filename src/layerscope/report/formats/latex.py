@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from layerscope.report.document import Document
 
+SUFFIXES = (".tex",)
 PAGE = 45
 """Rows on a page; a longer table breaks over pages."""
 SPECIAL = {
@@ -14,6 +15,7 @@ SPECIAL = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}", "*": "{*}", "`": r"\textasciigrave{}",
     "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$", "−": r"$-$", "–": "--",
     "…": r"\ldots{}", "±": r"$\pm$", "→": r"$\rightarrow$", "'": r"\textquotesingle{}",
+    "\N{REPLACEMENT CHARACTER}": "{?}",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from layerscope.report.document import Document
 
+SUFFIXES = (".md", ".markdown")
 SPECIAL = re.compile(r"([\\`*\[\]|~$#])|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 
 

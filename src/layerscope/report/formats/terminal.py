@@ -9,6 +9,7 @@ from unicodedata import east_asian_width
 
 from layerscope.report.document import Column, Document, TableRow
 
+SUFFIXES = (".txt",)
 GAP = "  "
 BOLD, DIM, PLAIN = "\033[1m", "\033[2m", "\033[0m"
 AMPLE = 28
