@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.core.dataclasses import dataclass, field
+from layerscope.core.dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Picture:
 
     title: str
     words: str
-    png: bytes = field(repr=False)
+    png: bytes
 
 
 Scene = Journey | Curves | Picture
