@@ -188,7 +188,7 @@ def trace(
             batch = checked(batch, "batch")
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
-    graph = sources.read(what, input)
+    graph = sources.read(what, input, batch)
     told |= {} if batch is None else {BATCH: batch}
     if told:
         graph = put(graph, told)

@@ -84,7 +84,7 @@ def cost(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> Cost:
 
 def _row(graph: Graph, node: Node, fed: tuple[TensorType, ...], seen: set[str]) -> LayerCost:
     ids = set(node.weights.values())
-    macs = node.layer.macs(*fed) if node.inputs else 0
+    macs = node.layer.macs(*fed) if node.inputs or node.layer.standalone else 0
     operations = node.layer.operations(*fed)
     known = node.layer.weights_known
     size = sum(graph.parameters[id].size for id in ids)

@@ -131,7 +131,6 @@ REFUSED = {
     "graph. In Python, build the module and say layerscope.from_torch(module, input=...), or export it to ONNX with "
     "torch.onnx.export",
     "torchscript": "a TorchScript file, which is not read. Export the module to ONNX with torch.onnx.export",
-    "pt2": "a torch.export file (.pt2), which is not read. Export the module to ONNX with torch.onnx.export",
     "pickle": "a Python pickle, and is not opened: that would run code. Save the model as .keras, ONNX or JSON",
     "safetensors": "a safetensors file: weights by name, without the network that they belong to. Trace the model "
     "itself, as .keras, ONNX or in Python",

@@ -1,6 +1,9 @@
-"""A PyTorch module: what its forward does to tensors without values, one layer for each function that it calls.
+"""PyTorch: a module, a function or an exported program, traced as it is (`read`) or taken over with weights (`convert`).
 
-The forward runs once under PyTorch's fake tensors, which have sizes and no numbers, while a mode writes down each
+To be traced (`_torch/live`), what is given is copied with tensors that have sizes and no numbers, and called once; each
+function of PyTorch that it calls becomes a described operator with PyTorch's own order of axes.
+
+To be taken over, the forward runs once under PyTorch's fake tensors, which have sizes and no numbers, while a mode writes down each
 function of torch that it calls, in or outside of modules. So any Python in it is followed, nothing is computed, and
 no compiler is needed. Each function that is called becomes layers (`_torch/functions.py`); what no layer does becomes
 an `Opaque` and a line in the error of whoever wanted to compute with it.
@@ -11,30 +14,71 @@ is an image's numbers in PyTorch's order (`Value.order`); the weights of the nex
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
+import types
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
+from layerscope.sources import _files
 
-SUMMARY = "a PyTorch module, by layerscope.from_torch(module, input=(1, 28, 28))"
+SUMMARY = "a PyTorch module, function or exported program (.pt2), with input=(1, 3, 224, 224)"
 TAKES_INPUT = True
+TAKES_BATCH = True
 
 
 def handles(what: object) -> bool:
-    """Whether this is a PyTorch module; PyTorch is not imported to find out."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(what, torch.nn.Module)
+    """Whether this is something of PyTorch: a module, a program, a function where PyTorch is loaded, or a .pt2 file.
+
+    PyTorch is not imported to find out.
+    """
+    if isinstance(what, str | os.PathLike):
+        return _files.kind(what) == "pt2"
+    torch: Any = sys.modules.get("torch")
+    if torch is None or isinstance(what, type):
+        return False
+    if isinstance(what, torch.nn.Module) or type(what).__name__ == "ExportedProgram":
+        return True
+    return isinstance(what, FUNCTIONS)
 
 
-def read(what: Any, input: Any = None) -> Graph:
-    """SourceError: a module is no source by itself, whatever `input` is; `layerscope.from_torch` takes both."""
-    raise SourceError(
-        f"{type(what).__name__} is a PyTorch module, which is taken over with the size of its input; say "
-        "layerscope.from_torch(module, input=(channels, height, width))"
-    )
+FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
+
+
+def read(what: Any, input: Any = None, batch: int | None = None) -> Graph:
+    """What it does to inputs of these sizes, as a graph; it is neither run nor changed, and nothing is allocated.
+
+    `input` says the sizes of what forward takes, batch and all: (1, 3, 224, 224), or ((1, 128), "int64") with a dtype,
+    or a tensor; several in a list, or by name in a dictionary, whose other values are handed in as they are. A first
+    size of None leaves the batch open. `batch` stands for the first size of each. A program knows its own sizes.
+    Errors: SourceError where it cannot be followed, with the line that stops it.
+    """
+    torch: Any
+    try:
+        torch = import_module("torch")
+    except ImportError:
+        raise SourceError(
+            f"{what}: a program of torch.export, which PyTorch reads: pip install torch (pytorch.org/get-started)"
+        ) from None
+    from layerscope.sources._torch.live import asked, following, opening, programs
+
+    name = getattr(what, "__name__", type(what).__name__)
+    if isinstance(what, str | os.PathLike):
+        name, what = os.path.splitext(os.path.basename(os.fspath(what)))[0], programs.load(torch, what)
+    if type(what).__name__ == "ExportedProgram":
+        what, input = programs.opened(torch, what, input)
+    given = asked.asked(input)
+    if batch is not None:
+        given = given.batched(batch)
+    what = getattr(what, "_orig_mod", what)  # of one that torch.compile wraps
+    if given.open:
+        return opening.followed(torch, what, given, name.lower())
+    return following.follow(torch, what, given, name.lower())
 
 
 def given_shapes(input: Any) -> list[tuple[int, ...]]:
