@@ -42,10 +42,10 @@ def start(capture: Capture, kind: TensorType) -> Value:
 
 
 def graph(
-    capture: Capture, inputs: Sequence[tuple[str, Any]], outputs: Sequence[Any], name: str, title: str
+    capture: Capture, inputs: Sequence[tuple[str, Value]], outputs: Sequence[Any], name: str, title: str
 ) -> Graph:
     """The network between these tensors. SourceError where no output depends on an input."""
-    starts = [(label, capture.known[id(tensor)][1].record) for label, tensor in inputs]
+    starts = [(label, value.record) for label, value in inputs]
     ends = [_end(capture, tensor) for tensor in outputs]
     used = _used(record for record, _ in ends)
     fed = {record.number: label for label, record in starts if record is not None and record.number in used}

@@ -21,11 +21,9 @@ from layerscope.sources._torch.live.site import Refused, Site, type_of
 from layerscope.sources._torch.live.values import Place, Record, Value, Weight
 
 MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError)
-SAME = {
-    "contiguous", "to", "float", "double", "half", "bfloat16", "int", "long", "type", "type_as", "cpu", "cuda",
-    "requires_grad_", "detach_", "data", "expand", "expand_as", "reshape", "view", "flatten", "_to_copy",
-}  # fmt: skip
-"""Functions that hand back what they are given where there is nothing to do."""
+INPLACE = {"relu", "relu6", "elu", "selu", "celu", "leaky_relu", "hardtanh", "hardswish", "hardsigmoid", "silu", "mish",
+           "threshold", "rrelu"}  # fmt: skip
+"""Functions whose last argument says whether they work in place."""
 ASIDE = ("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
 
@@ -137,7 +135,10 @@ class Capture:
     def _told(self, asked: Any, args: Any, kwargs: Any, made: Any, outputs: list[Any], ran: list[Any]) -> Any:
         """Describe a call; what it hands on, which is a tensor of its own where a rule asks for one."""
         name = rules.plain_name(asked)
-        if name in rules.APART and any(outputs[0] is one for one in leaves(args)) and not _in_place(name, args, kwargs):
+        given = leaves((args, kwargs))
+        if outputs and all(any(out is one for one in given) for out in outputs) and not _in_place(name, args, kwargs):
+            if name not in rules.APART:
+                return made  # there was nothing to do
             with self.quiet():
                 made = outputs[0].view_as(outputs[0])
             outputs = [made]
@@ -153,8 +154,6 @@ class Capture:
         rule = rules.find(name)
         if rule is None or not outputs:
             return False
-        if any(outputs[0] is one for one in leaves(args)) and rules.canonical(name) in SAME:
-            return True
         site = Site(self, rules.canonical(name), outputs, python)
         try:
             made = rule(site, *args, **kwargs)
@@ -322,7 +321,11 @@ def leaves(value: Any) -> list[Any]:
 
 
 def _in_place(name: str, args: Any, kwargs: Any) -> bool:
-    return rules.canonical(name) != name or True in (kwargs.get("inplace"), *args[3:])
+    """Whether a call changes what it is given."""
+    if (name.endswith("_") and not name.endswith("__")) or name.startswith("__i") or kwargs.get("inplace"):
+        return True
+    said = name in INPLACE or (name in rules.APART and len(args) > 3)
+    return kwargs.get("out") is not None or bool(said and args[1:] and args[-1] is True)
 
 
 def _same_place(one: Any, other: Any) -> bool:

@@ -99,8 +99,9 @@ class _Following:
                 raise SourceError(f"input: PyTorch has no dtype {one.dtype!r}")
             strides = _strides(one.shape)
             made = self.shadows.fake(one.shape, strides, dtype, device)
-            found.append((stem, made))
-            self.capture.bind(made, building.start(self.capture, type_of(made)))
+            value = building.start(self.capture, type_of(made))
+            found.append((stem, value))
+            self.capture.bind(made, value)
             return made
 
         names = _names(self.what if not isinstance(self.what, self.torch.nn.Module) else self.what.forward)

@@ -11,6 +11,8 @@ from layerscope.operators.normalisation import (
     LocalResponseNormalization,
     Normalization,
 )
+from layerscope.operators.pointwise import Pointwise
+from layerscope.operators.reductions import Reduction
 from layerscope.sources._torch.live.rules import rule
 from layerscope.sources._torch.live.site import Site, Value, type_of
 
@@ -79,3 +81,12 @@ def native_group_norm(site: Site, input: Any, weight: Any, bias: Any, n: Any, c:
 def local_response_norm(site: Site, input: Any, size: int, *_: Any, **__: Any) -> Any:
     """By the squares of neighbouring channels."""
     return site.emit(LocalResponseNormalization, "LRN", (input,), int(size))
+
+
+@rule("_weight_norm_interface")
+def weight_norm(site: Site, v: Any, g: Any, dim: int = 0) -> Any:
+    """The direction of v with the length g: its norm over all axes but one, and a product."""
+    axes = tuple(axis for axis in range(v.dim()) if axis != int(dim) % v.dim())
+    (length,) = site.emit(Reduction, "ReduceL2", (v,), axes, True, 1, 1, "ends", called="norm")
+    made = site.emit(Pointwise, "WeightNorm", (v, g, length), 2, "inputs", called="weight_norm")
+    return (*made, length)

@@ -43,12 +43,9 @@ def index_select(site: Site, input: Any, dim: int, index: Any) -> Any:
     return site.emit(Gather, "Gather", (input, index), int(dim))
 
 
-@rule("gather", "take_along_dim")
-def gather(site: Site, input: Any, *args: Any, **kwargs: Any) -> Any:
+@rule("gather")
+def gather(site: Site, input: Any, dim: int, index: Any, **_: Any) -> Any:
     """One element for each index."""
-    dim, index = (args[0], args[1]) if site.name == "gather" else (args[1] if len(args) > 1 else 0, args[0])
-    if type_of(index).shape != site.out.shape:
-        raise Refused("its operands stretch first")
     return site.emit(GatherElements, "GatherElements", (input, index), int(dim))
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from layerscope.operators._axes import broadcast
+from layerscope.operators.losses import CrossEntropy
 from layerscope.operators.pointwise import Dropout, Pointwise, Softmax
+from layerscope.operators.reductions import Reduction
 from layerscope.operators.slicing import Split
 from layerscope.operators.stretching import Cast
 from layerscope.sources._torch.live.rules import rule
-from layerscope.sources._torch.live.site import Refused, Site
+from layerscope.sources._torch.live.site import Refused, Site, Value, type_of
 
 KEEPS = {
     "nothing": "add sub rsub neg eq ne lt le gt ge floor ceil round trunc frac sign sgn signbit logical_and logical_or "
@@ -101,3 +104,27 @@ def dropout(site: Site, input: Any, p: float = 0.5, *_: Any, **__: Any) -> Any:
     if not isinstance(p, float | int):
         p = 0.5
     return site.emit(Dropout, "Dropout", (input,), rate=float(p), results=1)
+
+
+@rule("nll_loss_forward", "nll_loss2d_forward", "nll_loss", "nll_loss_nd")
+def nll_loss(site: Site, input: Any, target: Any, weight: Any = None, reduction: Any = 1, *_: Any, **__: Any) -> Any:
+    """Minus the logarithm of the probability of the class that a label names."""
+    how = {0: "none", 1: "mean", 2: "sum"}.get(reduction, reduction)
+    (made,) = site.emit(
+        CrossEntropy, "NegativeLogLikelihoodLoss", (input, target, weight), str(how), False, called="nll_loss"
+    )  # fmt: skip
+    return (made, *(Value(one) for one in site.types[1:]))
+
+
+@rule(
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "soft_margin_loss", "kl_div",
+    "binary_cross_entropy_with_logits", "poisson_nll_loss", "gaussian_nll_loss",
+)  # fmt: skip
+def loss(site: Site, input: Any, target: Any, *args: Any, **_: Any) -> Any:
+    """A function of each pair of elements, and their mean or sum."""
+    shape = broadcast(type_of(input).shape, type_of(target).shape)
+    more = [one for one in tensors(site, args) if one is not None]
+    made = site.emit(Pointwise, site.name, (input, target, *more), 2, "inputs", dtype=site.out.dtype)
+    if site.out.shape == shape:
+        return made
+    return site.emit(Reduction, "ReduceMean", made, None, False, called="mean")
