@@ -28,6 +28,7 @@ SIZED = (
     "image_shape",
     "axes",
     "perm",
+    "picks",
 )
 """Settings that hold sizes, or whole numbers."""
 

@@ -19,6 +19,8 @@ SUFFIXES = (
     ".tflite", ".safetensors", ".gguf", ".txt", ".py",
 )  # fmt: skip
 """Of files that a network may be expected in, read here or not."""
+PROGRAM = re.compile(r"^[^/]+/models/[^/]+\.json$")
+"""The list of calls in an archive of torch.export."""
 KEYS = re.compile(rb'"(layerscope|class_name)"\s*:')
 
 
@@ -103,7 +105,7 @@ def _archive(name: str) -> str:
         return "keras-archive"
     if any(entry.endswith("data.pkl") for entry in names):
         return "torchscript" if any("/code/" in entry for entry in names) else "torch"
-    if any(entry.startswith(("archive/models/", "models/")) and entry.endswith(".json") for entry in names):
+    if any(PROGRAM.match(entry) for entry in names):
         return "pt2"
     if names and all(entry.endswith(".npy") for entry in names):
         return "npz"

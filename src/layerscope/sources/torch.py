@@ -39,12 +39,15 @@ def handles(what: object) -> bool:
     """
     if isinstance(what, str | os.PathLike):
         return _files.kind(what) == "pt2"
+    return is_module(what) or ("torch" in sys.modules and isinstance(what, FUNCTIONS))
+
+
+def is_module(what: object) -> bool:
+    """Whether this is a module or a program of the PyTorch that is loaded."""
     torch: Any = sys.modules.get("torch")
     if torch is None or isinstance(what, type):
         return False
-    if isinstance(what, torch.nn.Module) or type(what).__name__ == "ExportedProgram":
-        return True
-    return isinstance(what, FUNCTIONS)
+    return isinstance(what, torch.nn.Module) or type(what).__name__ == "ExportedProgram"
 
 
 FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
@@ -58,23 +61,26 @@ def read(what: Any, input: Any = None, batch: int | None = None) -> Graph:
     size of None leaves the batch open. `batch` stands for the first size of each. A program knows its own sizes.
     Errors: SourceError where it cannot be followed, with the line that stops it.
     """
-    torch: Any
     try:
-        torch = import_module("torch")
+        torch: Any = import_module("torch")
     except ImportError:
         raise SourceError(
-            f"{what}: a program of torch.export, which PyTorch reads: pip install torch (pytorch.org/get-started)"
+            f"{what}: a program of torch.export, which PyTorch is needed to follow: pip install torch "
+            "(pytorch.org/get-started)"
         ) from None
     from layerscope.sources._torch.live import asked, following, opening, programs
 
     name = getattr(what, "__name__", type(what).__name__)
     if isinstance(what, str | os.PathLike):
-        name, what = os.path.splitext(os.path.basename(os.fspath(what)))[0], programs.load(torch, what)
-    if type(what).__name__ == "ExportedProgram":
-        what, input = programs.opened(torch, what, input)
-    given = asked.asked(input)
-    if batch is not None:
-        given = given.batched(batch)
+        what = programs.load(what)
+    elif type(what).__name__ == "ExportedProgram":
+        what = programs.of_exported(torch, what)
+    if isinstance(what, programs.Program):
+        name = what.name.replace("this program", "program")
+        given = what.asked(None if input is None else asked.asked(input), batch)
+    else:
+        given = asked.asked(input)
+        given = given if batch is None else given.batched(batch)
     what = getattr(what, "_orig_mod", what)  # of one that torch.compile wraps
     if given.open:
         return opening.followed(torch, what, given, name.lower())

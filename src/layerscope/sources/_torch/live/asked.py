@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -141,29 +140,3 @@ def dtype_name(value: Any) -> str:
 def _sizes(shape: Sequence[Any], where: str) -> tuple[int | None, ...]:
     told = tuple(shape)
     return tuple(None if n is None else sizes.checked(n, f"{where}: a size of {_shown(told)}") for n in told)
-
-
-WORD = re.compile(r"^(?:(?P<name>[A-Za-z_]\w*)=)?(?P<sizes>[0-9?]+(?:[x×][0-9?]+)*)?(?::(?P<dtype>\w+))?$")
-
-
-def from_words(words: Sequence[str]) -> Any:
-    """`input` as the command line says it, one word an input: 1x3x224x224, ?x3x224x224, 1x128:int64, ids=1x128:int64.
-
-    Errors: SourceError for another word, or where some inputs are named and others are not.
-    """
-    found: list[tuple[str, Wanted]] = []
-    for word in words:
-        match = WORD.match(word)
-        if match is None or (match["sizes"] is None and match["dtype"] is None):
-            raise SourceError(
-                f"--input {word}: sizes are needed, batch and all, such as 1x3x224x224, 1x128:int64 or ids=1x128:int64"
-            )
-        told = re.split("[x×]", match["sizes"]) if match["sizes"] else []
-        if any("?" in part and part != "?" for part in told):
-            raise SourceError(f"--input {word}: a size is a number, or ? for an open batch")
-        shape = _sizes([None if part == "?" else int(part) for part in told], f"--input {word}")
-        found.append((match["name"] or "", Wanted(shape, match["dtype"] or "")))
-    named = [name for name, _ in found if name]
-    if named and (len(named) < len(found) or len(set(named)) < len(named)):
-        raise SourceError("--input: name each input once, or none: --input ids=1x128:int64 --input mask=1x128:int64")
-    return dict(found) if named else [one for _, one in found]

@@ -122,7 +122,8 @@ class Capture:
                 return body(*args, **kwargs)
         start, self.inside = len(self.ran), self.inside + 1
         try:
-            made = function(*args, **kwargs)
+            made = rules.STANDS[name](*args, **kwargs) if name in rules.STANDS else None
+            made = function(*args, **kwargs) if made is None else made
         finally:
             self.inside -= 1
             ran = self.ran[start:]
@@ -305,6 +306,10 @@ def running(capture: Capture) -> Any:
     base: Any = capture.torch.utils._python_dispatch.TorchDispatchMode
 
     class Running(base):
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False  # or each call would pass through it
+
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             return capture.dispatch(func, args, kwargs or {})
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import linecache
+import logging
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 from typing import Any
 
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Graph
-from layerscope.sources._torch.live import building
-from layerscope.sources._torch.live.asked import Asked, Wanted
+from layerscope.sources._torch.live import building, programs
+from layerscope.sources._torch.live.asked import Asked, Wanted, dtype_name
 from layerscope.sources._torch.live.capture import Capture, asking, running
 from layerscope.sources._torch.live.shadow import Shadows
 from layerscope.sources._torch.live.site import type_of
@@ -48,8 +50,12 @@ class _Following:
     def graph(self) -> Graph:
         if isinstance(self.what, self.torch.jit.ScriptModule | self.torch.jit.ScriptFunction):
             raise SourceError("a TorchScript module cannot be followed; give the module that it was made from")
-        copy = self.shadows.outer(self.what)
-        self._name_weights()
+        copy: Any = self.what
+        if isinstance(copy, programs.Program):
+            copy.ready(self)
+        else:
+            copy = self.shadows.outer(self.what)
+            self._name_weights()
         args, kwargs, inputs = self._inputs()
         self.shadows.watch(self.capture.begin, self.capture.end)
         made = self._called(copy, args, kwargs)
@@ -62,6 +68,8 @@ class _Following:
     def _title(self) -> str:
         if isinstance(self.what, self.torch.nn.Module):
             return f"the forward of {type(self.what).__name__}"
+        if isinstance(self.what, programs.Program):
+            return self.what.name
         return getattr(self.what, "__name__", type(self.what).__name__)
 
     # --- what it is called on ---
@@ -94,17 +102,15 @@ class _Following:
         found: list[tuple[str, Any]] = []
 
         def tensor(one: Wanted, stem: str) -> Any:
-            dtype = getattr(self.torch, one.dtype, None) if one.dtype else kind
-            if not isinstance(dtype, self.torch.dtype):
-                raise SourceError(f"input: PyTorch has no dtype {one.dtype!r}")
-            strides = _strides(one.shape)
-            made = self.shadows.fake(one.shape, strides, dtype, device)
+            made = self.tensor(one if one.dtype else replace(one, dtype=dtype_name(kind)), device)
             value = building.start(self.capture, type_of(made))
             found.append((stem, value))
             self.capture.bind(made, value)
             return made
 
-        names = _names(self.what if not isinstance(self.what, self.torch.nn.Module) else self.what.forward)
+        names = getattr(self.what, "argument_names", None)
+        if names is None:
+            names = _names(self.what.forward if isinstance(self.what, self.torch.nn.Module) else self.what)
         args = [
             Asked((part,), {}).mapped(lambda one, n=n: tensor(one, names[n] if n < len(names) else "input")).args[0]
             for n, part in enumerate(self.given.args)
@@ -115,13 +121,20 @@ class _Following:
         }
         return args, kwargs, found
 
+    def tensor(self, one: Wanted, device: Any = None) -> Any:
+        """A tensor without numbers of these sizes."""
+        dtype = getattr(self.torch, one.dtype, None)
+        if not isinstance(dtype, self.torch.dtype):
+            raise SourceError(f"input: PyTorch has no dtype {one.dtype!r}")
+        place = self.torch.device("cpu") if device is None else device
+        return self.shadows.fake(one.shape, _strides(one.shape), dtype, place)
+
     # --- the call ---
 
     def _called(self, copy: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        state = self.torch.random.get_rng_state()
-        dtype = self.torch.get_default_dtype()
         try:
             with ExitStack() as on:
+                on.enter_context(_as_before(self.torch))
                 on.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
                 for mode in (self.torch.no_grad(), self.mode, running(self.capture), asking(self.capture)):
@@ -131,9 +144,6 @@ class _Following:
             raise
         except Exception as error:
             raise SourceError(self._failure(error)) from None
-        finally:
-            self.torch.random.set_rng_state(state)
-            self.torch.set_default_dtype(dtype)
 
     def _failure(self, error: Exception) -> str:
         """What stopped it, and the user's own line at which that was."""
@@ -175,6 +185,25 @@ class _Following:
         if place is None:
             return ""
         return f"{place[0]}, line {place[1]}: {linecache.getline(*place).strip()}"
+
+
+@contextmanager
+def _as_before(torch: Any) -> Iterator[None]:
+    """Global state as it was, whatever happens: random numbers, the default dtype, what PyTorch logs of failures, and
+    Python's collector, which would go through all tensors again and again.
+    """
+    logs = logging.getLogger("torch._subclasses.fake_tensor")
+    state, dtype, told, collecting = torch.random.get_rng_state(), torch.get_default_dtype(), logs.disabled, gc.isenabled()
+    logs.disabled = True
+    gc.disable()
+    try:
+        yield
+    finally:
+        torch.random.set_rng_state(state)
+        torch.set_default_dtype(dtype)
+        logs.disabled = told
+        if collecting:
+            gc.enable()
 
 
 def _strides(shape: Sequence[int | None]) -> tuple[int, ...]:

@@ -51,6 +51,19 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return keep
 
 
+STANDS: dict[str, Callable[..., Any]] = {}
+
+
+def stands(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register what makes the outputs of functions that PyTorch cannot call on tensors without numbers."""
+
+    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
+        STANDS.update(dict.fromkeys(names, function))
+        return function
+
+    return keep
+
+
 def plain_name(function: Any) -> str:
     """The name of a function, method or property without its module; of an operator of ATen without its variant."""
     schema = getattr(function, "_schema", None)

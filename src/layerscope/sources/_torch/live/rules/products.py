@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.operators.convolution import Convolution, TransposedConvolution
-from layerscope.operators.products import Einsum, MatrixProduct
-from layerscope.sources._torch.live.rules import rule
+from layerscope.operators.products import Einsum, GroupedProduct, MatrixProduct
+from layerscope.sources._torch.live.rules import rule, stands
 from layerscope.sources._torch.live.site import Refused, Site
 
 
@@ -100,6 +100,21 @@ def general(
     if transposed_:
         return transposed(site, input, weight, bias, stride, padding, output_padding, groups, dilation)
     return convolution(site, input, weight, bias, stride, padding, dilation, groups)
+
+
+@rule("grouped_mm", "_grouped_mm")
+def grouped(site: Site, rows: Any, matrices: Any, *args: Any, **kwargs: Any) -> Any:
+    """Rows in groups, each times its own matrix."""
+    ends = kwargs.get("offs", args[0] if args else None)
+    if rows.dim() != 2 or matrices.dim() != 3:
+        raise Refused("its groups are of another kind")
+    return site.emit(GroupedProduct, "GroupedProduct", (rows, matrices, ends))
+
+
+@stands("grouped_mm", "_grouped_mm")
+def grouped_out(rows: Any, matrices: Any, *_: Any, **__: Any) -> Any:
+    """What it makes, where PyTorch has no word on it for other dtypes than bfloat16."""
+    return rows.new_empty((rows.shape[0], matrices.shape[-1])) if rows.dim() == 2 and matrices.dim() == 3 else None
 
 
 @rule("bilinear")
