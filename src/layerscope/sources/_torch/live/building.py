@@ -36,7 +36,7 @@ def start(capture: Capture, kind: TensorType) -> Value:
     layer: Layer = TensorInput(kind)
     if kind.rank and 0 not in kind.shape:
         layer = InputLayer(kind.shape[1:], kind.shape[0], kind.dtype)
-    record = Record(layer, (), (kind,), {}, Place("", 1, "", False), "input", len(capture.records))
+    record = Record(layer, (), (kind,), {}, Place(), "input", len(capture.records))
     capture.records.append(record)
     return Value(kind, record)
 
@@ -103,23 +103,21 @@ class _Names:
     def of(self, record: Record) -> tuple[tuple[str, ...], str]:
         """Scope and name of a record's node, each once."""
         place = record.place
-        path = tuple(place.path.split(".")) if place.path else ()
         if record.number in self.fed:
-            return self._free((), self.fed[record.number], 1)
+            return self._free((), self.fed[record.number])
         single = self.count[id(place)] == 1 and not place.inner and place.kind != ""
         if single and place.own and isinstance(record.layer, Operator):
             called = "" if place.kind == record.layer.type_name else place.kind
             object.__setattr__(record.layer, "called", called)
-        if single and path:
-            return self._free(path[:-1], path[-1], place.visit)
-        return self._free(path, record.name.strip("_") or "function", place.visit)
+        if single and place.scope:
+            return self._free(place.scope[:-1], place.scope[-1])
+        return self._free(place.scope, record.name.strip("_") or "function")
 
-    def _free(self, scope: tuple[str, ...], name: str, visit: int) -> tuple[tuple[str, ...], str]:
-        again = f"#{visit}" if visit > 1 else ""
-        found, number = name + again, 0
+    def _free(self, scope: tuple[str, ...], name: str) -> tuple[tuple[str, ...], str]:
+        found, number = name, 0
         while (*scope, found) in self.taken:
             number += 1
-            found = f"{name}_{number}{again}"
+            found = f"{name}_{number}"
         self.taken.add((*scope, found))
         return scope, found
 

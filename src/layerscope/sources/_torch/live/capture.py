@@ -42,19 +42,16 @@ class Capture:
         self.inside = 0
         self.open: dict[Any, Any] = {}
         self.paths: dict[int, str] = {}
-        self.visits: dict[str, int] = {}
-        self.stack: list[tuple[Any, Place]] = [(None, Place("", 1, "", False))]
+        self.stack: list[tuple[Any, Place]] = [(None, Place())]
         self.bodies: dict[Any, Callable[..., Any]] = {}
 
     # --- modules ---
 
     def begin(self, module: Any) -> None:
         """A module's forward begins."""
-        path = self.paths.get(id(module), "")
-        self.visits[path] = self.visits.get(path, 0) + 1
         own = type(module).__module__.startswith("torch.nn.")
-        self.stack[-1][1].inner = True
-        self.stack.append((module, Place(path, self.visits[path], type(module).__name__, own)))
+        here = self.stack[-1][1]
+        self.stack.append((module, here.enter(self.paths.get(id(module), here.path), type(module).__name__, own)))
 
     def end(self, module: Any) -> None:
         """It ends; those that an exception left go with it."""

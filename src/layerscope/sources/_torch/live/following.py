@@ -157,7 +157,10 @@ class _Following:
         reason = words[0] if words else kind
         if kind not in ("RuntimeError", "AssertionError", "ValueError", "SourceError"):
             reason = f"{kind}: {reason}" if words else kind
+        inner = self.capture.stack[-1][1]
         given = f" for {self.given}" if self.given.tensors else ""
+        if inner.path:
+            given += f", in {inner.path} ({inner.kind})"
         hint = ""
         if "Long, Int" in reason or "to be LongTensor" in reason or "indices must be" in reason:
             hint = "\nIt looks up by whole numbers: say their dtype, as in input=((1, 128), 'int64')"

@@ -187,20 +187,14 @@ class Program:
             yield
             capture.stack.pop()
         else:
-            capture.stack[0][1].inner = True
             yield
 
     def _place(self, modules: tuple[tuple[str, str, str], ...], capture: Any) -> Place:
-        for depth in range(1, len(modules) + 1):
-            inner = modules[:depth]
-            if inner in self.places:
-                continue
-            _, path, kind = inner[-1]
-            capture.visits[path] = capture.visits.get(path, 0) + 1
-            own = kind.startswith("torch.nn.")
-            self.places[inner] = Place(path, capture.visits[path] if path else 1, kind.rpartition(".")[2], own)
-            if depth > 1:
-                self.places[modules[: depth - 1]].inner = True
+        if modules not in self.places:
+            _, path, kind = modules[-1]
+            above = self._place(modules[:-1], capture) if len(modules) > 1 else capture.stack[0][1]
+            word = kind.rpartition(".")[2]
+            self.places[modules] = above.enter(path, word, kind.startswith("torch.nn.")) if path else above
         return self.places[modules]
 
 

@@ -12,14 +12,28 @@ from layerscope.core.types import TensorType, WeightType
 
 @dataclass(eq=False)
 class Place:
-    """One call of a module: its path, the number of this call, its class, and whether that is one of PyTorch's."""
+    """One call of a module: its path; its scope, in which a module that is called again has the number of the call;
+    its class, and whether that is one of PyTorch's.
+    """
 
-    path: str
-    visit: int
-    kind: str
-    own: bool
+    path: str = ""
+    scope: tuple[str, ...] = ()
+    kind: str = ""
+    own: bool = False
     inner: bool = False
     """Whether it called modules itself."""
+    visits: dict[str, int] = field(default_factory=dict[str, int])
+    """How often it called each, by path."""
+
+    def enter(self, path: str, kind: str, own: bool) -> Place:
+        """The place of a module that is called here."""
+        self.inner = True
+        self.visits[path] = visit = self.visits.get(path, 0) + 1
+        under = path.startswith(f"{self.path}.") if self.path else True
+        parts = path.removeprefix(f"{self.path}.").split(".") if under and path else path.split(".") if path else []
+        if parts and visit > 1:
+            parts[-1] += f"#{visit}"
+        return Place(path, (*(self.scope if under else ()), *parts), kind, own)
 
 
 @dataclass(eq=False)
