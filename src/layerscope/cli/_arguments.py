@@ -45,7 +45,8 @@ def input_sizes(text: str) -> tuple[str, Any]:
     match = INPUT.match(text)
     if match is None or not (match[2] or match[3]):
         raise argparse.ArgumentTypeError(
-            f"sizes are needed, such as 1x3x224x224, ?x3x224x224 (any batch), 1x128:int64 or ids=1x128:int64, not {text!r}"
+            f"sizes are needed, such as 1x3x224x224, ?x3x224x224 (any batch), 1x128:int64 or ids=1x128:int64, "
+            f"not {text!r}"
         )
     told = re.split("[x×]", match[2]) if match[2] else []
     sizes = tuple(None if part == "?" else positive(part) for part in told)
@@ -58,7 +59,9 @@ def inputs(given: Sequence[tuple[str, Any]]) -> Any:
     if len(set(names)) < len(names) or (names and len(names) < len(given)):
         from layerscope.core.errors import SettingError
 
-        raise SettingError("--input: name each input once, or none of them: --input ids=1x128:int64 --input mask=1x128")
+        raise SettingError(
+            "--input: name each input once, or none of them: --input ids=1x128:int64 --input mask=1x128"
+        )
     if names:
         return dict(given)
     return [sizes for _, sizes in given] or None

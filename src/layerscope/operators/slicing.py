@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example
@@ -321,7 +321,7 @@ class CenterCropPad(Moving):
 
 @dataclass(frozen=True, eq=False)
 class Indexed(Moving):
-    """What stands in Python's square brackets: of each axis a range in steps, or one index; and new axes of size 1.
+    """What stands in Python's square brackets: of each axis a range in steps, or one index; new axes of size 1.
 
     `picks` has an entry for each axis of the result, in order: (axis, start, length, step) of the input, or None for a
     new axis. `taken` has (axis, index) for each axis of which one index is taken; it is gone.
@@ -335,15 +335,15 @@ class Indexed(Moving):
     taken: Any = ()
 
     def _rows(self, x: TensorType) -> tuple[tuple[int, int, int, int] | None, ...]:
-        rows: tuple[Any, ...] = tuple(self.picks)
-        axes = sorted([*(row[0] for row in rows if row is not None), *(axis for axis, _ in self.taken)])
+        rows = cast(tuple[tuple[int, int, int, int] | None, ...], tuple(self.picks))
+        axes = sorted([*(row[0] for row in rows if row is not None), *(axis for axis, _ in cast(Sequence[tuple[int, int]], self.taken))])
         if axes != list(range(x.rank)):
             raise ShapeError(f"takes the axes {axes} of {x}, which are not each of its {x.rank} axes once")
         for axis, start, length, step in (row for row in rows if row is not None):
             size = x.shape[axis]
             if isinstance(size, int) and length and not 0 <= start + step * (length - 1) < size:
                 raise ShapeError(f"takes {length} from {start} in steps of {step} of axis {axis} of {x}")
-        for axis, index in self.taken:
+        for axis, index in cast(Sequence[tuple[int, int]], self.taken):
             size = x.shape[axis]
             if isinstance(size, int) and not 0 <= index < size:
                 raise ShapeError(f"takes index {index} of axis {axis} of {x}")

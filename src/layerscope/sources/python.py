@@ -40,8 +40,8 @@ def read(what: str, input: Any = None, batch: int | None = None) -> Graph:
         return keras.read(made, input)
     if input is not None:
         raise SourceError(
-            f"{what} gives an object of type {type(made).__name__}, which states its own sizes; input is for a Keras or "
-            "PyTorch model"
+            f"{what} gives an object of type {type(made).__name__}, which states its own sizes; input is for a Keras "
+            "or PyTorch model"
         )
     graph = getattr(made, "graph", made)
     if isinstance(graph, str):

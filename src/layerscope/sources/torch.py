@@ -1,12 +1,12 @@
-"""PyTorch: a module, a function or an exported program, traced as it is (`read`) or taken over with weights (`convert`).
+"""PyTorch: a module, function or exported program, traced as it is (`read`); a module with weights (`convert`).
 
-To be traced (`_torch/live`), what is given is copied with tensors that have sizes and no numbers, and called once; each
-function of PyTorch that it calls becomes a described operator with PyTorch's own order of axes.
+To be traced (`_torch/live`), what is given is copied with tensors that have sizes and no numbers, and called once;
+each function of PyTorch that it calls becomes a described operator with PyTorch's own order of axes.
 
-To be taken over, the forward runs once under PyTorch's fake tensors, which have sizes and no numbers, while a mode writes down each
-function of torch that it calls, in or outside of modules. So any Python in it is followed, nothing is computed, and
-no compiler is needed. Each function that is called becomes layers (`_torch/functions.py`); what no layer does becomes
-an `Opaque` and a line in the error of whoever wanted to compute with it.
+To be taken over, the forward runs once under PyTorch's fake tensors, which have sizes and no numbers, while a mode
+writes down each function of torch that it calls, in or outside of modules. So any Python in it is followed, nothing
+is computed, and no compiler is needed. Each function that is called becomes layers (`_torch/functions.py`); what no
+layer does becomes an `Opaque` and a line in the error of whoever wanted to compute with it.
 
 Images are channels first there and channels last here. A value carries how its axes lie (`Value.axes`) and whether it
 is an image's numbers in PyTorch's order (`Value.order`); the weights of the next Linear are put into ours.
@@ -56,8 +56,9 @@ FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, fu
 def read(what: Any, input: Any = None, batch: int | None = None) -> Graph:
     """What it does to inputs of these sizes, as a graph; it is neither run nor changed, and nothing is allocated.
 
-    `input` says the sizes of what forward takes, batch and all: (1, 3, 224, 224), or ((1, 128), "int64") with a dtype,
-    or a tensor; several in a list, or by name in a dictionary, whose other values are handed in as they are. A first
+    `input` says the sizes of what forward takes, batch and all: (1, 3, 224, 224), or ((1, 128), "int64") with a
+    dtype, or a tensor; several in a list, or by name in a dictionary, whose other values are handed in as they are.
+    A first
     size of None leaves the batch open. `batch` stands for the first size of each. A program knows its own sizes.
     Errors: SourceError where it cannot be followed, with the line that stops it.
     """

@@ -1,1 +1,1 @@
-"""A PyTorch module, function or program followed for its trace: copied, called once on tensors without numbers, drawn."""
+"""A module, function or program of PyTorch as it is: copied, called once on tensors without numbers, and drawn."""

@@ -1,4 +1,4 @@
-"""What a user says of the inputs of a module: sizes with the batch, dtypes, tensors that have them; and plain values."""
+"""What a user says of the inputs of a module: sizes with the batch, dtypes, tensors; and other values."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _part(value: Any, where: str) -> Any:
 
 
 def _tensor(value: Any, where: str) -> Wanted | None:
-    """The tensor that a value describes, if it does: sizes, sizes with a dtype, or anything with a shape and a dtype."""
+    """The tensor that a value describes, if it does: sizes, sizes with a dtype, or what has a shape and a dtype."""
     if isinstance(value, Wanted):
         return value
     if hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, type):

@@ -1,8 +1,8 @@
 """One call of a module on tensors without numbers, and the functions of PyTorch that it calls, each as an operator.
 
-Two of PyTorch's modes are on: one is asked for each function before it runs, the other for each operator of ATen that
-runs. A function with a rule becomes what the rule says. One written in Python is followed inside. Of any other, the
-operators of ATen that it ran are described, by the same rules, by PyTorch's own tags, or as unknown with their shapes.
+Two of PyTorch's modes are on: one is asked for each function before it runs, the other for each operator of ATen
+that runs. A function with a rule becomes what the rule says. One written in Python is followed inside. Of any other,
+the operators of ATen that it ran are described: by the same rules, by PyTorch's own tags, or as unknown, with shapes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from layerscope.sources._torch.live.site import Refused, Site, type_of
 from layerscope.sources._torch.live.values import Place, Record, Value, Weight
 
 MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError)
-INPLACE = {"relu", "relu6", "elu", "selu", "celu", "leaky_relu", "hardtanh", "hardswish", "hardsigmoid", "silu", "mish",
-           "threshold", "rrelu"}  # fmt: skip
+INPLACE = {
+    "relu", "relu6", "elu", "selu", "celu", "leaky_relu", "hardtanh", "hardswish", "hardsigmoid", "silu", "mish",
+    "threshold", "rrelu",
+}  # fmt: skip
 """Functions whose last argument says whether they work in place."""
 ASIDE = ("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
@@ -145,9 +147,7 @@ class Capture:
                 self.operator(function, given, told, out)
         return made
 
-    def described(
-        self, name: str, args: Any, kwargs: Any, outputs: Sequence[Any], python: bool = False
-    ) -> bool:
+    def described(self, name: str, args: Any, kwargs: Any, outputs: Sequence[Any], python: bool = False) -> bool:
         """Whether the rule of this name described the call."""
         rule = rules.find(name)
         if rule is None or not outputs:
@@ -205,7 +205,11 @@ class Capture:
             if other is tensor:
                 continue
             old = self.known[id(other)][1]
-            if old.type == new.type and tuple(other.stride()) == tuple(tensor.stride()) and _same_place(other, tensor):
+            if (
+                old.type == new.type
+                and tuple(other.stride()) == tuple(tensor.stride())
+                and _same_place(other, tensor)
+            ):
                 self.known[id(other)] = (other, new)
             else:
                 self.known[id(other)] = (other, Value(old.type, written=(old, new)))

@@ -108,18 +108,23 @@ class _Following:
             self.capture.bind(made, value)
             return made
 
-        names = getattr(self.what, "argument_names", None)
-        if names is None:
-            names = _names(self.what.forward if isinstance(self.what, self.torch.nn.Module) else self.what)
+        names = self._names()
+        names += ["input"] * (len(self.given.args) - len(names))
         args = [
-            Asked((part,), {}).mapped(lambda one, n=n: tensor(one, names[n] if n < len(names) else "input")).args[0]
-            for n, part in enumerate(self.given.args)
+            Asked((part,), {}).mapped(lambda one, name=name: tensor(one, name)).args[0]
+            for part, name in zip(self.given.args, names, strict=False)
         ]
         kwargs = {
             key: Asked((part,), {}).mapped(lambda one, key=key: tensor(one, key)).args[0]
             for key, part in self.given.kwargs.items()
         }
         return args, kwargs, found
+
+    def _names(self) -> list[str]:
+        """What it calls its arguments."""
+        if isinstance(self.what, programs.Program):
+            return list(self.what.given)
+        return _names(self.what.forward if isinstance(self.what, self.torch.nn.Module) else self.what)
 
     def tensor(self, one: Wanted, device: Any = None) -> Any:
         """A tensor without numbers of these sizes."""
@@ -196,7 +201,12 @@ def _as_before(torch: Any) -> Iterator[None]:
     Python's collector, which would go through all tensors again and again.
     """
     logs = logging.getLogger("torch._subclasses.fake_tensor")
-    state, dtype, told, collecting = torch.random.get_rng_state(), torch.get_default_dtype(), logs.disabled, gc.isenabled()
+    state, dtype, told, collecting = (
+        torch.random.get_rng_state(),
+        torch.get_default_dtype(),
+        logs.disabled,
+        gc.isenabled(),
+    )
     logs.disabled = True
     gc.disable()
     try:

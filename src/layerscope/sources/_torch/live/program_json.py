@@ -21,8 +21,10 @@ DTYPES = {
     34: "uint32", 35: "uint64",
 }  # fmt: skip
 FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
-PLAIN = ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string", "as_strings",
-         "as_int_lists", "as_float_lists")  # fmt: skip
+PLAIN = (
+    "as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string", "as_strings", "as_int_lists",
+    "as_float_lists",
+)  # fmt: skip
 DROPPED = ("as_device", "as_layout")
 """Arguments that say where a tensor lies; all lie in one place here."""
 
@@ -41,8 +43,8 @@ def program(data: Any, name: str) -> Program:
     version = data["schema_version"]["major"]
     if version != VERSION:
         raise SourceError(
-            f"its list of calls has the form {version} of PyTorch {data.get('torch_version', '?')}; form {VERSION} is "
-            "read here. Trace the module that it was exported from"
+            f"its list of calls has the form {version} of PyTorch {data.get('torch_version', '?')}; form {VERSION} "
+            "is read here. Trace the module that it was exported from"
         )
     module = data["graph_module"]
     graph, types = module["graph"], module["graph"]["tensor_values"]

@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Step:
-    """One call: of what, with which arguments, what its results are called, in which modules (path, class of each)."""
+    """One call: of what, with which arguments, what its results are called, in which modules (key, path, class)."""
 
     target: str
     args: tuple[Any, ...]
@@ -71,11 +71,6 @@ class Program:
     following: Any = None
     places: dict[Any, Place] = field(default_factory=dict[Any, Place])
 
-    @property
-    def argument_names(self) -> list[str]:
-        """Names of its inputs."""
-        return list(self.given)
-
     def asked(self, input: Any, batch: int | None) -> Asked:
         """The inputs that it was exported for, or those that the user names where they fit these."""
         own = input or Asked(tuple(self.given.values()), {})
@@ -100,8 +95,8 @@ class Program:
             return
         wanted = show(tuple("any" if axis in free else n for axis, n in enumerate(mine.shape)))
         raise SourceError(
-            f"{self.name}: its input {name!r} was exported for {wanted}, not {show(tuple(theirs.shape))}; only sizes that "
-            "were dynamic then (torch.export's dynamic_shapes) can be others"
+            f"{self.name}: its input {name!r} was exported for {wanted}, not {show(tuple(theirs.shape))}; only sizes "
+            "that were dynamic then (torch.export's dynamic_shapes) can be others"
         )
 
     def ready(self, following: Any) -> None:
@@ -148,14 +143,16 @@ class Program:
     def _function(self, target: str) -> Callable[..., Any]:
         torch = self.following.torch
         head, _, rest = target.partition(".")
-        found: Any = {"torch": torch, "_operator": operator, "operator": operator, "math": __import__("math")}.get(head)
+        found: Any = {"torch": torch, "_operator": operator, "operator": operator, "math": __import__("math")}.get(
+            head
+        )
         try:
             for part in rest.split("."):
                 found = getattr(found, part)
         except AttributeError:
             raise SourceError(
-                f"{self.name}: it calls {target}, which PyTorch {torch.__version__} does not have; import the library "
-                "that defines it first"
+                f"{self.name}: it calls {target}, which PyTorch {torch.__version__} does not have; import the "
+                "library that defines it first"
             ) from None
         return found
 
@@ -209,7 +206,15 @@ def load(path: str | os.PathLike[str]) -> Program:
             if archive.getinfo(found[0]).file_size > MOST_BYTES:
                 raise SourceError(f"{name}: its list of calls is larger than {MOST_BYTES >> 20} MiB")
             data = json.loads(archive.read(found[0]))
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RecursionError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        ValueError,
+        EOFError,
+        RecursionError,
+        NotImplementedError,
+    ) as error:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{name}: damaged: {error}") from None
@@ -254,7 +259,9 @@ def of_exported(torch: Any, exported: Any) -> Program:
         elif node.op == "get_attr":
             raise SourceError("a program with parts in memory is not followed; save it, and trace the file")
         else:
-            stack = tuple((key, path, _class(kind)) for key, (path, kind) in node.meta.get("nn_module_stack", {}).items())
+            stack = tuple(
+                (key, path, _class(kind)) for key, (path, kind) in node.meta.get("nn_module_stack", {}).items()
+            )
             args, kwargs = tuple(argument(node.args)), dict(argument(node.kwargs))
             steps.append(Step(_target(node.target), args, kwargs, node.name, stack))
     return Program("this program", states, given, tuple(steps), tuple(outputs), free)
@@ -278,5 +285,5 @@ def _class(kind: Any) -> str:
 
 def _target(target: Any) -> str:
     if hasattr(target, "_schema"):
-        return f"torch.ops.{str(target)}"
+        return f"torch.ops.{target!s}"
     return f"{target.__module__}.{target.__name__}"

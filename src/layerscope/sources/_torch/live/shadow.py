@@ -70,7 +70,7 @@ class Shadows:
         return made
 
     def outer(self, value: Any) -> Any:
-        """The copy of what is followed; of a function, with copies of the modules and tensors that it finds around it."""
+        """The copy of what is followed; of a function, with copies of the modules and tensors around it."""
         if isinstance(value, self.torch.nn.Module):
             self.roots.append(("", value))
         elif type(value) is types.MethodType and isinstance(value.__self__, self.torch.nn.Module):

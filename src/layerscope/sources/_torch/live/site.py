@@ -30,7 +30,7 @@ class Site:
     def __init__(self, capture: Capture, name: str, made: Sequence[Any], python: bool = False) -> None:
         self.capture, self.name, self.made = capture, name, made
         self.python = python
-        """Whether the function is one of torch.nn.functional in Python, some of which take arguments in another order."""
+        """Whether the function is in Python: some of torch.nn.functional take arguments in another order."""
 
     @property
     def types(self) -> list[TensorType]:

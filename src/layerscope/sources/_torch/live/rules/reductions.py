@@ -95,4 +95,3 @@ def cumulative(site: Site, input: Any, dim: int, *_: Any, **__: Any) -> Any:
 def determinant(site: Site, input: Any) -> Any:
     """Of square matrices."""
     return site.emit(Determinant, "Det", (input,))
-

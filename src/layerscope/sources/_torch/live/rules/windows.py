@@ -65,7 +65,7 @@ def adaptive_pool(site: Site, input: Any, output_size: Any, return_indices: bool
     if all(n == 1 for n in wanted) and not maximum:
         return site.emit(GlobalPooling, "GlobalAveragePool", (input,))
     kind = "AdaptiveMaxPool" if maximum else "AdaptiveAvgPool"
-    told = {"results": min(len(site.made), 2)} if maximum else {}
+    told: dict[str, Any] = {"results": min(len(site.made), 2)} if maximum else {}
     return site.emit(AdaptivePooling, kind, (input,), wanted, maximum, **told)
 
 
