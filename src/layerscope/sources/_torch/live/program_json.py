@@ -103,7 +103,8 @@ def step(node: Any) -> Step:
     placed = tuple(value for _, value, kind in args if kind != 2)
     named = {name: value for name, value, kind in args if kind == 2}
     outputs = [_label(one) for one in node["outputs"]]
-    told: Any = outputs[0] if len(outputs) == 1 else outputs
+    many = len(outputs) > 1 or ("higher_order" in node["target"] and isinstance(outputs[0], str))
+    told: Any = outputs if many else outputs[0]
     return Step(node["target"], placed, named, told, _modules(node["metadata"].get("nn_module_stack", "")))
 
 

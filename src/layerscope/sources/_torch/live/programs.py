@@ -239,32 +239,44 @@ def of_exported(torch: Any, exported: Any) -> Program:
     free: dict[str, tuple[int, ...]] = {}
     user = set(map(str, names.user_inputs))
 
-    def argument(value: Any) -> Any:
-        return torch.fx.node.map_arg(value, lambda node: Ref(node.name))
+    for node in exported.graph.nodes:
+        if node.op != "placeholder":
+            continue
+        kind = _wanted(torch, node.meta["val"])
+        if node.name in user:
+            given[node.name] = kind
+            sizes = node.meta["val"].shape if isinstance(kind, Wanted) else ()
+            free[node.name] = tuple(axis for axis, n in enumerate(sizes) if not isinstance(n, int))
+        else:
+            own = parameters.get(node.name, "")
+            states[node.name] = (kind, own, bool(own and trained[own].requires_grad))
+    whole = _part(torch, exported.graph_module)
+    return Program("this program", states, given, whole.steps, whole.outputs, free)
 
+
+def _part(torch: Any, module: Any) -> Part:
+    """The calls of a graph in memory."""
+    parts: dict[str, Part] = {}
+
+    def argument(value: Any) -> Any:
+        return torch.fx.node.map_arg(value, lambda node: parts.get(node.name) or Ref(node.name))
+
+    inputs: list[str] = []
     steps: list[Step] = []
     outputs: tuple[Any, ...] = ()
-    for node in exported.graph.nodes:
+    for node in module.graph.nodes:
         if node.op == "placeholder":
-            kind = _wanted(torch, node.meta["val"])
-            if node.name in user:
-                given[node.name] = kind
-                sizes = node.meta["val"].shape if isinstance(kind, Wanted) else ()
-                free[node.name] = tuple(axis for axis, n in enumerate(sizes) if not isinstance(n, int))
-            else:
-                own = parameters.get(node.name, "")
-                states[node.name] = (kind, own, bool(own and trained[own].requires_grad))
+            inputs.append(node.name)
         elif node.op == "output":
-            outputs = argument(node.args[0])
+            outputs = tuple(argument(node.args[0]))
         elif node.op == "get_attr":
-            raise SourceError("a program with parts in memory is not followed; save it, and trace the file")
+            parts[node.name] = _part(torch, module.get_submodule(node.target))
         else:
-            stack = tuple(
-                (key, path, _class(kind)) for key, (path, kind) in node.meta.get("nn_module_stack", {}).items()
-            )
+            told = node.meta.get("nn_module_stack", {})
+            stack = tuple((key, path, _class(kind)) for key, (path, kind) in told.items())
             args, kwargs = tuple(argument(node.args)), dict(argument(node.kwargs))
             steps.append(Step(_target(node.target), args, kwargs, node.name, stack))
-    return Program("this program", states, given, tuple(steps), tuple(outputs), free)
+    return Part(tuple(inputs), tuple(steps), outputs)
 
 
 def _wanted(torch: Any, value: Any) -> Any:
@@ -286,4 +298,6 @@ def _class(kind: Any) -> str:
 def _target(target: Any) -> str:
     if hasattr(target, "_schema"):
         return f"torch.ops.{target!s}"
+    if getattr(target, "namespace", "") == "higher_order":
+        return f"torch.ops.higher_order.{target.name()}"
     return f"{target.__module__}.{target.__name__}"
