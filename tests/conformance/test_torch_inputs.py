@@ -317,16 +317,29 @@ def test_the_command_line(tmp_path):
     )
 
     def told(*words):
-        command = [sys.executable, "-m", "layerscope.cli", "trace", *words, "--format", "csv", "--columns", "name,output"]
+        command = [
+            sys.executable,
+            "-m",
+            "layerscope.cli",
+            "trace",
+            *words,
+            "--format",
+            "csv",
+            "--columns",
+            "name,output",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         return done.returncode, done.stdout.splitlines() or done.stderr
 
     code, rows = told("nets:make", "--input", "1x3x8x8")
-    assert (code, rows) == (0, ['name,output', 'input,"(1, 3, 8, 8)"', '0,"(1, 4, 6, 6)"', '1,"(1, 4, 6, 6)"'])
+    assert (code, rows) == (0, ["name,output", 'input,"(1, 3, 8, 8)"', '0,"(1, 4, 6, 6)"', '1,"(1, 4, 6, 6)"'])
     code, rows = told("nets:make", "--input", "?x3x8x8", "--batch", "2")
     assert (code, rows[-1]) == (0, '1,"(2, 4, 6, 6)"')
     code, rows = told("nets:double", "--input", "ids=1x2:int64", "--input", "scale=5")
-    assert (code, rows) == (0, ['name,output', 'ids,"(1, 2)"', 'scale,"(5,)"', 'one_hot,"(1, 2, 5)"', 'mul,"(1, 2, 5)"'])
+    assert (code, rows) == (
+        0,
+        ["name,output", 'ids,"(1, 2)"', 'scale,"(5,)"', 'one_hot,"(1, 2, 5)"', 'mul,"(1, 2, 5)"'],
+    )
     code, words = told("nets:make")
     assert code == 2
     assert words.startswith("layerscope trace: input must say the sizes of what forward takes, batch and all")

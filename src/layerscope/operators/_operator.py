@@ -162,7 +162,7 @@ class Operator(Layer):
 
     def shares(self, *types: TensorType) -> int | None:
         if self.view_of is not None and types:
-            return self.view_of if self.view_of >= 0 else None
+            return self.view_of if 0 <= self.view_of < len(types) else None
         return self.viewed(*types)
 
     @property

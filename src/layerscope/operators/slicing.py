@@ -336,7 +336,12 @@ class Indexed(Moving):
 
     def _rows(self, x: TensorType) -> tuple[tuple[int, int, int, int] | None, ...]:
         rows = cast(tuple[tuple[int, int, int, int] | None, ...], tuple(self.picks))
-        axes = sorted([*(row[0] for row in rows if row is not None), *(axis for axis, _ in cast(Sequence[tuple[int, int]], self.taken))])
+        axes = sorted(
+            [
+                *(row[0] for row in rows if row is not None),
+                *(axis for axis, _ in cast(Sequence[tuple[int, int]], self.taken)),
+            ]
+        )
         if axes != list(range(x.rank)):
             raise ShapeError(f"takes the axes {axes} of {x}, which are not each of its {x.rank} axes once")
         for axis, start, length, step in (row for row in rows if row is not None):
