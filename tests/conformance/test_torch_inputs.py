@@ -309,6 +309,47 @@ def test_modules_and_weights_that_a_function_finds_around_it():
     assert list(trace.graph.parameters) == ["net.weight", "net.bias", "gain", "parts.0.weight", "parts.0.bias"]
 
 
+def test_weights_of_modules_that_are_no_parts_count():
+    """In a plain list, in an object, and behind the module's back: PyTorch does not list them, the call uses them."""
+
+    class Holder:
+        def __init__(self, module):
+            self.module = module
+
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.held, self.listed = Holder(nn.Linear(3, 3)), [nn.Linear(3, 3)]
+            object.__setattr__(self, "free", nn.Linear(3, 3))
+
+        def forward(self, x):
+            return self.listed[0](self.free(self.held.module(x)))
+
+    module = Odd()
+    assert list(module.parameters()) == []
+    trace = ls.trace(module, input=(2, 3))
+    assert (trace.totals["parameters"], trace.totals["macs"]) == (36, 54)
+
+
+def test_what_runs_below_pytorch_s_functions_is_followed():
+    class Exp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.exp()
+
+    linear = nn.Linear(3, 3)
+
+    def through(x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            x = functional.linear(x, linear.weight)
+        return torch.utils.checkpoint.checkpoint(linear, Exp.apply(x.float()), use_reentrant=False)
+
+    trace = ls.trace(through, input=(2, 3))
+    assert (trace.totals["parameters"], trace.totals["macs"]) == (12, 36)
+    assert [row["dtype"] for row in trace.layers][-2:] == ["float32", "float32"]
+    assert not trace.totals["at_least"]
+
+
 def test_the_command_line(tmp_path):
     (tmp_path / "nets.py").write_text(
         "import torch\nfrom torch import nn\n\n"

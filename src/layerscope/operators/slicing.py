@@ -323,8 +323,8 @@ class CenterCropPad(Moving):
 class Indexed(Moving):
     """What stands in Python's square brackets: of each axis a range in steps, or one index; new axes of size 1.
 
-    `picks` has an entry for each axis of the result, in order: (axis, start, length, step) of the input, or None for a
-    new axis. `taken` has (axis, index) for each axis of which one index is taken; it is gone.
+    `picks` has an entry for each axis of the result, in order: (axis, start, length, step) of the input, or None for
+    a new axis. `taken` has (axis, index) for each axis of which one index is taken; it is gone.
     Law: the result's sizes are the lengths.
     Shapes: (n₀, n₁, ...) → (length, ..., 1, ...).
     Errors: ShapeError where an axis is named twice or not at all, or a range leaves it.

@@ -132,8 +132,8 @@ REFUSED = {
     "torch": "a PyTorch file, which holds a pickle: opening it would run code, and mostly it is weights without a "
     "graph. In Python, build the module and say layerscope.trace(module, input=...), or export it with "
     "torch.export or torch.onnx.export",
-    "torchscript": "a TorchScript file, which is not read. Trace the module that it was made from, or export that with "
-    "torch.export or torch.onnx.export",
+    "torchscript": "a TorchScript file, which is not read. Trace the module that it was made from, or export that "
+    "with torch.export or torch.onnx.export",
     "pickle": "a Python pickle, and is not opened: that would run code. Save the model as .keras, ONNX or JSON",
     "safetensors": "a safetensors file: weights by name, without the network that they belong to. Trace the model "
     "itself, as .keras, ONNX or in Python",

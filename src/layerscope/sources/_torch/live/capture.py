@@ -66,7 +66,10 @@ class Capture:
         """What a tensor stands for."""
         tensor = self.stand_ins.get(id(tensor), tensor)
         if id(tensor) not in self.known:
-            self.bind(tensor, Value(type_of(tensor)))
+            if isinstance(tensor, self.torch.nn.Parameter):  # of an object that was not copied
+                self.parameter(tensor, f"parameter_{len(self.known)}", tensor.requires_grad)
+            else:
+                self.bind(tensor, Value(type_of(tensor)))
         found = self.known[id(tensor)][1]
         if found.written is not None:
             found = self._read(tensor, found)

@@ -89,6 +89,11 @@ class _Following:
             for path, part in real.named_modules():
                 if id(part) in copies:
                     self.capture.paths[id(copies[id(part)])] = (before + path).replace("_orig_mod.", "").strip(".")
+        for number, (real, _) in enumerate(self.shadows.modules):  # those that no module lists among its parts
+            for name, one in real.__dict__.get("_parameters", {}).items():
+                if one is not None:
+                    word = type(real).__name__.lower()
+                    names.setdefault(id(one), (f"{word}_{number}.{name}", one.requires_grad))
         for real, fake in self.shadows.tensors:
             self.capture.stand_ins[id(real)] = fake
             if id(real) in names:

@@ -17,8 +17,8 @@ from layerscope.sources._torch.live.site import Refused, Site, Value, type_of
 KEEPS = {
     "nothing": "add sub rsub neg eq ne lt le gt ge floor ceil round trunc frac sign sgn signbit logical_and "
     "logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite "
-    "heaviside floor_divide remainder fmod bitwise_left_shift bitwise_right_shift nan_to_num positive deg2rad rad2deg conj "
-    "real_if_close zero hardsigmoid_backward isneginf isposinf",
+    "heaviside floor_divide remainder fmod bitwise_left_shift bitwise_right_shift nan_to_num positive deg2rad "
+    "rad2deg conj real_if_close zero hardsigmoid_backward isneginf isposinf",
     "outputs": "relu sigmoid tanh exp exp2 expm1 sqrt rsqrt reciprocal",
     "inputs": "silu gelu mish elu selu celu hardtanh hardswish hardsigmoid leaky_relu relu6 softplus softsign "
     "tanhshrink hardshrink softshrink threshold logsigmoid log_sigmoid log log2 log10 log1p abs square pow rpow sin "
