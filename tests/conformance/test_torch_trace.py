@@ -177,11 +177,11 @@ def test_rows_have_the_names_of_modules():
         ("image", "InputLayer"),
         ("block/act", "ReLU"),
         ("block/conv", "Conv2d"),
-        ("block/act#2", "ReLU"),
+        ("block/act_1", "ReLU"),
         ("block/add", "add"),
         ("block#2/act", "ReLU"),
         ("block#2/conv", "Conv2d"),
-        ("block#2/act#2", "ReLU"),
+        ("block#2/act_1", "ReLU"),
         ("block#2/add", "add"),
         ("pool", "AdaptiveAvgPool2d"),
         ("flatten", "flatten"),
@@ -206,6 +206,16 @@ def test_what_nobody_described_is_unknown():
     assert (row["kind"], row["output_shape"], row["macs"]) == ("FractionalMaxPool2d", [1, 4, 4, 4], None)
     assert trace.totals["at_least"]
     assert "MACs          at least 1,024" in trace.render()
+
+
+def test_a_function_without_a_rule_keeps_its_name():
+    trace = ls.trace(lambda x: torch.linalg.inv(x.t() @ x), input=(5, 3))
+    assert [(row["name"], row["kind"], row["macs"]) for row in trace.layers[1:]] == [
+        ("t", "t", 0),
+        ("matmul", "matmul", 45),
+        ("linalg_inv", "linalg_inv", None),
+    ]
+    assert trace.totals["at_least"]
 
 
 def test_written_in_place():

@@ -110,7 +110,7 @@ class _Names:
             called = "" if place.kind == record.layer.type_name else place.kind
             object.__setattr__(record.layer, "called", called)
         if single and place.scope:
-            return self._free(place.scope[:-1], place.scope[-1])
+            return self._free(place.scope[:-1], place.scope[-1].partition("#")[0])
         return self._free(place.scope, record.name.strip("_") or "function")
 
     def _free(self, scope: tuple[str, ...], name: str) -> tuple[tuple[str, ...], str]:

@@ -146,9 +146,18 @@ class Capture:
                 made = outputs[0].view_as(outputs[0])
             outputs = [made]
         if not self.described(name, args, kwargs, outputs, type(asked) is types.FunctionType):
-            for function, given, told, out in ran:
-                self.operator(function, given, told, out)
+            before = len(self.records)
+            for function, passed, told, out in ran:
+                self.operator(function, passed, told, out)
+            if len(self.records) == before + 1 and rules.find(name) is None:
+                self._renamed(self.records[-1], rules.canonical(name))
         return made
+
+    @staticmethod
+    def _renamed(record: Record, name: str) -> None:
+        """A function that is one operator of ATen is called by its own name."""
+        record.name = name
+        object.__setattr__(record.layer, "called", name)
 
     def described(self, name: str, args: Any, kwargs: Any, outputs: Sequence[Any], python: bool = False) -> bool:
         """Whether the rule of this name described the call."""
