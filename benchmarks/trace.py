@@ -26,6 +26,7 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- tracing: written by benchmarks/trace.py --write -->", "<!-- end of tracing -->"
 GOAL = 10  # times as fast, and as small, as the best peer that starts from a framework
 GOAL_SECONDS, GOAL_MEGABYTES = 0.3, 40  # of resnet152
+GOAL_LIVE = 3  # times torchinfo's seconds, at most, of a live module; and less memory than any peer on large inputs
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ TENSORFLOW = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_
 TORCH = {"KERAS_BACKEND": "torch"}
 
 
+OWN = {"PYTHONPATH": str(HERE.parent / "src")}
+
+
 def _peer(title: str, peer: str, *modules: str, start: str = "framework", **environment: str) -> Contender:
     return Contender(title, start, False, modules, peer, environment)
 
@@ -90,6 +94,7 @@ CONTENDERS = {
     "ours-json": Contender("layerscope, graph as JSON", "json", True),
     "ours-onnx": Contender("layerscope, .onnx file", ".onnx", True),
     "ours-keras": Contender("layerscope, .keras file", ".keras", True),
+    "ours-torch": _peer("layerscope, live PyTorch module", "layerscope", "torch", start="module", **OWN),
     "torchinfo": _peer("torchinfo", "torchinfo", "torchinfo", "torch"),
     "torchlens": _peer("TorchLens", "torchlens", "torchlens", "torch"),
     "fvcore": _peer("fvcore", "fvcore", "fvcore", "iopath", "torch"),
@@ -287,7 +292,19 @@ def verdicts(asked: argparse.Namespace, found: Findings, case: str) -> list[str]
             kept = seconds < GOAL_SECONDS and peak < GOAL_MEGABYTES
             words += f" (goal {GOAL_SECONDS} s and {GOAL_MEGABYTES} MB: {'reached' if kept else 'missed'})"
         lines.append(f"- {words}")
-    return lines
+    return lines + live_verdict(found, case, peers)
+
+
+def live_verdict(found: Findings, case: str, peers: dict[str, tuple[float, float, float]]) -> list[str]:
+    """The row of a live module beside torchinfo's, and beside the smallest peer."""
+    if (case, "ours-torch") not in found.runs or (case, "torchinfo") not in found.runs:
+        return []
+    _, seconds, peak = best(found, case, "ours-torch")
+    times = seconds / best(found, case, "torchinfo")[1]
+    small = min(peers, key=lambda n: peers[n][2])
+    words = f"{CONTENDERS['ours-torch'].title}: {seconds:.2f} s, {times:.1f} times torchinfo's"
+    words += f" (goal {GOAL_LIVE}: {'reached' if times <= GOAL_LIVE else 'missed'})"
+    return [f"- {words}; {peak:.0f} MB, {peers[small][2] / peak:.1f} times as small as {small}"]
 
 
 def failures(asked: argparse.Namespace, found: Findings, case: str) -> list[str]:

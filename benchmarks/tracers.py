@@ -122,6 +122,14 @@ def torchinfo(case: str, folder: str) -> tuple[int | None, int | None]:
     return told.total_params, told.total_mult_adds
 
 
+def layerscope(case: str, folder: str) -> tuple[int | None, int | None]:
+    import layerscope as ls
+
+    told = ls.trace(torch_model(case), input=INPUTS[case])
+    str(told)  # the table
+    return told.totals["parameters"], told.totals["macs"]
+
+
 def torchlens(case: str, folder: str) -> tuple[int | None, int | None]:
     import torch
     import torchlens

@@ -46,7 +46,6 @@ def zipped(*names) -> bytes:
 OTHERS = {
     "torch": zipped("archive/data.pkl", "archive/data/0"),
     "torchscript": zipped("net/data.pkl", "net/code/net.py"),
-    "pt2": zipped("archive/models/model.json"),
     "npz": zipped("a.npy", "b.npy"),
     "zip": zipped("readme.txt"),
     "damaged-zip": zipped("config.json")[:40],

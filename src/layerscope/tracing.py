@@ -187,10 +187,11 @@ def trace(
 ) -> Trace:
     """Follow the data through a network without running it.
 
-    `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph
-    or a Keras model. `sizes` puts named sizes to numbers: {"height": 224}. `input` has the sizes of one example,
-    (28, 28, 1), where a Keras model does not say them, or a list of these, or a dictionary by the inputs' names.
-    With `batch`, totals are for so many examples; without, per example. With `dtype` ("float16"), memory is as
+    `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph, a Keras model, or a
+    PyTorch module or function. `sizes` puts named sizes to numbers: {"height": 224}. `input` has the sizes of one
+    example, (28, 28, 1), where a Keras model does not say them, and those of what a PyTorch module is given, batch
+    and all, (1, 3, 224, 224), with a dtype ((1, 128), "int64"); or a list of these, or a dictionary by the inputs'
+    names. With `batch`, totals are for so many examples; without, per example. With `dtype` ("float16"), memory is as
     if all floats were of that type.
 
     Errors: TextError, SourceError, ShapeError, UnknownNameError, SizeError, each with what to change.
@@ -204,7 +205,7 @@ def trace(
             batch = checked(batch, "batch")
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
-    graph = sources.read(what, input)
+    graph = sources.read(what, input, batch)
     told |= {} if batch is None else {BATCH: batch}
     if told:
         graph = put(graph, told)

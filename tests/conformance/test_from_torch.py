@@ -376,16 +376,6 @@ def test_refusals(name, torch):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("size", [None, (3,)])
-def test_a_trace_of_a_module_says_what_it_needs(torch, size):
-    with pytest.raises(SourceError) as caught:
-        ls.trace(torch.nn.Linear(3, 2), input=size)
-    assert str(caught.value) == (
-        "Linear is a PyTorch module, which is taken over with the size of its input; say layerscope.from_torch(module, "
-        "input=(channels, height, width))"
-    )
-
-
 def test_pytorch_is_not_loaded_to_refuse_something_else():
     code = (
         "import sys, layerscope as ls\n"

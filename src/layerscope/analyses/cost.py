@@ -87,7 +87,7 @@ def cost(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> Cost:
 
 def _counted(node: Node, one: Asked) -> tuple[Size | None, Operations | None]:
     """MACs and operations of a node and all that are alike, per example."""
-    macs = one.macs if node.inputs else 0
+    macs = one.macs if node.inputs or node.layer.standalone else 0
     operations = one.operations
     return (
         None if macs is None else per_example(macs),

@@ -129,7 +129,8 @@ def _storages(
         for output in range(len(types[number])):
             found[number, output] = (number, output)
         if shared is not None:
-            found[number, 0] = found[node.inputs[shared]]
+            for output in range(len(types[number]) if node.layer.shares_all else 1):
+                found[number, output] = found[node.inputs[shared]]
     return found
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
+from typing import Any
 
 WHAT = (
-    "one line of text, a model's file (.keras, .h5, .onnx, JSON, or one of ours), "
+    "one line of text, a model's file (.keras, .h5, .onnx, .pt2, JSON, or one of ours), "
     "package.module:callable, or example:NAME "
     "(layerscope examples lists those)"
 )
@@ -32,6 +35,36 @@ def size(text: str) -> tuple[str, int]:
     if not equals or not name.strip():
         raise argparse.ArgumentTypeError(f"a name and a whole number are needed, such as height=224, not {text!r}")
     return name.strip(), positive(number)
+
+
+INPUT = re.compile(r"^(?:([A-Za-z_]\w*)=)?((?:\d+|\?)(?:[x×](?:\d+|\?))*)?(?::([A-Za-z]\w*))?$")
+
+
+def input_sizes(text: str) -> tuple[str, Any]:
+    """One input as its name ("" for none) and sizes, with a dtype where it is named: 1x3x224x224, ids=1x128:int64."""
+    match = INPUT.match(text)
+    if match is None or not (match[2] or match[3]):
+        raise argparse.ArgumentTypeError(
+            f"sizes are needed, such as 1x3x224x224, ?x3x224x224 (any batch), 1x128:int64 or ids=1x128:int64, "
+            f"not {text!r}"
+        )
+    told = re.split("[x×]", match[2]) if match[2] else []
+    sizes = tuple(None if part == "?" else positive(part) for part in told)
+    return match[1] or "", (sizes, match[3]) if match[3] else sizes
+
+
+def inputs(given: Sequence[tuple[str, Any]]) -> Any:
+    """What `input` of a trace is by these; SettingError where only some have a name."""
+    names = [name for name, _ in given if name]
+    if len(set(names)) < len(names) or (names and len(names) < len(given)):
+        from layerscope.core.errors import SettingError
+
+        raise SettingError(
+            "--input: name each input once, or none of them: --input ids=1x128:int64 --input mask=1x128"
+        )
+    if names:
+        return dict(given)
+    return [sizes for _, sizes in given] or None
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:

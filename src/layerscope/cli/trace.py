@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, add_quiet, positive, size
+from layerscope.cli._arguments import WHAT, add_quiet, input_sizes, inputs, positive, size
 from layerscope.cli._printing import put
 from layerscope.core.errors import SettingError
 
@@ -35,6 +35,7 @@ examples:
   layerscope trace model.keras --depth 1
   layerscope trace model.onnx --set batch=1 --columns +memory
   layerscope trace my_package.networks:make_model --format json
+  layerscope trace my_package.networks:TorchModel --input 1x3x224x224 --depth 2
   layerscope trace model.onnx -o report.html
   layerscope trace example:autoencoder -o figure.svg --width-mm 84"""
 
@@ -46,6 +47,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", metavar="NAME=N", type=size, action="append", default=[], dest="sizes",
         help="put an open size to a number: --set height=224 --set batch=1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--input", metavar="SIZES", type=input_sizes, action="append", default=[],
+        help="what a PyTorch model is given, batch and all: 1x3x224x224, ?x3x224x224 (any batch), 1x128:int64; "
+        "once for each input, or by name: ids=1x128:int64. Of a Keras model that does not say: 28x28x1",
     )  # fmt: skip
     parser.add_argument(
         "--dtype", metavar="NAME", help="memory as if all floats were float16, bfloat16, float64, ..."
@@ -87,7 +93,9 @@ def run(asked: Any) -> int:
 
     if asked.out is not None:
         _agreed(asked)
-    found = tracing.trace(asked.what, asked.batch, sizes=dict(asked.sizes), dtype=asked.dtype)
+    found = tracing.trace(
+        asked.what, asked.batch, sizes=dict(asked.sizes), input=inputs(asked.input), dtype=asked.dtype
+    )
     if asked.save is not None:
         found.save(asked.save)
     wishes = {

@@ -128,6 +128,11 @@ class Layer(ABC):
         """The number of the input of which the first output is a view at inference, with no memory of its own."""
         return None
 
+    @property
+    def shares_all(self) -> bool:
+        """Whether all outputs are views of that input, not the first one only."""
+        return False
+
     def workspace(self, *types: TensorType) -> Size | None:
         """Bytes of tensors of its own that are alive at once while it computes at inference, or None when unknown.
 

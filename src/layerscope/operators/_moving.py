@@ -28,6 +28,7 @@ SIZED = (
     "image_shape",
     "axes",
     "perm",
+    "picks",
 )
 """Settings that hold sizes, or whole numbers."""
 
@@ -80,7 +81,7 @@ class Moving(Operator):
 class View(Moving):
     """Base of those that give the same numbers in the same order with other axes, and need no memory."""
 
-    def shares(self, *types: TensorType) -> int | None:
+    def viewed(self, *types: TensorType) -> int | None:
         return 0 if self.slots[0] is None else None
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:

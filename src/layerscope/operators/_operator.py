@@ -35,11 +35,14 @@ FORMS: Mapping[str, tuple[type, ...]] = {
 class Operator(Layer):
     """Base of the described operators: layers with the axes in the order of their source.
 
-    `type_name` is the source's own name of the operator, which reports print as its kind. An operator has
+    `type_name` is the source's own name of the operator, which reports print as its kind; `called` is what they print
+    instead, where the source calls it otherwise (PyTorch's Conv2d is a Conv). An operator has
     formal operands in its source's order; `slots` says of each where it comes from, `parameters` has the weights
     among them by role. `forms` has the types of those weights that are read in another form than they are stored in
     (moved, cast, dequantised); what else such a weight is made of follows it in `parameters`, as W.x_scale.
     `results` is the number of its outputs where the node leaves out the last ones, None for all.
+    `view_of`: all outputs lie in the memory of the node's input of this number, -1: in their own, None: as is usual
+    for the family.
     `times` says how often the node runs where it stands in a loop: a number or an open size, None where nobody knows.
     A family answers for its operands (`infer`, `products`, `effort`, `kept`, `reads`), and this class puts together
     the layer's answers.
@@ -51,6 +54,8 @@ class Operator(Layer):
     forms: Any = field(default_factory=dict[str, TensorType], kw_only=True)
     results: int | None = field(default=None, kw_only=True)
     times: Any = field(default=1, kw_only=True)
+    called: str = field(default="", kw_only=True)
+    view_of: int | None = field(default=None, kw_only=True)
 
     executable = False
     standalone = True
@@ -108,7 +113,7 @@ class Operator(Layer):
 
     @property
     def kind(self) -> str:
-        return self.type_name
+        return self.called or self.type_name
 
     def operands(self, types: Sequence[TensorType]) -> tuple[TensorType | None, ...]:
         """The types of all formal operands, given those of the node's inputs; None for one that is left out."""
@@ -155,6 +160,15 @@ class Operator(Layer):
             outputs=tuple(number for number in saved.outputs if self.results is None or number < self.results),
         )
 
+    def shares(self, *types: TensorType) -> int | None:
+        if self.view_of is not None and types:
+            return self.view_of if 0 <= self.view_of < len(types) else None
+        return self.viewed(*types)
+
+    @property
+    def shares_all(self) -> bool:
+        return self.view_of is not None and self.view_of >= 0
+
     def workspace(self, *types: TensorType) -> Size | None:
         return self.held(*self.operands(types))
 
@@ -165,6 +179,10 @@ class Operator(Layer):
         return tuple(reads for reads, slot in zip(found, self.slots, strict=True) if slot is None)
 
     # --- what a family answers, of its formal operands ---
+
+    def viewed(self, *types: TensorType) -> int | None:
+        """The number of the node's input of which the first output is a view at inference, where that is usual."""
+        return None
 
     @abstractmethod
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:

@@ -63,6 +63,8 @@ class Attention(Operator):
     length_first: bool = False
     changed: bool = False
     """A graph of its own changes the scores; what that computes is unknown."""
+    fused: bool = False
+    """Computed block by block, so that the scores are never held; the backward pass computes them anew."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -137,6 +139,8 @@ class Attention(Operator):
         s = self.sides(*operands)
         given = (0, 1, 2, self.past_key, self.past_value)
         inputs = tuple(n for n in given if n is not None and optional(operands, n) is not None)
+        if self.fused:
+            return Saved(inputs, (0,), (TensorType((s.batch, s.heads, s.queries)),))
         scores = TensorType((s.batch, s.heads, s.queries, s.total), needed(operands, 0, "the queries").dtype)
         return Saved(inputs, extra=(scores,))
 
@@ -147,6 +151,8 @@ class Attention(Operator):
         """
         if self.changed:
             return None
+        if self.fused:
+            return 0
         s, dtype = self.sides(*operands), needed(operands, 0, "the queries").dtype
         made, (_, keys, values, score) = self.results or 4, self.infer(*operands)
         held: Size = 0

@@ -43,7 +43,7 @@ class Moved(Operator):
     def effort(self, *operands: TensorType | None) -> Operations | None:
         return NONE
 
-    def shares(self, *types: TensorType) -> int | None:
+    def viewed(self, *types: TensorType) -> int | None:
         return 0 if self.view and types else None
 
     def kept(self, *operands: TensorType | None) -> Saved | None:

@@ -169,7 +169,7 @@ class Dropout(Operator):
     def effort(self, *operands: TensorType | None) -> Operations | None:
         return NONE
 
-    def shares(self, *types: TensorType) -> int | None:
+    def viewed(self, *types: TensorType) -> int | None:
         return 0 if types else None
 
     def kept(self, *operands: TensorType | None) -> Saved | None:

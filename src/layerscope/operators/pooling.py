@@ -10,9 +10,9 @@ from layerscope.core.contract import Example
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
-from layerscope.core.reach import EVERYTHING, Everything, Reads, Spread, Window
+from layerscope.core.reach import EVERYTHING, Everything, Reads, Share, Spread, Window
 from layerscope.core.types import TensorType
-from layerscope.operators._axes import fits, needed, rank_of, whole
+from layerscope.operators._axes import fits, known, needed, rank_of, whole
 from layerscope.operators._operator import Operator
 from layerscope.operators._windows import Placed, auto_pad, numbers, per_axis, places, size_list
 
@@ -139,6 +139,64 @@ class GlobalPooling(Operator):
     def examples(cls) -> Sequence[Example]:
         made = cls("GlobalAveragePool")
         return [Example(made, (TensorType((2, 3, 7, 7)),), (TensorType((2, 3, 1, 1)),))]
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptivePooling(Operator):
+    """The largest number or the mean of each of `size` shares of every axis behind the channels (axis 1).
+
+    Of n cells, output o of m pools floor(o·n / m) … ceil((o + 1)·n / m) - 1; None keeps an axis as it is.
+    Shapes: (batch, C, *n) → (batch, C, *m), of AdaptiveMaxPool also the indices of the winners, int64.
+    Units: cells read count as pooling.
+    Errors: ShapeError where there is not one size for each spatial axis, SizeError where a size is open.
+    Source: PyTorch, torch.nn.functional.adaptive_avg_pool2d and its relatives.
+    """
+
+    size: Any = (1, 1)
+    maximum: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "size", size_list(self.size, f"{self.kind}: size", absent=True))
+
+    def _axes(self, x: TensorType) -> tuple[tuple[int, int], ...]:
+        """Cells and shares of every spatial axis."""
+        rank_of(x, len(self.size) + 2, "the input of an adaptive pooling", len(self.size) + 2)
+        cells = tuple(known(n, "the sizes of its input") for n in x.shape[2:])
+        return tuple((n, n if m is None else int(m)) for n, m in zip(cells, self.size, strict=True))
+
+    def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
+        x = needed(operands, 0, "the input")
+        pooled = TensorType((*x.shape[:2], *(m for _, m in self._axes(x))), x.dtype)
+        return (pooled, TensorType(pooled.shape, "int64")) if self.maximum else (pooled,)
+
+    def effort(self, *operands: TensorType | None) -> Operations | None:
+        x = needed(operands, 0, "the input")
+        read = 1
+        for n, m in self._axes(x):
+            read *= sum(-((o + 1) * n // -m) - o * n // m for o in range(m))
+        return Operations(pooling=sizes.product(x.shape[:2]) * read)
+
+    def kept(self, *operands: TensorType | None) -> Saved | None:
+        if not self.maximum:
+            return NOTHING_SAVED
+        places = TensorType(self.infer(*operands)[0].shape, "int64")
+        return Saved(outputs=(1,)) if self.results is None or self.results > 1 else Saved(extra=(places,))
+
+    def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
+        x = needed(operands, 0, "the input")
+        found: list[Share | Window | Everything] = [Window(0), Window(1)]
+        for axis, (n, m) in enumerate(self._axes(x), 2):
+            found.append(Window(axis) if n == m else EVERYTHING if m == 1 else Share(axis, n, m))
+        return (tuple(found), *map(whole, operands[1:]))
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x = TensorType((2, 3, 29, 17))
+        return [
+            Example(cls("AdaptiveAvgPool", (7, 7)), (x,), (TensorType((2, 3, 7, 7)),)),
+            Example(cls("AdaptiveMaxPool", (None, 1), True, results=1), (x,), (TensorType((2, 3, 29, 1)),)),
+        ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -277,3 +277,49 @@ class Einsum(Operator):
             case("...ii->...i", [(2, 5, 5)], (2, 5)),
             case("a,b", [(3,), (4,)], (3, 4)),
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedProduct(Operator):
+    """The rows of A in groups, each times a matrix of its own: the experts of a mixture, of which a row sees one.
+
+    Operands: A, the matrices, and where each group ends. How the rows fall into groups, the data say; that each falls
+    into one is assumed.
+    Shapes: (rows, K) and (groups, K, N) → (rows, N), with `transposed` the matrices are (groups, N, K).
+    MACs: output elements × K.
+    Errors: ShapeError where K differs.
+    Source: PyTorch, torch.nn.functional.grouped_mm; Shazeer et al. (2017).
+    """
+
+    transposed: bool = False
+
+    def _sides(self, operands: Sequence[TensorType | None]) -> tuple[TensorType, Size, Size]:
+        a, b = needed(operands, 0, "the rows"), needed(operands, 1, "the matrices")
+        rank_of(a, 2, "the rows", 2)
+        rank_of(b, 3, "the matrices", 3)
+        inner, width = (b.shape[2], b.shape[1]) if self.transposed else (b.shape[1], b.shape[2])
+        fits(a.shape[1], inner, "the size of a row", "what the matrices take")
+        return a, inner, width
+
+    def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
+        a, _, width = self._sides(operands)
+        return (a.with_shape((a.shape[0], width)),)
+
+    def products(self, *operands: TensorType | None) -> Size | None:
+        a, inner, width = self._sides(operands)
+        return a.shape[0] * inner * width
+
+    def effort(self, *operands: TensorType | None) -> Operations | None:
+        return Operations()
+
+    def kept(self, *operands: TensorType | None) -> Saved | None:
+        return Saved(tuple(n for n, one in enumerate(operands) if one is not None))
+
+    def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
+        return ((Window(0), EVERYTHING), *map(whole, operands[1:]))
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        rows, ends, held = TensorType((32, 8)), TensorType((4,), "int32"), {"experts": WeightType((4, 8, 16))}
+        made = cls("GroupedProduct", slots=(None, "experts", None), parameters=held)
+        return [Example(made, (rows, ends), (TensorType((32, 16)),))]

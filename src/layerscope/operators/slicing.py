@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example
@@ -317,3 +317,61 @@ class CenterCropPad(Moving):
     def examples(cls) -> Sequence[Example]:
         x = TensorType((2, 3, 7, 8))
         return [Example(cls("CenterCropPad", (4, 11), (2, 3)), (x,), (TensorType((2, 3, 4, 11)),))]
+
+
+@dataclass(frozen=True, eq=False)
+class Indexed(Moving):
+    """What stands in Python's square brackets: of each axis a range in steps, or one index; new axes of size 1.
+
+    `picks` has an entry for each axis of the result, in order: (axis, start, length, step) of the input, or None for
+    a new axis. `taken` has (axis, index) for each axis of which one index is taken; it is gone.
+    Law: the result's sizes are the lengths.
+    Shapes: (n₀, n₁, ...) → (length, ..., 1, ...).
+    Errors: ShapeError where an axis is named twice or not at all, or a range leaves it.
+    Source: Python's data model; PyTorch, torch.select, narrow, diagonal slices of views.
+    """
+
+    picks: Any = ()
+    taken: Any = ()
+
+    def _rows(self, x: TensorType) -> tuple[tuple[int, int, int, int] | None, ...]:
+        rows = cast(tuple[tuple[int, int, int, int] | None, ...], tuple(self.picks))
+        axes = sorted(
+            [
+                *(row[0] for row in rows if row is not None),
+                *(axis for axis, _ in cast(Sequence[tuple[int, int]], self.taken)),
+            ]
+        )
+        if axes != list(range(x.rank)):
+            raise ShapeError(f"takes the axes {axes} of {x}, which are not each of its {x.rank} axes once")
+        for axis, start, length, step in (row for row in rows if row is not None):
+            size = x.shape[axis]
+            if isinstance(size, int) and length and not 0 <= start + step * (length - 1) < size:
+                raise ShapeError(f"takes {length} from {start} in steps of {step} of axis {axis} of {x}")
+        for axis, index in cast(Sequence[tuple[int, int]], self.taken):
+            size = x.shape[axis]
+            if isinstance(size, int) and not 0 <= index < size:
+                raise ShapeError(f"takes index {index} of axis {axis} of {x}")
+        return rows
+
+    def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
+        x = needed(operands, 0, "the data")
+        return (x.with_shape(tuple(1 if row is None else row[2] for row in self._rows(x))),)
+
+    def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
+        x = needed(operands, 0, "the data")
+        ways: list[Way] = [EVERYTHING] * x.rank
+        for place, row in enumerate(self._rows(x)):
+            if row is not None:
+                axis, start, length, step = row
+                ways[axis] = Window(place, step, 1, -start) if length == 1 or step > 0 else EVERYTHING
+        return (tuple(ways), *without_elements(operands[1:]))
+
+    @classmethod
+    def examples(cls) -> Sequence[Example]:
+        x = TensorType((2, 3, 8, 9))
+        made = cls("getitem", ((0, 0, 2, 1), None, (3, 1, 4, 2)), ((1, 0), (2, 7)))
+        return [
+            Example(made, (x,), (TensorType((2, 1, 4)),)),
+            Example(cls("narrow", ((0, 1, 1, 1), (1, 0, 3, 1))), (TensorType((2, 3)),), (TensorType((1, 3)),)),
+        ]

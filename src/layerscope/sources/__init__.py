@@ -17,18 +17,22 @@ def modules() -> list[ModuleType]:
     return [import_module(f"{__name__}.{name}") for name in files.modules(__file__)]
 
 
-def read(what: object, input: object = None) -> Graph:
+def read(what: object, input: object = None, batch: int | None = None) -> Graph:
     """The graph of whatever this is; SourceError says what would be understood.
 
-    `input` has the sizes of one example, for sources that do not state them (those with TAKES_INPUT).
+    `input` has the sizes of what goes in, for sources that do not state them (those with TAKES_INPUT). `batch` is for
+    those whose sizes are all numbers (TAKES_BATCH); in the graphs of others the batch is open.
     """
     for module in modules():
         if module.handles(what):
-            if input is None:
-                return module.read(what)
-            if not getattr(module, "TAKES_INPUT", False):
-                raise SourceError("input says the sizes of a Keras model's inputs; this states its own")
-            return module.read(what, input)
+            if input is not None and not getattr(module, "TAKES_INPUT", False):
+                raise SourceError(
+                    "input says the sizes of what a Keras or PyTorch model is given; this states its own"
+                )
+            told: dict[str, object] = {} if input is None else {"input": input}
+            if getattr(module, "TAKES_BATCH", False):
+                told["batch"] = batch
+            return module.read(what, **told)
     if isinstance(what, str | os.PathLike):
         name = os.fspath(what)
         refused = _files.refusal(name)

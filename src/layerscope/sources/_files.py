@@ -17,6 +17,8 @@ SUFFIXES = (
     ".tflite", ".safetensors", ".gguf", ".txt", ".py",
 )  # fmt: skip
 """Of files that a network may be expected in, read here or not."""
+PROGRAM = re.compile(r"^[^/]+/models/[^/]+\.json$")
+"""The list of calls in an archive of torch.export."""
 KEYS = re.compile(rb'"(layerscope|class_name)"\s*:')
 
 
@@ -104,7 +106,7 @@ def _archive(name: str) -> str:
         return "keras-archive"
     if any(entry.endswith("data.pkl") for entry in names):
         return "torchscript" if any("/code/" in entry for entry in names) else "torch"
-    if any(entry.startswith(("archive/models/", "models/")) and entry.endswith(".json") for entry in names):
+    if any(PROGRAM.match(entry) for entry in names):
         return "pt2"
     if names and all(entry.endswith(".npy") for entry in names):
         return "npz"
@@ -125,14 +127,14 @@ REFUSED = {
     "savedmodel": "a TensorFlow SavedModel, a program for TensorFlow without a list of layers. Trace the Keras model "
     "that it was made of (model.save('model.keras')), or convert it to ONNX",
     "hugging-face": "a Hugging Face folder: settings and weights, but no graph. Build the model in Python and "
-    "take that (layerscope.from_torch for PyTorch, layerscope.trace for Keras), or export it to ONNX",
+    "trace that (layerscope.trace(model, input=...)), or export it to ONNX",
     "tflite": "a TensorFlow Lite file, which is not read. Trace the model that it was converted from, or convert it "
     "to ONNX",
     "torch": "a PyTorch file, which holds a pickle: opening it would run code, and mostly it is weights without a "
-    "graph. In Python, build the module and say layerscope.from_torch(module, input=...), or export it to ONNX with "
-    "torch.onnx.export",
-    "torchscript": "a TorchScript file, which is not read. Export the module to ONNX with torch.onnx.export",
-    "pt2": "a torch.export file (.pt2), which is not read. Export the module to ONNX with torch.onnx.export",
+    "graph. In Python, build the module and say layerscope.trace(module, input=...), or export it with "
+    "torch.export or torch.onnx.export",
+    "torchscript": "a TorchScript file, which is not read. Trace the module that it was made from, or export that "
+    "with torch.export or torch.onnx.export",
     "pickle": "a Python pickle, and is not opened: that would run code. Save the model as .keras, ONNX or JSON",
     "safetensors": "a safetensors file: weights by name, without the network that they belong to. Trace the model "
     "itself, as .keras, ONNX or in Python",

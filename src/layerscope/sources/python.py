@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import io
 import os
 import re
@@ -14,9 +15,11 @@ from typing import Any
 from layerscope.core import sketch
 from layerscope.core.errors import LayerscopeError, SourceError, UnknownNameError
 from layerscope.core.graph import Graph
-from layerscope.sources import keras
+from layerscope.sources import keras, torch
 
 SUMMARY = "package.module:callable, a Python function that returns a model"
+TAKES_INPUT = True
+TAKES_BATCH = True
 PATTERN = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
 
 
@@ -25,11 +28,21 @@ def handles(what: object) -> bool:
     return isinstance(what, str) and bool(PATTERN.match(what))
 
 
-def read(what: str) -> Graph:
-    """What the callable returns, as a graph; SourceError says where it fails."""
-    made = called(what)
+def read(what: str, input: Any = None, batch: int | None = None) -> Graph:
+    """What the callable returns, as a graph; SourceError says where it fails.
+
+    `input` and `batch` are for a Keras or PyTorch model that it returns, or for a function of tensors that it is.
+    """
+    made = called(what, given=input is not None)
+    if torch.handles(made):
+        return torch.read(made, input, batch)
     if keras.handles(made):
-        return keras.read(made)
+        return keras.read(made, input)
+    if input is not None:
+        raise SourceError(
+            f"{what} gives an object of type {type(made).__name__}, which states its own sizes; input is for a Keras "
+            "or PyTorch model"
+        )
     graph = getattr(made, "graph", made)
     if isinstance(graph, str):
         from layerscope.sources import text
@@ -38,15 +51,30 @@ def read(what: str) -> Graph:
     if not isinstance(graph, Graph):
         raise SourceError(
             f"{what} gives an object of type {type(made).__name__}; "
-            "expected a Model, a Graph, a Keras model or one line of text"
+            "expected a Model, a Graph, a Keras or PyTorch model or one line of text"
         )
     return graph
 
 
-def called(what: str) -> Any:
-    """The object itself that the name stands for, or that the function gives; SourceError as in `read`."""
+def called(what: str, given: bool = False) -> Any:
+    """The object itself that the name stands for, or that the function gives; SourceError as in `read`.
+
+    A function that takes arguments is itself what is wanted where inputs are `given`.
+    """
     module_name, _, path = what.partition(":")
-    return _call(_find(_load(module_name, what), path, what), what)
+    found = _find(_load(module_name, what), path, what)
+    return found if given and _takes_arguments(found) else _call(found, what)
+
+
+def _takes_arguments(found: Any) -> bool:
+    """Whether a function cannot be called without arguments."""
+    if isinstance(found, type) or not callable(found) or torch.is_module(found) or keras.handles(found):
+        return False
+    try:
+        listed = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in listed)
 
 
 def _load(name: str, what: str) -> Any:
@@ -76,7 +104,7 @@ def _find(module: Any, path: str, what: str) -> Any:
 def _call(found: Any, what: str) -> Any:
     if isinstance(found, Graph | str) or (hasattr(found, "graph") and not isinstance(found, type)):
         return found
-    if keras.handles(found):
+    if keras.handles(found) or torch.is_module(found):
         return found
     if not callable(found):
         raise SourceError(f"{what} is a {type(found).__name__}, neither a model nor a function that makes one")

@@ -1,9 +1,12 @@
-"""A PyTorch module: what its forward does to tensors without values, one layer for each function that it calls.
+"""PyTorch: a module, function or exported program, traced as it is (`read`); a module with weights (`convert`).
 
-The forward runs once under PyTorch's fake tensors, which have sizes and no numbers, while a mode writes down each
-function of torch that it calls, in or outside of modules. So any Python in it is followed, nothing is computed, and
-no compiler is needed. Each function that is called becomes layers (`_torch/functions.py`); what no layer does becomes
-an `Opaque` and a line in the error of whoever wanted to compute with it.
+To be traced (`_torch/live`), what is given is copied with tensors that have sizes and no numbers, and called once;
+each function of PyTorch that it calls becomes a described operator with PyTorch's own order of axes.
+
+To be taken over, the forward runs once under PyTorch's fake tensors, which have sizes and no numbers, while a mode
+writes down each function of torch that it calls, in or outside of modules. So any Python in it is followed, nothing
+is computed, and no compiler is needed. Each function that is called becomes layers (`_torch/functions.py`); what no
+layer does becomes an `Opaque` and a line in the error of whoever wanted to compute with it.
 
 Images are channels first there and channels last here. A value carries how its axes lie (`Value.axes`) and whether it
 is an image's numbers in PyTorch's order (`Value.order`); the weights of the next Linear are put into ours.
@@ -11,30 +14,78 @@ is an image's numbers in PyTorch's order (`Value.order`); the weights of the nex
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
+import types
+from importlib import import_module
 from typing import Any
 
 from layerscope.core import sizes
 from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
+from layerscope.sources import _files
 
-SUMMARY = "a PyTorch module, by layerscope.from_torch(module, input=(1, 28, 28))"
+SUMMARY = "a PyTorch module, function or exported program (.pt2), with input=(1, 3, 224, 224)"
 TAKES_INPUT = True
+TAKES_BATCH = True
 
 
 def handles(what: object) -> bool:
-    """Whether this is a PyTorch module; PyTorch is not imported to find out."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(what, torch.nn.Module)
+    """Whether this is something of PyTorch: a module, a program, a function where PyTorch is loaded, or a .pt2 file.
+
+    PyTorch is not imported to find out.
+    """
+    if isinstance(what, str | os.PathLike):
+        return _files.kind(what) == "pt2"
+    return is_module(what) or ("torch" in sys.modules and isinstance(what, FUNCTIONS))
 
 
-def read(what: Any, input: Any = None) -> Graph:
-    """SourceError: a module is no source by itself, whatever `input` is; `layerscope.from_torch` takes both."""
-    raise SourceError(
-        f"{type(what).__name__} is a PyTorch module, which is taken over with the size of its input; say "
-        "layerscope.from_torch(module, input=(channels, height, width))"
-    )
+def is_module(what: object) -> bool:
+    """Whether this is a module or a program of the PyTorch that is loaded."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None or isinstance(what, type):
+        return False
+    return isinstance(what, torch.nn.Module) or type(what).__name__ == "ExportedProgram"
+
+
+FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
+
+
+def read(what: Any, input: Any = None, batch: int | None = None) -> Graph:
+    """What it does to inputs of these sizes, as a graph; it is neither run nor changed, and nothing is allocated.
+
+    `input` says the sizes of what forward takes, batch and all: (1, 3, 224, 224), or ((1, 128), "int64") with a
+    dtype, or a tensor; several in a list, or by name in a dictionary, whose other values are handed in as they are.
+    A first
+    size of None leaves the batch open. `batch` stands for the first size of each. A program knows its own sizes.
+    Errors: SourceError where it cannot be followed, with the line that stops it.
+    """
+    try:
+        torch: Any = import_module("torch")
+    except ImportError:
+        raise SourceError(
+            f"{what}: a program of torch.export, which PyTorch is needed to follow: pip install torch "
+            "(pytorch.org/get-started)"
+        ) from None
+    from layerscope.sources._torch.live import asked, following, opening, programs
+
+    name = getattr(what, "__name__", type(what).__name__)
+    if isinstance(what, str | os.PathLike):
+        what = programs.load(what)
+    elif type(what).__name__ == "ExportedProgram":
+        what = programs.of_exported(torch, what)
+    if isinstance(what, programs.Program):
+        name = what.name.replace("this program", "program")
+        given = what.asked(None if input is None else asked.asked(input), batch)
+    else:
+        given = asked.asked(input)
+        given = given if batch is None else given.batched(batch)
+    what = getattr(what, "_orig_mod", what)  # of one that torch.compile wraps
+    if given.open:
+        return opening.followed(torch, what, given, name.lower())
+    return following.follow(torch, what, given, name.lower())
 
 
 def given_shapes(input: Any) -> list[tuple[int, ...]]:

@@ -9,7 +9,6 @@ from layerscope.core.dataclasses import replace
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.graph import Node as Placed
-from layerscope.core.reach import Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.layers.input_layer import OPEN, InputLayer
@@ -20,6 +19,7 @@ from layerscope.sources._onnx.frames import Entry, Listed
 from layerscope.sources._onnx.reader import Reader
 from layerscope.sources._onnx.site import Operand
 from layerscope.sources._onnx.structures import ModelInfo, Node, TypeInfo
+from layerscope.sources._orientation import oriented
 
 CHANNELS = (
     "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "MaxPool", "AveragePool", "LpPool",
@@ -63,7 +63,8 @@ def graph(model: ModelInfo, name: str) -> Graph:
         raise SourceError("every output is an empty sequence, or absent")
     used = _used(outputs)
     made = trace_calls([x for x in inputs if id(x.call) in used], outputs, name)
-    return _oriented(replace(made, nodes=tuple(_counted(node, reader.times) for node in made.nodes)))
+    counted = replace(made, nodes=tuple(_counted(node, reader.times) for node in made.nodes))
+    return oriented(counted, lambda node: node.layer.kind in CHANNELS)
 
 
 def _counted(node: Placed, times: Mapping[int, Size | None]) -> Placed:
@@ -113,43 +114,6 @@ def _used(outputs: Sequence[Symbolic]) -> set[int]:
             seen.add(id(call))
             stack += [value.call for value in call.inputs]
     return seen
-
-
-def _oriented(found: Graph) -> Graph:
-    """The graph whose inputs know their axis of channels: the one that the first operator with channels takes for it.
-
-    It is followed through what keeps axes apart (elementwise operators, Transpose, Pad, Cast, ...); inputs of fewer
-    than three axes, and those that no such operator reads, keep the last axis.
-    """
-    places: dict[int, int] = {}
-    types: list[tuple[TensorType, ...]] = []
-    wanted = {n for n in found.inputs if found.nodes[n].layer.out()[0].rank > 2}
-    seen: list[dict[int, dict[int, int]]] = []
-    for number, node in enumerate(found.nodes):
-        fed = [types[source][output] for source, output in node.inputs]
-        types.append(node.layer.out(*fed))
-        maps: dict[int, dict[int, int]] = (
-            {number: {a: a for a in range(types[number][0].rank)}} if number in wanted else {}
-        )
-        arriving = [seen[source] for source, _ in node.inputs]
-        if node.inputs and node.layer.kind in CHANNELS:
-            for origin, axes in arriving[0].items():
-                if 1 in axes.values():
-                    places.setdefault(origin, next(a for a, b in axes.items() if b == 1))
-        elif any(there.keys() - places.keys() for there in arriving):
-            for reads, there in zip(node.layer.reach(0, *fed), arriving, strict=True):
-                goes = {n: way.axis for n, way in enumerate(reads or ()) if isinstance(way, Window)}
-                for origin, axes in there.items():
-                    maps.setdefault(origin, {a: goes[b] for a, b in axes.items() if b in goes})
-        seen.append(maps)
-        if places.keys() >= wanted:
-            break
-    nodes = list(found.nodes)
-    for number, axis in places.items():
-        layer = nodes[number].layer
-        if isinstance(layer, InputLayer):
-            nodes[number] = replace(nodes[number], layer=replace(layer, channel_axis=axis))
-    return replace(found, nodes=tuple(nodes))
 
 
 def read(model: ModelInfo, name: str, where: str) -> Graph:

@@ -1,0 +1,106 @@
+"""What functions of PyTorch read, against pokes: one input for each position, 1 there and 0 elsewhere.
+
+Weights are positive, so that an output is not 0 exactly where it depends on the poked position.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+import layerscope as ls
+from layerscope.core import propagate
+from layerscope.core.indices import Indices
+from layerscope.core.reach import Everything
+
+torch = pytest.importorskip("torch")
+nn, functional = torch.nn, torch.nn.functional
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding=.same.:UserWarning")
+
+
+def poked(function, n):
+    """For each output position the input positions on which it depends."""
+    count = 1
+    for size in n:
+        count *= size
+    with torch.no_grad():
+        y = function(torch.eye(count).reshape(count, 1, *n))
+    spatial = tuple(y.shape[2:])
+    rows = y.reshape(count, -1, *spatial).abs().amax(1) > 1e-6
+    places = list(itertools.product(*map(range, n)))
+    return spatial, {
+        place: {places[one] for one in rows[(slice(None), *place)].nonzero().flatten().tolist()}
+        for place in itertools.product(*map(range, spatial))
+    }
+
+
+def claimed(function, n, spatial):
+    """The same by the relations of our layers, one after the other."""
+    graph = ls.trace(function, input=(1, 1, *n)).graph
+    types = propagate.types(graph)
+    found = {}
+    for place in itertools.product(*map(range, spatial)):
+        (node, number), wanted = graph.outputs[0], None
+        indices = [Indices(((0, size - 1),)) for size in types[node][number].shape[:2]]
+        indices += [Indices(((o, o),)) for o in place]
+        while graph.nodes[node].inputs:
+            fed = [types[source][output] for source, output in graph.nodes[node].inputs]
+            reads = graph.nodes[node].layer.reach(number, *fed)[0]
+            indices = [
+                Indices(((0, size - 1),)) if isinstance(way, Everything) else way.pull(indices[way.axis]).clip(size)
+                for way, size in zip(reads, fed[0].shape, strict=True)
+            ]
+            node, number = graph.nodes[node].inputs[0]
+        wanted = [[i for low, high in one.intervals for i in range(low, high + 1)] for one in indices[2:]]
+        found[place] = set(itertools.product(*wanted))
+    return found
+
+
+def positive(module):
+    with torch.no_grad():
+        for one in module.parameters():
+            one.fill_(1.0 if one.dim() > 1 else 0.0)
+    return module
+
+
+def resized(**told):
+    return lambda x: functional.interpolate(x, **told)
+
+
+CASES = {
+    # what, sizes of the input, how many positions may be claimed that are not read
+    "convolution": (positive(nn.Conv2d(1, 2, (3, 2), (2, 1), (1, 0), (1, 2))), (6, 7), 0),
+    "same": (positive(nn.Conv2d(1, 1, (4, 3), padding="same")), (5, 4), 0),
+    "transposed convolution": (positive(nn.ConvTranspose2d(1, 1, 3, 2, 1, 1)), (4, 3), 0),
+    "one dimension": (positive(nn.Conv1d(1, 1, 3, 2)), (9,), 0),
+    "average pooling": (nn.AvgPool2d(3, 2, 1, ceil_mode=True), (6, 5), 0),
+    "adaptive pooling": (nn.AdaptiveAvgPool2d((3, 4)), (7, 4), 0),
+    "global pooling": (nn.AdaptiveAvgPool2d(1), (4, 3), 0),
+    "nearest": (resized(scale_factor=2), (4, 3), 0),
+    "nearest, any ratio": (resized(scale_factor=1.5), (5, 4), 0),
+    "nearest, to a size": (resized(size=(7, 3)), (5, 4), 0),
+    "nearest-exact": (resized(scale_factor=(1.5, 2.0), mode="nearest-exact"), (6, 4), 0),
+    "bilinear": (resized(scale_factor=2, mode="bilinear"), (4, 5), 3),
+    "bilinear, corners": (resized(size=(7, 9), mode="bilinear", align_corners=True), (4, 5), 3),
+    "bilinear, smaller": (resized(size=(3, 2), mode="bilinear"), (6, 6), 3),
+    "bicubic": (resized(scale_factor=2, mode="bicubic"), (6, 5), 15),
+    "shuffled": (lambda x: functional.pixel_shuffle(functional.pixel_unshuffle(x, 2), 2), (4, 6), 3),
+    "padded": (lambda x: functional.pad(x, (1, 2, 0, 3)), (4, 5), 0),
+    "cut": (lambda x: x[..., 1:6:2, -3:], (7, 5), 0),
+    "split": (lambda x: x.split([2, 3], -1)[1], (4, 5), 0),
+    "side by side": (lambda x: torch.cat([x[..., 2:], x[..., :2]], -1)[..., :3], (3, 5), 3),
+    "turned": (lambda x: x.transpose(2, 3) * 2, (3, 5), 0),
+    "flat": (lambda x: x.flatten(2).unsqueeze(1).mean(1), (3, 4), 0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_read(name):
+    function, n, spare = CASES[name]
+    spatial, truth = poked(function, n)
+    ours = claimed(function, n, spatial)
+    assert {place: truth[place] - ours[place] for place in truth if truth[place] - ours[place]} == {}
+    if name != "flat":  # a row of an image has no columns any more
+        wide = {place: ours[place] - truth[place] for place in truth}
+        assert {place: more for place, more in wide.items() if len(more) > spare} == {}
