@@ -1,0 +1,13 @@
+/** All screens by their name in the hash; the twin of lab/scenes/__init__.py. */
+
+import { type Scene, type Settings } from "../scene.ts";
+import { parse, type State } from "../state.ts";
+import pool from "./pool.ts";
+
+export const SCENES: Record<string, (settings: Settings) => Scene> = { pool };
+
+export function sceneOf(state: State | string): Scene {
+  const asked = typeof state === "string" ? parse(state) : state;
+  const made = SCENES[asked.screen]!(structuredClone(asked.settings));
+  return { ...made, clamped: [...asked.clamped, ...made.clamped] };
+}
