@@ -61,8 +61,12 @@ def test_hostile_links_are_taken_the_same():
 def test_numbers_are_printed_the_same():
     draw = random.Random(5)
     values = [0.0, 1.0, -1.0, 99999.0, 100000.0, 0.0001, 0.00012345, 0.125, 2.5, -0.0625, 1e21, 1.005, 999.5, 0.9995]
-    values += [draw.uniform(-20, 20) for _ in range(2000)] + [draw.uniform(-1, 1) * 10 ** draw.randint(-9, 12) for _ in range(2000)]
-    values += [value for value in (struct.unpack("<d", draw.randbytes(8))[0] for _ in range(2000)) if math.isfinite(value)]
+    values += [draw.uniform(-20, 20) for _ in range(2000)] + [
+        draw.uniform(-1, 1) * 10 ** draw.randint(-9, 12) for _ in range(2000)
+    ]
+    values += [
+        value for value in (struct.unpack("<d", draw.randbytes(8))[0] for _ in range(2000)) if math.isfinite(value)
+    ]
     answers = ask({"number": value} for value in values)
     for value, answer in zip(values, answers, strict=True):
         assert answer == text(value), value
