@@ -1,0 +1,42 @@
+/** The step bar: nothing plays by itself, one goes. */
+
+import type { Scene } from "../scene.ts";
+import { h, put, tell } from "./dom.ts";
+import type { Page } from "./page.ts";
+
+export class Steps {
+  readonly element = h("div", { class: "steps", role: "group", hidden: true });
+  private readonly range = h("input", { type: "range", min: 0, step: 1 });
+  private readonly said = h("output");
+  private readonly buttons: HTMLButtonElement[];
+  private at = 0;
+  private last = 0;
+
+  constructor(private readonly page: Page) {
+    put(this.element, "aria-label", page.words("page.steps"));
+    put(this.range, "aria-label", page.words("page.steps"));
+    this.range.addEventListener("input", () => page.change({ step: Number(this.range.value) }, "drag"));
+    const go = (key: string, sign: string, to: () => number): HTMLButtonElement => h("button", {
+      type: "button", "aria-label": page.words(key), title: page.words(key), click: () => this.go(to()),
+    }, sign);
+    this.buttons = [
+      go("page.step.first", "⏮\uFE0E", () => 0), go("page.step.back", "◀\uFE0E", () => this.at - 1),
+      go("page.step.on", "▶\uFE0E", () => this.at + 1), go("page.step.last", "⏭\uFE0E", () => this.last),
+    ];
+    this.element.append(...this.buttons.slice(0, 2), this.range, ...this.buttons.slice(2), this.said);
+  }
+
+  show(scene: Scene): void {
+    this.element.hidden = scene.steps === 0;
+    this.at = scene.step;
+    this.last = scene.steps;
+    put(this.range, "max", scene.steps);
+    if (this.range.value !== String(scene.step)) this.range.value = String(scene.step);
+    tell(this.said, this.page.words("page.step", { step: scene.step, steps: scene.steps }));
+    this.buttons.forEach((button, i) => put(button, "aria-disabled", String(i < 2 ? this.at <= 0 : this.at >= this.last)));
+  }
+
+  private go(step: number): void {
+    if (step >= 0 && step <= this.last) this.page.change({ step }, "push");
+  }
+}
