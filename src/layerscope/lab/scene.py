@@ -24,7 +24,8 @@ class Cell:
     """One cell: its value (None where there is none), what is printed in it, and its role.
 
     Roles: data, kernel, result; padding (added around), zero (inserted between), cropped (computed and cut away),
-    unread (never read), winner (of a pooling window), empty.
+    unread (never read), winner (of a pooling window), extra (a row or column that output padding adds), changed (other
+    than in the grid that it is compared with), empty.
     """
 
     value: float | None
@@ -36,7 +37,8 @@ class Cell:
 class Grid:
     """Cells in rows, row by row. `scale`: how values become colours: diverging (zero neutral), sequential, plain.
 
-    `select` names the setting that choosing a cell sets, if any. `summary` says in one sentence what a table would.
+    `select` names the setting that choosing a cell sets, if any: one of row and column, or a number, which becomes the
+    cell's row-major number counted from 1. Further settings may follow, as in a link: "cell&filter=2". `summary` says in one sentence what a table would.
     """
 
     id: str

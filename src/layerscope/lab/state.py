@@ -47,7 +47,7 @@ def parse(hash: str) -> State:
     if screen is None:
         raise SettingError("a link of the lab starts with its screen: #lab=" + next(iter(screens)))
     if screen not in screens:
-        raise UnknownNameError(f"the lab has no screen {screen!r}; it has {', '.join(screens)}")
+        raise UnknownNameError("screen of the lab", screen, screens)
     settings: dict[str, Any] = {}
     clamped: list[Clamp] = []
     for entry in described()["common"] + screens[screen]:

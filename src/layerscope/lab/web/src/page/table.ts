@@ -26,5 +26,5 @@ export function table(grid: Grid, page: Page): HTMLElement {
 
 /** What a role is called; those that every cell of a grid may have are not said. */
 export function roleName(role: string, page: Page): string {
-  return page.has(`page.role.${role}`) ? page.words(`page.role.${role}`) : "";
+  return page.has(`role.${role}`) ? page.words(`role.${role}`) : "";
 }

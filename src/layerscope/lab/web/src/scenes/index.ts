@@ -2,9 +2,13 @@
 
 import { type Scene, type Settings } from "../scene.ts";
 import { parse, type State } from "../state.ts";
+import convt from "./convt.ts";
 import pool from "./pool.ts";
 
-export const SCENES: Record<string, (settings: Settings) => Scene> = { pool };
+export const SCENES: Record<string, (settings: Settings) => Scene> = {
+  convt,
+  pool,
+};
 
 export function sceneOf(state: State | string): Scene {
   const asked = typeof state === "string" ? parse(state) : state;
