@@ -4,6 +4,7 @@ import type { Scene } from "../scene.ts";
 import type { Entry } from "../state.ts";
 import { h, put } from "./dom.ts";
 import type { Lab } from "./app.ts";
+import { selecting } from "./grid.ts";
 
 const MOST_RADIOS = 4;
 const LONGEST_SLIDER = 64;
@@ -114,14 +115,16 @@ export class Controls {
     return { element, show: (scene) => { select.value = scene.settings[entry.name]; } };
   }
 
+  /** A network takes lines, numbers one. */
   private written(entry: Entry): Control {
     const id = `set-${entry.name}`;
-    const field = h("textarea", {
-      id, name: entry.name, rows: 2, spellcheck: "false", autocomplete: "off", autocapitalize: "off", maxlength: 1500,
-    });
+    const rest = { id, name: entry.name, spellcheck: "false", autocomplete: "off", autocapitalize: "off", maxlength: 1500 };
+    const long = entry.name === "net";
+    const field = long ? h("textarea", { rows: 2, ...rest }) : h("input", { type: "text", placeholder: "1, 2, 3, …", ...rest });
     field.addEventListener("input", () => this.page.change({ [entry.name]: field.value }, "drag"));
     field.addEventListener("change", () => this.page.change({ [entry.name]: field.value }, "replace"));
-    const element = h("div", { class: "control wide" }, h("label", { for: id }, this.label(entry.name)), field);
+    const label = h("div", { class: "head" }, h("label", { for: id }, this.label(entry.name)));
+    const element = h("div", { class: long ? "control wide" : "control" }, label, field);
     return {
       element,
       show: (scene) => {
@@ -142,7 +145,7 @@ export class Controls {
     return {
       element,
       show: (scene) => {
-        const own = scene.grids.filter((grid) => grid.select === entry.name);
+        const own = scene.grids.filter((grid) => selecting(grid.select)[0] === entry.name);
         element.hidden = !own.some((grid) => grid.columns > FINGER_COLUMNS);
         const cell = scene.settings[entry.name] as number[];
         fields.forEach((field, i) => { if (document.activeElement !== field) field.value = String(cell[i]); });

@@ -1,6 +1,6 @@
 /** One grid with its title, its marks, its table, and what mouse, finger and keyboard do in it. */
 
-import type { Grid, Place } from "../scene.ts";
+import type { Grid, Place, Settings } from "../scene.ts";
 import { CanvasSurface } from "./canvas.ts";
 import type { Range } from "./colours.ts";
 import { h, put, tell } from "./dom.ts";
@@ -69,10 +69,12 @@ export class GridView {
 
   /** The cell that the settings name, or the scene's own choice in a grid that has no setting; −1: none. */
   chosen(): number {
-    const asked = this.grid.select ? this.page.scene.settings[this.grid.select] : undefined;
+    const { settings, steps, selected } = this.page.scene;
+    const [name, rest] = selecting(this.grid.select);
+    const asked = name ? settings[name] : undefined;
+    if (Object.entries(rest).some(([other, value]) => String(settings[other]) !== value)) return -1;
     if (Array.isArray(asked)) return Number(asked[0]) * this.grid.columns + Number(asked[1]);
-    if (typeof asked === "number") return asked;
-    const selected = this.page.scene.selected;
+    if (typeof asked === "number") return name === "step" && asked > steps ? -1 : asked - 1;
     return selected && selected[0] === this.grid.id ? selected[1] : -1;
   }
 
@@ -191,16 +193,26 @@ export class GridView {
   private unpin(): void {
     this.page.look(null);
     this.page.attempt(null);
-    if (this.grid.select) this.page.change({ [this.grid.select]: undefined }, "push");
+    const [name] = selecting(this.grid.select);
+    if (name) this.page.change({ [name]: undefined }, "push");
   }
 
   private place(index: number): Place {
     return [this.grid.id, index];
   }
 
-  private setting(index: number): Record<string, unknown> {
-    const { select, columns } = this.grid;
-    const single = typeof this.page.scene.settings[select] === "number";
-    return { [select]: single ? index : [Math.floor(index / columns), index % columns] };
+  private setting(index: number): Settings {
+    const [name, rest] = selecting(this.grid.select);
+    const { settings } = this.page.scene;
+    const numbers = Object.entries(rest).map(([other, value]) => [other, typeof settings[other] === "number" ? Number(value) : value]);
+    const { columns } = this.grid;
+    const place = typeof settings[name] === "number" ? index + 1 : [Math.floor(index / columns), index % columns];
+    return { ...Object.fromEntries(numbers), [name]: place };
   }
+}
+
+/** "cell&filter=2": the setting that a cell sets, and what it sets besides. */
+export function selecting(select: string): [name: string, rest: Record<string, string>] {
+  const [name, ...rest] = select.split("&");
+  return [name!, Object.fromEntries(rest.map((part) => part.split("=") as [string, string]))];
 }

@@ -5,6 +5,9 @@ import type { Grid, Scene } from "../scene.ts";
 const LARGEST = 46;
 const FINGER = 24;
 const SMALLEST = 7;
+/** What has more rows than TALL is made to fit a screen's height. */
+const TALL = 16;
+const HEIGHT = 680;
 const GAP = 40;
 /** A grid takes at least as much, for its title. */
 const NARROWEST = 136;
@@ -20,7 +23,7 @@ export function cellSizes(scene: Scene, width: number): Map<string, number> {
   const sizes = new Map<string, number>();
   for (const row of rowsOf(scene)) {
     const beside = together(row, width);
-    for (const grid of row) sizes.set(grid.id, beside || alone(grid, width));
+    for (const grid of row) sizes.set(grid.id, Math.min(beside || alone(grid, width), high(grid)));
   }
   return sizes;
 }
@@ -32,6 +35,10 @@ function together(row: Grid[], width: number): number {
     if (taken <= width) return size;
   }
   return 0;
+}
+
+function high({ rows }: Grid): number {
+  return rows > TALL ? Math.max(Math.floor(HEIGHT / rows), SMALLEST) : LARGEST;
 }
 
 /** The side of a cell in a grid that has a row of the page to itself. */

@@ -41,6 +41,7 @@ export class Lines {
     const place = placer(grids, planes, host.getBoundingClientRect());
     const drawn: [d: string, kind: string][] = [];
     for (const group of grouped(links)) {
+      if (hidden(group, grids, place)) continue;
       const [froms, tos] = [boxes(group.map((link) => link.source), place), boxes(group.map((link) => link.target), place)];
       if (!froms.length || !tos.length) continue;
       if (group.length > 2 && (froms.length === 1 || tos.length === 1)) drawn.push([band(hull(froms), hull(tos)), "band"]);
@@ -103,6 +104,23 @@ function boxes(places: Place[], place: (one: Place) => Box | null): Box[] {
   const different = new Map(places.map((one) => [one.join(":"), one]));
   return [...different.values()].flatMap((one) => { const box = place(one); return box ? [box] : []; });
 }
+
+/** Lines that would cross a third grid are not drawn: outlines say it there. */
+function hidden(group: Link[], grids: readonly Grid[], place: (one: Place) => Box | null): boolean {
+  const whole = (grid: Grid): Box[] => boxes([[grid.id, 0], [grid.id, grid.rows * grid.columns - 1]], place);
+  const ends = [group[0]!.source[0], group[0]!.target[0]];
+  const [from, to] = ends.map((id) => grids.filter((grid) => grid.id === id).flatMap(whole));
+  if (!from!.length || !to!.length) return true;
+  const [own, other] = [hull(boxes(group.map((link) => link.source), place)), hull(boxes(group.map((link) => link.target), place))];
+  const { across, a, b, half } = facing(own, other);
+  const span: Box = across
+    ? hull([[a[0], a[1] - half[0], 0, 2 * half[0]], [b[0], b[1] - half[1], 0, 2 * half[1]]])
+    : hull([[a[0] - half[0], a[1], 2 * half[0], 0], [b[0] - half[1], b[1], 2 * half[1], 0]]);
+  return grids.some((grid) => !ends.includes(grid.id) && whole(grid).length > 0 && meet(hull(whole(grid)), span));
+}
+
+const meet = (a: Box, b: Box): boolean =>
+  a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3];
 
 function hull(all: Box[]): Box {
   const [left, top] = [Math.min(...all.map((box) => box[0])), Math.min(...all.map((box) => box[1]))];

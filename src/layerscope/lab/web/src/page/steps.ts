@@ -1,7 +1,7 @@
 /** The step bar: nothing plays by itself, one goes. */
 
 import type { Scene } from "../scene.ts";
-import { h, put, tell } from "./dom.ts";
+import { h, put, s, tell } from "./dom.ts";
 import type { Page } from "./page.ts";
 
 export class Steps {
@@ -16,12 +16,12 @@ export class Steps {
     put(this.element, "aria-label", page.words("page.steps"));
     put(this.range, "aria-label", page.words("page.steps"));
     this.range.addEventListener("input", () => page.change({ step: Number(this.range.value) }, "drag"));
-    const go = (key: string, sign: string, to: () => number): HTMLButtonElement => h("button", {
+    const go = (key: string, path: string, to: () => number): HTMLButtonElement => h("button", {
       type: "button", "aria-label": page.words(key), title: page.words(key), click: () => this.go(to()),
-    }, sign);
+    }, s("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, s("path", { d: path })));
     this.buttons = [
-      go("page.step.first", "⏮\uFE0E", () => 0), go("page.step.back", "◀\uFE0E", () => this.at - 1),
-      go("page.step.on", "▶\uFE0E", () => this.at + 1), go("page.step.last", "⏭\uFE0E", () => this.last),
+      go("page.step.first", "M3 3v10M13 3L5 8l8 5z", () => 0), go("page.step.back", "M11 3L4 8l7 5z", () => this.at - 1),
+      go("page.step.on", "M5 3l7 5-7 5z", () => this.at + 1), go("page.step.last", "M13 3v10M3 3l8 5-8 5z", () => this.last),
     ];
     this.element.append(...this.buttons.slice(0, 2), this.range, ...this.buttons.slice(2), this.said);
   }

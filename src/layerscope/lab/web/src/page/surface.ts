@@ -44,6 +44,8 @@ export const MARKED: Record<string, string> = {
   cropped: `M3 ${UNIT - 3}L${UNIT - 3} 3`,
   unread: `M0 ${UNIT / 2}L${UNIT / 2} 0M0 ${UNIT}L${UNIT} 0M${UNIT / 2} ${UNIT}L${UNIT} ${UNIT / 2}`,
   padding: `M0 8L8 0M0 ${UNIT}L${UNIT} 0M${UNIT - 8} ${UNIT}L${UNIT} ${UNIT - 8}`,
+  extra: `M${UNIT - 12} 7h8M${UNIT - 8} 3v8`,
+  changed: `M3 3h8M3 3v8`,
   zero: `M${UNIT / 2 - 5} ${UNIT - 6}h10`,
 };
 
