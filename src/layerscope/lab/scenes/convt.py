@@ -17,7 +17,7 @@ ALL = 64
 MATRIX = 1024
 """Cells of the matrix that are drawn."""
 LAYOUTS = {
-    "all": [["input", "kernel", "plane", "output"], ["spread", "flipped"], ["matrix"]],
+    "all": [["input", "kernel", "plane", "output"], ["spread", "flipped", "matrix"]],
     "stamp": [["input", "kernel", "plane", "output"]],
     "gather": [["input", "kernel"], ["spread", "flipped", "output"]],
     "matrix": [["input", "kernel", "output"], ["matrix"]],
@@ -117,7 +117,7 @@ def _made(settings: dict[str, Any], clamped: list[Clamp]) -> _Made:
     most = min(reach, ((n - 1) * s + reach + op) // 2)
     why = Text("convt.clamp.reach", {"reach": reach}) if most == reach else Text("convt.clamp.gone", {"most": most})
     p = at_most(settings, "p", most, why, clamped)
-    x = numbers_of(settings, "x", n * n, (0, 4), settings["seed"], clamped)
+    x = numbers_of(settings, "x", n * n, (1, 5), settings["seed"], clamped)
     w = numbers_of(settings, "w", k * k, (-2, 2), settings["seed"] + 10_000, clamped)
     return _Made(n, k, s, p, op, d, np.array(x).reshape(n, n), np.array(w).reshape(k, k))
 

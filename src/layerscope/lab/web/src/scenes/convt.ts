@@ -9,7 +9,7 @@ import { atMost, cells, law, numbersOf, range, summed, within } from "./shared.t
 const ALL = 64;
 const MATRIX = 1024;
 const LAYOUTS: Record<string, string[][]> = {
-  all: [["input", "kernel", "plane", "output"], ["spread", "flipped"], ["matrix"]],
+  all: [["input", "kernel", "plane", "output"], ["spread", "flipped", "matrix"]],
   stamp: [["input", "kernel", "plane", "output"]],
   gather: [["input", "kernel"], ["spread", "flipped", "output"]],
   matrix: [["input", "kernel", "output"], ["matrix"]],
@@ -61,7 +61,7 @@ function make(settings: Settings, clamped: Clamp[]): Made {
   const most = Math.min(reach, Math.floor(((n - 1) * s + reach + op) / 2));
   const reason = most === reach ? say("convt.clamp.reach", { reach }) : say("convt.clamp.gone", { most });
   const p = atMost(settings, "p", most, reason, clamped);
-  const x = numbersOf(settings, "x", n * n, [0, 4], settings.seed, clamped);
+  const x = numbersOf(settings, "x", n * n, [1, 5], settings.seed, clamped);
   const w = numbersOf(settings, "w", k * k, [-2, 2], settings.seed + 10_000, clamped);
   const out = (n - 1) * s - 2 * p + reach + op + 1;
   return { n, k, s, p, op, d, x, w, reach, out, whole: (n - 1) * s + reach + 1 + Math.max(op - p, 0) };

@@ -1,0 +1,50 @@
+/** How large cells are: equal within a row of grids, as large as the width allows, never too small for a finger. */
+
+import type { Grid, Scene } from "../scene.ts";
+
+const LARGEST = 46;
+const FINGER = 24;
+const SMALLEST = 7;
+/** What has more rows than TALL is made to fit a screen's height. */
+const TALL = 16;
+const HEIGHT = 680;
+const GAP = 40;
+/** A grid takes at least as much, for its title. */
+const NARROWEST = 136;
+
+/** Rows of the layout that name a grid that there is. */
+export function rowsOf(scene: Scene): Grid[][] {
+  const known = new Map(scene.grids.map((grid) => [grid.id, grid]));
+  return scene.layout.map((row) => row.flatMap((id) => known.get(id) ?? [])).filter((row) => row.length > 0);
+}
+
+/** The side of a cell in pixels, by the id of its grid. */
+export function cellSizes(scene: Scene, width: number): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const row of rowsOf(scene)) {
+    const beside = together(row, width);
+    for (const grid of row) sizes.set(grid.id, Math.min(beside || alone(grid, width), high(grid)));
+  }
+  return sizes;
+}
+
+/** The largest side with which a row fits, or 0. */
+function together(row: Grid[], width: number): number {
+  for (let size = LARGEST; size >= FINGER + 2; size--) {
+    const taken = row.reduce((sum, grid) => sum + Math.max(grid.columns * size, NARROWEST), GAP * (row.length - 1));
+    if (taken <= width) return size;
+  }
+  return 0;
+}
+
+function high({ rows }: Grid): number {
+  return rows > TALL ? Math.max(Math.floor(HEIGHT / rows), SMALLEST) : LARGEST;
+}
+
+/** The side of a cell in a grid that has a row of the page to itself. */
+function alone(grid: Grid, width: number): number {
+  const fits = Math.floor(width / grid.columns);
+  const wished = grid.columns > 16 ? Math.min(LARGEST, Math.floor(640 / grid.columns)) : 36;
+  const least = grid.columns > 16 ? SMALLEST : FINGER;
+  return Math.max(Math.min(fits, wished), least);
+}

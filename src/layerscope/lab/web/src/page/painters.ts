@@ -1,0 +1,14 @@
+/** Screens that need more than grids have a painter of their own here; all others are painted as grids. */
+
+import { sceneOf } from "../scenes/index.ts";
+import { GridPainter } from "./gridpainter.ts";
+import type { Painter } from "./page.ts";
+import { Readers } from "./readers.ts";
+
+/** A painter for each screen; it is made anew when the screen or the language changes. */
+export const painters: Record<string, () => Painter> = {};
+
+export function painterOf(screen: string): Painter {
+  const special = Object.hasOwn(painters, screen) ? painters[screen] : undefined;
+  return special ? special() : new GridPainter(new Readers((settings) => sceneOf({ screen, settings, clamped: [] })));
+}
