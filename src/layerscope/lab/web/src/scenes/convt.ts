@@ -48,7 +48,8 @@ export default function convt(settings: Settings): Scene {
       ]),
       token(text(output[chosen]!), "number", ["output", chosen]),
     ),
-    law: law("(", n, "−", 1, ")", "·", s, "−", 2, "·", p, "+", d, "·", "(", k, "−", 1, ")", "+", op, "+", 1, "=", out),
+    law: law("(", "n", "−", 1, ")", "·", "s", "−", 2, "·", "p", "+", "d", "·", "(", "k", "−", 1, ")", "+", "op", "+", 1,
+      "=", "(", n, "−", 1, ")", "·", s, "−", 2, "·", p, "+", d, "·", "(", k, "−", 1, ")", "+", op, "+", 1, "=", out),
     code: code(made), why: why(made, output, terms, shown),
     data: { current: step - 1, terms, back: back(made, output) },
   });
