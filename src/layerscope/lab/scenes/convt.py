@@ -16,6 +16,7 @@ ALL = 64
 """The step at which every input has stamped, whatever their number; links of that state need not name it."""
 MATRIX = 1024
 """Cells of the matrix that are drawn."""
+LAW = "( n − 1 ) · s − 2 · p + d · ( k − 1 ) + op + 1"
 LAYOUTS = {
     "all": [["input", "kernel", "plane", "output"], ["spread", "flipped", "matrix"]],
     "stamp": [["input", "kernel", "plane", "output"]],
@@ -100,11 +101,7 @@ def scene(settings: dict[str, Any]) -> Scene:
             ],
             Token(text(output[row, column]), cell=("output", chosen)),
         ),
-        law=law(
-            "(", "n", "−", 1, ")", "·", "s", "−", 2, "·", "p", "+", "d", "·", "(", "k", "−", 1, ")", "+", "op", "+", 1,
-            "=", "(", made.n, "−", 1, ")", "·", made.s, "−", 2, "·", made.p, "+", made.d, "·", "(", made.k, "−", 1, ")",
-            "+", made.op, "+", 1, "=", made.out,
-        ),
+        law=law(LAW, made.out, {name: getattr(made, name) for name in ("n", "s", "p", "d", "k", "op")}),
         code=_code(made), why=_why(made, output, terms, shown),
         data={"current": step - 1, "terms": [list(term) for term in terms], "back": _back(made, output)},
     )  # fmt: skip
