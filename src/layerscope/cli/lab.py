@@ -3,66 +3,56 @@
 from __future__ import annotations
 
 import argparse
-from importlib.util import find_spec
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, natural
-from layerscope.core.errors import OutputError, SettingError
-
-ABOUT = "open the lab: a page on which every number is computed"
+ABOUT = "what a layer does to small data, cell by cell: figures for papers and lessons, the page, text"
 EPILOG = """examples:
-  layerscope lab                              the page, in the browser
-  layerscope lab "28x28x1 | conv 8 3 | maxpool 2"   with this network as a journey
-  layerscope lab runs/digits                  draw a digit, see what this run makes of it
-  layerscope lab --state "#lab=pool&n=6&k=2"  another screen
+  layerscope lab export convt
+  layerscope lab export '#lab=convt&n=4&k=3&s=2&p=1&op=1' -o figure.svg
+  layerscope lab export '#lab=convt&view=stamp&step=6' -o stamp.png --width-mm 84 --lang ko
+  layerscope lab export '#lab=pool&shift=1' -o lab.html
 
-The page is served to this machine alone (127.0.0.1) until Ctrl-C; it trains networks while you watch. Without the
-packages for that (pip install 'layerscope[lab]') the page is opened from its file, and all its screens work."""
-NEEDED = ("starlette", "uvicorn")
+A state is a link's hash, as the page copies it, its whole address, or a screen's name. Without -o the scene is
+printed. The suffix chooses the format: .svg, .png and .pdf are figures, .html is the page in one file that opens on
+this state, .json the scene as data, .txt as text."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("what", metavar="MODEL|RUN", nargs="?", help=f"a run folder, or {WHAT}")
-    parser.add_argument("--port", type=natural, default=0, metavar="N", help="the port (default: one that is free)")
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument("--state", default="#", metavar="HASH", help="the screen that is opened, as in its link")
+    parser.add_argument("what", metavar="WHAT", help='"export"')
+    parser.add_argument("state", metavar="STATE", nargs="?", help="what to export: '#lab=convt&n=4', or convt")
+    parser.add_argument(
+        "-o", "--out", metavar="FILE", help="a .svg, .png, .pdf, .html, .json or .txt (default: print)"
+    )
+    parser.add_argument(
+        "--width-mm", type=float, default=174.0, metavar="N", help="of a figure (default: 174; column: 84)"
+    )
+    parser.add_argument("--dpi", type=int, default=300, metavar="N", help="dots per inch of a .png (default: 300)")
+    parser.add_argument("--theme", choices=("light", "dark"), help="colours (default: the state's, or light)")
+    parser.add_argument("--lang", choices=("en", "ko"), help="language (default: the state's, or English)")
+    parser.add_argument("--bare", action="store_true", help="grids and legend only; the rest is for your caption")
 
 
 def run(asked: Any) -> int:
-    """Serve the page until Ctrl-C; or open its file."""
-    from layerscope.lab.state import parse
+    """Export."""
+    from layerscope.core.errors import SettingError
 
-    if asked.state != "#":
-        parse(asked.state)
-    if asked.port > 65535:
-        raise SettingError(f"ports go up to 65535; {asked.port} is none")
-    if any(find_spec(name) is None for name in NEEDED):
-        return _from_file(asked)
-    from layerscope.lab.serving.running import serve
-
-    serve(asked.what, asked.port, "#" + asked.state.removeprefix("#"), not asked.no_browser, _say)
-    return 0
+    if asked.what != "export" or asked.state is None:
+        raise SettingError("say what to export, such as: layerscope lab export '#lab=convt&n=4' -o figure.svg")
+    return _export(asked)
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _export(asked: Any) -> int:
+    from layerscope.lab import exporting
 
+    if asked.out is not None:
+        told = {"width_mm": asked.width_mm, "theme": asked.theme, "lang": asked.lang, "dpi": asked.dpi}
+        print(exporting.export(asked.state, asked.out, bare=asked.bare, **told))
+        return 0
+    from layerscope.lab.painting import terminal
+    from layerscope.tracing import colourful, terminal_width
 
-def _from_file(asked: Any) -> int:
-    """The page without a server. Errors: OutputError where a network or a port is asked for, which need one."""
-    if asked.what is not None or asked.port:
-        raise OutputError(
-            "a page with your own network is served, for which packages are missing: pip install 'layerscope[lab]'. "
-            "Without a network, layerscope lab opens the page from its file."
-        )
-    import webbrowser
-    from importlib.resources import as_file, files
-
-    with as_file(files("layerscope.lab").joinpath("page", "lab.html")) as path:
-        address = path.as_uri() + "#" + asked.state.removeprefix("#")
-        _say(f"The lab is in {address}")
-        _say("With pip install 'layerscope[lab]' it trains networks too, and shows yours: layerscope lab MODEL")
-        if not asked.no_browser:
-            webbrowser.open(address)
+    made = exporting.opened(asked.state, theme=asked.theme, lang=asked.lang)
+    lang = str(made.settings["lang"])
+    print(terminal.render(made, terminal_width(), colourful(), lang, explained=not asked.bare))
     return 0
