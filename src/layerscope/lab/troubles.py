@@ -119,5 +119,3 @@ def written(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     return number_text(value) if isinstance(value, float) else str(value)
-
-
