@@ -19,7 +19,6 @@ import json
 import math
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
@@ -32,6 +31,7 @@ from layerscope import __version__
 from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.datasets import names
 from layerscope.lab import drawing
+from layerscope.lab.page import SERVED, served
 from layerscope.lab.scenes import scene
 from layerscope.lab.serving.guards import Guarded
 from layerscope.lab.serving.live import DEFAULTS, Busy, Live
@@ -41,8 +41,6 @@ KINDS = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
-    "json": "application/json",
-    "svg": "image/svg+xml",
 }
 PAGE = "index.html"
 HEAD = "<head>"
@@ -85,14 +83,11 @@ class Lab:
         """The page's files by name, the token written into the page. They are read once: no path of a request is ever
         looked for on the disk.
         """
-        found: dict[str, bytes] = {}
-        for file in files("layerscope.lab").joinpath("page").iterdir():
-            if file.name.rpartition(".")[2] in KINDS and file.is_file():
-                found[file.name] = file.read_bytes()
+        found = {name: served(name).read_bytes() for name in SERVED}
         page = found[PAGE].decode("utf-8")
         assert HEAD in page
-        served = f'{HEAD}<meta name="layerscope-token" content="{self.token}">'
-        found[PAGE] = page.replace(HEAD, served, 1).encode("utf-8")
+        head = f'{HEAD}<meta name="layerscope-token" content="{self.token}">'
+        found[PAGE] = page.replace(HEAD, head, 1).encode("utf-8")
         return found
 
     # --- answers ---

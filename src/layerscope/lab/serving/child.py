@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -95,9 +96,11 @@ def main() -> None:
     """What others print goes to standard error, so that standard output has lines of JSON alone."""
     own = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    asked = json.loads(sys.stdin.readline())
     try:
-        train(json.loads(sys.stdin.readline()), own)
-    except BrokenPipeError:
+        train(asked, own)
+    except BrokenPipeError:  # whoever started it is gone
+        shutil.rmtree(asked["out"], ignore_errors=True)
         os._exit(1)
 
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -146,6 +147,13 @@ class Live:
     async def close(self) -> None:
         """End everything and leave nothing."""
         await self.stop()
+        self._clean()
+
+    def abandon(self) -> None:
+        """What is left of it when the event loop has ended."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
         self._clean()
 
     async def follow(self, after: int) -> AsyncGenerator[dict[str, Any] | None]:

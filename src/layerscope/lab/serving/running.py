@@ -40,7 +40,7 @@ class Server(uvicorn.Server):
 
 
 def serve(
-    what: str | None, port: int = 0, state: str = "#", browser: bool = True, say: Callable[[str], None] = print
+    what: str | None, port: int = 0, state: str = "", browser: bool = True, say: Callable[[str], None] = print
 ) -> None:
     """Serve the lab until Ctrl-C. `state` is the hash of the screen that is opened; port 0 is any free one.
 
@@ -63,7 +63,10 @@ def serve(
         )  # fmt: skip
         server = Server(config, ready)
         lab.ending = lambda: server.should_exit
-        server.run([listener])
+        try:
+            server.run([listener])
+        finally:
+            lab.live.abandon()
     say("The lab is closed.")
 
 
