@@ -6,7 +6,7 @@ type Rgb = [number, number, number];
 export interface Range { low: number; high: number }
 
 const DIVERGING = ["--neg-4", "--neg-3", "--neg-2", "--neg-1", "--zero", "--pos-1", "--pos-2", "--pos-3", "--pos-4"];
-const SEQUENTIAL = Array.from({ length: 9 }, (_, i) => `--seq-${i}`);
+const SEQUENTIAL = Array.from({ length: 6 }, (_, i) => `--cividis-${i}`);
 
 export class Palette {
   private readonly diverging: Rgb[];
@@ -28,7 +28,7 @@ export class Palette {
     this.sequential = SEQUENTIAL.map(read);
     this.inks = [read("--ink-dark"), read("--ink-light")];
     [this.paper, this.ink, this.accent, this.line, this.muted] =
-      ["--paper", "--ink", "--accent", "--line", "--muted"].map((token) => hex(read(token))) as
+      ["--paper", "--ink", "--accent", "--rule", "--soft"].map((token) => hex(read(token))) as
       [string, string, string, string, string];
   }
 

@@ -123,15 +123,27 @@ export class Controls {
     const field = long ? h("textarea", { rows: 2, ...rest }) : h("input", { type: "text", placeholder: "1, 2, 3, …", ...rest });
     field.addEventListener("input", () => this.page.change({ [entry.name]: field.value }, "drag"));
     field.addEventListener("change", () => this.page.change({ [entry.name]: field.value }, "replace"));
-    const label = h("div", { class: "head" }, h("label", { for: id }, this.label(entry.name)));
+    const presets = this.presets(entry);
+    const label = h("div", { class: "head" }, h("label", { for: id }, this.label(entry.name)), presets);
     const element = h("div", { class: long ? "control wide" : "control" }, label, field);
     return {
       element,
       show: (scene) => {
         const value = String(scene.settings[entry.name]);
         if (document.activeElement !== field && field.value !== value) field.value = value;
+        if (presets) presets.value = [...presets.options].some((option) => option.value === value) ? value : "";
       },
     };
+  }
+
+  private presets(entry: Entry): HTMLSelectElement | null {
+    if (!entry.presets) return null;
+    const select = h(
+      "select", { "aria-label": this.page.words("page.presets") }, h("option", { value: "" }, this.page.words("page.own")),
+      ...entry.presets.map(({ key, value }) => h("option", { value }, this.page.words(key))),
+    );
+    select.addEventListener("change", () => { if (select.value) this.page.change({ [entry.name]: select.value }); });
+    return select;
   }
 
   /** Row and column as numbers, where cells are smaller than a finger. */
