@@ -63,7 +63,7 @@ def scene(settings: dict[str, Any]) -> Scene:
             *(
                 _grid(
                     f"error.{name}", Text("autoencoder.error", {"decoder": name}), SIDE, found - image,
-                    scale="diverging", select="cell",
+                    scale="diverging", select=f"cell&decoder={name}",
                 )
                 for name, found in made.items()
             ),
@@ -143,7 +143,7 @@ def _sheet(settings: dict[str, Any], sheet: Pixels) -> Grid:
 
 def _made(facts: dict[str, Any], made: Array) -> Grid:
     title = Text("autoencoder.made", {"decoder": facts["name"], "mse": text(facts["mse"])})
-    return _grid(f"made.{facts['name']}", title, SIDE, made, select="cell")
+    return _grid(f"made.{facts['name']}", title, SIDE, made, select=f"cell&decoder={facts['name']}")
 
 
 def _formula(decoder: str, chosen: int, made: float, given: float) -> list[Token]:
@@ -157,11 +157,12 @@ def _formula(decoder: str, chosen: int, made: float, given: float) -> list[Token
 
 
 def _law(code: tuple[int, int, int], switches: int) -> list[Token]:
-    """The numbers in the code, and how many times fewer than pixels they are."""
+    """The numbers in the code (and the bits around it), which are fewer than pixels."""
     numbers = code[0] * code[1] * code[2]
-    tokens = law(code[0], "×", code[1], "×", code[2], "=", numbers)
-    tokens += law("+", switches, "bits") if switches else []
-    return [*tokens, *law("<", SIDE, "×", SIDE, "=", SIDE * SIDE)]
+    tokens = law("h × w × c", numbers, dict(zip("hwc", code, strict=True)))
+    tokens += [Token("+", "operator"), Token(text(switches)), Token("bits", "name")] if switches else []
+    side, pixels = Token(text(SIDE)), Token(text(SIDE * SIDE))
+    return [*tokens, Token("<", "operator"), side, Token("×", "operator"), side, Token("=", "operator"), pixels]
 
 
 def _why(settings: dict[str, Any], facts: list[dict[str, Any]], numbers: int) -> list[Text]:

@@ -21,6 +21,8 @@ async function page(target) {
   const script = (await text({ entryPoints: ["src/page/main.ts"], format: "iife" })).replaceAll("</script", "<\\/script");
   const style = await text({ entryPoints: ["src/page.css"], target: "chrome123" });
   const frame = await readFile("page.html", "utf8");
+  const trained = (await readFile("../autoencoder.json", "utf8")).trimEnd().replaceAll("<", "\\u003c");
+  const data = `<script type="application/json" id="autoencoder">${trained}</script>`;
 
   const hash = (content) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`;
   const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; ` +
@@ -31,10 +33,10 @@ async function page(target) {
   await writeFile(`${target}/lab.js`, script);
   await writeFile(`${target}/lab.css`, style);
   await writeFile(`${target}/index.html`, filled({
-    style: '<link rel="stylesheet" href="lab.css">', script: '<script src="lab.js"></script>',
+    style: '<link rel="stylesheet" href="lab.css">', data, script: '<script src="lab.js"></script>',
   }));
   await writeFile(`${target}/offline.html`, filled({
     policy: `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
-    style: `<style>${style}</style>`, script: `<script>${script}</script>`,
+    style: `<style>${style}</style>`, data, script: `<script>${script}</script>`,
   }));
 }

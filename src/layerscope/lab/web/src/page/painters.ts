@@ -1,12 +1,15 @@
 /** Screens that need more than grids have a painter of their own here; all others are painted as grids. */
 
 import { sceneOf } from "../scenes/index.ts";
+import { AutoencoderPainter } from "./autoencoder.ts";
 import { GridPainter } from "./gridpainter.ts";
 import type { Painter } from "./page.ts";
 import { Readers } from "./readers.ts";
 
 /** A painter for each screen; it is made anew when the screen or the language changes. */
-export const painters: Record<string, () => Painter> = {};
+export const painters: Record<string, () => Painter> = {
+  autoencoder: () => new AutoencoderPainter(),
+};
 
 export function painterOf(screen: string): Painter {
   const special = Object.hasOwn(painters, screen) ? painters[screen] : undefined;

@@ -1,6 +1,12 @@
 /** Questions that one click answers: for each screen, what to ask and the state that shows the answer. */
 
 export const TRIES: Record<string, [key: string, hash: string][]> = {
+  autoencoder: [
+    ["page.try.autoencoder.moved", "#lab=autoencoder&dx=5"],
+    ["page.try.autoencoder.unpool", "#lab=autoencoder&decoder=unpool&layer=7"],
+    ["page.try.autoencoder.code", "#lab=autoencoder&layer=6"],
+    ["page.try.autoencoder.strange", "#lab=autoencoder&fit=off&drawn=vvqBGJKKJGBgDL2LDdHyNLLNyHbJxHBSBHxJZHwLBWBLwHXDwLaLwDWLwBQCUCQBwLVBwHQJPJSJPJQHwBUGwBQJPJSJPJQBwGUJPNSCUCSNPJUKPLeLPKUKPLeLPKUJPNRDWGFQNPJUGwBANPGUGwBBwGUBwHAMwFSFwMAHwBVLwBDxMIIMxDBwLWDwLADN0NDALwDXHwLBAGLOOLGABLwHZJxHBSBHxJbHyNLLNyHdDL2LDgBGJKKJGB"],
+  ],
   convt: [
     ["page.try.convt.op", "#lab=convt&n=3&p=1&op=1&cell=5,5"],
     ["page.try.convt.p", "#lab=convt&n=3&p=2&op=0&view=stamp"],

@@ -45,10 +45,10 @@ export default function autoencoder(settings: Settings): Scene {
       plane("input", say("autoencoder.input"), SIDE, image, { select: "cell" }),
       plane("map", title, wide, channel(tensors[decoder]![settings.layer]!, settings.map)),
       ...codes,
-      ...facts.map((one) => plane(`made.${one.name}`,
-        say("autoencoder.made", { decoder: one.name, mse: text(one.mse) }), SIDE, made[one.name]!, { select: "cell" })),
+      ...facts.map(({ name, mse }) => plane(`made.${name}`, say("autoencoder.made", { decoder: name, mse: text(mse) }),
+        SIDE, made[name]!, { select: `cell&decoder=${name}` })),
       ...names.map((name) => plane(`error.${name}`, say("autoencoder.error", { decoder: name }), SIDE,
-        made[name]!.map((v, n) => v - image[n]!), { scale: "diverging", select: "cell" })),
+        made[name]!.map((v, n) => v - image[n]!), { scale: "diverging", select: `cell&decoder=${name}` })),
     ],
     layout: [
       ["drawing", "input", "map"], codes.map(({ id }) => id), names.map((name) => `made.${name}`),
@@ -117,12 +117,14 @@ function formula(decoder: string, chosen: number, made: number, given: number): 
   ];
 }
 
-/** The numbers in the code, and how many times fewer than pixels they are. */
-function lawOf([rows, columns, count]: [number, number, number], switches: number): Token[] {
-  const more = switches ? law("+", switches, "bits") : [];
+/** The numbers in the code (and the bits around it), which are fewer than pixels. */
+function lawOf([h, w, c]: [number, number, number], switches: number): Token[] {
+  const sign = (text: string): Token => token(text, "operator");
+  const side = token(text(SIDE));
+  const more = switches ? [sign("+"), token(text(switches)), token("bits", "name")] : [];
   return [
-    ...law(rows, "×", columns, "×", count, "=", rows * columns * count), ...more,
-    ...law("<", SIDE, "×", SIDE, "=", SIDE * SIDE),
+    ...law("h × w × c", h * w * c, { h, w, c }), ...more, sign("<"), side, sign("×"), side, sign("="),
+    token(text(SIDE * SIDE)),
   ];
 }
 
