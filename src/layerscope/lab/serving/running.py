@@ -57,17 +57,21 @@ def serve(
             if browser:
                 threading.Thread(target=opened, args=(address,), daemon=True).start()
 
-        config = uvicorn.Config(
-            lab.app(), http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None, log_level="critical",
-            access_log=False, server_header=False, timeout_graceful_shutdown=GRACE,
-        )  # fmt: skip
-        server = Server(config, ready)
+        server = Server(configured(lab), ready)
         lab.ending = lambda: server.should_exit
         try:
             server.run([listener])
         finally:
             lab.live.abandon()
     say("The lab is closed.")
+
+
+def configured(lab: Lab) -> uvicorn.Config:
+    """How uvicorn serves the lab: without logs of its own."""
+    return uvicorn.Config(
+        lab.app(), http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None, log_level="critical",
+        access_log=False, server_header=False, timeout_graceful_shutdown=GRACE,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager
