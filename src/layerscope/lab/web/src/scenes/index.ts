@@ -2,12 +2,16 @@
 
 import { type Scene, type Settings } from "../scene.ts";
 import { parse, type State } from "../state.ts";
+import conv from "./conv.ts";
 import convt from "./convt.ts";
 import pool from "./pool.ts";
+import upsampling from "./upsampling.ts";
 
 export const SCENES: Record<string, (settings: Settings) => Scene> = {
+  conv,
   convt,
   pool,
+  upsampling,
 };
 
 export function sceneOf(state: State | string): Scene {
