@@ -19,7 +19,7 @@ this state, .json the scene as data, .txt as text."""
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("what", metavar="WHAT", help='"export"')
+    parser.add_argument("what", metavar="WHAT", nargs="?", help='"export"')
     parser.add_argument("state", metavar="STATE", nargs="?", help="what to export: '#lab=convt&n=4', or convt")
     parser.add_argument(
         "-o", "--out", metavar="FILE", help="a .svg, .png, .pdf, .html, .json or .txt (default: print)"

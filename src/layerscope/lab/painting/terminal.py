@@ -46,8 +46,9 @@ def render(
     blocks = [words.title(scene, lang), ""] if titled else []
     for line in scene.layout:
         windows = [_window(next(g for g in scene.grids if g.id == name), lit, width) for name in line]
-        for band in _bands(windows, width):
-            blocks += _side_by_side([_block(window, lit, lang, look if colour else None) for window in band]) + [""]
+        made = [_block(window, lit, lang, look if colour else None) for window in windows]
+        for band in _bands(made, width):
+            blocks += [*_side_by_side(band), ""]
     marks = legend(scene, lit, lang)
     blocks += folded(marks, width) if marks else []
     for said in (words.chosen(scene, lang), words.law(scene, lang)):
@@ -98,15 +99,17 @@ def _cut(count: int, most: int, middle: int) -> range:
     return range(first, min(first + most, count))
 
 
-def _bands(windows: Sequence[_Window], width: int) -> list[list[_Window]]:
-    bands: list[list[_Window]] = []
+def _bands(blocks: Sequence[list[str]], width: int) -> list[list[list[str]]]:
+    """As many side by side as fit."""
+    bands: list[list[list[str]]] = []
     taken = 0
-    for window in windows:
-        if not bands or taken + GAP + window.width > width:
+    for block in blocks:
+        wide = columns(block[0])
+        if not bands or taken + GAP + wide > width:
             bands.append([])
             taken = -GAP
-        bands[-1].append(window)
-        taken += GAP + window.width
+        bands[-1].append(block)
+        taken += GAP + wide
     return bands
 
 
