@@ -1,6 +1,9 @@
 """layerscope lab export: every format, every mistake."""
 
 import json
+import re
+from pathlib import Path
+from xml.sax.saxutils import unescape
 
 import pytest
 from PIL import Image
@@ -12,6 +15,8 @@ from layerscope.lab.painting import raster
 from layerscope.lab.painting.layout import paint
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import described
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def run(capsys, *arguments):
@@ -147,3 +152,13 @@ def test_all_screens_can_be_exported(tmp_path):
     for screen in described()["screens"]:
         for suffix in ("svg", "png", "txt"):
             assert export(screen, tmp_path / f"{screen}.{suffix}", dpi=72).startswith("Wrote ")
+
+
+@pytest.mark.parametrize("name", ["lab-convt.svg", "lab-upsampling.svg"])
+def test_figures_of_the_documentation_are_their_own_state_exported(name, tmp_path):
+    """Each carries its link; `layerscope lab export LINK -o docs/pictures/NAME` makes it again."""
+    held = (DOCS / "pictures" / name).read_text("utf-8")
+    link = re.search("<metadata>(.*)</metadata>", held)
+    assert link is not None
+    export(unescape(link[1]), tmp_path / name)
+    assert (tmp_path / name).read_text("utf-8") == held
