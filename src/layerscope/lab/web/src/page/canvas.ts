@@ -3,12 +3,16 @@
 import { h, put } from "./dom.ts";
 import { cellAt, HOLLOW, lettering, UNIT, type Surface, type View } from "./surface.ts";
 
+/** The element of a tiny cell is still as large as a finger. */
+const FINGER = 24;
+
 export class CanvasSurface implements Surface {
   readonly element: HTMLElement;
   private readonly canvas: HTMLCanvasElement;
   private readonly row = h("div", { role: "row" });
   private readonly over: HTMLElement;
   private view!: View;
+  private painted: View | null = null;
 
   constructor(label: string) {
     this.canvas = h("canvas", { role: "img", "aria-label": label });
@@ -21,7 +25,8 @@ export class CanvasSurface implements Surface {
     const { rows, columns } = view.grid;
     put(this.over, "aria-rowcount", rows);
     put(this.over, "aria-colcount", columns);
-    this.draw();
+    if (!this.painted || !alike(this.painted, view)) this.draw();
+    this.painted = view;
     const cell = this.row.firstElementChild;
     if (!cell || cell !== document.activeElement) {
       this.place(view.entry);
@@ -43,9 +48,10 @@ export class CanvasSurface implements Surface {
   private place(index: number): HTMLElement {
     const { grid, size } = this.view;
     const cell = h("div", { role: "gridcell", tabindex: 0, class: "focused", "data-index": index });
-    cell.style.left = `${(index % grid.columns) * size}px`;
-    cell.style.top = `${Math.floor(index / grid.columns) * size}px`;
-    cell.style.width = cell.style.height = `${size}px`;
+    const side = Math.max(size, FINGER);
+    cell.style.left = `${(index % grid.columns + 0.5) * size - side / 2}px`;
+    cell.style.top = `${(Math.floor(index / grid.columns) + 0.5) * size - side / 2}px`;
+    cell.style.width = cell.style.height = `${side}px`;
     this.name(cell, index);
     this.row.append(cell);
     return cell;
@@ -85,6 +91,16 @@ export class CanvasSurface implements Surface {
       if (cell.role === "cropped" || cell.role === "unread" || cell.role === "padding") stroke(pen, x, y, size);
     });
   }
+}
+
+/** Whether two views look the same, marks apart. */
+function alike(a: View, b: View): boolean {
+  if (a.size !== b.size || a.palette !== b.palette || a.grid.columns !== b.grid.columns || a.grid.scale !== b.grid.scale) return false;
+  if (a.range.low !== b.range.low || a.range.high !== b.range.high || a.grid.cells.length !== b.grid.cells.length) return false;
+  return a.grid.cells.every((cell, i) => {
+    const other = b.grid.cells[i]!;
+    return cell.value === other.value && cell.text === other.text && cell.role === other.role;
+  });
 }
 
 function stroke(pen: CanvasRenderingContext2D, x: number, y: number, size: number): void {
