@@ -6,12 +6,12 @@ import random
 import struct
 
 import pytest
+from tests.browser.twin import SCREENS, ask, build, hashes, plain
 
 from layerscope.core.errors import LayerscopeError
 from layerscope.lab.numbers import text
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import described, parse, spell
-from tests.browser.twin import SCREENS, ask, build, hashes, plain
 
 COUNT = 400
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.lab.helpers import grid, settings_at_random, values
 
 from layerscope.lab.numbers import text
 from layerscope.lab.scenes import scene
 from layerscope.layers import Conv2D, Conv2DTranspose, Cropping2D, UpSampling2D
-from tests.lab.helpers import grid, settings_at_random, values
 
 HASHES = ["#lab=convt", *settings_at_random("convt", 80)]
 
@@ -19,7 +19,7 @@ def small(made):
 def test_a_cell_is_what_the_layer_computes(given):
     """PyTorch's padding is Keras's valid layer with output padding, then a crop."""
     made = scene(given)
-    n, k, s, p, op, d = small(made)
+    _, k, s, p, op, d = small(made)
     if made.settings["view"] in ("all", "stamp"):
         layer = Conv2DTranspose(1, k, strides=s, output_padding=op, dilation_rate=d, use_bias=False)
         x, w = values(made, "input"), values(made, "kernel")
@@ -77,7 +77,7 @@ def test_the_formula_and_the_law_come_out(given):
     said = "".join(token.text for token in made.formula).replace("−", "-").replace("·", "*").split("=")
     assert eval(said[0]) == int(said[1])  # only digits and operators
     law = "".join(token.text for token in made.law).replace("−", "-").replace("·", "*").split("=")
-    assert eval(law[0]) == int(law[1]) == grid(made, "output").rows
+    assert eval(law[0], {}, made.settings) == eval(law[1]) == int(law[2]) == grid(made, "output").rows
 
 
 @pytest.mark.parametrize("given", HASHES)

@@ -1,4 +1,4 @@
-"""The state of the lab as a link's hash, `#lab=pool&n=6&k=2&cell=0,1`: read strictly, clamped, and every clamp is said."""
+"""The lab's state as a link's hash, `#lab=pool&n=6&cell=0,1`: read strictly, clamped, and every clamp is said."""
 
 from __future__ import annotations
 

@@ -74,5 +74,5 @@ def swatch(role: str, box: Rect, look: Theme) -> list[Shape]:
         colour, thick = (look.stamp if role == "stamp" else look.chosen), BORDERS[role]
         inner = side - thick
         return [Rect(x + thick / 2, y + thick / 2, inner, inner, look.paper, colour, thick)]
-    colour = look.paper if role in PALE else mixed(look.diverging[3], look.paper, 0.5)
+    colour = look.paper if role in PALE else mixed(look.diverging[6], look.paper, 0.5)
     return [Rect(x, y, side, side, colour, look.line, 0.12), *marks(role, box, look, colour)]

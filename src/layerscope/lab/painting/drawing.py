@@ -60,7 +60,10 @@ Shape = Rect | Line | Polygon | Words
 
 @dataclass(frozen=True)
 class Drawing:
-    """Shapes on paper, later ones above earlier ones; `title` and `about` say what it is to those who cannot see it."""
+    """Shapes on paper, later ones above earlier ones; `title` and `about` say what it is to those who cannot see it.
+
+    `silent` names the grids whose cells are too small for their numbers.
+    """
 
     width: float
     height: float
@@ -69,10 +72,11 @@ class Drawing:
     title: str
     about: str
     link: str
+    silent: Sequence[str] = ()
 
 
 def wide(words: str, size: float) -> float:
-    """About how many millimetres a line of text takes: letters of a common sans-serif, East Asian ones a square each."""
+    """About how many millimetres a line takes: letters of a common sans-serif, East Asian ones a square each."""
     return size * sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else _share(letter) for letter in words)
 
 

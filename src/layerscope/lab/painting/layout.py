@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from layerscope.lab.painting import words
-from layerscope.lab.painting.cells import MARKED, draw_cell, swatch
+from layerscope.lab.painting.cells import MARKED, READABLE, draw_cell, letters, swatch
 from layerscope.lab.painting.drawing import Drawing, Line, Rect, Shape, Words, wide, wrapped
 from layerscope.lab.painting.themes import Theme, theme
 from layerscope.lab.scene import Grid, Link, Place, Scene, Text
@@ -61,7 +62,9 @@ class _Sheet:
             self.y += size * LEAD
 
 
-def paint(scene: Scene, width: float = 174.0, theme_name: str = "light", lang: str = "en", bare: bool = False) -> Drawing:
+def paint(
+    scene: Scene, width: float = 174.0, theme_name: str = "light", lang: str = "en", bare: bool = False
+) -> Drawing:
     """The scene as a drawing `width` millimetres wide; `bare` leaves out title, formula and law, for a caption."""
     sheet = _Sheet(scene, width, theme(theme_name), lang)
     if not bare:
@@ -80,9 +83,13 @@ def paint(scene: Scene, width: float = 174.0, theme_name: str = "light", lang: s
             sheet.lines(_cut(wrapped(part, sheet.inner, BODY)), BODY, sheet.theme.ink)
     link = spell(scene.screen, scene.settings)
     height = sheet.y + MARGIN
-    return Drawing(
-        width, height, sheet.theme.paper, sheet.shapes, words.title(scene, lang), " ".join(told) or link, link
-    )
+    silent = [
+        words.say(placed.grid.title, lang)
+        for placed in sheet.placed.values()
+        if any(cell.text for cell in placed.grid.cells) and letters(placed.grid, placed.box([0])) < READABLE
+    ]
+    title = words.title(scene, lang)
+    return Drawing(width, height, sheet.theme.paper, sheet.shapes, title, " ".join(told) or link, link, silent)
 
 
 def _grid(scene: Scene, name: str) -> Grid:
@@ -129,9 +136,7 @@ def _fitting(grids: list[Grid], sheet: _Sheet, unit: float) -> Iterator[list[Gri
 
 
 def _row(sheet: _Sheet, grids: list[Grid], unit: float) -> None:
-    titles = [
-        wrapped(words.say(grid.title, sheet.lang), _broad(grid, sheet, unit) + 0.01, BODY) for grid in grids
-    ]
+    titles = [wrapped(words.say(grid.title, sheet.lang), _broad(grid, sheet, unit) + 0.01, BODY) for grid in grids]
     top = sheet.y + max(len(title) for title in titles) * BODY * LEAD
     x, bottom = MARGIN, top
     for grid, title in zip(grids, titles, strict=True):
@@ -164,7 +169,9 @@ def _lit(sheet: _Sheet) -> None:
             box = placed[name].box([number], 0.15)
             thick = min(0.45, 0.2 * placed[name].cell)
             sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=colour, thick=thick))
-        if (role in CARRIED and not _broken(sheet, source, target)) or (role == "read" and _beside(sheet, source, target)):
+        if (role in CARRIED and not _broken(sheet, source, target)) or (
+            role == "read" and _beside(sheet, source, target)
+        ):
             sheet.shapes += _arrows(placed[source], placed[target], links, colour, role)
     if scene.selected and scene.selected[0] in placed:
         at = placed[scene.selected[0]]
@@ -174,11 +181,11 @@ def _lit(sheet: _Sheet) -> None:
 
 
 def _beside(sheet: _Sheet, source: str, target: str) -> bool:
-    return any((source, target) in zip(line, line[1:], strict=False) for line in sheet.order)
+    return any((source, target) in pairwise(line) for line in sheet.order)
 
 
 def _broken(sheet: _Sheet, source: str, target: str) -> bool:
-    """Whether the paper is too narrow for two grids that belong side by side; an arrow would cross what lies between."""
+    """Whether the paper is too narrow for two grids of one row; an arrow would cross what lies between."""
     together = any({source, target} <= set(line) for line in sheet.scene.layout)
     return together and not any({source, target} <= set(line) for line in sheet.order)
 

@@ -41,7 +41,9 @@ def write(drawing: Drawing, path: str | os.PathLike[str], format: str, dpi: int 
         axes.axis("off")
         for order, shape in enumerate(drawing.shapes):
             _put(axes, shape, order)
-        about = {"Title": drawing.title} | ({"Subject": drawing.link} if format == "pdf" else {"Comment": drawing.link})
+        about = {"Title": drawing.title} | (
+            {"Subject": drawing.link} if format == "pdf" else {"Comment": drawing.link}
+        )
         figure.savefig(path, format=format, dpi=dpi, metadata=METADATA[format] | about)
 
 

@@ -88,7 +88,10 @@ def _window(grid: Grid, lit: dict[Place, str], width: int) -> _Window:
     fits = max((width - 2) // (digits + 2), 1)
     middle = _middle(grid, lit)
     return _Window(
-        grid, _cut(grid.rows, TALLEST, middle // grid.columns), _cut(grid.columns, fits, middle % grid.columns), digits
+        grid,
+        _cut(grid.rows, TALLEST, middle // grid.columns),
+        _cut(grid.columns, fits, middle % grid.columns),
+        digits,
     )
 
 
@@ -160,7 +163,9 @@ def _side_by_side(blocks: list[list[str]]) -> list[str]:
     wides = [columns(block[0]) for block in blocks]
     lines: list[str] = []
     for i in range(max(len(block) for block in padded)):
-        row = [block[i] if i < len(block) and block[i] else " " * wide for block, wide in zip(padded, wides, strict=True)]
+        row = [
+            block[i] if i < len(block) and block[i] else " " * wide for block, wide in zip(padded, wides, strict=True)
+        ]
         lines.append((" " * GAP).join(row))
     return lines
 

@@ -23,17 +23,18 @@ class Theme:
     sequential: Sequence[str]
 
 
-CIVIDIS = ("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838")
+CIVIDIS = ("#00224e", "#1d3c6d", "#3f4f6c", "#5d636f", "#7d7c78", "#9b9176", "#bcaa6b", "#dcc555", "#fee838")
 THEMES = {
     "light": Theme(
-        "light", "#ffffff", "#1b1f24", "#5f6873", "#c3c9d1", "#d1480a", "#7a2e9e",
-        ("#b2182b", "#ef9a82", "#f7f7f7", "#8fc3e0", "#2166ac"), CIVIDIS,
+        "light", "#ffffff", "#1b1c1e", "#5d5f63", "#c9c9c3", "#d1480a", "#7a2e9e",
+        ("#b2182b", "#d6604d", "#f0a287", "#fadccd", "#f7f7f5", "#d5e6f1", "#97c6df", "#4593c3", "#2166ac"), CIVIDIS,
     ),
     "dark": Theme(
-        "dark", "#14171c", "#eceff3", "#9aa5b1", "#4a525d", "#ff9b4a", "#d79bff",
-        ("#ff8a78", "#8a3b35", "#262b33", "#2b5f8f", "#6fb6f5"), CIVIDIS,
+        "dark", "#15171a", "#e9e7e2", "#a4a39e", "#4a4e55", "#ff9d63", "#d79bff",
+        ("#f4937f", "#c9604f", "#8f3d34", "#4d2723", "#1f2226", "#1f3447", "#2c5a84", "#4a8cc4", "#8cc2ee"), CIVIDIS,
     ),
 }  # fmt: skip
+"""The same colours as on the page (web/src/page/theme.css), on white paper."""
 
 
 def theme(name: str) -> Theme:

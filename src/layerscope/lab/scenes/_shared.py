@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from layerscope.lab.numbers import text, whole
@@ -55,13 +55,18 @@ def cells(values: Iterable[float], role: str = "data") -> list[Cell]:
     return [Cell(float(value), text(float(value)), role) for value in values]
 
 
-def law(*parts: str | int) -> list[Token]:
-    """A law's tokens: numbers, names (letters), operators."""
-    return [Token(text(part)) if isinstance(part, int) else Token(part, _kind(part)) for part in parts]
+def law(pattern: str, result: int, values: Mapping[str, int]) -> list[Token]:
+    """A law in words, then with its numbers, then what comes out: "n · s" gives n · s = 4 · 2 = 8."""
+    words = pattern.split(" ")
+    named = [Token(word, _kind(word)) for word in words]
+    numbered = [Token(text(values[word])) if word in values else Token(word, _kind(word)) for word in words]
+    return [*named, Token("=", "operator"), *numbered, Token("=", "operator"), Token(text(result))]
 
 
-def _kind(part: str) -> str:
-    return "name" if part.isascii() and part.isalpha() else "operator"
+def _kind(word: str) -> str:
+    if word.isdigit():
+        return "number"
+    return "name" if word.isalpha() else "operator"
 
 
 def summed(products: Sequence[tuple[Token, Token]], value: Token) -> list[Token]:

@@ -16,6 +16,7 @@ ALL = 64
 """The step at which every input has stamped, whatever their number; links of that state need not name it."""
 MATRIX = 1024
 """Cells of the matrix that are drawn."""
+LAW = "( n − 1 ) · s − 2 · p + d · ( k − 1 ) + op + 1"
 LAYOUTS = {
     "all": [["input", "kernel", "plane", "output"], ["spread", "flipped", "matrix"]],
     "stamp": [["input", "kernel", "plane", "output"]],
@@ -100,10 +101,7 @@ def scene(settings: dict[str, Any]) -> Scene:
             ],
             Token(text(output[row, column]), cell=("output", chosen)),
         ),
-        law=law(
-            "(", made.n, "−", 1, ")", "·", made.s, "−", 2, "·", made.p, "+", made.d, "·", "(", made.k, "−", 1, ")",
-            "+", made.op, "+", 1, "=", made.out,
-        ),
+        law=law(LAW, made.out, {name: getattr(made, name) for name in ("n", "s", "p", "d", "k", "op")}),
         code=_code(made), why=_why(made, output, terms, shown),
         data={"current": step - 1, "terms": [list(term) for term in terms], "back": _back(made, output)},
     )  # fmt: skip
@@ -125,7 +123,7 @@ def _made(settings: dict[str, Any], clamped: list[Clamp]) -> _Made:
 def _stamp(made: _Made, step: int, output: Any) -> list[Grid]:
     n, k, size, out = made.n, made.k, made.whole, made.out
     done = np.where(np.arange(n * n) < step, made.x.ravel(), 0.0).reshape(n, n)
-    so_far = made.stamped(done[None])[0]
+    numbers = made.stamped(done[None])[0].ravel().tolist()
     last = made.p + out - made.op
     # of two words along the axes the first in the alphabet holds
     roles = ["cropped" if not made.p <= i < made.p + out else "extra" if i >= last else "result" for i in range(size)]
@@ -135,7 +133,7 @@ def _stamp(made: _Made, step: int, output: Any) -> list[Grid]:
         Grid("kernel", Text("grid.kernel", {"rows": k, "columns": k}), k, k, cells(made.w.flat, "kernel")),
         Grid(
             "plane", Text("convt.plane", {"n": size}), size, size,
-            [Cell(v, text(v), min(roles[i], roles[j])) for (i, j), v in zip(spots, so_far.ravel().tolist(), strict=True)],
+            [Cell(v, text(v), min(roles[i], roles[j])) for (i, j), v in zip(spots, numbers, strict=True)],
             summary=Text("convt.plane.summary", {"step": step, "steps": n * n, "cropped": size * size - out * out}),
         ),
         Grid(
@@ -150,7 +148,7 @@ def _stamp(made: _Made, step: int, output: Any) -> list[Grid]:
 
 
 def _gather(made: _Made) -> list[Grid]:
-    """What an ordinary convolution with stride 1 reads to give the same: zeros between, zeros around, a turned kernel."""
+    """What a convolution with stride 1 reads to give the same: zeros between, zeros around, a turned kernel."""
     n, k, s, around, size = made.n, made.k, made.s, made.reach - made.p, made.out + made.reach
     apart = BedOfNails2D(s).define(made.x[None, :, :, None])[0][0][0, : (n - 1) * s + 1, : (n - 1) * s + 1, 0]
     values = np.pad(apart, (around, around + made.op)).ravel().tolist()

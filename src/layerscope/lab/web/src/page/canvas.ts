@@ -12,6 +12,7 @@ export class CanvasSurface implements Surface {
   private readonly row = h("div", { role: "row" });
   private readonly over: HTMLElement;
   private view!: View;
+  private current: HTMLElement | null = null;
   private painted: View | null = null;
 
   constructor(label: string) {
@@ -27,16 +28,16 @@ export class CanvasSurface implements Surface {
     put(this.over, "aria-colcount", columns);
     if (!this.painted || !alike(this.painted, view)) this.draw();
     this.painted = view;
-    const cell = this.row.firstElementChild;
+    const cell = this.current;
     if (!cell || cell !== document.activeElement) {
       this.place(view.entry);
       cell?.remove();
-    } else this.name(cell as HTMLElement, Number(cell.getAttribute("data-index")));
+    } else this.name(cell, Number(cell.getAttribute("data-index")));
   }
 
   /** A new element for each cell, so that a screen reader says each. */
   focus(index: number): void {
-    const old = this.row.firstElementChild;
+    const old = this.current;
     this.place(index).focus();
     old?.remove();
   }
@@ -54,6 +55,7 @@ export class CanvasSurface implements Surface {
     cell.style.width = cell.style.height = `${side}px`;
     this.name(cell, index);
     this.row.append(cell);
+    this.current = cell;
     return cell;
   }
 

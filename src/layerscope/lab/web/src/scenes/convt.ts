@@ -8,6 +8,7 @@ import { atMost, cells, law, numbersOf, range, summed, within } from "./shared.t
 
 const ALL = 64;
 const MATRIX = 1024;
+const LAW = "( n − 1 ) · s − 2 · p + d · ( k − 1 ) + op + 1";
 const LAYOUTS: Record<string, string[][]> = {
   all: [["input", "kernel", "plane", "output"], ["spread", "flipped", "matrix"]],
   stamp: [["input", "kernel", "plane", "output"]],
@@ -48,7 +49,7 @@ export default function convt(settings: Settings): Scene {
       ]),
       token(text(output[chosen]!), "number", ["output", chosen]),
     ),
-    law: law("(", n, "−", 1, ")", "·", s, "−", 2, "·", p, "+", d, "·", "(", k, "−", 1, ")", "+", op, "+", 1, "=", out),
+    law: law(LAW, out, { n, k, s, p, op, d }),
     code: code(made), why: why(made, output, terms, shown),
     data: { current: step - 1, terms, back: back(made, output) },
   });

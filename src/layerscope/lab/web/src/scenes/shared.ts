@@ -32,8 +32,15 @@ export const within = (place: [number, number], rows: number, columns: number): 
 
 export const cells = (values: number[], role = "data"): Cell[] => values.map((value) => cell(value, text(value), role));
 
-export const law = (...parts: (string | number)[]): Token[] => parts.map((part) =>
-  typeof part === "number" ? token(text(part)) : token(part, /^[A-Za-z]+$/.test(part) ? "name" : "operator"));
+/** A law in words, then with its numbers, then what comes out. */
+export function law(pattern: string, result: number, values: Record<string, number>): Token[] {
+  const words = pattern.split(" ");
+  const plain = (word: string): Token =>
+    token(word, /^[0-9]+$/.test(word) ? "number" : /^[a-z]+$/.test(word) ? "name" : "operator");
+  const numbered = words.map((word) => (Object.hasOwn(values, word) ? token(text(values[word]!)) : plain(word)));
+  const equals = token("=", "operator");
+  return [...words.map(plain), equals, ...numbered, equals, token(text(result))];
+}
 
 export function summed(products: [Token, Token][], value: Token): Token[] {
   const tokens: Token[] = [];
