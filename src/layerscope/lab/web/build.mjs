@@ -27,14 +27,18 @@ async function page(target) {
     "connect-src 'none'; base-uri 'none'; form-action 'none'";
   const filled = (parts) => frame.replace(/<!--(\w+)-->\n/g, (_, name) => (parts[name] ? parts[name] + "\n" : ""));
 
+  // Weights are no script: text that the script reads.
+  const weights = JSON.stringify(JSON.parse(await readFile("../autoencoder.json", "utf8"))).replaceAll("<", "\\u003c");
+  const data = `<script type="application/json" id="autoencoder">${weights}</script>`;
+
   await mkdir(target, { recursive: true });
   await writeFile(`${target}/lab.js`, script);
   await writeFile(`${target}/lab.css`, style);
   await writeFile(`${target}/index.html`, filled({
-    style: '<link rel="stylesheet" href="lab.css">', script: '<script src="lab.js"></script>',
+    style: '<link rel="stylesheet" href="lab.css">', data, script: '<script src="lab.js"></script>',
   }));
   await writeFile(`${target}/offline.html`, filled({
     policy: `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
-    style: `<style>${style}</style>`, script: `<script>${script}</script>`,
+    style: `<style>${style}</style>`, data, script: `<script>${script}</script>`,
   }));
 }

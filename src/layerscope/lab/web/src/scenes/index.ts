@@ -2,10 +2,12 @@
 
 import { type Scene, type Settings } from "../scene.ts";
 import { parse, type State } from "../state.ts";
+import autoencoder from "./autoencoder.ts";
 import convt from "./convt.ts";
 import pool from "./pool.ts";
 
 export const SCENES: Record<string, (settings: Settings) => Scene> = {
+  autoencoder,
   convt,
   pool,
 };
