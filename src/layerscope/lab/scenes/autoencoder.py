@@ -157,11 +157,12 @@ def _formula(decoder: str, chosen: int, made: float, given: float) -> list[Token
 
 
 def _law(code: tuple[int, int, int], switches: int) -> list[Token]:
-    """The numbers in the code, and how many times fewer than pixels they are."""
+    """The numbers in the code (and the bits around it), which are fewer than pixels."""
     numbers = code[0] * code[1] * code[2]
-    tokens = law(code[0], "×", code[1], "×", code[2], "=", numbers)
-    tokens += law("+", switches, "bits") if switches else []
-    return [*tokens, *law("<", SIDE, "×", SIDE, "=", SIDE * SIDE)]
+    tokens = law("h × w × c", numbers, dict(zip("hwc", code, strict=True)))
+    tokens += [Token("+", "operator"), Token(text(switches)), Token("bits", "name")] if switches else []
+    side, pixels = Token(text(SIDE)), Token(text(SIDE * SIDE))
+    return [*tokens, Token("<", "operator"), side, Token("×", "operator"), side, Token("=", "operator"), pixels]
 
 
 def _why(settings: dict[str, Any], facts: list[dict[str, Any]], numbers: int) -> list[Text]:

@@ -21,15 +21,13 @@ async function page(target) {
   const script = (await text({ entryPoints: ["src/page/main.ts"], format: "iife" })).replaceAll("</script", "<\\/script");
   const style = await text({ entryPoints: ["src/page.css"], target: "chrome123" });
   const frame = await readFile("page.html", "utf8");
+  const trained = (await readFile("../autoencoder.json", "utf8")).trimEnd().replaceAll("<", "\\u003c");
+  const data = `<script type="application/json" id="autoencoder">${trained}</script>`;
 
   const hash = (content) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`;
   const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; ` +
     "connect-src 'none'; base-uri 'none'; form-action 'none'";
   const filled = (parts) => frame.replace(/<!--(\w+)-->\n/g, (_, name) => (parts[name] ? parts[name] + "\n" : ""));
-
-  // Weights are no script: text that the script reads.
-  const weights = JSON.stringify(JSON.parse(await readFile("../autoencoder.json", "utf8"))).replaceAll("<", "\\u003c");
-  const data = `<script type="application/json" id="autoencoder">${weights}</script>`;
 
   await mkdir(target, { recursive: true });
   await writeFile(`${target}/lab.js`, script);

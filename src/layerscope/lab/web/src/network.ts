@@ -19,11 +19,15 @@ const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 const HALF = 2048;
 let held: Kept | null = null;
 const weighted = new Map<string, Float64Array[][]>();
+const LATEST = 24;
+/** What was computed last: pointing at a pixel asks for the same images again. */
+const latest = new Map<string, Tensor[]>();
 
 /** The file autoencoder.json, which whoever loads the screens hands over first. */
 export function provide(file: Kept): void {
   held = file;
   weighted.clear();
+  latest.clear();
 }
 
 export function kept(): Kept {
@@ -33,6 +37,15 @@ export function kept(): Kept {
 
 /** What the input (its levels from 0 to 1) and each layer put out. */
 export function forward(decoder: string, image: readonly number[]): Tensor[] {
+  const key = `${decoder} ${image.join(" ")}`;
+  const known = latest.get(key) ?? computed(decoder, image);
+  latest.delete(key);
+  latest.set(key, known);
+  for (const old of latest.keys()) if (latest.size > LATEST) latest.delete(old);
+  return known;
+}
+
+function computed(decoder: string, image: readonly number[]): Tensor[] {
   const { layers } = kept().networks[decoder]!;
   if (!weighted.has(decoder)) weighted.set(decoder, layers.map((layer) => layer.weights.map(unpacked)));
   const weights = weighted.get(decoder)!;

@@ -1,10 +1,10 @@
 /** Where the page begins. */
 
-import { provide, type Kept } from "../network.ts";
+import { provide } from "../network.ts";
 import { Lab } from "./app.ts";
 import { h } from "./dom.ts";
 
-provide(JSON.parse(document.getElementById("autoencoder")!.textContent!) as Kept);
+provide(JSON.parse(document.getElementById("autoencoder")!.textContent!));
 const probe = h("span", { hidden: true });
 document.body.append(probe);
 new Lab(document.getElementById("lab")!, probe).start();

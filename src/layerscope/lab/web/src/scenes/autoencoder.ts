@@ -117,12 +117,14 @@ function formula(decoder: string, chosen: number, made: number, given: number): 
   ];
 }
 
-/** The numbers in the code, and how many times fewer than pixels they are. */
-function lawOf([rows, columns, count]: [number, number, number], switches: number): Token[] {
-  const more = switches ? law("+", switches, "bits") : [];
+/** The numbers in the code (and the bits around it), which are fewer than pixels. */
+function lawOf([h, w, c]: [number, number, number], switches: number): Token[] {
+  const sign = (text: string): Token => token(text, "operator");
+  const side = token(text(SIDE));
+  const more = switches ? [sign("+"), token(text(switches)), token("bits", "name")] : [];
   return [
-    ...law(rows, "×", columns, "×", count, "=", rows * columns * count), ...more,
-    ...law("<", SIDE, "×", SIDE, "=", SIDE * SIDE),
+    ...law("h × w × c", h * w * c, { h, w, c }), ...more, sign("<"), side, sign("×"), side, sign("="),
+    token(text(SIDE * SIDE)),
   ];
 }
 
