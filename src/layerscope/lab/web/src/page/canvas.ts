@@ -1,7 +1,7 @@
 /** Grids above 32 × 32 on a canvas, with the one cell that has the focus as an element over it. */
 
 import { h, put } from "./dom.ts";
-import { cellAt, HOLLOW, lettering, UNIT, type Surface, type View } from "./surface.ts";
+import { cellAt, fillOf, lettering, UNIT, type Surface, type View } from "./surface.ts";
 
 /** The element of a tiny cell is still as large as a finger. */
 const FINGER = 24;
@@ -81,11 +81,11 @@ export class CanvasSurface implements Surface {
     pen.font = `${letters}px system-ui, sans-serif`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    const gap = size >= 10 ? 1 : 0;
+    const gap = letters ? 1 : 0;
     grid.cells.forEach((cell, index) => {
       const x = (index % grid.columns) * size;
       const y = Math.floor(index / grid.columns) * size;
-      const fill = HOLLOW.has(cell.role) ? palette.paper : palette.fill(cell.value, grid.scale, range);
+      const fill = fillOf(cell, grid, range, palette);
       pen.fillStyle = fill;
       pen.fillRect(x, y, size - gap, size - gap);
       pen.fillStyle = pen.strokeStyle = palette.inkOn(fill);

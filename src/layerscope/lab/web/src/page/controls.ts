@@ -9,6 +9,7 @@ import { selecting } from "./grid.ts";
 const MOST_RADIOS = 4;
 const LONGEST_SLIDER = 64;
 const FINGER_COLUMNS = 16;
+const FEW = 9;
 
 interface Control { element: HTMLElement; show(scene: Scene): void }
 
@@ -158,7 +159,7 @@ export class Controls {
       element,
       show: (scene) => {
         const own = scene.grids.filter((grid) => selecting(grid.select)[0] === entry.name);
-        element.hidden = !own.some((grid) => grid.columns > FINGER_COLUMNS);
+        element.hidden = !own.some((grid) => grid.columns > (scene.screen === "field" ? FEW : FINGER_COLUMNS));
         const cell = scene.settings[entry.name] as number[];
         fields.forEach((field, i) => { if (document.activeElement !== field) field.value = String(cell[i]); });
       },
