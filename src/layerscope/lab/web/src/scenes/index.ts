@@ -2,21 +2,15 @@
 
 import { type Scene, type Settings } from "../scene.ts";
 import { parse, type State } from "../state.ts";
-<<<<<<< HEAD
 import autoencoder from "./autoencoder.ts";
-=======
 import conv from "./conv.ts";
->>>>>>> w-scenes
 import convt from "./convt.ts";
 import pool from "./pool.ts";
 import upsampling from "./upsampling.ts";
 
 export const SCENES: Record<string, (settings: Settings) => Scene> = {
-<<<<<<< HEAD
   autoencoder,
-=======
   conv,
->>>>>>> w-scenes
   convt,
   pool,
   upsampling,
