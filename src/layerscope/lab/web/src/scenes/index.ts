@@ -2,9 +2,10 @@
 
 import { type Scene, type Settings } from "../scene.ts";
 import { parse, type State } from "../state.ts";
+import journey from "./journey.ts";
 import pool from "./pool.ts";
 
-export const SCENES: Record<string, (settings: Settings) => Scene> = { pool };
+export const SCENES: Record<string, (settings: Settings) => Scene> = { pool, journey };
 
 export function sceneOf(state: State | string): Scene {
   const asked = typeof state === "string" ? parse(state) : state;
