@@ -89,7 +89,8 @@ function rowOf(row: Row, index: number, most: { side: number; channels: number }
   }, row.words);
   const ratio = row.ratio;
   const way = !ratio || ratio[0] === ratio[1] ? "keeps" : ratio[0] > ratio[1] ? "enriches" : "condenses";
-  const said = !ratio ? "" : ratio[1] === 1 ? `×${ratio[0]}` : `×${ratio[0]}/${ratio[1]}`;
+  const exact = ratio && (ratio[0] === 1 || ratio[1] === 1);
+  const said = !ratio ? "" : ratio[1] === 1 ? `×${ratio[0]}` : exact ? `×1/${ratio[1]}` : `×${text(ratio[0] / ratio[1])}`;
   const field = row.field.map((one) => (one ? (one[0] === one[1] ? one[0] : `${one[0]}–${one[1]}`) : "·")).join("×");
   return h(
     "tr", { class: way, pointerenter: show, pointerleave: () => page.attempt(null), keydown: walk },
@@ -125,7 +126,7 @@ function restOf(words: string, wrong: boolean, columns: number): HTMLElement {
   return h("tr", { class: wrong ? "breaks" : "unread" }, h("td"), h("th", { scope: "row", class: "first", colspan: columns }, words), h("td"));
 }
 
-const amount = (value: number | null): string => (value === null ? "?" : value === 0 ? "0" : text(value));
+const amount = (value: number | null): string => (value === null ? "?" : value.toLocaleString("en"));
 
 function largest(rows: Row[]): { side: number; channels: number } {
   const side = Math.max(1, ...rows.map((row) => (row.shape.length > 1 ? row.shape[0]! : 1)));
