@@ -63,7 +63,7 @@ def scene(settings: dict[str, Any]) -> Scene:
             *(
                 _grid(
                     f"error.{name}", Text("autoencoder.error", {"decoder": name}), SIDE, found - image,
-                    scale="diverging", select="cell",
+                    scale="diverging", select=f"cell&decoder={name}",
                 )
                 for name, found in made.items()
             ),
@@ -143,7 +143,7 @@ def _sheet(settings: dict[str, Any], sheet: Pixels) -> Grid:
 
 def _made(facts: dict[str, Any], made: Array) -> Grid:
     title = Text("autoencoder.made", {"decoder": facts["name"], "mse": text(facts["mse"])})
-    return _grid(f"made.{facts['name']}", title, SIDE, made, select="cell")
+    return _grid(f"made.{facts['name']}", title, SIDE, made, select=f"cell&decoder={facts['name']}")
 
 
 def _formula(decoder: str, chosen: int, made: float, given: float) -> list[Token]:

@@ -56,12 +56,13 @@ class Lab:
     ending: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
-        self.live = Live(None if self.own is None else self.own.what, lambda: self.ending())
+        self.live = Live(None if self.own is None else self.own.network, lambda: self.ending())
 
     def app(self) -> Guarded:
         """The application."""
         routes = [
             *(Route(f"/{name}" if name != PAGE else "/", _file(name, body)) for name, body in self._files().items()),
+            Route("/favicon.ico", _nothing),
             Route("/api/lab", self.about),
             Route("/api/scene", self.scene),
             Route("/api/model", self.model),
@@ -170,6 +171,11 @@ def _file(name: str, body: bytes) -> Callable[[Request], Any]:
         return Response(body, media_type=KINDS[name.rpartition(".")[2]])
 
     return answer
+
+
+async def _nothing(request: Request) -> Response:
+    """The page has no icon, and browsers ask."""
+    return Response(status_code=204)
 
 
 async def _mistake(request: Request, error: Exception) -> Response:

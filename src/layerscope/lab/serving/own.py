@@ -38,7 +38,8 @@ class Own:
         self.run = is_run(what)
         if not self.run and os.path.isdir(what):
             raise _no_run(Path(what))
-        self.trace = tracing.trace(os.path.join(what, runs.NETWORK) if self.run else what)
+        self.network = os.path.join(what, runs.NETWORK) if self.run else what
+        self.trace = tracing.trace(self.network)
         self._lock = Lock()
 
     @property

@@ -1,6 +1,7 @@
 /** Screens that need more than grids have a painter of their own here; all others are painted as grids. */
 
 import { sceneOf } from "../scenes/index.ts";
+import { AutoencoderPainter } from "./autoencoder.ts";
 import { GridPainter } from "./gridpainter.ts";
 import { JourneyPainter } from "./journey.ts";
 import type { Painter } from "./page.ts";
@@ -9,6 +10,7 @@ import { DensePainter, FieldPainter } from "./special.ts";
 
 /** A painter for each screen; it is made anew when the screen or the language changes. */
 export const painters: Record<string, () => Painter> = {
+  autoencoder: () => new AutoencoderPainter(),
   dense: () => new DensePainter(readersOf("dense")),
   field: () => new FieldPainter(readersOf("field")),
   journey: () => new JourneyPainter(),

@@ -45,4 +45,10 @@ export const TRIES: Record<string, [key: string, hash: string][]> = {
     ["page.try.field.position", "#lab=field&cell=5,5"],
     ["page.try.field.forward", "#lab=field&mode=forward&layer=0&cell=5,5"],
   ],
+  autoencoder: [
+    ["page.try.autoencoder.moved", "#lab=autoencoder&dx=5"],
+    ["page.try.autoencoder.unpool", "#lab=autoencoder&decoder=unpool&layer=7"],
+    ["page.try.autoencoder.code", "#lab=autoencoder&layer=6"],
+    ["page.try.autoencoder.strange", "#lab=autoencoder&fit=off&drawn=vvqBGJKKJGBgDL2LDdHyNLLNyHbJxHBSBHxJZHwLBWBLwHXDwLaLwDWLwBQCUCQBwLVBwHQJPJSJPJQHwBUGwBQJPJSJPJQBwGUJPNSCUCSNPJUKPLeLPKUKPLeLPKUJPNRDWGFQNPJUGwBANPGUGwBBwGUBwHAMwFSFwMAHwBVLwBDxMIIMxDBwLWDwLADN0NDALwDXHwLBAGLOOLGABLwHZJxHBSBHxJbHyNLLNyHdDL2LDgBGJKKJGB"],
+  ],
 };

@@ -45,10 +45,10 @@ export default function autoencoder(settings: Settings): Scene {
       plane("input", say("autoencoder.input"), SIDE, image, { select: "cell" }),
       plane("map", title, wide, channel(tensors[decoder]![settings.layer]!, settings.map)),
       ...codes,
-      ...facts.map((one) => plane(`made.${one.name}`,
-        say("autoencoder.made", { decoder: one.name, mse: text(one.mse) }), SIDE, made[one.name]!, { select: "cell" })),
+      ...facts.map(({ name, mse }) => plane(`made.${name}`, say("autoencoder.made", { decoder: name, mse: text(mse) }),
+        SIDE, made[name]!, { select: `cell&decoder=${name}` })),
       ...names.map((name) => plane(`error.${name}`, say("autoencoder.error", { decoder: name }), SIDE,
-        made[name]!.map((v, n) => v - image[n]!), { scale: "diverging", select: "cell" })),
+        made[name]!.map((v, n) => v - image[n]!), { scale: "diverging", select: `cell&decoder=${name}` })),
     ],
     layout: [
       ["drawing", "input", "map"], codes.map(({ id }) => id), names.map((name) => `made.${name}`),
