@@ -17,7 +17,7 @@ def build():
     """Bundle the twin; what is missing is said."""
     assert shutil.which("node"), "these tests need Node 20"
     assert (WEB / "node_modules").is_dir(), f"run npm ci in {WEB} first"
-    subprocess.run(["node", "build.mjs"], cwd=WEB, check=True)
+    subprocess.run(["node", "build.mjs", "twin"], cwd=WEB, check=True)
 
 
 def ask(questions):

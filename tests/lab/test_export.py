@@ -107,7 +107,7 @@ def test_without_a_file_it_prints(capsys, monkeypatch):
 
 
 MISTAKES = {
-    "nothing": ([], "say what to export, such as: layerscope lab export '#lab=convt&n=4' -o figure.svg"),
+    "no export": (["-o", "a.svg"], "-o belongs to export: layerscope lab export '#lab=convt&n=4' -o figure.svg"),
     "no state": (["export"], "say what to export, such as: layerscope lab export '#lab=convt&n=4' -o figure.svg"),
     "screen": (
         ["export", "#lab=convtr", "-o", "a.svg"],

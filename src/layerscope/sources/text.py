@@ -79,15 +79,36 @@ def sketched(text: str) -> Graph:
         return read(text)
 
 
-def _stages(text: str) -> list[Stage]:
+@dataclass(frozen=True)
+class Begun:
+    """A text as far as it is a network: the words of each stage, brackets unrolled (none where these are wrong); the
+    network up to the first stage that is wrong (None where nothing is right), one node a stage; what is wrong there.
+    """
+
+    stages: tuple[tuple[Word, ...], ...]
+    graph: Graph | None
+    error: LayerscopeError | None
+
+
+def begin(text: str, most: int) -> Begun:
+    """Read one line of at most so many layers, as far as it goes; no error is raised, but kept."""
+    reader = _Reader(text)
+    try:
+        graph = reader.graph(most)
+        return Begun(tuple(map(tuple, reader.stages)), graph, None)
+    except LayerscopeError as error:
+        return Begun(tuple(map(tuple, reader.stages)), reader.so_far(), error)
+
+
+def _stages(text: str, most: int = MOST_LAYERS) -> list[Stage]:
     """The words of each stage, brackets unrolled."""
     tokens = [Word(m.group(), m.start()) for m in re.finditer(r"\||\n|;|\[|\]|[^\s|\[\];]+", text)]
     tokens = [Word("|", t.start) if t.text in "\n;" else t for t in tokens]
-    stages, _ = _block(text, tokens, 0, depth=0)
+    stages, _ = _block(text, tokens, 0, 0, most)
     return stages
 
 
-def _block(text: str, tokens: Sequence[Word], place: int, depth: int) -> tuple[list[Stage], int]:
+def _block(text: str, tokens: Sequence[Word], place: int, depth: int, most: int) -> tuple[list[Stage], int]:
     done: list[Stage] = []
     words: Stage = []
     while place < len(tokens):
@@ -98,10 +119,10 @@ def _block(text: str, tokens: Sequence[Word], place: int, depth: int) -> tuple[l
                 raise TextError('a bracket starts a stage of its own; put "|" before it', text, token.start)
             if depth == MOST_BRACKETS:
                 raise TextError(f"brackets within brackets, more than {MOST_BRACKETS} deep", text, token.start)
-            inner, place = _block(text, tokens, place, depth + 1)
+            inner, place = _block(text, tokens, place, depth + 1, most)
             times, place = _times(text, tokens, place, token)
-            if len(done) + len(inner) * times > MOST_LAYERS:
-                raise TextError(f"more than {MOST_LAYERS:,} layers", text, token.start)
+            if len(done) + len(inner) * times > most:
+                raise TextError(f"more than {most:,} layers", text, token.start)
             done += inner * times
         elif token.text == "]":
             if not depth:
@@ -132,18 +153,28 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.stages: list[Stage] = []
+        self.made: list[Symbolic] = []
         self.journey: list[str] = []
         self.pools: list[tuple[Layer, Symbolic]] = []
 
-    def graph(self) -> Graph:
-        stages = _stages(self.text)
+    def graph(self, most: int = MOST_LAYERS) -> Graph:
+        stages = _stages(self.text, most)
         if not stages:
             raise TextError('the text is empty; a network looks like "28x28x1 | conv 16 3 | flatten | dense 10"')
-        start = tensor = self._input(stages[0])
+        self.stages = stages
+        self.made.append(self._input(stages[0]))
         for number, words in enumerate(stages[1:]):
             layer = self._layer(words, stages[number + 2 :])
-            tensor = self._put(layer, tensor, words)
-        return trace_calls([start], [tensor], "text")
+            self.made.append(self._put(layer, self.made[-1], words))
+        return trace_calls([self.made[0]], [self.made[-1]], "text")
+
+    def so_far(self) -> Graph | None:
+        """The network of the stages that were read; None where there is none."""
+        try:
+            return trace_calls([self.made[0]], [self.made[-1]], "text") if self.made else None
+        except LayerscopeError:
+            return None
 
     def _input(self, words: Stage) -> Symbolic:
         first = words[0]

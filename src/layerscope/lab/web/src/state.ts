@@ -7,6 +7,7 @@ export const LONGEST = 4000;
 
 export interface Entry {
   name: string; kind: "int" | "choice" | "cell" | "text"; default: any; min?: number; max?: number; choices?: string[];
+  presets?: { key: string; value: string }[];
 }
 export interface State { screen: string; settings: Settings; clamped: Clamp[] }
 

@@ -6,7 +6,7 @@ type Rgb = [number, number, number];
 export interface Range { low: number; high: number }
 
 const DIVERGING = ["--neg-4", "--neg-3", "--neg-2", "--neg-1", "--zero", "--pos-1", "--pos-2", "--pos-3", "--pos-4"];
-const SEQUENTIAL = Array.from({ length: 9 }, (_, i) => `--seq-${i}`);
+const SEQUENTIAL = Array.from({ length: 6 }, (_, i) => `--cividis-${i}`);
 
 export class Palette {
   private readonly diverging: Rgb[];
@@ -17,6 +17,7 @@ export class Palette {
   readonly accent: string;
   readonly line: string;
   readonly muted: string;
+  readonly lit: string;
 
   /** Reads the tokens that hold where the probe stands: theme, and what the system asks for. */
   constructor(probe: HTMLElement) {
@@ -27,9 +28,9 @@ export class Palette {
     this.diverging = DIVERGING.map(read);
     this.sequential = SEQUENTIAL.map(read);
     this.inks = [read("--ink-dark"), read("--ink-light")];
-    [this.paper, this.ink, this.accent, this.line, this.muted] =
-      ["--paper", "--ink", "--accent", "--line", "--muted"].map((token) => hex(read(token))) as
-      [string, string, string, string, string];
+    [this.paper, this.ink, this.accent, this.line, this.muted, this.lit] =
+      ["--paper", "--ink", "--accent", "--rule", "--soft", "--lit"].map((token) => hex(read(token))) as
+      [string, string, string, string, string, string];
   }
 
   fill(value: number | null, scale: Grid["scale"], range: Range): string {

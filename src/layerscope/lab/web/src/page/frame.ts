@@ -31,7 +31,8 @@ export class Frame {
   private readonly links = new Map<string, HTMLAnchorElement>();
   private readonly formula: Formula;
   private readonly code: Code;
-  private readonly steps: Steps;
+  private steps!: Steps;
+  private readonly stepping = h("div");
   private controls!: Controls;
   private painter: Painter | null = null;
   private screen = "";
@@ -41,10 +42,9 @@ export class Frame {
     this.lang = page.lang;
     this.formula = new Formula(page);
     this.code = new Code(page);
-    this.steps = new Steps(page);
     const main = h(
       "main", { id: "main" }, h("header", { class: "opening" }, this.title, this.lead, this.tries), this.settings, this.notice,
-      this.steps.element, this.stage, this.looked, this.formula.element,
+      this.stepping, this.stage, this.looked, this.formula.element,
       h("div", { class: "explanation" }, h("div", {}, this.shape, this.why), this.code.element), this.taking(), this.live,
     );
     root.replaceChildren(this.top(), main);
@@ -80,6 +80,8 @@ export class Frame {
     this.painter = painterOf(scene.screen);
     this.controls = new Controls(this.page, this.painter.settings ?? []);
     this.settings.replaceChildren(this.controls.element);
+    this.steps = new Steps(this.page);
+    this.stepping.replaceChildren(this.steps.element);
     const lead = `page.lead.${scene.screen}`;
     tell(this.lead, this.page.has(lead) ? this.page.words(lead) : "");
     const tries = Object.hasOwn(TRIES, scene.screen) ? TRIES[scene.screen]! : [];

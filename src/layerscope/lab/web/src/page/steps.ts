@@ -1,6 +1,7 @@
 /** The step bar: nothing plays by itself, one goes. */
 
 import type { Scene } from "../scene.ts";
+import { sceneOf } from "../scenes/index.ts";
 import { h, put, s, tell } from "./dom.ts";
 import type { Page } from "./page.ts";
 
@@ -11,6 +12,7 @@ export class Steps {
   private readonly buttons: HTMLButtonElement[];
   private at = 0;
   private last = 0;
+  private counts: boolean | null = null;
 
   constructor(private readonly page: Page) {
     put(this.element, "aria-label", page.words("page.steps"));
@@ -28,12 +30,20 @@ export class Steps {
 
   show(scene: Scene): void {
     this.element.hidden = scene.steps === 0;
+    if (!scene.steps) return;
+    this.counts ??= this.countsDone(scene);
     this.at = scene.step;
-    this.last = scene.steps;
-    put(this.range, "max", scene.steps);
+    this.last = this.counts ? scene.steps : scene.steps - 1;
+    put(this.range, "max", this.last);
     if (this.range.value !== String(scene.step)) this.range.value = String(scene.step);
-    tell(this.said, this.page.words("page.step", { step: scene.step, steps: scene.steps }));
+    tell(this.said, this.page.words("page.step", { step: this.at + (this.counts ? 0 : 1), steps: scene.steps }));
     this.buttons.forEach((button, i) => put(button, "aria-disabled", String(i < 2 ? this.at <= 0 : this.at >= this.last)));
+  }
+
+  /** Whether a step is how many are done (0 to all), or which one is shown (0 to the last). */
+  private countsDone(scene: Scene): boolean {
+    const end = sceneOf({ screen: scene.screen, settings: { ...scene.settings, step: scene.steps }, clamped: [] });
+    return end.step === scene.steps;
   }
 
   private go(step: number): void {
