@@ -42,6 +42,7 @@ PATTERNS: Mapping[str, str] = {
     "net.setting": r"unknown setting of (?P<kind>\w+) (?P<name>.+?)\.(?: Known: .*)?",
     "net.activation.near": r"unknown activation (?P<name>.+)\. Did you mean (?P<nearest>.+)\?",
     "net.activation": r"unknown activation (?P<name>.+)\.",
+    "net.activation.none": r"(?P<kind>Activation): give one of .*",
     "net.activation.name": rf"{_KIND}activation must be a name \(.*\), {_VALUE}",
     "net.name": r"two layers are called (?P<name>.+); names within a network are unique",
     "net.size": r"a size of (?P<axis>\w+) must be at least 1, not (?P<value>\d+)",
@@ -54,7 +55,8 @@ PATTERNS: Mapping[str, str] = {
     "net.interpolation": rf"{_KIND}interpolation must be one of .*, {_VALUE}",
     "net.rate": rf"{_KIND}rate must be at least 0 and below 1, {_VALUE}",
     "net.number": rf"{_KIND}(?P<setting>\w+) must be a number at least (?P<least>\S+), {_VALUE}",
-    "net.output_padding": rf"{_KIND}output_padding (?P<value>\(.*?\)) must be smaller than strides (?P<strides>\(.*?\)),.*",
+    "net.output_padding": rf"{_KIND}output_padding (?P<value>\(.*?\)) must be smaller than strides "
+    r"(?P<strides>\(.*?\)),.*",
     "net.groups.filters": rf"{_KIND}filters \((?P<filters>\d+)\) must be a multiple of groups \((?P<groups>\d+)\)",
     "net.frame": rf"{_KIND}(?P<setting>\w+) must be n, \(rows.*\), {_VALUE}",
     "net.frame.pair": rf"{_KIND}(?P<setting>\w+) needs a begin and an end for each axis, {_VALUE}",
@@ -72,6 +74,7 @@ PATTERNS: Mapping[str, str] = {
     "net.reshape": rf"{_KIND}cannot bring (?P<shape>\(.*\)), which has (?P<count>\d+) elements, into "
     r"(?P<target>\(.*\)), which has (?P<wanted>\d+)",
     "net.crop": rf"{_KIND}cropping (?P<cropping>\(.*\)) leaves nothing of the (?P<axis>\w+), which is (?P<size>\d+)",
+    "net.axis.open": r"(?:.*: )?needs to know the size of axis (?P<at>-?\d+), but got .*",
     "net.axis": rf"{_KIND}axis (?P<at>-?\d+) is not one of the (?P<axes>\d+) axes of {_SHAPE}",
     "net.shuffle": rf"{_KIND}blocks of (?P<rows>\d+)×(?P<columns>\d+) positions take a multiple of (?P<block>\d+) "
     r"channels, but got (?P<count>\d+): .*",

@@ -18,7 +18,8 @@ PALE = ("padding", "zero", "empty")
 def draw_cell(grid: Grid, number: int, box: Rect, look: Theme) -> list[Shape]:
     """The shapes of one cell."""
     cell = grid.cells[number]
-    colour = look.paper if cell.role in PALE else fill(grid, cell.value, look)
+    pale = cell.role in PALE or (cell.role == "changed" and cell.value == 0 and _has_zeros(grid))
+    colour = look.paper if pale else fill(grid, cell.value, look)
     if cell.role in ("cropped", "unread"):
         colour = mixed(colour, look.paper, 0.72)
     thin = 0.12 if box.width > 2 else 0.05
@@ -26,10 +27,15 @@ def draw_cell(grid: Grid, number: int, box: Rect, look: Theme) -> list[Shape]:
     shapes += marks(cell.role, box, look, colour)
     size = letters(grid, box)
     if cell.text and size >= READABLE:
-        ink = look.faint if cell.role in PALE or cell.role in ("cropped", "unread") else ink_on(colour)
+        ink = look.faint if pale or cell.role in ("cropped", "unread") else ink_on(colour)
         x, y = box.x + box.width / 2, box.y + box.height / 2 + 0.36 * size
         shapes.append(Words(x, y, cell.text, size, ink, "middle"))
     return shapes
+
+
+def _has_zeros(grid: Grid) -> bool:
+    """Whether zeros are put in between, so that a zero is nothing's place rather than a value."""
+    return any(cell.role == "zero" for cell in grid.cells)
 
 
 def letters(grid: Grid, box: Rect) -> float:

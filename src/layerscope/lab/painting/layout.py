@@ -9,8 +9,9 @@ from itertools import pairwise
 from layerscope.lab.painting import words
 from layerscope.lab.painting.cells import MARKED, READABLE, draw_cell, letters, swatch
 from layerscope.lab.painting.drawing import Drawing, Line, Rect, Shape, Words, wide, wrapped
+from layerscope.lab.painting.parts import ends
 from layerscope.lab.painting.themes import Theme, theme
-from layerscope.lab.scene import Grid, Link, Place, Scene, Text
+from layerscope.lab.scene import Grid, Link, Scene, Text
 from layerscope.lab.state import spell
 
 MARGIN, GAP, LEAD = 2.0, 5.0, 1.35
@@ -18,10 +19,11 @@ MARGIN, GAP, LEAD = 2.0, 5.0, 1.35
 SMALLEST, LARGEST, TALLEST = 4.0, 7.5, 110.0
 """Millimetres of a cell with numbers, and of a grid's height."""
 TITLE, BODY = 3.2, 2.35
+NO_BREAK = "\u00a0"
 LINES = 5
 """Of a formula; what is longer is shortened in its middle."""
 CARRIED = ("copy", "switch", "stamp")
-"""Links that are arrows one by one, wherever they lead; those that read are one arrow between neighbours."""
+"""Links that an arrow shows wherever they lead; where a cell reads others, only between neighbours."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def paint(
     told = [part for part in (words.chosen(scene, lang), words.law(scene, lang)) if part]
     if not bare:
         for part in told:
-            sheet.lines(_cut(wrapped(part, sheet.inner, BODY)), BODY, sheet.theme.ink)
+            sheet.lines(_cut(_broken_at_equals(part, sheet.inner)), BODY, sheet.theme.ink)
     link = spell(scene.screen, scene.settings)
     height = sheet.y + MARGIN
     silent = [
@@ -94,6 +96,15 @@ def paint(
 
 def _grid(scene: Scene, name: str) -> Grid:
     return next(grid for grid in scene.grids if grid.id == name)
+
+
+def _broken_at_equals(said: str, width: float) -> list[str]:
+    """Lines that end before an equals sign where there is room for it."""
+    kept = said.replace(" ", NO_BREAK).replace(f"{NO_BREAK}={NO_BREAK}", f" ={NO_BREAK}")
+    lines = wrapped(kept, width, BODY)
+    if any(wide(line, BODY) > width for line in lines):
+        lines = wrapped(said, width, BODY)
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def _cut(lines: list[str]) -> list[str]:
@@ -162,17 +173,15 @@ def _lit(sheet: _Sheet) -> None:
         groups.setdefault((link.source[0], link.target[0], link.role), []).append(link)
     for (source, target, role), links in groups.items():
         colour = look.stamp if role == "stamp" else look.chosen
-        ends = {(source, link.source[1]) for link in links} | (
-            {(target, link.target[1]) for link in links} if role in ("stamp", "copy", "switch") else set[Place]()
-        )
-        for name, number in sorted(ends):
+        for name, number in sorted({place for link in links for place in ends(link, scene)}):
             box = placed[name].box([number], 0.15)
             thick = min(0.45, 0.2 * placed[name].cell)
             sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=colour, thick=thick))
-        if (role in CARRIED and not _broken(sheet, source, target)) or (
-            role == "read" and _beside(sheet, source, target)
-        ):
-            sheet.shapes += _arrows(placed[source], placed[target], links, colour, role)
+        carried = role in CARRIED and not _broken(sheet, source, target)
+        instead = any((source, target, other) in groups for other in CARRIED)
+        if carried or (role == "read" and not instead and _beside(sheet, source, target)):
+            froms, tos = [link.source[1] for link in links], [link.target[1] for link in links]
+            sheet.shapes.append(_arrow(placed[source].box(froms), placed[target].box(tos), colour))
     if scene.selected and scene.selected[0] in placed:
         at = placed[scene.selected[0]]
         box = at.box([scene.selected[1]])
@@ -188,14 +197,6 @@ def _broken(sheet: _Sheet, source: str, target: str) -> bool:
     """Whether the paper is too narrow for two grids of one row; an arrow would cross what lies between."""
     together = any({source, target} <= set(line) for line in sheet.scene.layout)
     return together and not any({source, target} <= set(line) for line in sheet.order)
-
-
-def _arrows(source: Placed, target: Placed, links: list[Link], colour: str, role: str) -> list[Shape]:
-    """One arrow for each pair where they are few; otherwise one from all sources to all targets."""
-    if role == "read" or len(links) > 9 or len({link.source for link in links}) < len(links) > 4:
-        froms, tos = [link.source[1] for link in links], [link.target[1] for link in links]
-        return [_arrow(source.box(froms), target.box(tos), colour)]
-    return [_arrow(source.box([link.source[1]]), target.box([link.target[1]]), colour) for link in links]
 
 
 def _arrow(a: Rect, b: Rect, colour: str) -> Line:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layerscope.lab.painting import words
+from layerscope.lab.painting.parts import PARTS, parts
 from layerscope.lab.painting.themes import Theme, fill, ink_on, theme
 from layerscope.lab.scene import Cell, Grid, Place, Scene, Text
 
@@ -14,6 +15,7 @@ ROLES = {"cropped": "/", "unread": "x", "winner": "*", "extra": "+", "changed": 
 """Behind a number: what its cell is."""
 AROUND = {"chosen": "[]", "stamp": "{}", "lit": "()"}
 """Around a number: what part its cell takes."""
+NO_BREAK = "\u00a0"
 TALLEST, GAP = 28, 3
 """Rows of a grid that are printed, around the chosen one; letters between grids."""
 
@@ -32,38 +34,28 @@ class _Window:
         return (self.digits + 2) * len(self.columns) + 2
 
 
-def render(scene: Scene, width: int = 80, colour: bool = False, lang: str = "en", explained: bool = True) -> str:
+def render(
+    scene: Scene, width: int = 80, colour: bool = False, lang: str = "en", explained: bool = True, titled: bool = True
+) -> str:
     """The scene in lines of at most `width` letters; `explained` adds why, and the same in three libraries.
 
     A grid that is wider, or higher than 28 rows, is cut to the part around what is chosen; its frame is open there.
     """
     look = theme(str(scene.settings.get("theme", "auto")))
     lit = parts(scene)
-    blocks = [words.title(scene, lang), ""]
+    blocks = [words.title(scene, lang), ""] if titled else []
     for line in scene.layout:
         windows = [_window(next(g for g in scene.grids if g.id == name), lit, width) for name in line]
-        for band in _bands(windows, width):
-            blocks += _side_by_side([_block(window, lit, lang, look if colour else None) for window in band]) + [""]
-    blocks += [line for line in (legend(scene, lit, lang),) if line]
+        made = [_block(window, lit, lang, look if colour else None) for window in windows]
+        for band in _bands(made, width):
+            blocks += [*_side_by_side(band), ""]
+    marks = legend(scene, lit, lang)
+    blocks += folded(marks, width) if marks else []
     for said in (words.chosen(scene, lang), words.law(scene, lang)):
         blocks += folded(said, width) if said else []
     if explained:
         blocks += _explained(scene, width, lang)
     return "\n".join(line.rstrip() if not colour else line for line in blocks)
-
-
-def parts(scene: Scene) -> dict[Place, str]:
-    """Which cells take which part: chosen, stamp, lit."""
-    found: dict[Place, str] = {}
-    for link in scene.links:
-        part = "stamp" if link.role == "stamp" else "lit"
-        both = link.role in ("stamp", "copy", "switch")
-        for place in (link.source, link.target) if both else (link.source,):
-            if found.get(place) != "stamp":
-                found[place] = part
-    if scene.selected:
-        found[scene.selected] = "chosen"
-    return found
 
 
 def legend(scene: Scene, lit: dict[Place, str], lang: str) -> str:
@@ -72,7 +64,9 @@ def legend(scene: Scene, lit: dict[Place, str], lang: str) -> str:
     shown = [(around[0] + around[1], part) for part, around in AROUND.items() if part in lit.values()]
     shown += [(mark, role) for role, mark in ROLES.items() if role in there]
     shown += [("·", role) for role in ("zero", "padding") if role in there and _dotted(scene, role)]
-    return "   ".join(f"{mark} {words.say(Text(f'role.{role}'), lang)}" for mark, role in shown)
+    return "   ".join(
+        f"{mark} {words.say(Text(f'role.{role}'), lang)}".replace(" ", NO_BREAK) for mark, role in shown
+    )
 
 
 def _dotted(scene: Scene, role: str) -> bool:
@@ -96,7 +90,7 @@ def _window(grid: Grid, lit: dict[Place, str], width: int) -> _Window:
 
 
 def _middle(grid: Grid, lit: dict[Place, str]) -> int:
-    here = sorted((list(AROUND).index(part), place[1]) for place, part in lit.items() if place[0] == grid.id)
+    here = sorted((PARTS.index(part), place[1]) for place, part in lit.items() if place[0] == grid.id)
     return here[0][1] if here else 0
 
 
@@ -105,15 +99,17 @@ def _cut(count: int, most: int, middle: int) -> range:
     return range(first, min(first + most, count))
 
 
-def _bands(windows: Sequence[_Window], width: int) -> list[list[_Window]]:
-    bands: list[list[_Window]] = []
+def _bands(blocks: Sequence[list[str]], width: int) -> list[list[list[str]]]:
+    """As many side by side as fit."""
+    bands: list[list[list[str]]] = []
     taken = 0
-    for window in windows:
-        if not bands or taken + GAP + window.width > width:
+    for block in blocks:
+        wide = columns(block[0])
+        if not bands or taken + GAP + wide > width:
             bands.append([])
             taken = -GAP
-        bands[-1].append(window)
-        taken += GAP + window.width
+        bands[-1].append(block)
+        taken += GAP + wide
     return bands
 
 
@@ -195,6 +191,6 @@ def folded(said: str, width: int) -> list[str]:
     for word in said.split(" "):
         if lines and columns(lines[-1]) + 1 + columns(word) <= width:
             lines[-1] += " " + word
-        else:
+        elif word or not lines:
             lines.append(word)
-    return lines
+    return [line.rstrip().replace(NO_BREAK, " ") for line in lines]

@@ -21,8 +21,11 @@ async function page(target) {
   const script = (await text({ entryPoints: ["src/page/main.ts"], format: "iife" })).replaceAll("</script", "<\\/script");
   const style = await text({ entryPoints: ["src/page.css"], target: "chrome123" });
   const frame = await readFile("page.html", "utf8");
-  const trained = (await readFile("../autoencoder.json", "utf8")).trimEnd().replaceAll("<", "\\u003c");
-  const data = `<script type="application/json" id="autoencoder">${trained}</script>`;
+  const block = async (name) => {
+    const json = JSON.stringify(JSON.parse(await readFile(`../${name}.json`, "utf8"))).replaceAll("<", "\\u003c");
+    return `<script type="application/json" id="${name}">${json}</script>`;
+  };
+  const data = `${await block("strings")}\n${await block("autoencoder")}`;
 
   const hash = (content) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`;
   const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; ` +

@@ -1,7 +1,10 @@
 /** Grids above 32 × 32 on a canvas, with the one cell that has the focus as an element over it. */
 
 import { h, put } from "./dom.ts";
-import { cellAt, HOLLOW, lettering, UNIT, type Surface, type View } from "./surface.ts";
+import { cellAt, fillOf, lettering, UNIT, type Surface, type View } from "./surface.ts";
+
+/** The element of a tiny cell is still as large as a finger. */
+const FINGER = 24;
 
 export class CanvasSurface implements Surface {
   readonly element: HTMLElement;
@@ -9,6 +12,8 @@ export class CanvasSurface implements Surface {
   private readonly row = h("div", { role: "row" });
   private readonly over: HTMLElement;
   private view!: View;
+  private current: HTMLElement | null = null;
+  private painted: View | null = null;
 
   constructor(label: string) {
     this.canvas = h("canvas", { role: "img", "aria-label": label });
@@ -21,17 +26,18 @@ export class CanvasSurface implements Surface {
     const { rows, columns } = view.grid;
     put(this.over, "aria-rowcount", rows);
     put(this.over, "aria-colcount", columns);
-    this.draw();
-    const cell = this.row.firstElementChild;
+    if (!this.painted || !alike(this.painted, view)) this.draw();
+    this.painted = view;
+    const cell = this.current;
     if (!cell || cell !== document.activeElement) {
       this.place(view.entry);
       cell?.remove();
-    } else this.name(cell as HTMLElement, Number(cell.getAttribute("data-index")));
+    } else this.name(cell, Number(cell.getAttribute("data-index")));
   }
 
   /** A new element for each cell, so that a screen reader says each. */
   focus(index: number): void {
-    const old = this.row.firstElementChild;
+    const old = this.current;
     this.place(index).focus();
     old?.remove();
   }
@@ -43,11 +49,13 @@ export class CanvasSurface implements Surface {
   private place(index: number): HTMLElement {
     const { grid, size } = this.view;
     const cell = h("div", { role: "gridcell", tabindex: 0, class: "focused", "data-index": index });
-    cell.style.left = `${(index % grid.columns) * size}px`;
-    cell.style.top = `${Math.floor(index / grid.columns) * size}px`;
-    cell.style.width = cell.style.height = `${size}px`;
+    const side = Math.max(size, FINGER);
+    cell.style.left = `${(index % grid.columns + 0.5) * size - side / 2}px`;
+    cell.style.top = `${(Math.floor(index / grid.columns) + 0.5) * size - side / 2}px`;
+    cell.style.width = cell.style.height = `${side}px`;
     this.name(cell, index);
     this.row.append(cell);
+    this.current = cell;
     return cell;
   }
 
@@ -73,11 +81,11 @@ export class CanvasSurface implements Surface {
     pen.font = `${letters}px system-ui, sans-serif`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    const gap = size >= 10 ? 1 : 0;
+    const gap = letters ? 1 : 0;
     grid.cells.forEach((cell, index) => {
       const x = (index % grid.columns) * size;
       const y = Math.floor(index / grid.columns) * size;
-      const fill = HOLLOW.has(cell.role) ? palette.paper : palette.fill(cell.value, grid.scale, range);
+      const fill = fillOf(cell, grid, range, palette);
       pen.fillStyle = fill;
       pen.fillRect(x, y, size - gap, size - gap);
       pen.fillStyle = pen.strokeStyle = palette.inkOn(fill);
@@ -85,6 +93,16 @@ export class CanvasSurface implements Surface {
       if (cell.role === "cropped" || cell.role === "unread" || cell.role === "padding") stroke(pen, x, y, size);
     });
   }
+}
+
+/** Whether two views look the same, marks apart. */
+function alike(a: View, b: View): boolean {
+  if (a.size !== b.size || a.palette !== b.palette || a.grid.columns !== b.grid.columns || a.grid.scale !== b.grid.scale) return false;
+  if (a.range.low !== b.range.low || a.range.high !== b.range.high || a.grid.cells.length !== b.grid.cells.length) return false;
+  return a.grid.cells.every((cell, i) => {
+    const other = b.grid.cells[i]!;
+    return cell.value === other.value && cell.text === other.text && cell.role === other.role;
+  });
 }
 
 function stroke(pen: CanvasRenderingContext2D, x: number, y: number, size: number): void {

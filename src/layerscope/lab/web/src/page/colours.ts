@@ -17,6 +17,7 @@ export class Palette {
   readonly accent: string;
   readonly line: string;
   readonly muted: string;
+  readonly lit: string;
 
   /** Reads the tokens that hold where the probe stands: theme, and what the system asks for. */
   constructor(probe: HTMLElement) {
@@ -27,9 +28,9 @@ export class Palette {
     this.diverging = DIVERGING.map(read);
     this.sequential = SEQUENTIAL.map(read);
     this.inks = [read("--ink-dark"), read("--ink-light")];
-    [this.paper, this.ink, this.accent, this.line, this.muted] =
-      ["--paper", "--ink", "--accent", "--rule", "--soft"].map((token) => hex(read(token))) as
-      [string, string, string, string, string];
+    [this.paper, this.ink, this.accent, this.line, this.muted, this.lit] =
+      ["--paper", "--ink", "--accent", "--rule", "--soft", "--lit"].map((token) => hex(read(token))) as
+      [string, string, string, string, string, string];
   }
 
   fill(value: number | null, scale: Grid["scale"], range: Range): string {

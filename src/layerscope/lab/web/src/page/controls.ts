@@ -9,22 +9,37 @@ import { selecting } from "./grid.ts";
 const MOST_RADIOS = 4;
 const LONGEST_SLIDER = 64;
 const FINGER_COLUMNS = 16;
+const FEW = 9;
+
+/** The numbers themselves, which most people leave as they are. */
+const isOwn = (entry: Entry): boolean => entry.name === "seed" || (entry.kind === "text" && entry.name !== "net");
 
 interface Control { element: HTMLElement; show(scene: Scene): void }
 
 export class Controls {
   readonly element = h("form", { class: "controls", submit: (event: Event) => event.preventDefault() });
-  private readonly controls: Control[];
+  private readonly controls: [Entry, Control][];
+  private readonly more = h("details", { class: "more" });
 
   constructor(private readonly page: Lab, taken: readonly string[]) {
     put(this.element, "aria-label", page.words("page.controls"));
-    this.controls = page.entries().filter((entry) => entry.name !== "step" && !taken.includes(entry.name))
-      .map((entry) => this.make(entry));
-    this.element.append(...this.controls.map((control) => control.element));
+    const entries = page.entries().filter((entry) => entry.name !== "step" && !taken.includes(entry.name));
+    this.controls = entries.map((entry) => [entry, this.make(entry)]);
+    const inside = h("div", { class: "inside" });
+    this.more.append(h("summary", {}, page.words("page.more.numbers")), inside);
+    for (const [entry, { element }] of this.controls) (isOwn(entry) ? inside : this.element).append(element);
+    if (entries.filter(isOwn).length > 1) this.element.append(this.more);
+    else this.element.append(...inside.childNodes);
   }
 
+  /** What choosing a cell sets besides needs no control. */
   show(scene: Scene): void {
-    for (const control of this.controls) control.show(scene);
+    const besides = new Set(scene.grids.flatMap((grid) => Object.keys(selecting(grid.select)[1])));
+    for (const [entry, control] of this.controls) {
+      control.show(scene);
+      if (entry.kind !== "cell") control.element.hidden = besides.has(entry.name);
+      if (isOwn(entry) && entry.kind === "text" && scene.settings[entry.name] !== entry.default) this.more.open = true;
+    }
   }
 
   private make(entry: Entry): Control {
@@ -158,7 +173,7 @@ export class Controls {
       element,
       show: (scene) => {
         const own = scene.grids.filter((grid) => selecting(grid.select)[0] === entry.name);
-        element.hidden = !own.some((grid) => grid.columns > FINGER_COLUMNS);
+        element.hidden = !own.some((grid) => grid.columns > (scene.screen === "field" ? FEW : FINGER_COLUMNS));
         const cell = scene.settings[entry.name] as number[];
         fields.forEach((field, i) => { if (document.activeElement !== field) field.value = String(cell[i]); });
       },

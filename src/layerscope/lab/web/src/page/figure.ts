@@ -5,7 +5,7 @@ import { ranges, type Range } from "./colours.ts";
 import { rowsOf } from "./layout.ts";
 import { outlineOf } from "./marks.ts";
 import type { Page } from "./page.ts";
-import { HOLLOW, lettering, MARKED, UNIT } from "./surface.ts";
+import { fillOf, lettering, MARKED, UNIT } from "./surface.ts";
 
 const GAP = 60;
 const TITLE = 34;
@@ -47,7 +47,7 @@ function drawn(grid: Grid, x: number, y: number, range: Range, scene: Scene, pag
   let text = `<text x="${x}" y="${y + 20}" font-size="16" fill="${palette.ink}">${escaped(page.words(grid.title))}</text>`;
   text += `<g transform="translate(${x} ${y + TITLE})" text-anchor="middle" font-size="${letters.toFixed(1)}">`;
   grid.cells.forEach((cell, index) => {
-    const fill = HOLLOW.has(cell.role) ? palette.paper : palette.fill(cell.value, grid.scale, range);
+    const fill = fillOf(cell, grid, range, palette);
     const [left, top] = [(index % grid.columns) * UNIT, Math.floor(index / grid.columns) * UNIT];
     const ink = palette.inkOn(fill);
     text += `<rect x="${left}" y="${top}" width="${UNIT}" height="${UNIT}" fill="${fill}" stroke="${palette.line}"/>`;

@@ -1,7 +1,7 @@
 /** The formula with its numbers: each number stands on the colour of its cell, and lights it. */
 
 import type { Place, Scene, Token } from "../scene.ts";
-import { HOLLOW } from "./surface.ts";
+import { fillOf } from "./surface.ts";
 import { ranges } from "./colours.ts";
 import { h, put } from "./dom.ts";
 import type { Page } from "./page.ts";
@@ -48,7 +48,7 @@ export class Formula {
     const cell = grid?.cells[index];
     if (!grid || !cell) return;
     const { palette } = this.page;
-    const fill = HOLLOW.has(cell.role) ? palette.paper : palette.fill(cell.value, grid.scale, scales.get(id)!);
+    const fill = fillOf(cell, grid, scales.get(id)!, palette);
     number.style.backgroundColor = fill;
     number.style.color = palette.inkOn(fill);
   }

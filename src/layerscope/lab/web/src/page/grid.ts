@@ -3,7 +3,7 @@
 import type { Grid, Place, Settings } from "../scene.ts";
 import { CanvasSurface } from "./canvas.ts";
 import type { Range } from "./colours.ts";
-import { h, put, tell } from "./dom.ts";
+import { h, put, s, tell } from "./dom.ts";
 import { Marks, type Lit } from "./marks.ts";
 import type { Page } from "./page.ts";
 import type { Surface } from "./surface.ts";
@@ -31,7 +31,9 @@ export class GridView {
     this.toggle = h("button", {
       type: "button", class: "quiet", "aria-pressed": "false",
       click: () => { this.tabled = !this.tabled; this.update(this.grid, this.size, this.range, this.kind === "canvas"); },
-    }, page.words("page.table"));
+    }, s("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, s("path", {
+      d: "M1.5 2.5h13v11h-13zM1.5 6h13M1.5 9.5h13M6 2.5v11",
+    })));
     this.element = h("figure", { class: "grid" }, h("figcaption", {}, this.title, this.toggle), this.plane, this.summary);
     this.listen();
   }
@@ -45,6 +47,7 @@ export class GridView {
     tell(this.summary, this.summarise());
     put(this.toggle, "aria-pressed", String(this.tabled));
     put(this.toggle, "aria-label", this.page.words("page.table.of", { title }));
+    put(this.toggle, "title", this.page.words("page.table"));
     put(this.element, "data-grid", grid.id);
     this.plane.classList.toggle("choosable", grid.select !== "");
     if (this.tabled) {

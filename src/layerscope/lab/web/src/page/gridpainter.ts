@@ -1,10 +1,10 @@
 /** Draws a scene's grids in its rows, with lines between them: what most screens need. */
 
-import type { Scene } from "../scene.ts";
+import type { Grid, Scene } from "../scene.ts";
 import { ranges } from "./colours.ts";
 import { h, put } from "./dom.ts";
 import { GridView } from "./grid.ts";
-import { cellSizes, rowsOf } from "./layout.ts";
+import { cellSizes, rowsOf, smallSizes } from "./layout.ts";
 import { Lines, linksOf, litOf } from "./links.ts";
 import type { Page, Painter } from "./page.ts";
 import { Readers } from "./readers.ts";
@@ -19,12 +19,12 @@ export class GridPainter implements Painter {
   private readonly body = h("div", { class: "rows" });
   private shape = "";
 
-  constructor(private readonly readers: Readers) {}
+  constructor(private readonly readers: Readers, private readonly cells: "large" | "small" = "large") {}
 
   paint(host: HTMLElement, scene: Scene, page: Page): void {
     if (this.host !== host || !host.contains(this.body)) this.begin(host);
     const width = Math.max(host.clientWidth, 200);
-    const sizes = cellSizes(scene, width);
+    const sizes = this.cells === "small" ? smallSizes(scene, width) : cellSizes(scene, width);
     const scales = ranges(scene);
     this.arrange(scene, page);
     let drawn = 0;
@@ -49,12 +49,12 @@ export class GridPainter implements Painter {
   /** Puts the grids into their rows, where these changed. */
   private arrange(scene: Scene, page: Page): void {
     const rows = rowsOf(scene);
-    const shape = JSON.stringify(rows.map((row) => row.map((grid) => grid.id)));
+    const shape = JSON.stringify(rows.map((row) => [even(row), row.map((grid) => grid.id)]));
     if (shape === this.shape) return;
     this.shape = shape;
     const old = this.views;
     this.views = new Map();
-    const lines = rows.map((row) => h("div", { class: "row" }, ...row.map((grid) => {
+    const lines = rows.map((row) => h("div", { class: even(row) ? "row even" : "row" }, ...row.map((grid) => {
       const view = old.get(grid.id) ?? new GridView(page);
       this.views.set(grid.id, view);
       return view.element;
@@ -74,3 +74,6 @@ export class GridPainter implements Painter {
     this.lines.draw(links, scene.grids, planes, this.host!);
   }
 }
+
+/** Grids of one height stand on one line, whatever the length of their titles. */
+const even = (row: Grid[]): boolean => row.every((grid) => grid.rows === row[0]!.rows);

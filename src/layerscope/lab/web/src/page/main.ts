@@ -3,7 +3,9 @@
 import { provide } from "../network.ts";
 import { Lab } from "./app.ts";
 import { h } from "./dom.ts";
+import { provideWords } from "./words.ts";
 
+provideWords(JSON.parse(document.getElementById("strings")!.textContent!));
 provide(JSON.parse(document.getElementById("autoencoder")!.textContent!));
 const probe = h("span", { hidden: true });
 document.body.append(probe);

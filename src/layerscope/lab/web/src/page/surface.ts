@@ -37,7 +37,13 @@ export function lettering(cells: readonly Cell[], size: number): number {
 }
 
 /** Roles whose cells are not coloured by their value. */
-export const HOLLOW = new Set(["padding", "zero", "empty"]);
+const HOLLOW = new Set(["padding", "zero", "empty"]);
+/** The colour of a cell: of its value, or of its role where that says more. */
+export function fillOf(cell: Cell, grid: Grid, range: Range, palette: Palette): string {
+  if (cell.role === "lit") return palette.lit;
+  return HOLLOW.has(cell.role) ? palette.paper : palette.fill(cell.value, grid.scale, range);
+}
+
 /** Roles that carry a mark besides their colour. */
 export const MARKED: Record<string, string> = {
   winner: `M${UNIT} 0v11l-11-11z`,

@@ -2,7 +2,7 @@
 
 import type { Cell } from "../scene.ts";
 import { h, put, s, tell } from "./dom.ts";
-import { cellAt, HOLLOW, lettering, MARKED, UNIT, type Surface, type View } from "./surface.ts";
+import { cellAt, fillOf, lettering, MARKED, UNIT, type Surface, type View } from "./surface.ts";
 
 interface Drawn { group: SVGGElement; box: SVGRectElement; text: SVGTextElement; mark: SVGPathElement | null; role: string }
 
@@ -26,6 +26,7 @@ export class SvgSurface implements Surface {
     put(this.svg, "height", size * grid.rows);
     const letters = lettering(grid.cells, size);
     put(this.svg, "font-size", letters || 1);
+    put(this.svg, "class", letters || size >= 16 ? null : "fine");
     grid.cells.forEach((cell, index) => this.paint(this.drawn[index]!, cell, index, letters));
   }
 
@@ -63,7 +64,7 @@ export class SvgSurface implements Surface {
 
   private paint(drawn: Drawn, cell: Cell, index: number, letters: number): void {
     const { grid, range, palette, selected, entry, name } = this.view;
-    const fill = HOLLOW.has(cell.role) ? palette.paper : palette.fill(cell.value, grid.scale, range);
+    const fill = fillOf(cell, grid, range, palette);
     put(drawn.box, "fill", fill);
     put(drawn.text, "fill", palette.inkOn(fill));
     tell(drawn.text, letters ? cell.text : "");

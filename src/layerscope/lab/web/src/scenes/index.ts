@@ -3,13 +3,19 @@
 import { type Scene, type Settings } from "../scene.ts";
 import { parse, type State } from "../state.ts";
 import autoencoder from "./autoencoder.ts";
+import conv from "./conv.ts";
 import convt from "./convt.ts";
+import journey from "./journey.ts";
 import pool from "./pool.ts";
+import upsampling from "./upsampling.ts";
 
 export const SCENES: Record<string, (settings: Settings) => Scene> = {
   autoencoder,
+  conv,
   convt,
+  journey,
   pool,
+  upsampling,
 };
 
 export function sceneOf(state: State | string): Scene {
