@@ -42,14 +42,15 @@ class Server(uvicorn.Server):
 def serve(
     what: str | None, port: int = 0, state: str = "", browser: bool = True, say: Callable[[str], None] = print
 ) -> None:
-    """Serve the lab until Ctrl-C. `state` is the hash of the screen that is opened; port 0 is any free one.
+    """Serve the lab until Ctrl-C. `state` is the hash of the screen that is opened, "" the one that shows `what`; port 0
+    is any free one.
 
     Errors: those of `trace` for `what`; OutputError for a port that is taken.
     """
     own = None if what is None else Own(what)
     with listening(port) as listener:
         lab = Lab(secrets.token_urlsafe(24), listener.getsockname()[1], own)
-        address = f"http://{ADDRESS}:{lab.port}/{state}"
+        address = f"http://{ADDRESS}:{lab.port}/{state or _first(own)}"
 
         def ready() -> None:
             say(f"The lab is at {address}")
@@ -64,6 +65,11 @@ def serve(
         finally:
             lab.live.abandon()
     say("The lab is closed.")
+
+
+def _first(own: Own | None) -> str:
+    """The screen that shows what was given: a run is drawn for, another network is a journey."""
+    return "" if own is None else "#lab=autoencoder" if own.run else "#lab=journey&net=own"
 
 
 def configured(lab: Lab) -> uvicorn.Config:
