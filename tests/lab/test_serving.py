@@ -285,7 +285,7 @@ def test_a_drawing_goes_through_the_own_run(client, run):
         ({}, "drawn is a drawing of 28 × 28 pixels in the letters of the link"),
         ({"drawn": 7}, "drawn is a drawing of 28 × 28 pixels in the letters of the link"),
         ({"drawn": "<script>"}, "drawn is a drawing of 28 × 28 pixels in the letters of the link"),
-        ({"drawn": "A", "of": "other"}, "of is \"own\" or \"live\", not 'other'"),
+        ({"drawn": "A", "of": "other"}, 'of is "own" or "live", not \'other\''),
         ({"drawn": "A", "of": "live"}, "nothing has been trained here yet"),
     ],
 )
@@ -317,7 +317,11 @@ def test_networks_that_give_no_image_back(network, why):
 
 def test_other_sizes_and_colours():
     """A drawing is brought to the network's size; a vector is a square."""
-    for network, shape in {"8x8x3 | conv 3 3 same": [8, 8, 3], "64 | dense 64": [8, 8, 1], "5x7 | dense 7": [5, 7, 1]}.items():
+    for network, shape in {
+        "8x8x3 | conv 3 3 same": [8, 8, 3],
+        "64 | dense 64": [8, 8, 1],
+        "5x7 | dense 7": [5, 7, 1],
+    }.items():
         with serving(Own(network)) as (_, client):
             status, answer = client.post("/api/reconstruct", {"drawn": DIGIT})
             assert (status, answer["shape"]) == (200, shape)
@@ -368,7 +372,9 @@ def test_a_training_is_watched_by_two_and_stays_usable(fresh):
     assert status == 200
     assert len(answer["output"]) == 784
     late = list(client.watch())
-    assert [event["event"] for event in late if event["event"] != "batch"] == [event["event"] for event in events if event["event"] != "batch"]
+    assert [event["event"] for event in late if event["event"] != "batch"] == [
+        event["event"] for event in events if event["event"] != "batch"
+    ]
     assert [event["event"] for event in late if event.get("made")] == ["begin", "epoch"]
     assert [event["event"] for event in client.watch(last=late[-2]["id"])] == ["end"]
 
@@ -477,7 +483,10 @@ def alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return not Path(f"/proc/{pid}/stat").exists() or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return (
+        not Path(f"/proc/{pid}/stat").exists()
+        or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    )
 
 
 def token_of(client):
@@ -567,7 +576,10 @@ def test_without_the_packages_the_page_is_opened_from_its_file(capsys, monkeypat
     assert opened == [address]
     assert address.endswith("/layerscope/lab/page/offline.html#lab=pool&n=5")
     assert Path(address.partition("#")[0].removeprefix("file://")).is_file()
-    assert printed[1] == "With pip install 'layerscope[lab]' it trains networks too, and shows yours: layerscope lab MODEL"
+    assert (
+        printed[1]
+        == "With pip install 'layerscope[lab]' it trains networks too, and shows yours: layerscope lab MODEL"
+    )
     assert cli.main(["lab", "runs/a"]) == 2
     assert capsys.readouterr().err == (
         "layerscope lab: the page is served with your own network, for which packages are missing: "

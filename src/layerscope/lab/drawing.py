@@ -1,4 +1,4 @@
-"""A drawing of 28 × 28 pixels with 16 levels: as letters of a link, and brought into the place that MNIST gives digits.
+"""A drawing of 28 × 28 pixels with 16 levels: as letters of a link, and brought to where MNIST puts digits.
 
 All of it is whole numbers, so that the page (web/src/drawing.ts) comes to the same pixels.
 """
@@ -11,11 +11,11 @@ SIDE = 28
 FULL = 15
 """The level of full ink; 0 is paper."""
 BOX = 20
-"""MNIST's digits are as large as a box of 20 × 20 lets them be, and stand with their centre of mass in the middle."""
+"""MNIST's digits are as large as a box of 20 × 20 lets them be; their centre of mass is in the middle."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 PAPER, INK = 16, 48
-"""Letters from number 16 on stand for 2 to 33 pixels of paper, those from 48 on for 2 to 17 of full ink; the first 16
-for one pixel of a level."""
+"""Letters from number 16 on stand for 2 to 33 pixels of paper, those from 48 on for 2 to 17 of full ink; the first
+16 for one pixel of a level."""
 
 Pixels = list[int]
 """Levels, row by row."""
@@ -86,9 +86,7 @@ def shifted(pixels: Sequence[int], right: int, down: int) -> Pixels:
 def _mean(pixels: Sequence[int], rows: tuple[int, ...], columns: tuple[int, ...]) -> int:
     """The mean level under one new pixel, halves upwards. An axis is (new index, begin, old size, new size)."""
     total = sum(
-        a * b * pixels[row * SIDE + column]
-        for row, a in _overlaps(*rows)
-        for column, b in _overlaps(*columns)
+        a * b * pixels[row * SIDE + column] for row, a in _overlaps(*rows) for column, b in _overlaps(*columns)
     )
     area = rows[2] * columns[2]
     return (2 * total + area) // (2 * area)

@@ -38,7 +38,7 @@ def scene(settings: dict[str, Any]) -> Scene:
     network = trained(decoder)
     at_most(settings, "layer", len(network.graph.nodes) - 1, Text("autoencoder.clamp.layer"), clamped)
     layer, code = settings["layer"], network.graph.index(CODE)
-    high, wide, maps = shapes(network.graph)[layer]
+    _, wide, maps = shapes(network.graph)[layer]
     at_most(settings, "map", maps - 1, Text("autoencoder.clamp.map", {"maps": maps}), clamped)
     map, rows, columns, count = settings["map"], *shapes(network.graph)[code]
     told = {"layer": network.graph.nodes[layer].label, "kind": network.graph.nodes[layer].layer.kind}
@@ -92,7 +92,8 @@ def _pixels(settings: dict[str, Any], clamped: list[Clamp]) -> tuple[Pixels, Pix
         sheet = placed = drawing.read(kept()["digits"][settings["digit"]])
     elif settings["fit"] == "mnist":
         placed = drawing.fitted(drawn)
-    assert sheet is not None and placed is not None
+    assert sheet is not None
+    assert placed is not None
     return sheet, placed
 
 
