@@ -82,7 +82,9 @@ def check_grid(shown, grid, lang, hash):
         if printed:
             assert cell["text"] == expected.text, f"{where}, cell {index}"
         row, column = divmod(index, grid.columns)
-        place = STRINGS["page.cell"][lang].format(row=row, column=column, text=expected.text or STRINGS["page.blank"][lang])
+        place = STRINGS["page.cell"][lang].format(
+            row=row, column=column, text=expected.text or STRINGS["page.blank"][lang]
+        )
         role = STRINGS.get(f"role.{expected.role}")
         assert cell["name"] == (f"{place}, {role[lang]}" if role else place), where
 
@@ -100,9 +102,9 @@ def check_colours(page, hash):
         for cell, was in pairs:
             red, _, blue = rgb(cell["fill"])
             if grid.scale == "diverging":
-                assert (blue > red + 4 or abs(was.value) < 1e-9 or faint(was, pairs)) if was.value >= 0 else red > blue, (
-                    f"{hash}: {was.value} in {grid.id} is {cell['fill']}"
-                )
+                assert (
+                    (blue > red + 4 or abs(was.value) < 1e-9 or faint(was, pairs)) if was.value >= 0 else red > blue
+                ), f"{hash}: {was.value} in {grid.id} is {cell['fill']}"
         if grid.scale == "sequential":
             ordered = sorted(pairs, key=lambda pair: pair[1].value)
             lights = [luminance(rgb(cell["fill"])) for cell, _ in ordered]

@@ -8,11 +8,11 @@ from tests.lab.helpers import settings_at_random
 
 from layerscope.lab.painting import words
 from layerscope.lab.painting.drawing import Rect, Words, wide
+from layerscope.lab.painting.frames import columns, folded
 from layerscope.lab.painting.layout import paint
 from layerscope.lab.painting.svg import render
-from layerscope.lab.painting.terminal import columns, folded
 from layerscope.lab.painting.terminal import render as as_text
-from layerscope.lab.painting.themes import THEMES, fill, ink_on, theme
+from layerscope.lab.painting.themes import THEMES, extent, ink_on, theme, tone
 from layerscope.lab.scene import Grid
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import described
@@ -126,7 +126,7 @@ def test_colours_tell_signs_apart_and_numbers_can_be_read_on_them(name):
     values = [-9.0, -4.0, 0.0, 4.0, 9.0]
     made = scene("#lab=convt")
     grid = Grid("g", made.title, 1, 5, [made.grids[0].cells[0].__class__(v, str(v)) for v in values])
-    colours = [fill(grid, v, look) for v in values]
+    colours = [tone(grid.scale, v, extent(grid), look) for v in values]
     assert len(set(colours)) == 5
     assert colours[2] == look.diverging[4]
     red, blue = colours[0], colours[4]

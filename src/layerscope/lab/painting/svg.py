@@ -43,7 +43,9 @@ def head(line: Line) -> Polygon:
 def _shape(shape: Shape) -> str:
     match shape:
         case Rect():
-            return _tag("rect", *_box(shape), ("fill", shape.fill), *_stroke(shape.stroke, shape.thick, shape.dashed))
+            sharp = [("shape-rendering", "crispEdges")] if shape.crisp else []
+            stroke = _stroke(shape.stroke, shape.thick, shape.dashed)
+            return _tag("rect", *_box(shape), ("fill", shape.fill), *stroke, *sharp)
         case Line():
             ends = [(name, _number(getattr(shape, name))) for name in ("x1", "y1", "x2", "y2")]
             return _tag("line", *ends, *_stroke(shape.stroke, shape.thick)) + (

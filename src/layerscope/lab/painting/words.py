@@ -50,6 +50,8 @@ def chosen(scene: Scene, lang: str) -> str:
     if grid is None:
         return line
     row, column = divmod(scene.selected[1], grid.columns)
+    if grid.scale == "plain" and grid.cells[scene.selected[1]].value is None:  # a table of words
+        return f"{grid.cells[row * grid.columns].text}: {line}"
     return say(Text("figure.cell", {"row": row, "column": column}), lang) + " " + line
 
 
