@@ -5,6 +5,7 @@ import { parse, type State } from "../state.ts";
 import autoencoder from "./autoencoder.ts";
 import conv from "./conv.ts";
 import convt from "./convt.ts";
+import field from "./field.ts";
 import journey from "./journey.ts";
 import pool from "./pool.ts";
 import upsampling from "./upsampling.ts";
@@ -13,6 +14,7 @@ export const SCENES: Record<string, (settings: Settings) => Scene> = {
   autoencoder,
   conv,
   convt,
+  field,
   journey,
   pool,
   upsampling,
