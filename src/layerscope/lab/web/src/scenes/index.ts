@@ -2,11 +2,13 @@
 
 import { type Scene, type Settings } from "../scene.ts";
 import { parse, type State } from "../state.ts";
+import checkerboard from "./checkerboard.ts";
+import dense from "./dense.ts";
 import field from "./field.ts";
 import journey from "./journey.ts";
 import pool from "./pool.ts";
 
-export const SCENES: Record<string, (settings: Settings) => Scene> = { pool, field, journey };
+export const SCENES: Record<string, (settings: Settings) => Scene> = { pool, dense, checkerboard, field, journey };
 
 export function sceneOf(state: State | string): Scene {
   const asked = typeof state === "string" ? parse(state) : state;
