@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-collect_ignore = ["conformance"] if os.environ.get("LAYERSCOPE_NO_FRAMEWORKS") else []
+collect_ignore = ["browser", "conformance"] if os.environ.get("LAYERSCOPE_NO_FRAMEWORKS") else []
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -27,7 +27,7 @@ def text(value: float) -> str:
 
 
 def draws(seed: int) -> Iterator[int]:
-    """Whole numbers from 0 to 65,535: the upper half of a 32-bit linear congruential generator (Numerical Recipes)."""
+    """Whole numbers from 0 to 65,535: upper half of a 32-bit linear congruential generator (Numerical Recipes)."""
     state = seed & 0xFFFFFFFF
     while True:
         state = (state * 1664525 + 1013904223) & 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""What a screen of the lab shows, as plain data: grids of cells, links, formulas. Painters give it looks and a language."""
+"""What a screen of the lab shows, as plain data: grids of cells, links, formulas; painters give looks and words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Cell:
     """One cell: its value (None where there is none), what is printed in it, and its role.
 
     Roles: data, kernel, result; padding (added around), zero (inserted between), cropped (computed and cut away),
-    unread (never read), winner (of a pooling window), empty.
+    unread (never read), winner (of a pooling window), extra (a row or column that output padding adds), changed
+    (other than in the grid that it is compared with), empty.
     """
 
     value: float | None
@@ -36,7 +37,9 @@ class Cell:
 class Grid:
     """Cells in rows, row by row. `scale`: how values become colours: diverging (zero neutral), sequential, plain.
 
-    `select` names the setting that choosing a cell sets, if any. `summary` says in one sentence what a table would.
+    `select` names the setting that choosing a cell sets, if any: one of row and column, or a number, which becomes
+    the cell's row-major number counted from 1. Further settings may follow, as in a link: "cell&filter=2".
+    `summary` says in one sentence what a table would.
     """
 
     id: str
@@ -51,7 +54,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Link:
-    """An arrow or a lit pair: a cell and the cell that it leads to. Roles: read, multiply, add, copy, switch, stamp."""
+    """An arrow or a lit pair: a cell and the one it leads to. Roles: read, multiply, add, copy, switch, stamp."""
 
     source: Place
     target: Place

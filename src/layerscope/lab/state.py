@@ -1,4 +1,4 @@
-"""The state of the lab as a link's hash, `#lab=pool&n=6&k=2&cell=0,1`: read strictly, clamped, and every clamp is said."""
+"""The lab's state as a link's hash, `#lab=pool&n=6&cell=0,1`: read strictly, clamped, and every clamp is said."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parse(hash: str) -> State:
     if screen is None:
         raise SettingError("a link of the lab starts with its screen: #lab=" + next(iter(screens)))
     if screen not in screens:
-        raise UnknownNameError(f"the lab has no screen {screen!r}; it has {', '.join(screens)}")
+        raise UnknownNameError("screen of the lab", screen, screens)
     settings: dict[str, Any] = {}
     clamped: list[Clamp] = []
     for entry in described()["common"] + screens[screen]:

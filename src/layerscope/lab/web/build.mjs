@@ -1,5 +1,45 @@
-// Bundles the page's script and, for the tests, the twin; both are the same on every machine.
+// Bundles the page (src/layerscope/lab/page, which is committed) and, for the tests, the twin; both are the same bytes
+// on every machine. One offline file has all inside; its policy allows exactly its own script and style, and no request.
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 
 const common = { bundle: true, charset: "utf8", legalComments: "none", logLevel: "warning", target: "es2022" };
-await build({ ...common, entryPoints: ["src/twin.ts"], outfile: "build/twin.mjs", platform: "node", format: "esm" });
+
+// node build.mjs: all. node build.mjs twin: the tests' twin alone. node build.mjs FOLDER: the page, into that folder.
+const asked = process.argv[2];
+if (!asked || asked === "twin") await twin();
+if (asked !== "twin") await page(asked ?? "../page");
+
+async function twin() {
+  await build({ ...common, entryPoints: ["src/twin.ts"], outfile: "build/twin.mjs", platform: "node", format: "esm" });
+}
+
+async function page(target) {
+  const minified = { ...common, minify: true, write: false };
+  const text = async (options) => (await build({ ...minified, ...options })).outputFiles[0].text.trimEnd() + "\n";
+  const script = (await text({ entryPoints: ["src/page/main.ts"], format: "iife" })).replaceAll("</script", "<\\/script");
+  const style = await text({ entryPoints: ["src/page.css"], target: "chrome123" });
+  const frame = await readFile("page.html", "utf8");
+  const block = async (name) => {
+    const json = JSON.stringify(JSON.parse(await readFile(`../${name}.json`, "utf8"))).replaceAll("<", "\\u003c");
+    return `<script type="application/json" id="${name}">${json}</script>`;
+  };
+  const data = `${await block("strings")}\n${await block("autoencoder")}`;
+
+  const hash = (content) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`;
+  const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; ` +
+    "connect-src 'none'; base-uri 'none'; form-action 'none'";
+  const filled = (parts) => frame.replace(/<!--(\w+)-->\n/g, (_, name) => (parts[name] ? parts[name] + "\n" : ""));
+
+  await mkdir(target, { recursive: true });
+  await writeFile(`${target}/lab.js`, script);
+  await writeFile(`${target}/lab.css`, style);
+  await writeFile(`${target}/index.html`, filled({
+    style: '<link rel="stylesheet" href="lab.css">', data, script: '<script src="lab.js"></script>',
+  }));
+  await writeFile(`${target}/offline.html`, filled({
+    policy: `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
+    style: `<style>${style}</style>`, data, script: `<script>${script}</script>`,
+  }));
+}

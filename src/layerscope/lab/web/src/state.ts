@@ -7,6 +7,7 @@ export const LONGEST = 4000;
 
 export interface Entry {
   name: string; kind: "int" | "choice" | "cell" | "text"; default: any; min?: number; max?: number; choices?: string[];
+  presets?: { key: string; value: string }[];
 }
 export interface State { screen: string; settings: Settings; clamped: Clamp[] }
 
@@ -54,14 +55,8 @@ const refused = (why: Text): Error => new Error(why.key, { cause: why });
 
 const spelled = (value: unknown): string => (Array.isArray(value) ? value.join(",") : String(value));
 
-/** As Python's unquote_plus: what is no percent code stays as it is. */
-function unquoted(word: string): string {
-  try {
-    return decodeURIComponent(word.replaceAll("+", " ").replace(/%(?![0-9a-fA-F]{2})/g, "%25"));
-  } catch {
-    return word.replaceAll("+", " ");
-  }
-}
+/** As Python's unquote_plus: what is no percent code stays as it is, what is no UTF-8 becomes U+FFFD. */
+const unquoted = (word: string): string => new URLSearchParams(`a=${word}`).get("a")!;
 
 function valueOf(entry: Entry, asked: string | undefined, clamped: Clamp[]): any {
   if (asked === undefined) return structuredClone(entry.default);

@@ -1,10 +1,14 @@
 /** For the tests: hashes, one a line, on standard input; scenes, one JSON a line, on standard output. */
 
 import { createInterface } from "node:readline";
+import trained from "../../autoencoder.json";
+import { provide, type Kept } from "./network.ts";
 import { text } from "./numbers.ts";
 import { type Text } from "./scene.ts";
 import { sceneOf } from "./scenes/index.ts";
 import { spell } from "./state.ts";
+
+provide(trained as unknown as Kept);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const asked = JSON.parse(line) as { hash?: string; number?: number; spell?: [string, Record<string, unknown>] };
