@@ -25,7 +25,7 @@ def test_from_a_disk_with_one_request_and_no_message(tab, tmp_path, screen):
     assert page.requests == [path.as_uri()]
     assert page.said == []
     assert page.evaluate("location.hash") == f"#lab={screen}"
-    page.locator("main button").first.click()
+    page.locator("main button:visible:not([aria-disabled=true])").first.click()
     page.click("nav a >> nth=-1")
     page.wait_for_timeout(200)
     assert page.requests == [path.as_uri()]

@@ -59,8 +59,11 @@ def read(text: str) -> Net:
     """Read a text, as far as it goes; what is wrong with it is in `trouble`."""
     begun = source.begin(text, MOST_LAYERS)
     words = [" ".join(word.text for word in stage) for stage in begun.stages]
-    count = len(begun.graph.nodes) if begun.graph else 0
+    count = len(begun.types)
     trouble = None
+    if begun.types and not all(isinstance(size, int) for size in begun.types[0].shape[1:]):
+        first, last = begun.stages[0][0], begun.stages[0][-1]
+        return Net(text, tuple(words), None, None, (), Trouble(0, first.start, last.end - first.start, Text("net.open")))
     if begun.error is not None:
         whole = not isinstance(begun.error, TextError) or not begun.stages
         start, length = (0, 0) if not isinstance(begun.error, TextError) else (begun.error.start, begun.error.length)
@@ -69,7 +72,7 @@ def read(text: str) -> Net:
 
 
 def _measured(net: Net, stages: Sequence[Sequence[source.Word]]) -> Net:
-    """With the facts; cut before a stage whose sizes are open or too large for the lab."""
+    """With the facts; cut before a stage whose sizes are too large for the lab."""
     if net.graph is None:
         return net
     found = journey(net.graph)
@@ -86,8 +89,6 @@ def _measured(net: Net, stages: Sequence[Sequence[source.Word]]) -> Net:
 
 def _too_much(step: Step, type: TensorType) -> Text | None:
     shape = type.shape[1:]
-    if not all(isinstance(size, int) for size in shape):
-        return Text("net.open")
     counts = [type.elements, step.parameters, step.macs]
     longest = max((size for size in shape if isinstance(size, int)), default=1)
     if any(isinstance(n, int) and n > LARGEST for n in counts) or (len(shape) > 1 and longest > LONGEST_AXIS):

@@ -26,7 +26,7 @@ from layerscope.core import sketch
 from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError, ShapeError, TextError, UnknownNameError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
-from layerscope.core.types import show
+from layerscope.core.types import TensorType, show
 from layerscope.layers import layer_class
 from layerscope.layers._activation import KNOWN as ACTIVATIONS
 from layerscope.layers._upsampling import INTERPOLATIONS
@@ -82,10 +82,12 @@ def sketched(text: str) -> Graph:
 @dataclass(frozen=True)
 class Begun:
     """A text as far as it is a network: the words of each stage, brackets unrolled (none where these are wrong); the
-    network up to the first stage that is wrong (None where nothing is right), one node a stage; what is wrong there.
+    types behind the stages before the first that is wrong, and their network, one node a stage (None where they form
+    none); what is wrong there.
     """
 
     stages: tuple[tuple[Word, ...], ...]
+    types: tuple[TensorType, ...]
     graph: Graph | None
     error: LayerscopeError | None
 
@@ -93,11 +95,13 @@ class Begun:
 def begin(text: str, most: int) -> Begun:
     """Read one line of at most so many layers, as far as it goes; no error is raised, but kept."""
     reader = _Reader(text)
+    wrong = None
     try:
         graph = reader.graph(most)
-        return Begun(tuple(map(tuple, reader.stages)), graph, None)
     except LayerscopeError as error:
-        return Begun(tuple(map(tuple, reader.stages)), reader.so_far(), error)
+        graph, wrong = reader.so_far(), error
+    types = tuple(tensor.type for tensor in reader.made)
+    return Begun(tuple(map(tuple, reader.stages)), types, graph, wrong)
 
 
 def _stages(text: str, most: int = MOST_LAYERS) -> list[Stage]:

@@ -41,6 +41,11 @@ export class Palette {
     return hex(mix(this.diverging, size > 0 ? 0.5 + (0.5 * value) / size : 0.5));
   }
 
+  /** A colour halfway to the paper: what is there and does not count. */
+  faded(fill: string): string {
+    return hex(mix([rgb(fill), rgb(this.paper)], 0.55));
+  }
+
   /** The ink with the greater contrast. */
   inkOn(fill: string): string {
     const [dark, light] = this.inks;

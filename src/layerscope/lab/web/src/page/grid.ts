@@ -82,7 +82,8 @@ export class GridView {
   }
 
   private paint(title: string, kind: string): void {
-    if (kind !== this.kind) {
+    const entered = this.surface !== null && this.plane.contains(document.activeElement);
+    if (kind !== this.kind && !entered) {  // a surface that is exchanged would lose the focus
       this.kind = kind;
       this.surface = kind === "canvas" ? new CanvasSurface(title) : new SvgSurface(title);
       this.plane.replaceChildren(this.surface.element, this.marks.element);
@@ -144,8 +145,8 @@ export class GridView {
       this.marks.draw("focus", shown ? [index] : [], this.grid.columns);
       if (shown) this.visit(index);
     });
-    this.plane.addEventListener("focusout", () => {
-      if (!this.surface) return;
+    this.plane.addEventListener("focusout", (event) => {
+      if (!this.surface || this.plane.contains(event.relatedTarget as Node | null)) return;
       this.marks.draw("focus", [], this.grid.columns);
       if (over < 0) this.visit(-1);
     });

@@ -8,9 +8,10 @@ import { cellSizes, rowsOf, smallSizes } from "./layout.ts";
 import { Lines, linksOf, litOf } from "./links.ts";
 import type { Page, Painter } from "./page.ts";
 import { Readers } from "./readers.ts";
+import { MARKED } from "./surface.ts";
 
 const LARGEST_SVG = 32 * 32;
-const MOST_CELLS = 1300;
+const MOST_NODES = 3500;
 
 export class GridPainter implements Painter {
   private host: HTMLElement | null = null;
@@ -18,6 +19,7 @@ export class GridPainter implements Painter {
   private readonly lines = new Lines();
   private readonly body = h("div", { class: "rows" });
   private shape = "";
+  private sizes = new Map<string, number>();
 
   constructor(private readonly readers: Readers, private readonly cells: "large" | "small" = "large") {}
 
@@ -26,17 +28,29 @@ export class GridPainter implements Painter {
     const width = Math.max(host.clientWidth, 200);
     const sizes = this.cells === "small" ? smallSizes(scene, width) : cellSizes(scene, width);
     const scales = ranges(scene);
-    this.arrange(scene, page);
+    const steady = page.trying && this.views.size > 0;
+    if (!steady) {
+      this.arrange(scene, page);
+      this.sizes = sizes;
+    }
+    this.hide(scene);
     let drawn = 0;
     for (const row of rowsOf(scene)) {
       for (const grid of row) {
-        const count = grid.rows * grid.columns;
-        const onCanvas = count > LARGEST_SVG || drawn + count > MOST_CELLS;
-        if (!onCanvas) drawn += count;
-        this.views.get(grid.id)!.update(grid, sizes.get(grid.id)!, scales.get(grid.id)!, onCanvas);
+        const nodes = nodesOf(grid);
+        const onCanvas = grid.cells.length > LARGEST_SVG || drawn + nodes > MOST_NODES;
+        if (!onCanvas) drawn += nodes;
+        const size = (steady && this.sizes.get(grid.id)) || sizes.get(grid.id)!;
+        this.views.get(grid.id)?.update(grid, size, scales.get(grid.id)!, onCanvas);
       }
     }
     this.light(scene, page);
+  }
+
+  /** While something is only tried, nothing moves: what it does not have is not seen, what only it has does not come. */
+  private hide(scene: Scene): void {
+    const there = new Set(scene.layout.flat());
+    for (const [id, view] of this.views) view.element.style.visibility = there.has(id) ? "" : "hidden";
   }
 
   private begin(host: HTMLElement): void {
@@ -54,12 +68,17 @@ export class GridPainter implements Painter {
     this.shape = shape;
     const old = this.views;
     this.views = new Map();
-    const lines = rows.map((row) => h("div", { class: even(row) ? "row even" : "row" }, ...row.map((grid) => {
-      const view = old.get(grid.id) ?? new GridView(page);
-      this.views.set(grid.id, view);
-      return view.element;
-    })));
-    this.body.replaceChildren(...lines);
+    const lines = rows.map((row, i) => {
+      const line = (this.body.children[i] as HTMLElement | undefined) ?? h("div");
+      put(line, "class", even(row) ? "row even" : "row");
+      arranged(line, row.map((grid) => {
+        const view = old.get(grid.id) ?? new GridView(page);
+        this.views.set(grid.id, view);
+        return view.element;
+      }));
+      return line;
+    });
+    arranged(this.body, lines);
   }
 
   private light(scene: Scene, page: Page): void {
@@ -77,3 +96,15 @@ export class GridPainter implements Painter {
 
 /** Grids of one height stand on one line, whatever the length of their titles. */
 const even = (row: Grid[]): boolean => row.every((grid) => grid.rows === row[0]!.rows);
+
+const nodesOf = (grid: Grid): number =>
+  grid.cells.length * 3 + grid.cells.filter((cell) => Object.hasOwn(MARKED, cell.role)).length;
+
+/** Makes these the children of an element and moves as few as possible: one that is moved would lose the focus. */
+function arranged(parent: HTMLElement, children: HTMLElement[]): void {
+  const kept = new Set<Element>(children);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  children.forEach((child, i) => {
+    if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] ?? null);
+  });
+}

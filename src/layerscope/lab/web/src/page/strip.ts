@@ -32,8 +32,7 @@ export class Strip {
       button.hidden = !layer;
       if (!layer) return;
       const [rows, columns, maps] = layer.shape;
-      const name = this.page.words("autoencoder.strip.layer", { layer: layer.name, kind: layer.kind, rows, columns, maps });
-      for (const named of [button, canvas]) put(named, "aria-label", name);
+      put(canvas, "aria-label", layer.kind);
       put(button, "aria-pressed", String(n === chosen));
       tell(label, layer.name);
       tell(size, `${rows}×${columns}×${maps}`);

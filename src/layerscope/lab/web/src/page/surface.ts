@@ -37,10 +37,12 @@ export function lettering(cells: readonly Cell[], size: number): number {
 }
 
 /** Roles whose cells are not coloured by their value. */
+const FADED = new Set(["cropped", "unread"]);
 const HOLLOW = new Set(["padding", "zero", "empty"]);
 /** The colour of a cell: of its value, or of its role where that says more. */
 export function fillOf(cell: Cell, grid: Grid, range: Range, palette: Palette): string {
   if (cell.role === "lit") return palette.lit;
+  if (FADED.has(cell.role)) return palette.faded(palette.fill(cell.value, grid.scale, range));
   return HOLLOW.has(cell.role) ? palette.paper : palette.fill(cell.value, grid.scale, range);
 }
 
