@@ -45,7 +45,7 @@ class Polygon:
 
 @dataclass(frozen=True)
 class Words:
-    """A line of text: x, y is on its baseline, at its start or its middle."""
+    """A line of text: x, y is on its baseline, at its start, middle or end (`anchor`)."""
 
     x: float
     y: float

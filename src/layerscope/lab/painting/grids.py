@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from layerscope.lab.painting import words
 from layerscope.lab.painting.cells import Tint, draw_cell
-from layerscope.lab.painting.drawing import Line, Rect, Shape, Words, wide
+from layerscope.lab.painting.drawing import Line, Rect, Shape, Words
 from layerscope.lab.painting.sizing import HEIGHT, PADDING, WORD, Placed
 from layerscope.lab.painting.themes import Theme
 from layerscope.lab.scene import Grid, Scene, Text
@@ -58,14 +58,15 @@ def _raster(placed: Placed, look: Theme) -> list[Shape]:
 
 def _table(placed: Placed, look: Theme, above: Sequence[str]) -> list[Shape]:
     """Words in columns, lines between rows; numbers stand at the right of their column."""
-    grid, shapes = placed.grid, list[Shape]()
+    grid, shapes, size = placed.grid, list[Shape](), WORD * placed.scale
+    right = [_numeric(grid, column) for column in range(grid.columns)]
     for column, word in enumerate(above):
-        shapes.append(_word(placed, column, placed.y - HEIGHT, word, look.faint, _numeric(grid, column)))
+        shapes.append(_word(placed, column, placed.y - HEIGHT, word, size, look.faint, right[column]))
     for number, cell in enumerate(grid.cells):
         row, column = divmod(number, grid.columns)
         if cell.text:
             y = placed.y + row * placed.cell
-            shapes.append(_word(placed, column, y, cell.text, look.ink, _numeric(grid, column)))
+            shapes.append(_word(placed, column, y, cell.text, size, look.ink, right[column]))
     lines = [placed.y + row * placed.cell for row in range(grid.rows + 1)]
     return [*(Line(placed.xs[0], y, placed.xs[-1], y, look.line, 0.12) for y in lines), *shapes]
 
@@ -75,8 +76,7 @@ def _numeric(grid: Grid, column: int) -> bool:
     return bool(texts) and all(text[0] in "0123456789−×" for text in texts)
 
 
-def _word(placed: Placed, column: int, top: float, text: str, ink: str, right: bool) -> Words:
-    room = placed.xs[column + 1] - placed.xs[column] - PADDING
-    size = min(WORD, WORD * room / max(wide(text, WORD), 0.1))
-    x = placed.xs[column + 1] - PADDING / 2 - wide(text, size) if right else placed.xs[column] + PADDING / 2
-    return Words(x, top + 0.68 * HEIGHT, text, size, ink)
+def _word(placed: Placed, column: int, top: float, text: str, size: float, ink: str, right: bool) -> Words:
+    inset = PADDING * placed.scale
+    x = placed.xs[column + 1] - inset if right else placed.xs[column] + inset
+    return Words(x, top + 0.68 * HEIGHT, text, size, ink, "end" if right else "start")

@@ -156,7 +156,9 @@ def _lit(sheet: _Sheet) -> None:
             sheet.shapes.append(_arrow(placed[source].box(froms), placed[target].box(tos), colour))
     if scene.selected and scene.selected[0] in placed:
         at = placed[scene.selected[0]]
-        box = at.box([scene.selected[1]])
+        row = scene.selected[1] // at.grid.columns * at.grid.columns
+        whole = [row, row + at.grid.columns - 1] if at.kind == "table" else [scene.selected[1]]
+        box = at.box(whole)
         thick = min(0.8, 0.35 * at.cell)
         sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=look.chosen, thick=thick))
 

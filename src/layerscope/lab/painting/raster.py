@@ -18,6 +18,7 @@ HANGUL = (
     "NotoSansKR", "NotoSansCJK", "NanumGothic", "malgun", "AppleSDGothicNeo", "Pretendard", "UnDotum", "Baekmuk",
 )  # fmt: skip
 """How files of fonts with Hangul are called, the likelier first."""
+SIDES = {"start": "left", "middle": "center", "end": "right"}
 METADATA = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}, "png": {"Software": None}}
 """What would make two files of one drawing differ from day to day."""
 
@@ -127,6 +128,5 @@ def _put(axes: Any, shape: Shape, order: int) -> None:
         case Words():
             axes.text(
                 shape.x, shape.y, shape.text, fontsize=shape.size * POINTS, color=shape.fill, zorder=order,
-                ha="center" if shape.anchor == "middle" else "left", va="baseline", parse_math=False,
-                weight="bold" if shape.bold else "normal",
+                ha=SIDES[shape.anchor], va="baseline", parse_math=False, weight="bold" if shape.bold else "normal",
             )  # fmt: skip

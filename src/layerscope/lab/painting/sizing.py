@@ -12,8 +12,8 @@ from layerscope.lab.scene import Grid
 
 GAP = 5.0
 """Millimetres between grids."""
-SMALLEST, LARGEST, TALLEST = 4.0, 7.5, 110.0
-"""Millimetres of a cell with numbers, and of a grid's height."""
+SMALLEST, LARGEST, TALL, TALLEST = 4.0, 7.5, 70.0, 110.0
+"""Millimetres of a cell with numbers; of a grid's height, where cells can be smaller, and at all."""
 PICTURE, THUMBNAIL = 3.0, 24.0
 """Millimetres of a cell at most, and of the whole grid at least, where no number is printed."""
 FEW = 8
@@ -24,13 +24,17 @@ WORD, PADDING, HEIGHT = 2.2, 1.6, 4.2
 
 @dataclass(frozen=True)
 class Placed:
-    """A grid on paper: where its columns begin and the last ends, its first row, the height of its rows."""
+    """A grid on paper: where its columns begin and the last ends, its first row, the height of its rows.
+
+    `scale` is what a table's words are made smaller by, so that it fits.
+    """
 
     grid: Grid
     xs: Sequence[float]
     y: float
     cell: float
     kind: str
+    scale: float = 1.0
 
     @property
     def width(self) -> float:
@@ -86,8 +90,9 @@ def place(
     if what == "table":
         widths = [_column(grid, column, heads) for column in range(grid.columns)]
         scale = min(1.0, inner / sum(widths))
-        return Placed(grid, list(accumulate((w * scale for w in widths), initial=x)), y, HEIGHT, what)
-    cell = min(max(unit, min(_need(grid), LARGEST)), inner / grid.columns, TALLEST / grid.rows)
+        return Placed(grid, list(accumulate((w * scale for w in widths), initial=x)), y, HEIGHT, what, scale)
+    tall = max(TALL / grid.rows, min(SMALLEST, TALLEST / grid.rows))
+    cell = min(max(unit, min(_need(grid), LARGEST)), inner / grid.columns, tall)
     if what == "picture":
         cell = min(_pictured(grid, inner, beside), TALLEST / grid.rows)
     return Placed(grid, [x + cell * column for column in range(grid.columns + 1)], y, cell, what)

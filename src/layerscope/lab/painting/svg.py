@@ -55,7 +55,7 @@ def _shape(shape: Shape) -> str:
             points = " ".join(f"{_number(x)},{_number(y)}" for x, y in shape.points)
             return _tag("polygon", ("points", points), ("fill", shape.fill))
         case Words():
-            more = [("text-anchor", "middle")] if shape.anchor == "middle" else []
+            more = [("text-anchor", shape.anchor)] if shape.anchor != "start" else []
             more += [("font-weight", "bold")] if shape.bold else []
             place = [("x", _number(shape.x)), ("y", _number(shape.y)), ("font-size", _number(shape.size))]
             return _tag("text", *place, ("fill", shape.fill), *more, inner=escape(shape.text))

@@ -57,4 +57,7 @@ def chosen(scene: Scene, lang: str) -> str:
 
 def law(scene: Scene, lang: str) -> str:
     """The shape law with its numbers."""
-    return say(Text("figure.law"), lang) + " " + formula(tuple(scene.law)) if scene.law else ""
+    if not scene.law:
+        return ""
+    own = f"{scene.screen}.law"
+    return say(Text(own if own in strings() else "figure.law"), lang) + " " + formula(tuple(scene.law))
