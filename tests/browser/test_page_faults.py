@@ -52,6 +52,7 @@ def back(page, address):
     open_at(page, "#lab=pool", address)
     page.fill("#set-n", "8")
     page.go_back()
+    assert page.locator("h1").count() == 1, "it has left the page"
     check(page, "#lab=pool")
 
 
@@ -68,6 +69,15 @@ def focus(page, address):
     assert all(changed >= 40 for _, changed in tab_walk(page))
 
 
+def cell_focus(page, address):
+    open_at(page, "#lab=pool", address)
+    page.locator(f"{GRID.format('input')} [role=gridcell]").first.focus()
+    page.keyboard.press("ArrowRight")
+    drawn = page.locator(f"{GRID.format('input')} .marks path.focus:not(.halo)")
+    assert drawn.count() == 1
+    assert drawn.get_attribute("d")
+
+
 def quiet(page, address):
     open_at(page, "#lab=pool", address)
     page.wait_for_timeout(100)
@@ -82,8 +92,8 @@ def hostile(page, address):
 
 
 FAULTS = [
-    ("the largest is the smallest", values, "src/scenes/pool.ts", "image[at]! > image[best]!", "image[at]! < image[best]!"),
-    ("of equals the last wins", many_values, "src/scenes/pool.ts", "image[at]! > image[best]!", "image[at]! >= image[best]!"),
+    ("the largest is the smallest", values, "src/scenes/pool.ts", "image[place]! > image[top]!", "image[place]! < image[top]!"),
+    ("of equals the last wins", many_values, "src/scenes/pool.ts", "image[place]! > image[top]!", "image[place]! >= image[top]!"),
     ("a stamp is placed by the wrong stride", many_values, "src/scenes/convt.ts", "Math.floor(i / n) * s", "Math.floor(i / n) * (s + 1)"),
     ("a wrong number in the formula", values, "src/page/formula.ts", "}, token.text.trim());\n    this.colour", '}, token.text.trim() + "0");\n    this.colour'),
     ("the cell beside", values, "src/page/svg.ts", 'letters ? cell.text : ""', "letters ? grid.cells[Math.max(index - 1, 0)]!.text : \"\""),
@@ -99,11 +109,11 @@ FAULTS = [
     ("space pins nothing", keys, "src/page/grid.ts", 'event.key === " " || ', ""),
     ("no step back", back, "src/page/app.ts", "history.pushState", "history.replaceState"),
     ("a canvas without a name", access, "src/page/canvas.ts", 'h("canvas", { role: "img", "aria-label": label })', 'h("canvas")', "src/page/grid.ts", "[role=grid],canvas", "[role=grid]"),
-    ("targets too small", access, "src/page.css", "min-height: 1.75rem; padding: .1rem .6rem;", "min-height: 0; padding: 0; line-height: .8; font-size: 10px;"),
+    ("targets too small", access, "src/page.css", ".steps button { min-width: 2.25rem; }", ".steps button { min-width: 0; width: 14px; min-height: 0; padding: 0; } .steps button svg { width: 6px; }"),
     ("pale words", access, "src/page/theme.css", "--soft: light-dark(#5c6570", "--soft: light-dark(#b5bac1"),
     ("for the mouse alone", access, "src/page/frame.ts", "this.looked, this.formula.element,", 'h("div", { click: () => undefined }, "x"), this.looked, this.formula.element,'),
     ("a focus that is not seen", focus, "src/page.css", ":focus-visible { outline: 3px", ":focus-visible { outline: 0px"),
-    ("a cell's focus that is not seen", focus, "src/page/marks.ts", '["read", "strong", "tried", "selected", "focus"]', '["read", "strong", "tried", "selected"]', "src/page/marks.ts", "of this.paths.get(kind)!", "of this.paths.get(kind) ?? []"),
+    ("a cell's focus that is not seen", cell_focus, "src/page/marks.ts", '["read", "strong", "tried", "selected", "focus"]', '["read", "strong", "tried", "selected"]', "src/page/marks.ts", "of this.paths.get(kind)!", "of this.paths.get(kind) ?? []"),
     ("it calls home", quiet, "src/page/main.ts", "const probe", 'fetch("https://example.org/");\nconst probe'),
     ("words as markup", hostile, "src/page/frame.ts", "this.notice.replaceChildren(...said.map((line) => h(\"p\", {}, line)));", "this.notice.innerHTML = said.join();"),
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layerscope.lab.scene import Link, Place, Scene
+from layerscope.lab.scene import Grid, Link, Place, Scene
 
 PARTS = ("chosen", "stamp", "lit")
 """The stronger first."""
@@ -24,3 +24,20 @@ def parts(scene: Scene) -> dict[Place, str]:
     if scene.selected:
         found[scene.selected] = "chosen"
     return found
+
+
+def rows(scene: Scene) -> list[list[Grid]]:
+    """The rows of the screen; planes without numbers that have a row each stand side by side."""
+    named = {grid.id: grid for grid in scene.grids}
+    found: list[list[Grid]] = []
+    for names in scene.layout:
+        row = [named[name] for name in names]
+        if found and len(row) == 1 and all(_blank(grid) for grid in [*row, *found[-1]]):
+            found[-1] += row
+        else:
+            found.append(row)
+    return found
+
+
+def _blank(grid: Grid) -> bool:
+    return not any(cell.text for cell in grid.cells)

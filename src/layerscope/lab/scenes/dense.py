@@ -52,7 +52,7 @@ def scene(settings: dict[str, Any]) -> Scene:
     other, pair = _blind(settings, first, stages)
     grids = [_grid("input", Text("dense.input", {"rows": rows, "columns": n}), first, "data")]
     for stage in stages:
-        grids += _grids(stage, stage is chosen)
+        grids += _grids(stage, stage.number == chosen.number)
     grids += [_products(chosen, row, column), _grid("input.other", Text("dense.other"), other, "data")]
     grids += [_grid(f"out{s.number}.other", Text("dense.made.other", {"number": s.number}), s.other, "result")
               for s in stages]  # fmt: skip

@@ -3,8 +3,10 @@
 import { type Scene, type Settings } from "../scene.ts";
 import { parse, type State } from "../state.ts";
 import autoencoder from "./autoencoder.ts";
+import checkerboard from "./checkerboard.ts";
 import conv from "./conv.ts";
 import convt from "./convt.ts";
+import dense from "./dense.ts";
 import field from "./field.ts";
 import journey from "./journey.ts";
 import pool from "./pool.ts";
@@ -12,8 +14,10 @@ import upsampling from "./upsampling.ts";
 
 export const SCENES: Record<string, (settings: Settings) => Scene> = {
   autoencoder,
+  checkerboard,
   conv,
   convt,
+  dense,
   field,
   journey,
   pool,
