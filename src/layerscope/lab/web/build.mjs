@@ -16,7 +16,7 @@ async function twin() {
 }
 
 async function page(target) {
-  const minified = { ...common, minify: true, write: false };
+  const minified = { ...common, minify: !process.env.PLAIN, write: false };
   const text = async (options) => (await build({ ...minified, ...options })).outputFiles[0].text.trimEnd() + "\n";
   const script = (await text({ entryPoints: ["src/page/main.ts"], format: "iife" })).replaceAll("</script", "<\\/script");
   const style = await text({ entryPoints: ["src/page.css"], target: "chrome123" });
