@@ -25,7 +25,7 @@ class Cell:
 
     Roles: data, kernel, result; padding (added around), zero (inserted between), cropped (computed and cut away),
     unread (never read), winner (of a pooling window), extra (a row or column that output padding adds), changed
-    (other than in the grid that it is compared with), empty.
+    (other than in the grid that it is compared with), lit (of the set that is shown), empty.
     """
 
     value: float | None

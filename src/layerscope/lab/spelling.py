@@ -56,9 +56,9 @@ def graph_words(graph: Graph) -> str:
         name = f" as {node.layer.name}" if node.layer.name else ""
         words = layer_words(node.layer)
         if node.layer.kind == "Reshape":
-            words = f"reshape {written(getattr(node.layer, 'target_shape'))}"
+            words = f"reshape {written(node.layer.target_shape)}"
         if node.layer.kind == "Activation":
-            words = str(getattr(node.layer, "activation"))
+            words = str(node.layer.activation)
         if not words:
             return ""
         stages.append(words + name)

@@ -83,6 +83,8 @@ PATTERNS: Mapping[str, str] = {
     "net.dense.rank": rf"{_KIND}needs a batch and at least one more axis, but got .*",
 }
 """The first pattern that a whole message fits says its key; its named groups are the arguments."""
+BY_AXIS = ("net.window", "net.crop")
+"""Told by a key of its own for each axis: net.window.height."""
 _COMPILED = {key: re.compile(pattern) for key, pattern in PATTERNS.items()}
 
 
@@ -93,7 +95,8 @@ def trouble_of(error: LayerscopeError) -> Text:
         match = pattern.fullmatch(message)
         if match:
             groups = {name.rstrip("_"): found for name, found in match.groupdict().items() if found is not None}
-            return Text(key, {name: _argument(name, found) for name, found in groups.items()})
+            along = f".{groups.pop('axis')}" if key in BY_AXIS else ""
+            return Text(key + along, {name: _argument(name, found) for name, found in groups.items()})
     return Text("net.other", {"message": message})
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from layerscope.analyses import overlap_fixes
 from layerscope.analyses.checkerboard import Checkerboard, Pattern, checkerboard, even
-from layerscope.analyses.positions import of_layer
 from layerscope.analyses.journey import journey
+from layerscope.analyses.positions import of_layer
 from layerscope.core import propagate
 from layerscope.core.contract import Array, Layer
 from layerscope.core.graph import Graph, trace_calls

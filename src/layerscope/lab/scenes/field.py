@@ -134,14 +134,14 @@ def scene(settings: dict[str, Any]) -> Scene:
     forward = settings["mode"] == "forward"
     start = 0 if forward else stage
     plane = chain.plane(start)
-    if plane is None or any(chain.plane(n) is None for n in range(stage + 1)):
+    if plane is None or any(chain.plane(n) is None for n in range(chain.count)):
         return _empty(settings, found, Text("field.axes"))
     row, column = place = _place(settings, plane)
     regions = chain.forward(place) if forward else chain.back(stage, place)
-    lit = {n: chain.lit(n, regions.get(n)) for n in range(stage + 1)}
+    lit = {n: chain.lit(n, regions.get(n)) for n in range(chain.count)}
     unread = _unread(chain)
-    shown = [n for n in range(stage + 1) if _drawn(chain, n, stage)]
-    grids = [_plane(chain, n, lit[n], unread, start) for n in shown]
+    shown = [n for n in range(chain.count) if _drawn(chain, n, stage)]
+    grids = [_plane(chain, n, lit[n], unread, start, forward) for n in shown]
     sizes = None if forward else _sizes(chain, stage)
     if sizes is not None and max(plane) <= LARGEST:
         grids.append(_size_grid(sizes, plane))
@@ -159,7 +159,7 @@ def scene(settings: dict[str, Any]) -> Scene:
         code=_code(found, stage, forward, place),
         why=_why(chain, stage, forward, lit, sizes, unread),
         data={
-            "rows": [_row(chain, n, lit[n], f"stage{n}" if n in shown else "") for n in range(stage + 1)],
+            "rows": [_row(chain, n, lit[n], f"stage{n}" if n in shown else "") for n in range(chain.count)],
             "sizes": None if sizes is None else _ends(sizes),
             "unbounded": net.row(found, stage)["field"],
             "unread": len(unread),
@@ -213,8 +213,8 @@ def _unread(chain: Chain) -> Places:
     return frozenset((a, b) for a in range(rows) for b in range(columns)) - (chain.lit(0, found.get((0, 0))).places)
 
 
-def _plane(chain: Chain, number: int, lit: Lit, unread: Places, start: int) -> Grid:
-    """A stage's plane: 1 in the cells of the set."""
+def _plane(chain: Chain, number: int, lit: Lit, unread: Places, start: int, forward: bool) -> Grid:
+    """A stage's plane: 1 in the cells of the set. Any cell can be chosen, with its stage; forward, of the input."""
     rows, columns = chain.plane(number) or (0, 0)
     cells: list[Cell] = []
     for a in range(rows):
@@ -224,7 +224,7 @@ def _plane(chain: Chain, number: int, lit: Lit, unread: Places, start: int) -> G
             cells.append(Cell(float(here), "", role))
     words = {"number": number, "words": chain.net.stages[number], "rows": rows, "columns": columns}
     summary = Text("field.summary", _hull_words(lit)) if lit.hull else Text("field.summary.none")
-    select = "cell" if number == start else ""
+    select = "cell" if number == start else "" if forward else f"cell&layer={number}"
     return Grid(f"stage{number}", Text("field.stage", words), rows, columns, cells, "sequential", select, summary)
 
 

@@ -93,7 +93,7 @@ def _table(rows: Sequence[dict[str, Any]], found: Net) -> Grid:
         cells += [Cell(None, words, role), *[Cell(None, "", role) for _ in COLUMNS[1:]]]
     count = len(cells) // len(COLUMNS)
     title = Text("journey.grid", {"stages": count})
-    return Grid("steps", title, count, len(COLUMNS), cells, scale="plain", select="step")
+    return Grid("steps", title, count, len(COLUMNS), cells, scale="plain")
 
 
 def row_words(row: dict[str, Any]) -> list[str]:
@@ -221,7 +221,7 @@ def of_trace(trace: Any) -> Scene:
         screen="journey",
         settings={entry["name"]: entry["default"] for entry in state.described()["screens"]["journey"]} | {"net": ""},
         title=Text("journey.own", {"name": found.name}),
-        grids=[Grid("steps", title, len(rows), len(COLUMNS), cells, scale="plain", select="step")],
+        grids=[Grid("steps", title, len(rows), len(COLUMNS), cells, scale="plain")],
         layout=[["steps"]],
         selected=("steps", 0),
         step=0,

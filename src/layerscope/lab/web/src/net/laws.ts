@@ -22,7 +22,7 @@ export function place(
   size: number, covered: number, stride: number, padding: "valid" | "same", kind: string, axis: string,
 ): Placement {
   if (padding === "valid") {
-    if (size < covered) throw new Wrong("net.window", { kind, window: covered, axis, size });
+    if (size < covered) throw new Wrong(`net.window.${axis}`, { kind, window: covered, size });
     return { out: Math.floor((size - covered) / stride) + 1, begin: 0 };
   }
   const out = Math.ceil(size / stride);

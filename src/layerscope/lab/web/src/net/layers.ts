@@ -119,7 +119,7 @@ function framing(setting: string, sign: 1 | -1): Maker {
         AXES.forEach((axis, i) => {
           if (ends[i]![0] + ends[i]![1] < 0 && made[i]! < 1) {
             const cropping = frame.map((pair) => pair.join(",")).join("x");
-            throw new Wrong("net.crop", { kind, cropping, axis, size: sizes[i]! });
+            throw new Wrong(`net.crop.${axis}`, { kind, cropping, size: sizes[i]! });
           }
         });
         return [{ shape: [...made, x!.shape[2]!] }];

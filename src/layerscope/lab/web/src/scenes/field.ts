@@ -29,7 +29,7 @@ export default function field(settings: Settings): Scene {
   const forward = settings.mode === "forward";
   const start = forward ? 0 : stage;
   const plane = planeOf(net, start);
-  const range = Array.from({ length: stage + 1 }, (_, n) => n);
+  const range = [...net.nodes.keys()];
   if (!plane || range.some((n) => !planeOf(net, n))) return empty(settings, net, say("field.axes"));
   const place = plane.map((size, i) => Math.min(Math.max(settings.cell[i], 0), size - 1)) as [number, number];
   settings.cell = place;
@@ -38,7 +38,7 @@ export default function field(settings: Settings): Scene {
   const lit = range.map((n) => litOf(net, n, regions[n]));
   const unread = unreadOf(net);
   const shown = range.filter((n) => drawn(net, n, stage));
-  const grids = shown.map((n) => planeGrid(net, n, lit[n]!, unread, start));
+  const grids = shown.map((n) => planeGrid(net, n, lit[n]!, unread, start, forward));
   const sizes = forward ? null : sizesOf(net, stage);
   const sized = sizes !== null && Math.max(...plane) <= LARGEST;
   if (sized) grids.push(sizeGrid(sizes, plane));
@@ -137,7 +137,9 @@ function unreadOf(net: Net): Set<string> {
   return unread;
 }
 
-function planeGrid(net: Net, number: number, lit: Lit, unread: Set<string>, start: number): Grid {
+function planeGrid(
+  net: Net, number: number, lit: Lit, unread: Set<string>, start: number, forward: boolean,
+): Grid {
   const [rows, columns] = planeOf(net, number)!;
   const cells = Array.from({ length: rows * columns }, (_, i) => {
     const here = key(Math.floor(i / columns), i % columns);
@@ -147,7 +149,7 @@ function planeGrid(net: Net, number: number, lit: Lit, unread: Set<string>, star
   const title = say("field.stage", { number, words: net.stages[number]!, rows, columns });
   const summary = lit.hull ? say("field.summary", hullWords(lit)) : say("field.summary.none");
   return grid(`stage${number}`, title, rows, columns, cells,
-    { scale: "sequential", select: number === start ? "cell" : "", summary });
+    { scale: "sequential", select: number === start ? "cell" : forward ? "" : `cell&layer=${number}`, summary });
 }
 
 function hullWords(lit: Lit): Args {

@@ -64,8 +64,7 @@ function table(rows: Row[], net: Net): Grid {
     cells.push(cell(null, words, role), ...COLUMNS.slice(1).map(() => cell(null, "", role)));
   });
   const count = cells.length / COLUMNS.length;
-  return grid("steps", say("journey.grid", { stages: count }), count, COLUMNS.length, cells,
-    { scale: "plain", select: "step" });
+  return grid("steps", say("journey.grid", { stages: count }), count, COLUMNS.length, cells, { scale: "plain" });
 }
 
 /** What stands in a row of the table. */
