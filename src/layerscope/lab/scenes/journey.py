@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.analyses import advice
+from layerscope.core.contract import normal
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.graph import Graph
 from layerscope.core.types import BATCH, Shape
@@ -18,6 +19,8 @@ from layerscope.lab.troubles import written
 COLUMNS = ("layer", "shape", "ratio", "parameters", "macs", "field")
 MOST_FIXES = 3
 ENLARGING = ("UpSampling2D", "BedOfNails2D", "MaxUnpooling2D", "Conv2DTranspose", "PixelShuffle2D")
+SHAPES = ("target_shape", "shape", "dims", "cropping")
+"""Settings whose equal numbers are not told as one."""
 OFF_TARGET = "journey.off"
 
 
@@ -191,7 +194,9 @@ def _change(edit: advice.Edit) -> Text:
         return Text("journey.fix.insert" if where else "journey.fix.insert.end", {"words": words, **where})
     if edit.action == "remove":
         return Text("journey.fix.remove", {"layer": edit.layer or "", "words": words})
-    told = {"setting": edit.setting or "", "before": written(edit.before), "after": written(edit.after)}
+    whole = edit.setting in SHAPES
+    before, after = (written(value if whole else normal(value)) for value in (edit.before, edit.after))
+    told = {"setting": edit.setting or "", "before": before, "after": after}
     return Text("journey.fix.set", {"layer": edit.layer or "", **told})
 
 
