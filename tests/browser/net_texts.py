@@ -34,10 +34,14 @@ def stage(draw: random.Random) -> str:
     if low == "depthwise":
         return f"{word} {k}{tail}" + draw.choice(("", " depth_multiplier=2"))
     if low in ("maxpool", "pool", "avgpool", "maxpooling2d", "unpool"):
-        return f"{word} {draw.choice((2, 2, 3, '2x3'))}" + draw.choice(("", "", " same", " stride 1", " 2 same", " 1"))
+        return f"{word} {draw.choice((2, 2, 3, '2x3'))}" + draw.choice(
+            ("", "", " same", " stride 1", " 2 same", " 1")
+        )
     if low in ("upsample", "up", "nails", "pixelshuffle", "subpixel"):
         plain = low in ("upsample", "up")
-        return f"{word} {draw.choice((2, 2, 3, '1x2'))}" + (draw.choice(("", "", " bilinear", " lanczos3")) if plain else "")
+        return f"{word} {draw.choice((2, 2, 3, '1x2'))}" + (
+            draw.choice(("", "", " bilinear", " lanczos3")) if plain else ""
+        )
     if low in ("dense", "linear"):
         return f"{word} {draw.randrange(1, 20)}" + draw.choice(("", " relu", " nobias", " glu"))
     if low == "reshape":
@@ -51,7 +55,9 @@ def stage(draw: random.Random) -> str:
 
 def text(draw: random.Random) -> str:
     """A whole line; every third one is damaged."""
-    shape = draw.choice(("28x28x1", "12x12x2", "16x16x4", "9x13x3", "7x7x1", "32x32x3", "4x2", "10", "1x1x8", "14x14x1"))
+    shape = draw.choice(
+        ("28x28x1", "12x12x2", "16x16x4", "9x13x3", "7x7x1", "32x32x3", "4x2", "10", "1x1x8", "14x14x1")
+    )
     stages = [stage(draw) for _ in range(draw.randrange(1, 9))]
     if draw.random() < 0.34:
         stages.insert(draw.randrange(len(stages) + 1), draw.choice(DAMAGE))
