@@ -30,8 +30,7 @@ CODE = {
     "bilinear": {
         "keras": 'UpSampling2D(2, interpolation="bilinear")\nConv2D(8, 3, padding="same", activation="relu")',
         "torch": (
-            'torch.nn.Upsample(scale_factor=2, mode="bilinear")\n'
-            "torch.nn.Conv2d(4, 8, 3, padding=1)\ntorch.nn.ReLU()"
+            'torch.nn.Upsample(scale_factor=2, mode="bilinear")\ntorch.nn.Conv2d(4, 8, 3, padding=1)\ntorch.nn.ReLU()'
         ),
         "numpy": 'scipy.ndimage.zoom(x, (2, 2, 1), order=1, mode="nearest", grid_mode=True)',
     },
@@ -46,8 +45,7 @@ CODE = {
     "unpool": {
         "keras": 'layerscope.keras.MaxUnpooling2D(2)([x, switches])\nConv2D(8, 3, padding="same", activation="relu")',
         "torch": (
-            "torch.nn.MaxUnpool2d(2)(x, indices, output_size)\n"
-            "torch.nn.Conv2d(4, 8, 3, padding=1)\ntorch.nn.ReLU()"
+            "torch.nn.MaxUnpool2d(2)(x, indices, output_size)\ntorch.nn.Conv2d(4, 8, 3, padding=1)\ntorch.nn.ReLU()"
         ),
         "numpy": "y = numpy.zeros((2 * h, 2 * w))\ny.flat[switches] = x",
     },
@@ -154,7 +152,9 @@ def main() -> None:
         model.set_weights(
             [
                 autoencoders.unpacked(one).reshape(weight.shape)
-                for one, weight in zip((w for layer in told for w in layer["weights"]), model.get_weights(), strict=True)
+                for one, weight in zip(
+                    (w for layer in told for w in layer["weights"]), model.get_weights(), strict=True
+                )
             ]
         )
         after = measured(model, images)

@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 from PIL import Image
-
 from tests.browser.reading import WEB
 
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
@@ -36,7 +35,12 @@ def tab_walk(page, most=120):
             break
         name, x, y, width, height = found
         x, y = max(x - 8, 0), max(y - 8, 0)
-        clip = {"x": x, "y": y, "width": max(min(width + 16, 1270 - x), 1), "height": max(min(height + 16, 890 - y), 1)}
+        clip = {
+            "x": x,
+            "y": y,
+            "width": max(min(width + 16, 1270 - x), 1),
+            "height": max(min(height + 16, 890 - y), 1),
+        }
         with_focus = page.screenshot(clip=clip, caret="initial")
         page.evaluate("document.activeElement.blur()")
         stops.append((name, difference(with_focus, page.screenshot(clip=clip))))

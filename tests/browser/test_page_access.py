@@ -1,10 +1,10 @@
 """What anybody needs: names, keys, focus that is seen, contrast, size of targets, reflow, forced colours."""
 
 import pytest
-
-from layerscope.lab.scenes import scene
 from tests.browser.access import axe, difference, mouse_only, record_listeners, tab_walk, unnamed_canvases
 from tests.browser.reading import GRID, GRIDS, SCREENS, open_at, read
+
+from layerscope.lab.scenes import scene
 
 HERE = """where => {
   const one = document.activeElement;
@@ -66,7 +66,11 @@ def test_keys_walk_a_grid(tab, screen):
             ("Home", 0, 0), ("Control+End", grid.rows - 1, grid.columns - 1), ("ArrowRight", grid.rows - 1, grid.columns - 1),
         ):  # fmt: skip
             page.keyboard.press(key)
-            if min(row, grid.rows - 1) != row or min(column, grid.columns - 1) != column or min(grid.rows, grid.columns) < 2:
+            if (
+                min(row, grid.rows - 1) != row
+                or min(column, grid.columns - 1) != column
+                or min(grid.rows, grid.columns) < 2
+            ):
                 continue
             assert page.evaluate(HERE, where) == row * grid.columns + column, (grid.id, key)
         page.evaluate("document.activeElement.blur()")

@@ -109,7 +109,7 @@ FAULTS = [
     ("space pins nothing", keys, "src/page/grid.ts", 'event.key === " " || ', ""),
     ("no step back", back, "src/page/app.ts", "history.pushState", "history.replaceState"),
     ("a canvas without a name", access, "src/page/canvas.ts", 'h("canvas", { role: "img", "aria-label": label })', 'h("canvas")', "src/page/grid.ts", "[role=grid],canvas", "[role=grid]"),
-    ("targets too small", access, "src/page.css", ".steps button { min-width: 2.25rem; }", ".steps button { min-width: 0; width: 14px; min-height: 0; padding: 0; }"),
+    ("targets too small", access, "src/page.css", ".steps button { min-width: 2.25rem; }", ".steps button { min-width: 0; width: 14px; min-height: 0; padding: 0; } .steps button svg { width: 6px; }"),
     ("pale words", access, "src/page/theme.css", "--soft: light-dark(#5c6570", "--soft: light-dark(#b5bac1"),
     ("for the mouse alone", access, "src/page/frame.ts", "this.looked, this.formula.element,", 'h("div", { click: () => undefined }, "x"), this.looked, this.formula.element,'),
     ("a focus that is not seen", focus, "src/page.css", ":focus-visible { outline: 3px", ":focus-visible { outline: 0px"),

@@ -5,11 +5,11 @@ import html
 import subprocess
 
 import pytest
+from tests.browser.reading import GRIDS, PAGE, SCREENS, WEB, check, open_at
+from tests.browser.twin import corners
 
 from layerscope.core.errors import LayerscopeError
 from layerscope.lab.page import SERVED, offline_html, served
-from tests.browser.reading import GRIDS, PAGE, SCREENS, WEB, check, open_at
-from tests.browser.twin import corners
 from layerscope.lab.state import described
 
 
@@ -50,13 +50,17 @@ def test_in_a_sandboxed_frame(tab, screen):
     frame.wait_for_selector("h1")
     check(frame, start)
     frame.click("nav a >> nth=-1")
-    assert frame.evaluate("document.querySelector('nav [aria-current]') === [...document.querySelectorAll('nav a')].at(-1)")
+    assert frame.evaluate(
+        "document.querySelector('nav [aria-current]') === [...document.querySelectorAll('nav a')].at(-1)"
+    )
     assert page.said == []
 
 
 def test_where_copying_is_forbidden_the_text_is_shown_to_be_copied_by_hand(tab):
     page = tab()
-    page.set_content(f'<iframe sandbox="allow-scripts" srcdoc="{html.escape(offline_html("#lab=pool&n=5"))}"></iframe>')
+    page.set_content(
+        f'<iframe sandbox="allow-scripts" srcdoc="{html.escape(offline_html("#lab=pool&n=5"))}"></iframe>'
+    )
     frame = page.frames[1]
     frame.click("text=Copy Python")
     box = frame.locator("textarea.byhand:visible")
@@ -98,6 +102,9 @@ def test_budget_of_nodes(tab, screen):
 
 
 def test_only_what_is_served_is_given_out():
-    assert {path.name for path in PAGE.iterdir() if path.suffix in (".js", ".css", ".html")} == {*SERVED, "offline.html"}
+    assert {path.name for path in PAGE.iterdir() if path.suffix in (".js", ".css", ".html")} == {
+        *SERVED,
+        "offline.html",
+    }
     with pytest.raises(KeyError):
         served("../settings.json")

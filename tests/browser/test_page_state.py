@@ -1,10 +1,10 @@
 """The link is the state: back and forward, drags, languages, themes, and links that mean harm."""
 
 import pytest
+from tests.browser.reading import SCREENS, STRINGS, check, open_at, read
 
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import LONGEST
-from tests.browser.reading import SCREENS, STRINGS, check, open_at, read
 
 
 def hash_of(page):

@@ -3,11 +3,11 @@
 import random
 
 import pytest
+from tests.browser.reading import GRID, GRIDS, check, check_colours, open_at, read, say
+from tests.browser.twin import hashes
 
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import parse, spell
-from tests.browser.reading import GRID, GRIDS, check, check_colours, open_at, read, say
-from tests.browser.twin import hashes
 
 
 @pytest.mark.parametrize("screen", GRIDS)
@@ -116,7 +116,11 @@ def test_the_numbers_of_a_formula_light_their_cells(tab):
     number = page.locator(".formula .number").nth(2)
     index = int(number.get_attribute("data-index"))
     number.hover()
-    assert page.inner_text(".looked") == say(scene("#lab=pool&n=4").grids[0].title, "en") + f", row {index // 4}, column {index % 4}: {number.inner_text()}"
+    assert (
+        page.inner_text(".looked")
+        == say(scene("#lab=pool&n=4").grids[0].title, "en")
+        + f", row {index // 4}, column {index % 4}: {number.inner_text()}"
+    )
     assert page.get_attribute(f"{GRID.format('input')} .marks path.strong:not(.halo)", "d").startswith("M")
 
 

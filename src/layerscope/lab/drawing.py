@@ -86,9 +86,7 @@ def shifted(pixels: Sequence[int], right: int, down: int) -> Pixels:
 def _mean(pixels: Sequence[int], rows: tuple[int, ...], columns: tuple[int, ...]) -> int:
     """The mean level under one new pixel, halves upwards. An axis is (new index, begin, old size, new size)."""
     total = sum(
-        a * b * pixels[row * SIDE + column]
-        for row, a in _overlaps(*rows)
-        for column, b in _overlaps(*columns)
+        a * b * pixels[row * SIDE + column] for row, a in _overlaps(*rows) for column, b in _overlaps(*columns)
     )
     area = rows[2] * columns[2]
     return (2 * total + area) // (2 * area)

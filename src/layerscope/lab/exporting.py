@@ -16,6 +16,8 @@ from layerscope.lab.state import spell
 SUFFIXES = ("svg", "png", "pdf", "html", "json", "txt")
 NARROWEST, WIDEST = 40.0, 1000.0
 """Millimetres; a column of a journal has about 84, a page 174."""
+NAMED = 4
+"""Grids whose numbers do not fit that are named."""
 DOTS = (36, 2400)
 
 
@@ -101,7 +103,8 @@ def _figure(made: Scene, kind: str, path: Path, width: float, bare: bool, dpi: i
         raster.write(drawing, path, kind, dpi)
     said = f"{drawing.width:g} × {drawing.height:.0f} mm, {drawing.link}"
     if drawing.silent:
-        said += "\nCells too small for their numbers: " + "; ".join(drawing.silent)
+        more = f" and {len(drawing.silent) - NAMED} more" if len(drawing.silent) > NAMED else ""
+        said += "\nCells too small for their numbers: " + "; ".join(drawing.silent[:NAMED]) + more
     return said
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from layerscope.lab.painting.drawing import Line, Polygon, Rect, Shape, Words, wide
-from layerscope.lab.painting.themes import Theme, fill, ink_on, mixed
+from layerscope.lab.painting.themes import Theme, extent, ink_on, mixed, tone
 from layerscope.lab.scene import Grid
 
 MARKED = ("padding", "zero", "cropped", "unread", "winner", "extra", "changed")
@@ -13,29 +13,52 @@ READABLE = 1.25
 BORDERS = {"chosen": 0.8, "lit": 0.4, "stamp": 0.4}
 """Millimetres of the borders of what is chosen, takes part, or is being stamped."""
 PALE = ("padding", "zero", "empty")
+FADED = ("cropped", "unread")
 
 
-def draw_cell(grid: Grid, number: int, box: Rect, look: Theme) -> list[Shape]:
-    """The shapes of one cell."""
-    cell = grid.cells[number]
-    colour = look.paper if cell.role in PALE else fill(grid, cell.value, look)
-    if cell.role in ("cropped", "unread"):
-        colour = mixed(colour, look.paper, 0.72)
-    thin = 0.12 if box.width > 2 else 0.05
-    shapes: list[Shape] = [Rect(box.x, box.y, box.width, box.height, colour, look.line, thin)]
-    shapes += marks(cell.role, box, look, colour)
-    size = letters(grid, box)
-    if cell.text and size >= READABLE:
-        ink = look.faint if cell.role in PALE or cell.role in ("cropped", "unread") else ink_on(colour)
-        x, y = box.x + box.width / 2, box.y + box.height / 2 + 0.36 * size
-        shapes.append(Words(x, y, cell.text, size, ink, "middle"))
-    return shapes
+class Tint:
+    """The colours of one grid in a theme: what depends on all its cells is found once."""
+
+    def __init__(self, grid: Grid, look: Theme) -> None:
+        roles = {cell.role for cell in grid.cells}
+        self.grid, self.look, self.range = grid, look, extent(grid)
+        self._zeros, self._lit = "zero" in roles, "lit" in roles
+        self._longest = max((wide(cell.text, 1.0) for cell in grid.cells), default=1.0)
+
+    def colour(self, number: int) -> str:
+        """What a cell is filled with."""
+        cell, look = self.grid.cells[number], self.look
+        if cell.role == "lit":
+            return mixed(look.stamp, look.paper, 0.45)
+        if self.pale(number) or (self._lit and not cell.text):
+            return look.paper
+        colour = tone(self.grid.scale, cell.value, self.range, look)
+        return mixed(colour, look.paper, 0.72) if cell.role in FADED else colour
+
+    def pale(self, number: int) -> bool:
+        """Whether a cell holds no value of its own; where zeros are put in between, a zero is nothing's place."""
+        cell = self.grid.cells[number]
+        return cell.role in PALE or (cell.role == "changed" and cell.value == 0 and self._zeros)
+
+    def ink(self, number: int) -> str:
+        """What a cell's number is written with."""
+        faded = self.pale(number) or self.grid.cells[number].role in FADED
+        return self.look.faint if faded else ink_on(self.colour(number))
+
+    def letters(self, box: Rect) -> float:
+        """The size of the letters in cells like this box: one for all, so that the longest number fits."""
+        return min(0.52 * box.height, 2.7, (box.width - 0.7) / max(self._longest, 1.2))
 
 
-def letters(grid: Grid, box: Rect) -> float:
-    """The size of the letters in a grid's cells: one for all, so that the longest number fits."""
-    longest = max((wide(cell.text, 1.0) for cell in grid.cells), default=1.0)
-    return min(0.52 * box.height, 2.7, (box.width - 0.7) / max(longest, 1.2))
+def draw_cell(tint: Tint, number: int, box: Rect) -> tuple[list[Shape], list[Shape], list[Shape]]:
+    """The shapes of one cell: its square, its marks, its number."""
+    cell, look, colour = tint.grid.cells[number], tint.look, tint.colour(number)
+    square = Rect(box.x, box.y, box.width, box.height, colour, look.line, 0.12 if box.width > 2 else 0.05)
+    size = tint.letters(box)
+    if not cell.text or size < READABLE:
+        return [square], marks(cell.role, box, look, colour), []
+    x, y = box.x + box.width / 2, box.y + box.height / 2 + 0.36 * size
+    return [square], marks(cell.role, box, look, colour), [Words(x, y, cell.text, size, tint.ink(number), "middle")]
 
 
 def marks(role: str, box: Rect, look: Theme, colour: str) -> list[Shape]:
@@ -74,5 +97,7 @@ def swatch(role: str, box: Rect, look: Theme) -> list[Shape]:
         colour, thick = (look.stamp if role == "stamp" else look.chosen), BORDERS[role]
         inner = side - thick
         return [Rect(x + thick / 2, y + thick / 2, inner, inner, look.paper, colour, thick)]
+    if role == "seen":
+        return [Rect(x, y, side, side, mixed(look.stamp, look.paper, 0.45), look.line, 0.12)]
     colour = look.paper if role in PALE else mixed(look.diverging[6], look.paper, 0.5)
     return [Rect(x, y, side, side, colour, look.line, 0.12), *marks(role, box, look, colour)]

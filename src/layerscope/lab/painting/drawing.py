@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rect:
-    """A rectangle; `stroke` is drawn on its edge."""
+    """A rectangle; `stroke` is drawn on its edge; a `crisp` one has no soft edges, so that neighbours meet."""
 
     x: float
     y: float
@@ -19,6 +19,7 @@ class Rect:
     stroke: str = "none"
     thick: float = 0.0
     dashed: bool = False
+    crisp: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Polygon:
 
 @dataclass(frozen=True)
 class Words:
-    """A line of text: x, y is on its baseline, at its start or its middle."""
+    """A line of text: x, y is on its baseline, at its start, middle or end (`anchor`)."""
 
     x: float
     y: float

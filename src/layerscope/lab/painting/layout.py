@@ -7,38 +7,23 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from layerscope.lab.painting import words
-from layerscope.lab.painting.cells import MARKED, READABLE, draw_cell, letters, swatch
+from layerscope.lab.painting.cells import MARKED, READABLE, Tint, swatch
 from layerscope.lab.painting.drawing import Drawing, Line, Rect, Shape, Words, wide, wrapped
+from layerscope.lab.painting.grids import draw_grid, heads
+from layerscope.lab.painting.parts import ends, rows
+from layerscope.lab.painting.sizing import GAP, HEIGHT, Placed, place, unit, width
 from layerscope.lab.painting.themes import Theme, theme
-from layerscope.lab.scene import Grid, Link, Place, Scene, Text
+from layerscope.lab.scene import Grid, Link, Scene, Text
 from layerscope.lab.state import spell
 
-MARGIN, GAP, LEAD = 2.0, 5.0, 1.35
-"""Millimetres around and between grids; lines of text to their letters' size."""
-SMALLEST, LARGEST, TALLEST = 4.0, 7.5, 110.0
-"""Millimetres of a cell with numbers, and of a grid's height."""
+MARGIN, LEAD = 2.0, 1.35
+"""Millimetres around everything; lines of text to their letters' size."""
 TITLE, BODY = 3.2, 2.35
+NO_BREAK = "\u00a0"
 LINES = 5
 """Of a formula; what is longer is shortened in its middle."""
 CARRIED = ("copy", "switch", "stamp")
-"""Links that are arrows one by one, wherever they lead; those that read are one arrow between neighbours."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A grid on paper: the place of its first cell, and the size of its cells."""
-
-    grid: Grid
-    x: float
-    y: float
-    cell: float
-
-    def box(self, numbers: Sequence[int], inset: float = 0.0) -> Rect:
-        """The smallest rectangle around these cells."""
-        rows, columns = [n // self.grid.columns for n in numbers], [n % self.grid.columns for n in numbers]
-        x, y = self.x + min(columns) * self.cell + inset, self.y + min(rows) * self.cell + inset
-        width = (max(columns) - min(columns) + 1) * self.cell - 2 * inset
-        return Rect(x, y, width, (max(rows) - min(rows) + 1) * self.cell - 2 * inset)
+"""Links that an arrow shows wherever they lead; where a cell reads others, only between neighbours."""
 
 
 @dataclass
@@ -70,62 +55,57 @@ def paint(
     if not bare:
         sheet.lines(wrapped(words.title(scene, lang), sheet.inner, TITLE), TITLE, sheet.theme.ink, bold=True)
         sheet.y += 1.5
-    unit = _unit(scene, sheet.inner)
-    for line in scene.layout:
-        grids = [_grid(scene, name) for name in line]
-        for part in _fitting(grids, sheet, unit):
-            _row(sheet, part, unit)
+    lines = rows(scene)
+    size = unit(lines, sheet.inner)
+    for line in lines:
+        for part in _fitting(line, sheet, size):
+            _row(sheet, part, size, len(line))
     _lit(sheet)
     _legend(sheet)
     told = [part for part in (words.chosen(scene, lang), words.law(scene, lang)) if part]
     if not bare:
         for part in told:
-            sheet.lines(_cut(wrapped(part, sheet.inner, BODY)), BODY, sheet.theme.ink)
+            sheet.lines(_cut(_broken_at_equals(part, sheet.inner)), BODY, sheet.theme.ink)
     link = spell(scene.screen, scene.settings)
     height = sheet.y + MARGIN
     silent = [
         words.say(placed.grid.title, lang)
         for placed in sheet.placed.values()
-        if any(cell.text for cell in placed.grid.cells) and letters(placed.grid, placed.box([0])) < READABLE
+        if placed.kind != "table"
+        and any(cell.text for cell in placed.grid.cells)
+        and Tint(placed.grid, sheet.theme).letters(placed.box([0])) < READABLE
     ]
     title = words.title(scene, lang)
     return Drawing(width, height, sheet.theme.paper, sheet.shapes, title, " ".join(told) or link, link, silent)
 
 
-def _grid(scene: Scene, name: str) -> Grid:
-    return next(grid for grid in scene.grids if grid.id == name)
+def _broken_at_equals(said: str, width: float) -> list[str]:
+    """Lines that end before an equals sign where there is room for it."""
+    kept = said.replace(" ", NO_BREAK).replace(f"{NO_BREAK}={NO_BREAK}", f" ={NO_BREAK}")
+    lines = wrapped(kept, width, BODY)
+    if any(wide(line, BODY) > width for line in lines):
+        lines = wrapped(said, width, BODY)
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def _cut(lines: list[str]) -> list[str]:
     return lines if len(lines) <= LINES else [*lines[: LINES - 2], "…", lines[-1]]
 
 
-def _unit(scene: Scene, inner: float) -> float:
-    """One size of cell for all grids that can have it: as large as the widest line allows, but readable."""
-    natural = [
-        (inner - GAP * (len(line) - 1)) / sum(max(_grid(scene, name).columns, 3) for name in line)
-        for line in scene.layout
-    ]
-    return min(max(min(natural), SMALLEST), LARGEST)
-
-
-def _cell(grid: Grid, unit: float, inner: float) -> float:
-    return min(unit, inner / grid.columns, TALLEST / grid.rows)
-
-
-def _broad(grid: Grid, sheet: _Sheet, unit: float) -> float:
+def _broad(grid: Grid, sheet: _Sheet, size: float, beside: int) -> float:
     """The width that a grid takes with its title above."""
     said = words.say(grid.title, sheet.lang)
     longest = max((wide(word, BODY) for word in said.split(" ")), default=0.0)
-    return max(_cell(grid, unit, sheet.inner) * grid.columns, min(wide(said, BODY), 24.0), longest)
+    own = width(grid, size, sheet.inner, beside, heads(sheet.scene, grid, sheet.lang))
+    return min(max(own, min(wide(said, BODY), 24.0), longest), sheet.inner)
 
 
-def _fitting(grids: list[Grid], sheet: _Sheet, unit: float) -> Iterator[list[Grid]]:
+def _fitting(grids: list[Grid], sheet: _Sheet, size: float) -> Iterator[list[Grid]]:
     """The grids of a line, as many side by side as fit."""
     part: list[Grid] = []
     taken = 0.0
     for grid in grids:
-        need = _broad(grid, sheet, unit) + (GAP if part else 0.0)
+        need = _broad(grid, sheet, size, len(grids)) + (GAP if part else 0.0)
         if part and taken + need > sheet.inner + 0.01:
             yield part
             part, taken, need = [], 0.0, need - GAP
@@ -135,21 +115,24 @@ def _fitting(grids: list[Grid], sheet: _Sheet, unit: float) -> Iterator[list[Gri
         yield part
 
 
-def _row(sheet: _Sheet, grids: list[Grid], unit: float) -> None:
-    titles = [wrapped(words.say(grid.title, sheet.lang), _broad(grid, sheet, unit) + 0.01, BODY) for grid in grids]
+def _row(sheet: _Sheet, grids: list[Grid], size: float, beside: int) -> None:
+    broad = [_broad(grid, sheet, size, beside) for grid in grids]
+    titles = [
+        wrapped(words.say(grid.title, sheet.lang), room + 0.01, BODY) for grid, room in zip(grids, broad, strict=True)
+    ]
     top = sheet.y + max(len(title) for title in titles) * BODY * LEAD
     x, bottom = MARGIN, top
-    for grid, title in zip(grids, titles, strict=True):
+    for grid, title, room in zip(grids, titles, broad, strict=True):
         start = top - len(title) * BODY * LEAD
         sheet.shapes += [
             Words(x, start + (i + 0.8) * BODY * LEAD, line, BODY, sheet.theme.faint) for i, line in enumerate(title)
         ]
-        placed = Placed(grid, x, top, _cell(grid, unit, sheet.inner))
+        above = heads(sheet.scene, grid, sheet.lang)
+        placed = place(grid, x, top + (HEIGHT if above else 0.0), size, sheet.inner, beside, above)
         sheet.placed[grid.id] = placed
-        for number in range(len(grid.cells)):
-            sheet.shapes += draw_cell(grid, number, placed.box([number]), sheet.theme)
-        x += _broad(grid, sheet, unit) + GAP
-        bottom = max(bottom, top + grid.rows * placed.cell)
+        sheet.shapes += draw_grid(placed, sheet.theme, above)
+        x += room + GAP
+        bottom = max(bottom, placed.bottom)
     sheet.order.append([grid.id for grid in grids])
     sheet.y = bottom + 3.0
 
@@ -162,20 +145,20 @@ def _lit(sheet: _Sheet) -> None:
         groups.setdefault((link.source[0], link.target[0], link.role), []).append(link)
     for (source, target, role), links in groups.items():
         colour = look.stamp if role == "stamp" else look.chosen
-        ends = {(source, link.source[1]) for link in links} | (
-            {(target, link.target[1]) for link in links} if role in ("stamp", "copy", "switch") else set[Place]()
-        )
-        for name, number in sorted(ends):
+        for name, number in sorted({end for link in links for end in ends(link, scene)}):
             box = placed[name].box([number], 0.15)
             thick = min(0.45, 0.2 * placed[name].cell)
             sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=colour, thick=thick))
-        if (role in CARRIED and not _broken(sheet, source, target)) or (
-            role == "read" and _beside(sheet, source, target)
-        ):
-            sheet.shapes += _arrows(placed[source], placed[target], links, colour, role)
+        carried = role in CARRIED and not _broken(sheet, source, target)
+        instead = any((source, target, other) in groups for other in CARRIED)
+        if carried or (role == "read" and not instead and _beside(sheet, source, target)):
+            froms, tos = [link.source[1] for link in links], [link.target[1] for link in links]
+            sheet.shapes.append(_arrow(placed[source].box(froms), placed[target].box(tos), colour))
     if scene.selected and scene.selected[0] in placed:
         at = placed[scene.selected[0]]
-        box = at.box([scene.selected[1]])
+        row = scene.selected[1] // at.grid.columns * at.grid.columns
+        whole = [row, row + at.grid.columns - 1] if at.kind == "table" else [scene.selected[1]]
+        box = at.box(whole)
         thick = min(0.8, 0.35 * at.cell)
         sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=look.chosen, thick=thick))
 
@@ -188,14 +171,6 @@ def _broken(sheet: _Sheet, source: str, target: str) -> bool:
     """Whether the paper is too narrow for two grids of one row; an arrow would cross what lies between."""
     together = any({source, target} <= set(line) for line in sheet.scene.layout)
     return together and not any({source, target} <= set(line) for line in sheet.order)
-
-
-def _arrows(source: Placed, target: Placed, links: list[Link], colour: str, role: str) -> list[Shape]:
-    """One arrow for each pair where they are few; otherwise one from all sources to all targets."""
-    if role == "read" or len(links) > 9 or len({link.source for link in links}) < len(links) > 4:
-        froms, tos = [link.source[1] for link in links], [link.target[1] for link in links]
-        return [_arrow(source.box(froms), target.box(tos), colour)]
-    return [_arrow(source.box([link.source[1]]), target.box([link.target[1]]), colour) for link in links]
 
 
 def _arrow(a: Rect, b: Rect, colour: str) -> Line:
@@ -219,7 +194,9 @@ def _legend(sheet: _Sheet) -> None:
     """What the marks of cells mean; only those that are there."""
     scene = sheet.scene
     roles = ["chosen"] if scene.selected else []
+    seen = any(cell.role == "lit" for grid in scene.grids for cell in grid.cells)
     roles += ["lit"] if any(link.role != "stamp" for link in scene.links) else []
+    roles += ["seen"] if seen else []
     roles += ["stamp"] if any(link.role == "stamp" for link in scene.links) else []
     roles += [role for role in MARKED if any(cell.role == role for grid in scene.grids for cell in grid.cells)]
     x, size, side = MARGIN, BODY, 3.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ HANGUL = (
     "NotoSansKR", "NotoSansCJK", "NanumGothic", "malgun", "AppleSDGothicNeo", "Pretendard", "UnDotum", "Baekmuk",
 )  # fmt: skip
 """How files of fonts with Hangul are called, the likelier first."""
+SIDES = {"start": "left", "middle": "center", "end": "right"}
 METADATA = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}, "png": {"Software": None}}
 """What would make two files of one drawing differ from day to day."""
 
@@ -39,8 +41,12 @@ def write(drawing: Drawing, path: str | os.PathLike[str], format: str, dpi: int 
         axes.set_xlim(0, drawing.width)
         axes.set_ylim(drawing.height, 0)
         axes.axis("off")
-        for order, shape in enumerate(drawing.shapes):
-            _put(axes, shape, order)
+        for order, (together, run) in enumerate(groupby(drawing.shapes, key=_plain)):
+            if together:
+                _put_all(axes, [shape for shape in run if isinstance(shape, Rect)], order)
+            else:
+                for shape in run:
+                    _put(axes, shape, order)
         about = {"Title": drawing.title} | (
             {"Subject": drawing.link} if format == "pdf" else {"Comment": drawing.link}
         )
@@ -77,6 +83,28 @@ def _korean() -> str:
     return library.FontProperties(fname=plain[0]).get_name()
 
 
+def _plain(shape: Shape) -> bool:
+    """A rectangle that can be drawn together with others."""
+    return isinstance(shape, Rect) and not shape.dashed
+
+
+def _put_all(axes: Any, shapes: Sequence[Rect], order: int) -> None:
+    """Rectangles at once, which is many times faster; crisp ones without soft edges."""
+    from matplotlib.collections import PolyCollection
+
+    for crisp, run in groupby(shapes, key=lambda shape: shape.crisp):
+        some = list(run)
+        corners = [
+            [(s.x, s.y), (s.x + s.width, s.y), (s.x + s.width, s.y + s.height), (s.x, s.y + s.height)] for s in some
+        ]
+        look: Any = {
+            "facecolors": [shape.fill for shape in some],
+            "edgecolors": [shape.stroke for shape in some],
+            "linewidths": [shape.thick * POINTS for shape in some],
+        }
+        axes.add_collection(PolyCollection(corners, antialiaseds=not crisp, joinstyle="miter", zorder=order, **look))
+
+
 def _put(axes: Any, shape: Shape, order: int) -> None:
     from matplotlib import lines, patches
 
@@ -100,6 +128,5 @@ def _put(axes: Any, shape: Shape, order: int) -> None:
         case Words():
             axes.text(
                 shape.x, shape.y, shape.text, fontsize=shape.size * POINTS, color=shape.fill, zorder=order,
-                ha="center" if shape.anchor == "middle" else "left", va="baseline", parse_math=False,
-                weight="bold" if shape.bold else "normal",
+                ha=SIDES[shape.anchor], va="baseline", parse_math=False, weight="bold" if shape.bold else "normal",
             )  # fmt: skip

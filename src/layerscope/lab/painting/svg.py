@@ -43,7 +43,9 @@ def head(line: Line) -> Polygon:
 def _shape(shape: Shape) -> str:
     match shape:
         case Rect():
-            return _tag("rect", *_box(shape), ("fill", shape.fill), *_stroke(shape.stroke, shape.thick, shape.dashed))
+            sharp = [("shape-rendering", "crispEdges")] if shape.crisp else []
+            stroke = _stroke(shape.stroke, shape.thick, shape.dashed)
+            return _tag("rect", *_box(shape), ("fill", shape.fill), *stroke, *sharp)
         case Line():
             ends = [(name, _number(getattr(shape, name))) for name in ("x1", "y1", "x2", "y2")]
             return _tag("line", *ends, *_stroke(shape.stroke, shape.thick)) + (
@@ -53,7 +55,7 @@ def _shape(shape: Shape) -> str:
             points = " ".join(f"{_number(x)},{_number(y)}" for x, y in shape.points)
             return _tag("polygon", ("points", points), ("fill", shape.fill))
         case Words():
-            more = [("text-anchor", "middle")] if shape.anchor == "middle" else []
+            more = [("text-anchor", shape.anchor)] if shape.anchor != "start" else []
             more += [("font-weight", "bold")] if shape.bold else []
             place = [("x", _number(shape.x)), ("y", _number(shape.y)), ("font-size", _number(shape.size))]
             return _tag("text", *place, ("fill", shape.fill), *more, inner=escape(shape.text))

@@ -42,12 +42,12 @@ def theme(name: str) -> Theme:
     return THEMES["light" if name == "auto" else name]
 
 
-def fill(grid: Grid, value: float | None, theme: Theme) -> str:
-    """The colour of a value among those of its grid."""
-    if value is None or grid.scale == "plain":
+def tone(scale: str, value: float | None, range: tuple[float, float], theme: Theme) -> str:
+    """The colour of a value in a range, by a grid's scale."""
+    if value is None or scale == "plain":
         return theme.paper
-    low, high = extent(grid)
-    stops = theme.diverging if grid.scale == "diverging" else theme.sequential
+    low, high = range
+    stops = theme.diverging if scale == "diverging" else theme.sequential
     return _between(stops, (value - low) / (high - low) if high > low else 0.5)
 
 

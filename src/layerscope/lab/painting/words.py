@@ -50,9 +50,14 @@ def chosen(scene: Scene, lang: str) -> str:
     if grid is None:
         return line
     row, column = divmod(scene.selected[1], grid.columns)
+    if grid.scale == "plain" and grid.cells[scene.selected[1]].value is None:  # a table of words
+        return f"{grid.cells[row * grid.columns].text}: {line}"
     return say(Text("figure.cell", {"row": row, "column": column}), lang) + " " + line
 
 
 def law(scene: Scene, lang: str) -> str:
     """The shape law with its numbers."""
-    return say(Text("figure.law"), lang) + " " + formula(tuple(scene.law)) if scene.law else ""
+    if not scene.law:
+        return ""
+    own = f"{scene.screen}.law"
+    return say(Text(own if own in strings() else "figure.law"), lang) + " " + formula(tuple(scene.law))

@@ -13,6 +13,8 @@ from layerscope.lab.scenes._shared import at_most, cells, law, numbers_of, withi
 from layerscope.layers import AveragePooling2D, MaxPooling2D
 
 LAWS = {"same": "ceil ( n / s )", "valid": "floor ( ( n − k ) / s ) + 1"}
+LAYOUTS = [["input", "output", "average", "switches"]], [["input", "output", "still"], ["average", "switches"]]
+"""Without a shift, and with one."""
 WIDEST = 3
 """Columns by which the image can be shifted."""
 
@@ -75,7 +77,7 @@ def scene(settings: dict[str, Any]) -> Scene:
     return Scene(
         screen="pool", settings=settings, title=Text("pool.title"), clamped=clamped,
         grids=[_input(made), *_outputs(made, shifted)],
-        layout=[["input", "output", "average", "switches"], *([["still"]] if shifted else [])],
+        layout=LAYOUTS[shifted],
         links=[
             Link(("input", at), (grid, chosen), "switch" if at == winner and grid == "output" else "read")
             for grid in ("output", "average")

@@ -1,4 +1,4 @@
-"""Three ways to enlarge what a pooling left: nearest, bed of nails, max unpooling; and switches that have gone stale."""
+"""Three ways to enlarge what a pooling left: nearest, bed of nails, max unpooling; and switches gone stale."""
 
 from __future__ import annotations
 

@@ -83,9 +83,7 @@ def train(asked: Mapping[str, Any], stream: TextIO) -> None:
         teller.images = images.test.array(0, SHOWN)
         teller.rebuilds = product(types[node][number].shape[1:]) == product(wanted)
         settings = {key: asked[key] for key in ("epochs", "batch_size", "optimizer", "learning_rate", "seed")}
-        studies.train(
-            asked["network"], asked["data"], out=asked["out"], verbose=0, callbacks=[teller], **settings
-        )
+        studies.train(asked["network"], asked["data"], out=asked["out"], verbose=0, callbacks=[teller], **settings)
     except LayerscopeError as error:
         teller.say("failed", why="\n".join([str(error), *error.__notes__]))
     else:

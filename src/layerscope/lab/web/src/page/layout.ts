@@ -44,11 +44,11 @@ function together(row: Grid[], width: number): number {
   return row.length === 1 ? Math.min(LARGEST, alone(row[0]!, width)) : 0;
 }
 
-/** One side for all grids of a screen of many: the largest grid takes a quarter of the width, or all of a narrow one. */
+/** For a screen of many grids: the largest takes a quarter of the width, or all of a narrow one; small ones stay usable. */
 export function smallSizes(scene: Scene, width: number): Map<string, number> {
   const columns = Math.max(...scene.grids.map((grid) => grid.columns));
   const size = Math.min(22, Math.max(SMALLEST, Math.floor(Math.min(width, Math.max(width / 4, 260)) / columns)));
-  return new Map(scene.grids.map((grid) => [grid.id, size]));
+  return new Map(scene.grids.map((grid) => [grid.id, Math.max(size, Math.min(22, Math.floor(96 / grid.columns)))]));
 }
 
 function high({ rows }: Grid): number {

@@ -1,5 +1,6 @@
 /** Screens that need more than grids have a painter of their own here; all others are painted as grids. */
 
+import type { Scene, Settings } from "../scene.ts";
 import { sceneOf } from "../scenes/index.ts";
 import { AutoencoderPainter } from "./autoencoder.ts";
 import { GridPainter } from "./gridpainter.ts";
@@ -12,7 +13,7 @@ import { DensePainter, FieldPainter } from "./special.ts";
 export const painters: Record<string, () => Painter> = {
   autoencoder: () => new AutoencoderPainter(),
   dense: () => new DensePainter(readersOf("dense")),
-  field: () => new FieldPainter(readersOf("field")),
+  field: () => new FieldPainter(readersOf("field"), asked("field")),
   journey: () => new JourneyPainter(),
 };
 
@@ -21,4 +22,5 @@ export function painterOf(screen: string): Painter {
   return special ? special() : new GridPainter(readersOf(screen));
 }
 
-const readersOf = (screen: string): Readers => new Readers((settings) => sceneOf({ screen, settings, clamped: [] }));
+const asked = (screen: string) => (settings: Settings): Scene => sceneOf({ screen, settings, clamped: [] });
+const readersOf = (screen: string): Readers => new Readers(asked(screen));

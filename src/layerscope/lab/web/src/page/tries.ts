@@ -1,6 +1,9 @@
 /** Questions that one click answers: for each screen, what to ask and the state that shows the answer. */
 
-const WRONG = "28x28x1%20%7C%20conv%2016%203%20relu%20%7C%20maxpool%204%20%7C%20conv%208%209%20relu%20%7C%20flatten%20%7C%20dense%2010";
+const WRONG = encodeURIComponent("28x28x1 | conv 16 3 relu | maxpool 4 | conv 8 9 relu | flatten | dense 10");
+const DOCUMENT = encodeURIComponent("28x28x1 | conv 16 3 same relu | maxpool 2 same | conv 8 3 same relu | maxpool 2 same | " +
+  "conv 4 3 same relu | maxpool 2 same | conv 4 3 same relu | upsample 2 | conv 8 3 same relu | upsample 2 | " +
+  "conv 16 3 relu | upsample 2 | conv 1 3 same sigmoid");
 
 export const TRIES: Record<string, [key: string, hash: string][]> = {
   journey: [
@@ -41,7 +44,7 @@ export const TRIES: Record<string, [key: string, hash: string][]> = {
     ["page.try.checkerboard.dilation", "#lab=checkerboard&k1=2&d=2"],
   ],
   field: [
-    ["page.try.field.code", "#lab=field&layer=5&cell=1,1"],
+    ["page.try.field.code", `#lab=field&net=${DOCUMENT}&layer=6&cell=1,1`],
     ["page.try.field.position", "#lab=field&cell=5,5"],
     ["page.try.field.forward", "#lab=field&mode=forward&layer=0&cell=5,5"],
   ],

@@ -31,7 +31,7 @@ export default function pool(settings: Settings): Scene {
   return scene({
     screen: "pool", settings, title: say("pool.title"), clamped,
     grids: [inputGrid(made), ...outputGrids(made, shifted)],
-    layout: [["input", "output", "average", "switches"], ...(shifted ? [["still"]] : [])],
+    layout: shifted ? [["input", "output", "still"], ["average", "switches"]] : [["input", "output", "average", "switches"]],
     links: ["output", "average"].flatMap((id) => window.filter((at) => valueAt(made, at) !== null).map((at) =>
       link(["input", at], [id, chosen], at === winner && id === "output" ? "switch" : "read"))),
     selected: ["output", chosen],
