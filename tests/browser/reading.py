@@ -82,7 +82,9 @@ def check_grid(shown, grid, lang, hash):
         if printed:
             assert cell["text"] == expected.text, f"{where}, cell {index}"
         row, column = divmod(index, grid.columns)
-        place = STRINGS["page.cell"][lang].format(row=row, column=column, text=expected.text or STRINGS["page.blank"][lang])
+        place = STRINGS["page.cell"][lang].format(
+            row=row, column=column, text=expected.text or STRINGS["page.blank"][lang]
+        )
         role = STRINGS.get(f"role.{expected.role}")
         assert cell["name"] == (f"{place}, {role[lang]}" if role else place), where
 

@@ -80,7 +80,11 @@ def test_keys_walk_a_grid(tab, screen):
 def test_the_formula_of_a_focused_cell_is_announced(tab, screen):
     page, made = tab(), scene(f"#lab={screen}")
     open_at(page, f"#lab={screen}")
-    grid = next(one for one in reversed(made.grids) if one.select.split("&")[0] == "cell" and one.id in {name for row in made.layout for name in row})
+    grid = next(
+        one
+        for one in reversed(made.grids)
+        if one.select.split("&")[0] == "cell" and one.id in {name for row in made.layout for name in row}
+    )
     assert made.formula
     page.locator(f"{GRID.format(grid.id)} [role=gridcell][tabindex='0']").focus()
     page.keyboard.press("ArrowLeft")

@@ -73,6 +73,7 @@ class Lab:
         ]
         handlers: Mapping[Any, Any] = {LayerscopeError: _mistake, 404: _missing, 405: _missing}
         inner = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
+        inner.router.redirect_slashes = False
         return Guarded(inner, self.port, self.token)
 
     @contextlib.asynccontextmanager

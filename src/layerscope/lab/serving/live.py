@@ -75,7 +75,7 @@ def _network(given: Any, own: str | None) -> str:
             raise SettingError("no network was given to layerscope lab: layerscope lab MODEL")
         return own
     if not text.handles(given) and not examples.handles(given):
-        raise SettingError("a network is one line of text, such as 28x28x1 | flatten | dense 784 | reshape 28 28 1")
+        raise SettingError("a network is one line of text, such as 28x28x1 | flatten | dense 784 | reshape 28x28x1")
     module = examples if examples.handles(given) else text
     module.read(given)
     return str(given)

@@ -42,14 +42,15 @@ class Server(uvicorn.Server):
 def serve(
     what: str | None, port: int = 0, state: str = "", browser: bool = True, say: Callable[[str], None] = print
 ) -> None:
-    """Serve the lab until Ctrl-C. `state` is the hash of the screen that is opened; port 0 is any free one.
+    """Serve the lab until Ctrl-C. `state` is the hash of the screen that is opened, "" the one that shows `what`; port 0
+    is any free one.
 
     Errors: those of `trace` for `what`; OutputError for a port that is taken.
     """
     own = None if what is None else Own(what)
     with listening(port) as listener:
         lab = Lab(secrets.token_urlsafe(24), listener.getsockname()[1], own)
-        address = f"http://{ADDRESS}:{lab.port}/{state}"
+        address = f"http://{ADDRESS}:{lab.port}/{state or _first(own)}"
 
         def ready() -> None:
             say(f"The lab is at {address}")
@@ -57,17 +58,26 @@ def serve(
             if browser:
                 threading.Thread(target=opened, args=(address,), daemon=True).start()
 
-        config = uvicorn.Config(
-            lab.app(), http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None, log_level="critical",
-            access_log=False, server_header=False, timeout_graceful_shutdown=GRACE,
-        )  # fmt: skip
-        server = Server(config, ready)
+        server = Server(configured(lab), ready)
         lab.ending = lambda: server.should_exit
         try:
             server.run([listener])
         finally:
             lab.live.abandon()
     say("The lab is closed.")
+
+
+def _first(own: Own | None) -> str:
+    """The screen that shows what was given: a run is drawn for, another network is a journey."""
+    return "" if own is None else "#lab=autoencoder" if own.run else "#lab=journey&net=own"
+
+
+def configured(lab: Lab) -> uvicorn.Config:
+    """How uvicorn serves the lab: without logs of its own."""
+    return uvicorn.Config(
+        lab.app(), http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None, log_level="critical",
+        access_log=False, server_header=False, timeout_graceful_shutdown=GRACE,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

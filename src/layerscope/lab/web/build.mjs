@@ -2,9 +2,19 @@
 // on every machine. One offline file has all inside; its policy allows exactly its own script and style, and no request.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { build } from "esbuild";
 
 const common = { bundle: true, charset: "utf8", legalComments: "none", logLevel: "warning", target: "es2022" };
+
+// In the page JSON files are blocks of text beside the script, so that the script is code alone.
+const BLOCKS = ["strings", "settings", "layers", "autoencoder"];
+const blocks = {
+  name: "blocks",
+  setup: (made) => made.onLoad({ filter: /\.json$/ }, ({ path }) => ({
+    contents: `export default JSON.parse(document.getElementById(${JSON.stringify(basename(path, ".json"))}).textContent)`,
+  })),
+};
 
 // node build.mjs: all. node build.mjs twin: the tests' twin alone. node build.mjs FOLDER: the page, into that folder.
 const asked = process.argv[2];
@@ -16,7 +26,7 @@ async function twin() {
 }
 
 async function page(target) {
-  const minified = { ...common, minify: true, write: false };
+  const minified = { ...common, minify: !process.env.PLAIN, write: false, plugins: [blocks] };
   const text = async (options) => (await build({ ...minified, ...options })).outputFiles[0].text.trimEnd() + "\n";
   const script = (await text({ entryPoints: ["src/page/main.ts"], format: "iife" })).replaceAll("</script", "<\\/script");
   const style = await text({ entryPoints: ["src/page.css"], target: "chrome123" });
@@ -25,7 +35,7 @@ async function page(target) {
     const json = JSON.stringify(JSON.parse(await readFile(`../${name}.json`, "utf8"))).replaceAll("<", "\\u003c");
     return `<script type="application/json" id="${name}">${json}</script>`;
   };
-  const data = `${await block("strings")}\n${await block("autoencoder")}`;
+  const data = (await Promise.all(BLOCKS.map(block))).join("\n");
 
   const hash = (content) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`;
   const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; ` +

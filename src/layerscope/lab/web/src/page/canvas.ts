@@ -1,24 +1,29 @@
 /** Grids above 32 × 32 on a canvas, with the one cell that has the focus as an element over it. */
 
 import { h, put } from "./dom.ts";
-import { cellAt, fillOf, lettering, UNIT, type Surface, type View } from "./surface.ts";
+import { rgb } from "./colours.ts";
+import { cellAt, fillOf, lettering, MARKED, UNIT, type Surface, type View } from "./surface.ts";
 
 /** The element of a tiny cell is still as large as a finger. */
 const FINGER = 24;
 
 export class CanvasSurface implements Surface {
   readonly element: HTMLElement;
-  private readonly canvas: HTMLCanvasElement;
+  private readonly canvas = h("canvas", { role: "img" });
   private readonly row = h("div", { role: "row" });
-  private readonly over: HTMLElement;
-  private view!: View;
+  private readonly over = h("div", { role: "grid", class: "over" }, this.row);
   private current: HTMLElement | null = null;
   private painted: View | null = null;
+  private view!: View;
 
-  constructor(label: string) {
-    this.canvas = h("canvas", { role: "img", "aria-label": label });
-    this.over = h("div", { role: "grid", class: "over", "aria-label": label }, this.row);
+  constructor() {
     this.element = h("div", { class: "surface" }, this.canvas, this.over);
+  }
+
+  describe(name: string, summary: string): void {
+    put(this.canvas, "aria-label", name);
+    put(this.over, "aria-label", name);
+    put(this.over, "aria-describedby", summary);
   }
 
   update(view: View): void {
@@ -67,8 +72,27 @@ export class CanvasSurface implements Surface {
     put(cell, "aria-selected", this.view.grid.select ? String(index === this.view.selected) : null);
   }
 
+  /** One pixel a cell, which the browser enlarges. */
+  private drawPixels(): void {
+    const { grid, size, range, palette } = this.view;
+    this.canvas.width = grid.columns;
+    this.canvas.height = grid.rows;
+    this.canvas.style.width = `${size * grid.columns}px`;
+    this.canvas.style.height = `${size * grid.rows}px`;
+    const pen = this.canvas.getContext("2d")!;
+    const image = pen.createImageData(grid.columns, grid.rows);
+    grid.cells.forEach((cell, index) => {
+      image.data.set(partsOf(fillOf(cell, grid, range, palette)), index * 4);
+      image.data[index * 4 + 3] = 255;
+    });
+    pen.putImageData(image, 0, 0);
+  }
+
   private draw(): void {
     const { grid, size, range, palette } = this.view;
+    const plain = !lettering(grid.cells, size) && !grid.cells.some((cell) => Object.hasOwn(MARKED, cell.role));
+    this.canvas.classList.toggle("pixels", plain);
+    if (plain) return this.drawPixels();
     const dense = window.devicePixelRatio || 1;
     const [width, height] = [size * grid.columns, size * grid.rows];
     this.canvas.width = Math.round(width * dense);
@@ -103,6 +127,14 @@ function alike(a: View, b: View): boolean {
     const other = b.grid.cells[i]!;
     return cell.value === other.value && cell.text === other.text && cell.role === other.role;
   });
+}
+
+/** The parts of a colour, each colour taken apart once. */
+const parts = new Map<string, [number, number, number]>();
+
+function partsOf(fill: string): [number, number, number] {
+  if (!parts.has(fill)) parts.set(fill, rgb(fill));
+  return parts.get(fill)!;
 }
 
 function stroke(pen: CanvasRenderingContext2D, x: number, y: number, size: number): void {

@@ -9,9 +9,11 @@ const DIVERGING = ["--neg-4", "--neg-3", "--neg-2", "--neg-1", "--zero", "--pos-
 const SEQUENTIAL = Array.from({ length: 6 }, (_, i) => `--cividis-${i}`);
 
 export class Palette {
-  private readonly diverging: Rgb[];
-  private readonly sequential: Rgb[];
+  /** Each as STEPS + 1 colours from one end to the other. */
+  private readonly diverging: string[];
+  private readonly sequential: string[];
   private readonly inks: [dark: Rgb, light: Rgb];
+  private readonly known = new Map<string, string>();
   readonly paper: string;
   readonly ink: string;
   readonly accent: string;
@@ -25,8 +27,8 @@ export class Palette {
       probe.style.color = `var(${token})`;
       return (getComputedStyle(probe).color.match(/[\d.]+/g) ?? ["0", "0", "0"]).slice(0, 3).map(Number) as Rgb;
     };
-    this.diverging = DIVERGING.map(read);
-    this.sequential = SEQUENTIAL.map(read);
+    this.diverging = steps(DIVERGING.map(read));
+    this.sequential = steps(SEQUENTIAL.map(read));
     this.inks = [read("--ink-dark"), read("--ink-light")];
     [this.paper, this.ink, this.accent, this.line, this.muted, this.lit] =
       ["--paper", "--ink", "--accent", "--rule", "--soft", "--lit"].map((token) => hex(read(token))) as
@@ -36,9 +38,9 @@ export class Palette {
   fill(value: number | null, scale: Grid["scale"], range: Range): string {
     if (value === null || scale === "plain" || Number.isNaN(value)) return this.paper;
     const { low, high } = range;
-    if (scale === "sequential") return hex(mix(this.sequential, high > low ? (value - low) / (high - low) : 0));
+    if (scale === "sequential") return at(this.sequential, high > low ? (value - low) / (high - low) : 0);
     const size = Math.max(Math.abs(low), Math.abs(high));
-    return hex(mix(this.diverging, size > 0 ? 0.5 + (0.5 * value) / size : 0.5));
+    return at(this.diverging, size > 0 ? 0.5 + (0.5 * value) / size : 0.5);
   }
 
   /** A colour halfway to the paper: what is there and does not count. */
@@ -48,6 +50,11 @@ export class Palette {
 
   /** The ink with the greater contrast. */
   inkOn(fill: string): string {
+    if (!this.known.has(fill)) this.known.set(fill, this.legible(fill));
+    return this.known.get(fill)!;
+  }
+
+  private legible(fill: string): string {
     const [dark, light] = this.inks;
     const under = luminance(rgb(fill));
     return hex(contrast(luminance(dark), under) >= contrast(luminance(light), under) ? dark : light);
@@ -82,6 +89,12 @@ function rangeOf(grid: Grid): Range {
   return low > high ? { low: 0, high: 0 } : { low, high };
 }
 
+const STEPS = 512;
+
+const steps = (stops: Rgb[]): string[] => Array.from({ length: STEPS + 1 }, (_, i) => hex(mix(stops, i / STEPS)));
+
+const at = (colours: string[], place: number): string => colours[Math.round(Math.min(Math.max(place, 0), 1) * STEPS)]!;
+
 function mix(stops: Rgb[], at: number): Rgb {
   const place = Math.min(Math.max(at, 0), 1) * (stops.length - 1);
   const below = Math.min(Math.floor(place), stops.length - 2);
@@ -92,7 +105,7 @@ function mix(stops: Rgb[], at: number): Rgb {
 const hex = (colour: Rgb): string =>
   "#" + colour.map((part) => Math.round(part).toString(16).padStart(2, "0")).join("");
 
-const rgb = (colour: string): Rgb => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) as Rgb;
+export const rgb = (colour: string): Rgb => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) as Rgb;
 
 function luminance(colour: Rgb): number {
   const [red, green, blue] = colour.map((part) => {

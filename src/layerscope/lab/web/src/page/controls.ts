@@ -14,6 +14,10 @@ const FEW = 9;
 /** The numbers themselves, which most people leave as they are. */
 const isOwn = (entry: Entry): boolean => entry.name === "seed" || (entry.kind === "text" && entry.name !== "net");
 
+/** k2, s3 and the like belong to a layer; those of layers that there are not are left out. */
+const isBeyond = (name: string, { settings }: Scene): boolean =>
+  typeof settings.layers === "number" && /^[a-z]+[2-9]$/.test(name) && Number(name.slice(-1)) > settings.layers;
+
 interface Control { element: HTMLElement; show(scene: Scene): void }
 
 export class Controls {
@@ -37,7 +41,7 @@ export class Controls {
     const besides = new Set(scene.grids.flatMap((grid) => Object.keys(selecting(grid.select)[1])));
     for (const [entry, control] of this.controls) {
       control.show(scene);
-      if (entry.kind !== "cell") control.element.hidden = besides.has(entry.name);
+      if (entry.kind !== "cell") control.element.hidden = besides.has(entry.name) || isBeyond(entry.name, scene);
       if (isOwn(entry) && entry.kind === "text" && scene.settings[entry.name] !== entry.default) this.more.open = true;
     }
   }

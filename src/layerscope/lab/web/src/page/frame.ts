@@ -37,6 +37,7 @@ export class Frame {
   private painter: Painter | null = null;
   private screen = "";
   private noticed = "";
+  private explained = "";
 
   constructor(root: HTMLElement, private readonly page: Lab) {
     this.lang = page.lang;
@@ -58,15 +59,22 @@ export class Frame {
     this.steps.show(scene);
     this.showNotice(scene, refusal);
     this.formula.show(scene);
-    this.painter!.paint(this.stage, scene, this.page);
     this.showLooked(scene);
+    this.showWords(scene);
+    this.code.show(scene);
+    this.painter!.paint(this.stage, scene, this.page);  // last, as it measures where things stand
+  }
+
+  private showWords(scene: Scene): void {
+    const explained = JSON.stringify([scene.law, scene.why]);
+    if (explained === this.explained) return;
+    this.explained = explained;
     this.shape.hidden = scene.law.length === 0;
     this.shape.replaceChildren(h("h2", {}, this.page.words("page.shape")), law(scene.law));
     this.why.hidden = scene.why.length === 0;
     this.why.replaceChildren(
       h("h2", {}, this.page.words("page.why")), ...scene.why.map((text) => h("p", {}, this.page.words(text))),
     );
-    this.code.show(scene);
   }
 
   say(message: string): void {
@@ -145,7 +153,7 @@ export class Frame {
 
   private showLinks(scene: Scene): void {
     for (const [screen, link] of this.links) {
-      put(link, "href", this.page.linkTo(screen));
+      if (!this.page.trying) put(link, "href", this.page.linkTo(screen));
       put(link, "aria-current", screen === scene.screen ? "page" : null);
     }
     const theme = document.getElementById("theme") as HTMLSelectElement | null;

@@ -85,18 +85,16 @@ export class GridView {
     const entered = this.surface !== null && this.plane.contains(document.activeElement);
     if (kind !== this.kind && !entered) {  // a surface that is exchanged would lose the focus
       this.kind = kind;
-      this.surface = kind === "canvas" ? new CanvasSurface(title) : new SvgSurface(title);
+      this.surface = kind === "canvas" ? new CanvasSurface() : new SvgSurface();
       this.plane.replaceChildren(this.surface.element, this.marks.element);
     }
     const { grid, size, range } = this;
     const surface = this.surface!;
-    const holder = surface.element.matches("[role=grid]") ? surface.element : surface.element.querySelector("[role=grid]")!;
-    for (const named of surface.element.parentElement!.querySelectorAll("[role=grid],canvas")) put(named, "aria-label", title);
-    put(holder, "aria-describedby", this.summary.id);
+    surface.describe(title, this.summary.id);
     const selected = this.chosen();
     if (this.entry < 0 || this.entry >= grid.cells.length) this.entry = Math.max(selected, 0);
     const name = (index: number): string => this.name(index);
-    surface.update({ grid, size, range, palette: this.page.palette, selected, entry: this.entry, name });
+    surface.update({ grid, size, range, palette: this.page.palette, lang: this.page.lang, selected, entry: this.entry, name });
     this.marks.resize(grid.rows, grid.columns, size);
   }
 

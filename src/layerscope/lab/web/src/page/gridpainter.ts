@@ -19,13 +19,18 @@ export class GridPainter implements Painter {
   private readonly lines = new Lines();
   private readonly body = h("div", { class: "rows" });
   private shape = "";
+  private width = 0;
+  private resized: ResizeObserver | null = null;
+  private again: () => void = () => undefined;
   private sizes = new Map<string, number>();
 
   constructor(private readonly readers: Readers, private readonly cells: "large" | "small" = "large") {}
 
   paint(host: HTMLElement, scene: Scene, page: Page): void {
     if (this.host !== host || !host.contains(this.body)) this.begin(host);
-    const width = Math.max(host.clientWidth, 200);
+    if (!this.width) this.measure();
+    this.again = () => this.paint(host, scene, page);
+    const width = Math.max(this.width, 200);
     const sizes = this.cells === "small" ? smallSizes(scene, width) : cellSizes(scene, width);
     const scales = ranges(scene);
     const steady = page.trying && this.views.size > 0;
@@ -58,6 +63,19 @@ export class GridPainter implements Painter {
     this.views.clear();
     this.shape = "";
     host.replaceChildren(this.body, this.lines.element);
+    this.width = 0;
+    this.resized?.disconnect();
+    this.resized = new ResizeObserver(() => {
+      const width = this.width;
+      this.measure();
+      if (width && width !== this.width) this.again();
+    });
+    this.resized.observe(host);
+  }
+
+  /** Asked when it changes only: to ask for it at each scene would lay the page out twice. */
+  private measure(): void {
+    this.width = this.host!.clientWidth;
   }
 
   /** Puts the grids into their rows, where these changed. */
@@ -88,8 +106,6 @@ export class GridPainter implements Painter {
     const lit = litOf(links, looked);
     for (const [id, view] of this.views) view.light(lit.get(id), page.trying);
     const planes = new Map([...this.views].map(([id, view]) => [id, view.plane]));
-    put(this.lines.element, "width", this.host!.clientWidth);
-    put(this.lines.element, "height", this.host!.clientHeight);
     this.lines.draw(links, scene.grids, planes, this.host!);
   }
 }

@@ -1,12 +1,15 @@
 /** Where the page begins. */
 
-import { provide } from "../network.ts";
+import trained from "../../../autoencoder.json";
+import { provide, type Kept } from "../network.ts";
 import { Lab } from "./app.ts";
 import { h } from "./dom.ts";
-import { provideWords } from "./words.ts";
+import { asksForOwn, takeOwn } from "./own.ts";
 
-provideWords(JSON.parse(document.getElementById("strings")!.textContent!));
-provide(JSON.parse(document.getElementById("autoencoder")!.textContent!));
+provide(trained as unknown as Kept);
 const probe = h("span", { hidden: true });
 document.body.append(probe);
-new Lab(document.getElementById("lab")!, probe).start();
+const start = (): void => new Lab(document.getElementById("lab")!, probe).start();
+const own = takeOwn().catch(() => undefined);
+if (asksForOwn(location.hash)) void own.then(start);
+else start();

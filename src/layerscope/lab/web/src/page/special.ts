@@ -18,7 +18,7 @@ export class DensePainter implements Painter {
   }
 
   paint(host: HTMLElement, scene: Scene, page: Page): void {
-    if (!host.contains(this.planes)) host.replaceChildren(this.planes, this.below);
+    if (!host.contains(this.planes)) host.replaceChildren(h("div", { class: "beside" }, this.planes, this.below));
     this.grids.paint(this.planes, scene, page);
     const given = (scene.data.bars ?? []) as Bar[];
     const shown = JSON.stringify(given);

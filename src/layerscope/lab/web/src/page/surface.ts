@@ -9,6 +9,7 @@ export interface View {
   size: number;
   range: Range;
   palette: Palette;
+  lang: string;
   /** The cell that is chosen, or −1. */
   selected: number;
   /** The cell where the tab key enters. */
@@ -19,6 +20,8 @@ export interface View {
 
 export interface Surface {
   readonly element: HTMLElement;
+  /** Its name, and the id of the element that says it in a sentence. */
+  describe(name: string, summary: string): void;
   update(view: View): void;
   focus(index: number): void;
   /** The cell in which an event took place, or −1. */

@@ -1,13 +1,9 @@
 /** Texts in the reader's language: keys and arguments of a scene become sentences of strings.json. */
 
+import strings from "../../../strings.json";
 import type { Text } from "../scene.ts";
 
-let table: Record<string, Record<string, string>> = {};
-
-/** The table stands in the page as data, so that the script is code alone. */
-export function provideWords(given: typeof table): void {
-  table = given;
-}
+const table = strings as Record<string, Record<string, string>>;
 
 export const has = (key: string): boolean => Object.hasOwn(table, key);
 
