@@ -63,7 +63,9 @@ def read(text: str) -> Net:
     trouble = None
     if begun.types and not all(isinstance(size, int) for size in begun.types[0].shape[1:]):
         first, last = begun.stages[0][0], begun.stages[0][-1]
-        return Net(text, tuple(words), None, None, (), Trouble(0, first.start, last.end - first.start, Text("net.open")))
+        return Net(
+            text, tuple(words), None, None, (), Trouble(0, first.start, last.end - first.start, Text("net.open"))
+        )
     if begun.error is not None:
         whole = not isinstance(begun.error, TextError) or not begun.stages
         start, length = (0, 0) if not isinstance(begun.error, TextError) else (begun.error.start, begun.error.length)

@@ -53,12 +53,13 @@ def graph_words(graph: Graph) -> str:
     """A chain as one line; "" where a layer has no words."""
     stages = [shape_words(graph.nodes[0].layer.out()[0].shape[1:])]
     for node in graph.nodes[1:]:
-        name = f" as {node.layer.name}" if node.layer.name else ""
-        words = layer_words(node.layer)
-        if node.layer.kind == "Reshape":
-            words = f"reshape {written(node.layer.target_shape)}"
-        if node.layer.kind == "Activation":
-            words = str(node.layer.activation)
+        layer: Any = node.layer
+        name = f" as {layer.name}" if layer.name else ""
+        words = layer_words(layer)
+        if layer.kind == "Reshape":
+            words = f"reshape {written(layer.target_shape)}"
+        if layer.kind == "Activation":
+            words = str(layer.activation)
         if not words:
             return ""
         stages.append(words + name)

@@ -1,4 +1,4 @@
-"""Checkerboards: how many products meet in each cell behind one to three transposed convolutions, and what evens it."""
+"""Checkerboards: how many products meet in each cell behind transposed convolutions, and what evens that out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from layerscope.analyses.positions import of_layer
 from layerscope.core import propagate
 from layerscope.core.contract import Array, Layer
 from layerscope.core.graph import Graph, trace_calls
+from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType, example
 from layerscope.lab.numbers import text
 from layerscope.lab.scene import Cell, Clamp, Grid, Link, Scene, Text, Token
@@ -101,7 +102,7 @@ def _size(graph: Graph) -> int:
 def _maps(graph: Graph) -> list[Array]:
     """What every layer makes of ones with weights of one, by its `define`; the first channel."""
     types = [tuple(example(type) for type in row) for row in propagate.types(graph)]
-    values = [np.ones(tuple(types[0][0].shape))]
+    values: list[Array] = [np.ones(numbers(types[0][0].shape))]
     for number, node in enumerate(graph.nodes[1:], 1):
         values.append(_ones(node.layer, values[number - 1]))
     return [value[0, :, :, 0] for value in values]
@@ -110,13 +111,14 @@ def _maps(graph: Graph) -> list[Array]:
 def _ones(layer: Layer, given: Array) -> Array:
     weights = layer.weight_types(TensorType(given.shape))
     ones = {role: np.ones(type.shape) if role == "kernel" else np.zeros(type.shape) for role, type in weights.items()}
-    ((made, *_), _) = layer.define(given, **ones)
+    (made, *_), _ = layer.define(given, training=False, random=None, **ones)
     return made
 
 
 def _map(id: str, title: Text, values: Array, select: str = "") -> Grid:
     cells = [Cell(v, text(v), "result" if id != "input" else "data") for v in values.ravel().tolist()]
-    return Grid(id, title, *values.shape, cells, scale="sequential", select=select)
+    rows, columns = values.shape
+    return Grid(id, title, rows, columns, cells, scale="sequential", select=select)
 
 
 def _pattern(found: Checkerboard, count: int) -> Grid:

@@ -73,7 +73,7 @@ def scene(settings: dict[str, Any]) -> Scene:
             "bars": _bars(chosen, row, column),
             "parameters": [int(s.kernel.size + s.bias.size) for s in stages],
             "weights": {"keras": [into, out], "torch": [out, into]},
-            "blind": {"stage": pair, "outputs": [s.made.ravel().tolist() == s.other.ravel().tolist() for s in stages]},
+            "blind": {"stage": pair, "outputs": [bool(np.array_equal(s.made, s.other)) for s in stages]},
         },
     )  # fmt: skip
 
@@ -237,10 +237,8 @@ def _formula(stage: Stage, row: int, column: int) -> list[Token]:
 def _law(stage: Stage) -> list[Token]:
     """(4, 2) × (2, 3) = (4, 3)."""
     (rows, into), out = stage.given.shape, stage.kernel.shape[1]
-    tokens: list[Token] = []
-    for word in ["(", rows, ", ", into, ")", "×", "(", into, ", ", out, ")", "=", "(", rows, ", ", out, ")"]:
-        tokens.append(Token(str(word), "number" if isinstance(word, int) else "operator"))
-    return tokens
+    words = ["(", rows, ", ", into, ")", "×", "(", into, ", ", out, ")", "=", "(", rows, ", ", out, ")"]
+    return [Token(str(word), "number" if isinstance(word, int) else "operator") for word in words]
 
 
 def _code(stage: Stage) -> dict[str, str]:

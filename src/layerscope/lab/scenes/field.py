@@ -1,4 +1,4 @@
-"""Receptive fields through a whole chain, decoder included: which cells of every plane one cell depends on, exactly."""
+"""Receptive fields through a whole chain, decoder included: the cells of every plane on which one cell depends."""
 
 from __future__ import annotations
 
