@@ -22,7 +22,7 @@ Pixels = list[int]
 
 
 def written(pixels: Sequence[int]) -> str:
-    """The pixels as letters of base64url, at most one a pixel; paper at the end is left out (a blank sheet is "A")."""
+    """The pixels as letters of base64url, at most one a pixel; paper at the end is left out (a blank one is "A")."""
     count = max((n + 1 for n, level in enumerate(pixels) if level), default=1)
     letters, at = "", 0
     while at < count:
