@@ -216,7 +216,9 @@ def lab(tmp_path_factory):
             [sys.executable, "-m", "layerscope.cli", "lab", str(place / "own"), "--no-browser"],
             stdout=subprocess.PIPE, text=True, env=dict(os.environ),
         )  # fmt: skip
-        address = re.fullmatch(r"The lab is at (http://127\.0\.0\.1:\d+/)#lab=autoencoder\n", process.stdout.readline())[1]
+        address = re.fullmatch(
+            r"The lab is at (http://127\.0\.0\.1:\d+/)#lab=autoencoder\n", process.stdout.readline()
+        )[1]
         yield process, address, place / "own"
         process.kill()
         process.communicate()
@@ -259,7 +261,8 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("button", name="Stop", exact=True).wait_for(timeout=60_000)
     page.wait_for_function(
-        "() => /^Loss over [2-9]/.test(document.querySelector('.curve').getAttribute('aria-label') ?? '')", timeout=60_000
+        "() => /^Loss over [2-9]/.test(document.querySelector('.curve').getAttribute('aria-label') ?? '')",
+        timeout=60_000,
     )
     assert page.locator(".curve .loss").get_attribute("d").count("L") >= 1
     assert page.locator(".liveresult canvas").count() == 16
@@ -267,7 +270,9 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
     open_at(other, START, lab[1])  # a second browser sees the same training
     other.get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
     for one in (page, other):
-        one.wait_for_function("() => document.querySelector('.status').textContent.startsWith('Stopped; ')", timeout=60_000)
+        one.wait_for_function(
+            "() => document.querySelector('.status').textContent.startsWith('Stopped; ')", timeout=60_000
+        )
         one.get_by_role("button", name="Start", exact=True).wait_for()
     page.wait_for_function(
         "() => [...document.querySelectorAll('.live h3')].some(one => one.textContent.startsWith('Your digit through this network'))"
@@ -292,7 +297,9 @@ def test_the_page_stays_useful_when_the_server_is_gone(tab, lab):
     process.wait(60)
     draw(page, (0.25, 0.2), (0.7, 0.2), (0.45, 0.8))
     drawn(page)
-    page.wait_for_function("() => document.querySelector('.status').textContent.startsWith('The server does not answer')")
+    page.wait_for_function(
+        "() => document.querySelector('.status').textContent.startsWith('The server does not answer')"
+    )
     link = page.evaluate("location.hash")
     page.wait_for_function("title => document.querySelector('figure[data-grid=\"made.nails\"] .title').textContent === title",
                            arg=expected(link)[2])  # fmt: skip
