@@ -39,9 +39,7 @@ def main():
     with sync_playwright() as playwright:
         chromium = os.environ.get("LAYERSCOPE_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        print(
-            f"{'screen':14} {'interactions':>12} {'median':>7} {'98 %':>7} {'worst':>7}  ms, {asked.slowed:g} times slowed"
-        )
+        print(f"{'screen':14} {'interactions':>12} {'median':>7} {'98 %':>7} {'worst':>7}  ms")
         for screen in screens:
             found = sorted(measured(browser, screen, asked.slowed))
             if not found:

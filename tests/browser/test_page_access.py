@@ -20,8 +20,10 @@ def test_axe_finds_nothing(tab, screen, lang):
     for theme in ("light", "dark"):
         open_at(page, f"#lab={screen}&lang={lang}&theme={theme}")
         assert axe(page) == []
-        for button in page.locator("figure .quiet").all():
-            button.click()
+        small = [grid.id for grid in scene(f"#lab={screen}").grids if len(grid.cells) <= 100]
+        for button in [page.locator(f"{GRID.format(name)} .quiet") for name in small[:4]]:
+            if button.count():
+                button.click()
         assert axe(page) == []
 
 

@@ -6,7 +6,7 @@ import random
 import struct
 
 import pytest
-from tests.browser.twin import SCREENS, ask, build, hashes, plain
+from tests.browser.twin import SCREENS, ask, build, compared, hashes, plain
 
 from layerscope.core.errors import LayerscopeError
 from layerscope.lab.numbers import text
@@ -30,7 +30,7 @@ def test_scenes_are_the_same(screen):
     for start in range(0, len(asked), AT_ONCE):
         some = asked[start : start + AT_ONCE]
         for given, twin in zip(some, ask({"hash": given} for given in some), strict=True):
-            assert twin == plain(scene(given)), given
+            assert compared(twin) == plain(scene(given)), given
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -81,7 +81,7 @@ def test_the_comparison_can_fail():
     made = plain(scene(f"#lab={SCREENS[0]}"))
     changed = json.loads(json.dumps(made))
     changed["grids"][0]["cells"][0]["text"] += "0"
-    assert ask([{"hash": f"#lab={SCREENS[0]}"}]) == [made] != [changed]
+    assert [compared(twin) for twin in ask([{"hash": f"#lab={SCREENS[0]}"}])] == [made] != [changed]
 
 
 def test_every_kind_of_setting_is_one_that_is_drawn():

@@ -93,7 +93,9 @@ def test_kernel_three_stride_two_is_four_to_one():
         assert len(set(inside.ravel().tolist())) == 1
 
 
-@pytest.mark.parametrize(("k", "s", "d", "even"), [(4, 2, 1, True), (3, 3, 1, True), (2, 2, 2, False), (5, 2, 1, False), (6, 3, 1, True)])
+@pytest.mark.parametrize(
+    ("k", "s", "d", "even"), [(4, 2, 1, True), (3, 3, 1, True), (2, 2, 2, False), (5, 2, 1, False), (6, 3, 1, True)]
+)
 def test_the_stride_divides_the_kernel_exactly_where_it_is_even(k, s, d, even):
     made = scene(f"#lab=checkerboard&k1={k}&s1={s}&d={d}")
     assert (len(set(values(made, "pattern").ravel().tolist())) == 1) is even

@@ -268,19 +268,43 @@ def _sizes(chain: Chain, stage: int) -> list[Size] | None:
 
 def _measured(chain: Chain, stage: int, plane: tuple[int, int]) -> Iterator[Size]:
     assert chain.net.graph
-    for a in range(plane[0]):
-        for b in range(plane[1]):
-            asked = {(stage, 0): chain.box(stage, (a, b))}
-            region = receptive_field.demanded(chain.net.graph, chain.net.types, asked, chain.reads).get((0, 0))
-            if region is None:
-                yield Size(0, 0, 0)
-            elif len(region) == 1:
-                down, across = chain.spread(0, region[0])
-                yield Size(down.count * across.count, down.extent, across.extent)
-            else:
-                lit = chain.lit(0, region)
-                _, _, rows, columns = lit.hull or (0, 0, 0, 0)
-                yield Size(lit.count or 0, rows, columns)
+    whole = boxes.whole(chain.type(stage))
+    branches = any(len(node.inputs) > 1 for node in chain.net.graph.nodes)
+    axes = (-1, -1, *spatial_axes(chain.type(stage)))[-2:]  # a vector has no axis of rows
+
+    def fixed(*pairs: tuple[int, int]) -> Region | None:
+        box = list(whole)
+        for axis, at in pairs:
+            if axis >= 0:
+                box[axis] = Indices(((at, at),))
+        return receptive_field.demanded(
+            chain.net.graph,
+            chain.net.types,
+            {(stage, 0): tuple(box)},
+            chain.reads,  # pyright: ignore[reportArgumentType]
+        ).get((0, 0))
+
+    if branches:
+        yield from (_size(chain, fixed((axes[0], a), (axes[1], b))) for a in range(plane[0]) for b in range(plane[1]))
+        return
+    # along a chain a cell sees what both its row and its column see, each of which is asked once
+    rows = [fixed((axes[0], a)) for a in range(plane[0])]
+    columns = [fixed((axes[1], b)) for b in range(plane[1])]
+    for row in rows:
+        for column in columns:
+            both = row and column and tuple(a & b for a, b in zip(row[0], column[0], strict=True))
+            yield _size(chain, (both,) if both and all(both) else None)
+
+
+def _size(chain: Chain, region: Region | None) -> Size:
+    if region is None:
+        return Size(0, 0, 0)
+    if len(region) == 1:
+        down, across = chain.spread(0, region[0])
+        return Size(down.count * across.count, down.extent, across.extent)
+    lit = chain.lit(0, region)
+    _, _, rows, columns = lit.hull or (0, 0, 0, 0)
+    return Size(lit.count or 0, rows, columns)
 
 
 def _size_grid(sizes: Sequence[Size], plane: tuple[int, int]) -> Grid:

@@ -91,9 +91,8 @@ def _table(rows: Sequence[dict[str, Any]], found: Net) -> Grid:
     cells: list[Cell] = []
     for row in rows:
         cells += [Cell(None, word, "data") for word in row_words(row)]
-    for number, words in enumerate(found.stages[len(rows) :]):
-        role = "cropped" if number == 0 and found.trouble else "unread"
-        cells += [Cell(None, words, role), *[Cell(None, "", role) for _ in COLUMNS[1:]]]
+    for words in found.stages[len(rows) :]:
+        cells += [Cell(None, words, "unread"), *[Cell(None, "", "unread") for _ in COLUMNS[1:]]]
     count = len(cells) // len(COLUMNS)
     title = Text("journey.grid", {"stages": count})
     return Grid("steps", title, count, len(COLUMNS), cells, scale="plain")

@@ -25,7 +25,9 @@ export class Palette {
   constructor(probe: HTMLElement) {
     const read = (token: string): Rgb => {
       probe.style.color = `var(${token})`;
-      return (getComputedStyle(probe).color.match(/[\d.]+/g) ?? ["0", "0", "0"]).slice(0, 3).map(Number) as Rgb;
+      const { color } = getComputedStyle(probe);
+      const whole = color.startsWith("rgb") ? 1 : 255;  // color(srgb 0.5 …) else
+      return (color.replace("srgb", "").match(/[\d.]+/g) ?? ["0", "0", "0"]).slice(0, 3).map((part) => Number(part) * whole) as Rgb;
     };
     this.diverging = steps(DIVERGING.map(read));
     this.sequential = steps(SEQUENTIAL.map(read));

@@ -7,7 +7,7 @@ import { h } from "./dom.ts";
 import { asksForOwn, takeOwn } from "./own.ts";
 
 provide(trained as unknown as Kept);
-const probe = h("span", { hidden: true });
+const probe = h("span", { class: "probe", hidden: true });
 document.body.append(probe);
 const start = (): void => new Lab(document.getElementById("lab")!, probe).start();
 const own = takeOwn().catch(() => undefined);

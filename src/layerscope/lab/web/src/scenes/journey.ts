@@ -59,10 +59,9 @@ function targetOf(net: Net, asked: string): number[] | null {
 /** One row a stage: what a table of the page, and the terminal, show. */
 function table(rows: Row[], net: Net): Grid {
   const cells: Cell[] = rows.flatMap((one) => rowWords(one).map((word) => cell(null, word)));
-  net.stages.slice(rows.length).forEach((words, n) => {
-    const role = n === 0 && net.trouble ? "cropped" : "unread";
-    cells.push(cell(null, words, role), ...COLUMNS.slice(1).map(() => cell(null, "", role)));
-  });
+  for (const words of net.stages.slice(rows.length)) {
+    cells.push(cell(null, words, "unread"), ...COLUMNS.slice(1).map(() => cell(null, "", "unread")));
+  }
   const count = cells.length / COLUMNS.length;
   return grid("steps", say("journey.grid", { stages: count }), count, COLUMNS.length, cells, { scale: "plain" });
 }
