@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tests.browser.access import axe, unnamed_canvases
 from tests.browser.reading import OFFLINE, open_at, say
 
 from layerscope import studies
@@ -268,6 +269,8 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
     assert page.locator(".curve .loss").get_attribute("d").count("L") >= 1
     assert page.locator(".liveresult canvas").count() == 16
     assert f"layerscope train '{TRAINED}' --data digits --epochs 1000" in page.locator(".keep").inner_text()
+    assert axe(page) == []
+    assert unnamed_canvases(page) == []
     open_at(other, START, lab[1])  # a second browser sees the same training
     other.get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
     for one in (page, other):
@@ -279,6 +282,15 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
         "() => [...document.querySelectorAll('.live h3')].some(one => one.textContent.startsWith('Your digit through this network'))"
     )
     assert page.said == other.said == []
+
+
+@pytest.mark.parametrize("settings", ["&lang=ko&theme=dark", "&theme=light"])
+def test_axe_finds_nothing_where_it_is_served(tab, lab, settings):
+    page = tab(viewport={"width": 390, "height": 800})
+    open_at(page, START + settings, lab[1])
+    page.locator(".live button[type=submit]").wait_for()
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_mistakes_are_said_in_the_page(tab, lab):

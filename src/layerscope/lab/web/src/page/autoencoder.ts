@@ -14,7 +14,9 @@ import type { Page, Painter } from "./page.ts";
 import { served } from "./served.ts";
 import { Strip } from "./strip.ts";
 
-const [SMALL, LARGE] = [5, 8];
+const SMALL = 5;
+/** Pixels that a plane by itself takes; its cells are no larger than those of the code. */
+const WIDE = 224;
 const COLUMNS = ["mse", "centred", "usual", "parameters", "switches"] as const;
 
 export class AutoencoderPainter implements Painter {
@@ -46,7 +48,7 @@ export class AutoencoderPainter implements Painter {
     for (const grid of scene.grids) {
       const view = this.views.get(grid.id);
       if (page.trying && !grid.select) continue; // pointing at another decoder's image does not stir up the rest
-      const size = grid.id.startsWith("code.") ? 34 : grid.id.includes(".") ? SMALL : grid.columns > 14 ? LARGE : 12;
+      const size = grid.id.startsWith("code.") ? 34 : grid.id.includes(".") ? SMALL : Math.min(Math.floor(WIDE / grid.columns), 34);
       if (view) view.update(grid, size, scales.get(grid.id)!, grid.cells.length > 64);
       view?.light(undefined, page.trying);
     }
