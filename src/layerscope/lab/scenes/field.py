@@ -267,9 +267,10 @@ def _sizes(chain: Chain, stage: int) -> list[Size] | None:
 
 
 def _measured(chain: Chain, stage: int, plane: tuple[int, int]) -> Iterator[Size]:
-    assert chain.net.graph
+    graph = chain.net.graph
+    assert graph
     whole = boxes.whole(chain.type(stage))
-    branches = any(len(node.inputs) > 1 for node in chain.net.graph.nodes)
+    branches = any(len(node.inputs) > 1 for node in graph.nodes)
     axes = (-1, -1, *spatial_axes(chain.type(stage)))[-2:]  # a vector has no axis of rows
 
     def fixed(*pairs: tuple[int, int]) -> Region | None:
@@ -277,12 +278,8 @@ def _measured(chain: Chain, stage: int, plane: tuple[int, int]) -> Iterator[Size
         for axis, at in pairs:
             if axis >= 0:
                 box[axis] = Indices(((at, at),))
-        return receptive_field.demanded(
-            chain.net.graph,
-            chain.net.types,
-            {(stage, 0): tuple(box)},
-            chain.reads,  # pyright: ignore[reportArgumentType]
-        ).get((0, 0))
+        asked = {(stage, 0): tuple(box)}
+        return receptive_field.demanded(graph, chain.net.types, asked, chain.reads).get((0, 0))
 
     if branches:
         yield from (_size(chain, fixed((axes[0], a), (axes[1], b))) for a in range(plane[0]) for b in range(plane[1]))
@@ -292,8 +289,11 @@ def _measured(chain: Chain, stage: int, plane: tuple[int, int]) -> Iterator[Size
     columns = [fixed((axes[1], b)) for b in range(plane[1])]
     for row in rows:
         for column in columns:
-            both = row and column and tuple(a & b for a, b in zip(row[0], column[0], strict=True))
-            yield _size(chain, (both,) if both and all(both) else None)
+            if row is None or column is None:
+                yield Size(0, 0, 0)
+                continue
+            both: Box = tuple(a & b for a, b in zip(row[0], column[0], strict=True))
+            yield _size(chain, (both,) if all(both) else None)
 
 
 def _size(chain: Chain, region: Region | None) -> Size:
@@ -347,6 +347,10 @@ def _law(chain: Chain, stage: int) -> list[Token]:
     return tokens
 
 
+def _range(one: Sequence[int]) -> str:
+    return str(one[0]) if one[0] == one[1] else f"{one[0]}–{one[1]}"
+
+
 def _code(found: Net, stage: int, forward: bool, place: tuple[int, int]) -> dict[str, str]:
     at = f"{place[0]},{place[1]}"
     name = found.steps[stage].name
@@ -372,6 +376,8 @@ def _why(
         told.append(Text("field.varies" if varies else "field.constant",
                          {"least": ends["count"][0], "most": ends["count"][1]}))  # fmt: skip
     extents = net.row(chain.net, stage)["field"]
+    if extents and None not in extents:
+        told.append(Text("field.unbounded", {"size": "×".join(map(_range, extents))}))
     if any(one is not None and one[0] != one[1] for one in extents):
         told.append(Text("field.decoder"))
     if unread:

@@ -10,7 +10,7 @@ from layerscope.core.contract import normal
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.graph import Graph
 from layerscope.core.types import BATCH, Shape
-from layerscope.lab import links, net, spelling, state
+from layerscope.lab import laws, links, net, spelling, state
 from layerscope.lab.net import Net
 from layerscope.lab.numbers import text
 from layerscope.lab.scene import Cell, Clamp, Grid, Scene, Text, Token
@@ -47,6 +47,7 @@ def scene(settings: dict[str, Any]) -> Scene:
         layout=[["steps"]],
         selected=("steps", step * len(COLUMNS)),
         formula=_formula(rows, step),
+        law=_law(found, step),
         code=_code(found),
         why=_why(rows, step, wrong),
         step=step,
@@ -114,6 +115,13 @@ def row_words(row: dict[str, Any]) -> list[str]:
 
 def _range(extent: Sequence[int]) -> str:
     return str(extent[0]) if extent[0] == extent[1] else f"{extent[0]}–{extent[1]}"
+
+
+def _law(found: Net, step: int) -> list[Token]:
+    """The shape law of the chosen stage."""
+    if not 0 < step < len(found.types) or found.graph is None:
+        return []
+    return laws.law(found.graph.nodes[step].layer, found.types[step - 1][0], found.types[step][0])
 
 
 def _formula(rows: Sequence[dict[str, Any]], step: int) -> list[Token]:

@@ -20,6 +20,7 @@ const SHAPES = /^net\.(rank|window|convt|groups$|glu|reshape(\.multiple)?$|crop|
 /** Up to three single changes with which everything fits; none where the text itself is wrong. */
 export function fixesOf(net: Net, target: number[] | null): Fix[] {
   const { trouble } = net;
+  if (!net.nodes.length) return []; // the layers before the trouble form no network
   if (trouble ? trouble.stage === null || !SHAPES.test(trouble.why.key) : !target) return [];
   let drafts: Draft[];
   try {

@@ -233,7 +233,12 @@ function why(
     const [least, most] = ends(sizes).count;
     told.push(say(least === most ? "field.constant" : "field.varies", { least, most }));
   }
-  if (row(net, stage).field.some((one) => one && one[0] !== one[1])) told.push(say("field.decoder"));
+  const extents = row(net, stage).field;
+  if (extents.length && extents.every((one) => one !== null)) {
+    const size = extents.map(([least, most]) => (least === most ? String(least) : `${least}–${most}`)).join("×");
+    told.push(say("field.unbounded", { size }));
+  }
+  if (extents.some((one) => one && one[0] !== one[1])) told.push(say("field.decoder"));
   if (unread.size) told.push(say("field.unread", { count: unread.size }));
   return told;
 }

@@ -6,6 +6,7 @@ import { text } from "../numbers.ts";
 import {
   cell, grid, say, scene, token, type Cell, type Clamp, type Grid, type Scene, type Settings, type Text, type Token,
 } from "../scene.ts";
+import { law } from "./laws.ts";
 import { ofLayer } from "./links.ts";
 
 const COLUMNS = ["layer", "shape", "ratio", "parameters", "macs", "field"];
@@ -32,6 +33,7 @@ export default function journey(settings: Settings): Scene {
     screen: "journey", settings, title: say("journey.title"), clamped,
     grids: [table(rows, net)], layout: [["steps"]], selected: ["steps", step * COLUMNS.length],
     formula: formula(rows, step),
+    law: step > 0 && step < net.nodes.length ? law(net.nodes[step]!) : [],
     code: { layerscope: `layerscope trace "${net.text}"` },
     why: why(rows, step, wrong),
     step, steps: last + 1,
