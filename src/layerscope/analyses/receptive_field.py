@@ -265,18 +265,42 @@ def dependency(graph: Graph, types: Sequence[tuple[TensorType, ...]], asked: Map
     Clipped to the actual sizes at every layer; an input on which nothing depends is left out.
     Errors: ShapeError when a size is open.
     """
+    found = demanded(graph, types, asked, reads_of(graph, types))
+    return {number: boxes.around(found[node, 0]) for number, node in enumerate(graph.inputs) if (node, 0) in found}
+
+
+LayerReads = Sequence[Sequence[tuple[Reads | None, ...]]]
+"""For each node and each of its outputs, how each input is read."""
+
+
+def reads_of(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> LayerReads:
+    """How every node reads its inputs, asked once for many positions."""
+    fed = propagate.fed_types(graph, types)
+    return [
+        [node.layer.reach(output, *fed[number]) for output in range(len(types[number]))] if node.inputs else []
+        for number, node in enumerate(graph.nodes)
+    ]
+
+
+def demanded(
+    graph: Graph, types: Sequence[tuple[TensorType, ...]], asked: Mapping[Edge, Box], reads: LayerReads
+) -> dict[Edge, Region]:
+    """Of every tensor the positions on which boxes of positions depend, those boxes among them.
+
+    Clipped to the actual sizes at every layer; a tensor on which nothing depends is left out.
+    Errors: ShapeError when a size is open.
+    """
     fed = propagate.fed_types(graph, types)
 
     def rule(number: int, node: Node, wanted: Mapping[int, Region]) -> list[Region | None]:
         needed: list[Region | None] = [None] * len(node.inputs)
         for output, region in wanted.items():
-            for n, reads in enumerate(node.layer.reach(output, *fed[number])):
-                pulled = (boxes.pull(reads, box, fed[number][n]) for box in region)
+            for n, one in enumerate(reads[number][output]):
+                pulled = (boxes.pull(one, box, fed[number][n]) for box in region)
                 needed[n] = _together(needed[n], pulled)
         return needed
 
-    found = propagate.backward(graph, {edge: (box,) for edge, box in asked.items()}, rule, boxes.union)
-    return {number: boxes.around(found[node, 0]) for number, node in enumerate(graph.inputs) if (node, 0) in found}
+    return propagate.backward(graph, {edge: (box,) for edge, box in asked.items()}, rule, boxes.union)
 
 
 def projection(
@@ -287,7 +311,14 @@ def projection(
     The inverse of `dependency`. None where nothing depends on them.
     Errors: ShapeError when a size is open.
     """
-    fed = propagate.fed_types(graph, types)
+    made = reached(graph, types, given, reads_of(graph, types))
+    return [tuple(None if region is None else boxes.around(region) for region in row) for row in made]
+
+
+def reached(
+    graph: Graph, types: Sequence[tuple[TensorType, ...]], given: Mapping[int, Box], reads: LayerReads
+) -> list[tuple[Region | None, ...]]:
+    """As `projection`, as regions, which one box need not be where branches meet."""
     places = {id(node): number for number, node in enumerate(graph.nodes)}
     seeds = {node: ((given[number],) if number in given else None,) for number, node in enumerate(graph.inputs)}
 
@@ -295,14 +326,13 @@ def projection(
         number = places[id(node)]
         found: list[Region | None] = []
         for output, type in enumerate(types[number]):
-            reached: Region | None = None
-            for reads, region in zip(node.layer.reach(output, *fed[number]), seen, strict=True):
-                reached = _together(reached, (boxes.push(reads, box, type) for box in region or ()))
-            found.append(reached)
+            there: Region | None = None
+            for one, region in zip(reads[number][output], seen, strict=True):
+                there = _together(there, (boxes.push(one, box, type) for box in region or ()))
+            found.append(there)
         return tuple(found)
 
-    made = propagate.forward(graph, seeds, rule)
-    return [tuple(None if region is None else boxes.around(region) for region in row) for row in made]
+    return propagate.forward(graph, seeds, rule)
 
 
 def _together(one: Region | None, others: Iterable[Box | None]) -> Region | None:

@@ -23,6 +23,7 @@ ABOUT = "See what every layer of a neural network does to the data, and train sm
 COMMANDS = (
     "demo", "trace", "check", "field", "reach", "blindspot", "shift", "checkerboard", "mirror", "design", "explain",
     "examples", "train", "reconstruct", "encode", "score", "plot", "compare", "export",
+    "lab",
 )  # fmt: skip
 """In the order of the help."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)

@@ -23,7 +23,11 @@ def run(asked: Any) -> int:
             first = (cls.__doc__ or "").strip().splitlines()[0]
             print(f"{kind:<23} {first}")
         return 0
+    from layerscope.lab.explaining import example
     from layerscope.report.explanation import explain
+    from layerscope.tracing import colourful, terminal_width
 
-    print(explain(layers.layer_class(asked.layer)))
+    cls = layers.layer_class(asked.layer)
+    shown = example(cls.__name__, terminal_width(), colourful())
+    print(explain(cls, numbers=not shown) + ("\n\n" + shown if shown else ""))
     return 0

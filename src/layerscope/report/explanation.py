@@ -14,12 +14,15 @@ from layerscope.report.document import count, shape
 SOURCES = {"keras": "Keras 3", "torch": "PyTorch", "onnx": "ONNX"}
 
 
-def explain(cls: type[Layer]) -> str:
-    """The page of a layer as plain text; everything in it comes from the layer's own file."""
+def explain(cls: type[Layer], numbers: bool = True) -> str:
+    """The page of a layer as plain text, with or without a small example in numbers.
+
+    Everything in it comes from the layer's own file.
+    """
     parts = [f"{cls.__name__}", "=" * len(cls.__name__), "", inspect.cleandoc(cls.__doc__ or ""), ""]
     parts += ["Shape law", f"  {cls.law}", ""]
     parts += ["Settings (Keras's names)", *_settings(cls), ""]
-    parts += ["Example", *_example(cls.examples()[0]), ""]
+    parts += ["Example", *_example(cls.examples()[0], numbers), ""]
     if cls.words:
         places = " ".join(place.upper() for place in cls.words.places)
         parts += ["In one line of text", f"  {cls.words.names[0]} {places}".rstrip()]
@@ -44,7 +47,7 @@ def _settings(cls: type[Layer]) -> list[str]:
     return [f"  {name:<{width}}  {default}" for name, default in ordered]
 
 
-def _example(example: Example) -> list[str]:
+def _example(example: Example, numbers: bool) -> list[str]:
     layer, inputs, outputs = example.layer, example.inputs, example.outputs
     lines = [f"  {describe_settings(layer)}"]
     arrow = " and ".join(shape(type) for type in inputs) or "nothing"
@@ -57,7 +60,7 @@ def _example(example: Example) -> list[str]:
         words = [f"{count(total)} parameters ({listed})"] if weights else ["no parameters"]
         words.append(f"{count(macs)} MACs")
         lines.append("  " + ", ".join(words))
-    return lines + _numbers(layer, len(inputs))
+    return lines + (_numbers(layer, len(inputs)) if numbers else [])
 
 
 def _numbers(layer: Layer, inputs: int) -> list[str]:

@@ -26,7 +26,7 @@ from layerscope.core.contract import Layer
 from layerscope.core.dataclasses import dataclass, fields
 from layerscope.core.errors import LayerscopeError, ShapeError, TextError, UnknownNameError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
-from layerscope.core.types import show
+from layerscope.core.types import TensorType, show
 from layerscope.layers import layer_class
 from layerscope.layers._activation import KNOWN as ACTIVATIONS
 from layerscope.layers._upsampling import INTERPOLATIONS
@@ -79,15 +79,40 @@ def sketched(text: str) -> Graph:
         return read(text)
 
 
-def _stages(text: str) -> list[Stage]:
+@dataclass(frozen=True)
+class Begun:
+    """A text as far as it is a network: the words of each stage, brackets unrolled (none where these are wrong); the
+    types behind the stages before the first that is wrong, and their network, one node a stage (None where they form
+    none); what is wrong there.
+    """
+
+    stages: tuple[tuple[Word, ...], ...]
+    types: tuple[TensorType, ...]
+    graph: Graph | None
+    error: LayerscopeError | None
+
+
+def begin(text: str, most: int) -> Begun:
+    """Read one line of at most so many layers, as far as it goes; no error is raised, but kept."""
+    reader = _Reader(text)
+    wrong = None
+    try:
+        graph = reader.graph(most)
+    except LayerscopeError as error:
+        graph, wrong = reader.so_far(), error
+    types = tuple(tensor.type for tensor in reader.made)
+    return Begun(tuple(map(tuple, reader.stages)), types, graph, wrong)
+
+
+def _stages(text: str, most: int = MOST_LAYERS) -> list[Stage]:
     """The words of each stage, brackets unrolled."""
     tokens = [Word(m.group(), m.start()) for m in re.finditer(r"\||\n|;|\[|\]|[^\s|\[\];]+", text)]
     tokens = [Word("|", t.start) if t.text in "\n;" else t for t in tokens]
-    stages, _ = _block(text, tokens, 0, depth=0)
+    stages, _ = _block(text, tokens, 0, 0, most)
     return stages
 
 
-def _block(text: str, tokens: Sequence[Word], place: int, depth: int) -> tuple[list[Stage], int]:
+def _block(text: str, tokens: Sequence[Word], place: int, depth: int, most: int) -> tuple[list[Stage], int]:
     done: list[Stage] = []
     words: Stage = []
     while place < len(tokens):
@@ -98,10 +123,10 @@ def _block(text: str, tokens: Sequence[Word], place: int, depth: int) -> tuple[l
                 raise TextError('a bracket starts a stage of its own; put "|" before it', text, token.start)
             if depth == MOST_BRACKETS:
                 raise TextError(f"brackets within brackets, more than {MOST_BRACKETS} deep", text, token.start)
-            inner, place = _block(text, tokens, place, depth + 1)
+            inner, place = _block(text, tokens, place, depth + 1, most)
             times, place = _times(text, tokens, place, token)
-            if len(done) + len(inner) * times > MOST_LAYERS:
-                raise TextError(f"more than {MOST_LAYERS:,} layers", text, token.start)
+            if len(done) + len(inner) * times > most:
+                raise TextError(f"more than {most:,} layers", text, token.start)
             done += inner * times
         elif token.text == "]":
             if not depth:
@@ -132,18 +157,28 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.stages: list[Stage] = []
+        self.made: list[Symbolic] = []
         self.journey: list[str] = []
         self.pools: list[tuple[Layer, Symbolic]] = []
 
-    def graph(self) -> Graph:
-        stages = _stages(self.text)
+    def graph(self, most: int = MOST_LAYERS) -> Graph:
+        stages = _stages(self.text, most)
         if not stages:
             raise TextError('the text is empty; a network looks like "28x28x1 | conv 16 3 | flatten | dense 10"')
-        start = tensor = self._input(stages[0])
+        self.stages = stages
+        self.made.append(self._input(stages[0]))
         for number, words in enumerate(stages[1:]):
             layer = self._layer(words, stages[number + 2 :])
-            tensor = self._put(layer, tensor, words)
-        return trace_calls([start], [tensor], "text")
+            self.made.append(self._put(layer, self.made[-1], words))
+        return trace_calls([self.made[0]], [self.made[-1]], "text")
+
+    def so_far(self) -> Graph | None:
+        """The network of the stages that were read; None where there is none."""
+        try:
+            return trace_calls([self.made[0]], [self.made[-1]], "text") if self.made else None
+        except LayerscopeError:
+            return None
 
     def _input(self, words: Stage) -> Symbolic:
         first = words[0]

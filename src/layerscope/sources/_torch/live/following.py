@@ -10,10 +10,10 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from layerscope.core.dataclasses import fields, is_dataclass, replace
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Graph
 from layerscope.sources._torch.live import building, programs

@@ -1,0 +1,126 @@
+/** Draws a scene's grids in its rows, with lines between them: what most screens need. */
+
+import type { Grid, Scene } from "../scene.ts";
+import { ranges } from "./colours.ts";
+import { h, put } from "./dom.ts";
+import { GridView } from "./grid.ts";
+import { cellSizes, rowsOf, smallSizes } from "./layout.ts";
+import { Lines, linksOf, litOf } from "./links.ts";
+import type { Page, Painter } from "./page.ts";
+import { Readers } from "./readers.ts";
+import { MARKED } from "./surface.ts";
+
+const LARGEST_SVG = 32 * 32;
+const MOST_NODES = 3500;
+
+export class GridPainter implements Painter {
+  private host: HTMLElement | null = null;
+  private views = new Map<string, GridView>();
+  private readonly lines = new Lines();
+  private readonly body = h("div", { class: "rows" });
+  private shape = "";
+  private width = 0;
+  private resized: ResizeObserver | null = null;
+  private again: () => void = () => undefined;
+  private sizes = new Map<string, number>();
+
+  constructor(private readonly readers: Readers, private readonly cells: "large" | "small" = "large") {}
+
+  paint(host: HTMLElement, scene: Scene, page: Page): void {
+    if (this.host !== host || !host.contains(this.body)) this.begin(host);
+    if (!this.width) this.measure();
+    this.again = () => this.paint(host, scene, page);
+    const width = Math.max(this.width, 200);
+    const sizes = this.cells === "small" ? smallSizes(scene, width) : cellSizes(scene, width);
+    const scales = ranges(scene);
+    const steady = page.trying && this.views.size > 0;
+    if (!steady) {
+      this.arrange(scene, page);
+      this.sizes = sizes;
+    }
+    this.hide(scene);
+    let drawn = 0;
+    for (const row of rowsOf(scene)) {
+      for (const grid of row) {
+        const nodes = nodesOf(grid);
+        const onCanvas = grid.cells.length > LARGEST_SVG || drawn + nodes > MOST_NODES;
+        if (!onCanvas) drawn += nodes;
+        const size = (steady && this.sizes.get(grid.id)) || sizes.get(grid.id)!;
+        this.views.get(grid.id)?.update(grid, size, scales.get(grid.id)!, onCanvas);
+      }
+    }
+    this.light(scene, page);
+  }
+
+  /** While something is only tried, nothing moves: what it does not have is not seen, what only it has does not come. */
+  private hide(scene: Scene): void {
+    const there = new Set(scene.layout.flat());
+    for (const [id, view] of this.views) view.element.style.visibility = there.has(id) ? "" : "hidden";
+  }
+
+  private begin(host: HTMLElement): void {
+    this.host = host;
+    this.views.clear();
+    this.shape = "";
+    host.replaceChildren(this.body, this.lines.element);
+    this.width = 0;
+    this.resized?.disconnect();
+    this.resized = new ResizeObserver(() => {
+      const width = this.width;
+      this.measure();
+      if (width && width !== this.width) this.again();
+    });
+    this.resized.observe(host);
+  }
+
+  /** Asked when it changes only: to ask for it at each scene would lay the page out twice. */
+  private measure(): void {
+    this.width = this.host!.clientWidth;
+  }
+
+  /** Puts the grids into their rows, where these changed. */
+  private arrange(scene: Scene, page: Page): void {
+    const rows = rowsOf(scene);
+    const shape = JSON.stringify(rows.map((row) => [even(row), row.map((grid) => grid.id)]));
+    if (shape === this.shape) return;
+    this.shape = shape;
+    const old = this.views;
+    this.views = new Map();
+    const lines = rows.map((row, i) => {
+      const line = (this.body.children[i] as HTMLElement | undefined) ?? h("div");
+      put(line, "class", even(row) ? "row even" : "row");
+      arranged(line, row.map((grid) => {
+        const view = old.get(grid.id) ?? new GridView(page);
+        this.views.set(grid.id, view);
+        return view.element;
+      }));
+      return line;
+    });
+    arranged(this.body, lines);
+  }
+
+  private light(scene: Scene, page: Page): void {
+    const { looked } = page;
+    const readers = looked ? this.readers.of(looked, scene, () => this.light(page.scene, page)) : [];
+    const links = linksOf(scene, looked, readers);
+    const lit = litOf(links, looked);
+    for (const [id, view] of this.views) view.light(lit.get(id), page.trying);
+    const planes = new Map([...this.views].map(([id, view]) => [id, view.plane]));
+    this.lines.draw(links, scene.grids, planes, this.host!);
+  }
+}
+
+/** Grids of one height stand on one line, whatever the length of their titles. */
+const even = (row: Grid[]): boolean => row.every((grid) => grid.rows === row[0]!.rows);
+
+const nodesOf = (grid: Grid): number =>
+  grid.cells.length * 3 + grid.cells.filter((cell) => Object.hasOwn(MARKED, cell.role)).length;
+
+/** Makes these the children of an element and moves as few as possible: one that is moved would lose the focus. */
+function arranged(parent: HTMLElement, children: HTMLElement[]): void {
+  const kept = new Set<Element>(children);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  children.forEach((child, i) => {
+    if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] ?? null);
+  });
+}

@@ -1,0 +1,96 @@
+"""Python and the TypeScript twin, asked the same."""
+
+import json
+import random
+import shutil
+import subprocess
+from itertools import product
+from pathlib import Path
+from urllib.parse import quote
+
+from layerscope.lab.state import described
+
+WEB = Path(__file__).parents[2] / "src" / "layerscope" / "lab" / "web"
+SCREENS = tuple(described()["screens"])
+
+
+def build():
+    """Bundle the twin; what is missing is said."""
+    assert shutil.which("node"), "these tests need Node 20"
+    assert (WEB / "node_modules").is_dir(), f"run npm ci in {WEB} first"
+    subprocess.run(["node", "build.mjs", "twin"], cwd=WEB, check=True)
+
+
+def ask(questions):
+    """What the twin answers to each question."""
+    lines = "".join(json.dumps(question) + "\n" for question in questions)
+    done = subprocess.run(
+        ["node", str(WEB / "build" / "twin.mjs")], input=lines, capture_output=True, text=True, check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def plain(scene):
+    """A scene as JSON has it."""
+    return compared(json.loads(json.dumps(scene.to_json())))
+
+
+def compared(made):
+    """A scene without what the page and Python may say differently: the changes that would mend a network, of which
+    Python finds more (tests/browser/test_net_twins.py holds the page's to be right).
+    """
+    if made.get("screen") == "journey":
+        made["data"].pop("fixes")
+    return made
+
+
+def hashes(screen, count, seed=7):
+    """Settings at the corners, then at random until there are `count`: now and then beyond what is possible."""
+    entries, draw = described()["screens"][screen], random.Random(f"{screen} {seed}")
+    found = [f"#lab={screen}", *corners(screen, entries)]
+    while len(found) < count:
+        given = [f"{e['name']}={drawn(e, draw)}" for e in entries if draw.random() < 0.85]
+        found.append("#" + "&".join([f"lab={screen}", *given]))
+    return found
+
+
+def corners(screen, entries):
+    """Each setting at each end alone, and the numbers two at a time, by both ends."""
+    ends = {e["name"]: end(e) for e in entries}
+    alone = [f"#lab={screen}&{name}={value}" for name, values in ends.items() for value in values]
+    numbers = [e["name"] for e in entries if e["kind"] == "int"]
+    pairs = [
+        f"#lab={screen}&{a}={x}&{b}={y}"
+        for i, a in enumerate(numbers)
+        for b in numbers[i + 1 :]
+        for x, y in product(ends[a], ends[b])
+    ]
+    return [*alone, *(f"#lab={screen}&" + "&".join(f"{n}={ends[n][i]}" for n in numbers) for i in (0, 1)), *pairs]
+
+
+def end(entry):
+    match entry["kind"]:
+        case "int":
+            return entry["min"], entry["max"]
+        case "choice":
+            return tuple(entry["choices"])
+        case "cell":
+            return "0,0", "99,99", "-1,-1"
+    return tuple(map(quote, examples(entry)))
+
+
+def drawn(entry, draw):
+    match entry["kind"]:
+        case "int":
+            low, high = entry["min"], min(entry["max"], entry["min"] + 99)
+            return draw.randint(low, high) if draw.random() < 0.95 else draw.choice((low - 3, high + 4, "x", ""))
+        case "choice":
+            return draw.choice(entry["choices"])
+        case "cell":
+            return f"{draw.randint(-1, 12)},{draw.randint(-1, 12)}"
+    return quote(draw.choice(examples(entry) or ("",)))
+
+
+def examples(entry):
+    """Values of a text that are worth a try: those that it lists, or its presets."""
+    return entry.get("examples") or tuple(preset["value"] for preset in entry.get("presets", ()))
