@@ -1,6 +1,7 @@
 """Scenes of dense, checkerboard, field and journey: facts that are known from elsewhere, and texts that are written."""
 
 import json
+import math
 from collections import Counter
 from importlib.resources import files
 
@@ -193,6 +194,23 @@ def test_the_networks_of_the_document(name, parameters, macs):
     assert made.data["totals"] == {"parameters": parameters, "macs": macs}
     assert made.data["trouble"] is None
     assert made.data["fixes"] == []
+
+
+@pytest.mark.parametrize(
+    "text", [*PRESETS.values(), "9x9x2 | convt 3 4 stride 3 | crop 1,2x0,0 | pad 1 | nails 2 | gap"]
+)
+def test_a_shape_law_is_true_and_ends_with_the_shape(text):
+    """Read as Python, with floor and ceil, both sides of the sign are equal."""
+    found = net.read(text)
+    checked = 0
+    for number in range(1, len(found.steps)):
+        tokens = [t.text for t in scene(f"#lab=journey&net={text}&step={number}").law]
+        if "=" not in tokens:
+            continue
+        written = "".join(tokens).replace("·", "*").replace("−", "-").replace("=", "==")
+        assert eval(written, {"floor": math.floor, "ceil": math.ceil, "max": max}), written  # noqa: S307
+        checked += 1
+    assert checked or "conv" not in text
 
 
 def test_a_decoder_that_ends_at_32_is_said_and_mended():
