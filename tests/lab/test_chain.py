@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from importlib.resources import files
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_bars_end_at_the_chosen_number(hash):
     id, index = made.selected or ("", 0)
     bars = made.data["bars"]
     assert bars[0]["from"] == 0
-    assert all(a["to"] == b["from"] for a, b in zip(bars, bars[1:], strict=False))
+    assert all(a["to"] == b["from"] for a, b in pairwise(bars))
     assert bars[-1]["to"] == grid(made, id).cells[index].value
     assert made.formula[-1].text == grid(made, id).cells[index].text
 
@@ -171,7 +172,7 @@ def test_any_plane_can_be_asked_and_large_ones_are_told_in_numbers():
 
 
 def test_a_field_of_a_wrong_text_says_what_is_wrong():
-    assert [t for t in scene("#lab=field&net=nothing").why] == [Text("net.open")]
+    assert list(scene("#lab=field&net=nothing").why) == [Text("net.open")]
     assert keys(scene("#lab=field&net=2x2x2x2"))[0] == "field.axes"
 
 
@@ -208,7 +209,7 @@ def test_a_shape_law_is_true_and_ends_with_the_shape(text):
         if "=" not in tokens:
             continue
         written = "".join(tokens).replace("·", "*").replace("−", "-").replace("=", "==")
-        assert eval(written, {"floor": math.floor, "ceil": math.ceil, "max": max}), written  # noqa: S307
+        assert eval(written, {"floor": math.floor, "ceil": math.ceil, "max": max}), written
         checked += 1
     assert checked or "conv" not in text
 
