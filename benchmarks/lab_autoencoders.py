@@ -16,7 +16,7 @@ from layerscope.analyses.mirror import autoencoder
 from layerscope.core.graph import Graph
 from layerscope.lab import autoencoders, drawing
 from layerscope.models import Model, load_model
-from layerscope.studies.decoder_study import ENCODER
+from layerscope.studies.comparison import Row
 
 PLACE = Path(__file__).parent.parent / "src" / "layerscope" / "lab" / autoencoders.FILE
 DECODERS = ("nearest", "bilinear", "nails", "unpool", "transpose", "subpixel")
@@ -127,6 +127,29 @@ def measured(model: Model, images: np.ndarray) -> float:
     return float(np.square(images.astype(np.float64) - model.predict(images)).mean())
 
 
+def network(row: Row, encoder: str, place: Path, images: np.ndarray) -> dict:
+    """A trained decoder's layers, its weights in 12 bits, and how well it does with these."""
+    model = load_model(place / f"{row.decoder}-0" / "model.npz")
+    told = layers(autoencoder(sources.read(encoder), row.decoder), model)
+    before, weights = measured(model, images), model.get_weights()
+    short = [autoencoders.unpacked(one) for layer in told for one in layer["weights"]]
+    model.set_weights([one.reshape(weight.shape) for one, weight in zip(short, weights, strict=True)])
+    after = measured(model, images)
+    print(f"{row.decoder}: MSE {before:.6f} with float32 weights, {after:.6f} with 12 bits")
+    parameters = sum(weight.size for weight in weights)
+    return {"mse": round(after, 6), "parameters": parameters, "switches": row.switch_bits, "layers": told}
+
+
+def recipe(settings: dict, epochs: int) -> str:
+    """How the file was made."""
+    return (
+        f"python benchmarks/lab_autoencoders.py --epochs {epochs} --write: layerscope compare decoders on MNIST, "
+        f"{epochs} epochs of batches of {settings['batch_size']}, {settings['optimizer']} "
+        f"{settings['learning_rate']:g}, {settings['loss']}, seed 0. Digits: MNIST's test images "
+        "(Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0)."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=30)
@@ -140,38 +163,15 @@ def main() -> None:
     if study.interrupted:
         return
     encoder = study.settings["encoder"]
-    assert encoder.endswith(ENCODER)
-    networks = {}
     _, (test, _) = datasets.load("mnist")
     images = (test[:TESTED, ..., None] / 255).astype(np.float32)
-    for row in study.rows:
-        model = load_model(Path(asked.out) / f"{row.decoder}-0" / "model.npz")
-        graph = autoencoder(sources.read(encoder), row.decoder)
-        told = layers(graph, model)
-        before = measured(model, images)
-        model.set_weights(
-            [
-                autoencoders.unpacked(one).reshape(weight.shape)
-                for one, weight in zip(
-                    (w for layer in told for w in layer["weights"]), model.get_weights(), strict=True
-                )
-            ]
-        )
-        after = measured(model, images)
-        print(f"{row.decoder}: MSE {before:.6f} with float32 weights, {after:.6f} with 12 bits")
-        networks[row.decoder] = {
-            "mse": round(after, 6),
-            "parameters": sum(weight.size for weight in model.get_weights()),
-            "switches": row.switch_bits,
-            "layers": told,
-        }
-    recipe = (
-        f"python benchmarks/lab_autoencoders.py --epochs {asked.epochs} --write: layerscope compare decoders on MNIST, "
-        f"{asked.epochs} epochs of batches of {study.settings['batch_size']}, {study.settings['optimizer']} "
-        f"{study.settings['learning_rate']:g}, {study.settings['loss']}, seed 0. Digits: MNIST's test images "
-        "(Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0)."
-    )
-    found = {"recipe": recipe, "encoder": encoder, "digits": digits(), "code": CODE, "networks": networks}
+    found = {
+        "recipe": recipe(study.settings, asked.epochs),
+        "encoder": encoder,
+        "digits": digits(),
+        "code": CODE,
+        "networks": {row.decoder: network(row, encoder, Path(asked.out), images) for row in study.rows},
+    }
     text = json.dumps(found, separators=(",", ":"), ensure_ascii=False)
     print(f"{len(text):,} bytes")
     if asked.write:

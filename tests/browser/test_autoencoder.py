@@ -7,9 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from tests.browser.access import axe, unnamed_canvases
+from tests.browser.reading import OFFLINE, open_at, say
 
 from layerscope import studies
 from layerscope.lab import drawing
@@ -17,7 +20,6 @@ from layerscope.lab.numbers import text
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import parse
 from layerscope.models import load_model
-from tests.browser.reading import OFFLINE, open_at, say
 
 START = "#lab=autoencoder"
 DECODERS = ("nearest", "bilinear", "nails", "unpool", "transpose", "subpixel")
@@ -98,7 +100,7 @@ def test_what_is_painted_is_ordered_as_the_numbers_are(tab):
     for name in ["input", *(f"made.{decoder}" for decoder in DECODERS)]:
         light = [0.2 * r + 0.7 * g + 0.1 * b for r, g, b in page.evaluate(PIXELS, name)]
         pairs = sorted(zip(made[name], light, range(784), strict=True))
-        for (low, dark, _), (high, bright, n) in zip(pairs, pairs[1:], strict=False):
+        for (low, dark, _), (high, bright, n) in pairwise(pairs):
             assert bright >= dark - 1.5 or high - low < 0.004 or n == chosen, (name, n)
         assert max(light) - min(light) > 100
 
@@ -267,6 +269,8 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
     assert page.locator(".curve .loss").get_attribute("d").count("L") >= 1
     assert page.locator(".liveresult canvas").count() == 16
     assert f"layerscope train '{TRAINED}' --data digits --epochs 1000" in page.locator(".keep").inner_text()
+    assert axe(page) == []
+    assert unnamed_canvases(page) == []
     open_at(other, START, lab[1])  # a second browser sees the same training
     other.get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
     for one in (page, other):
@@ -278,6 +282,15 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
         "() => [...document.querySelectorAll('.live h3')].some(one => one.textContent.startsWith('Your digit through this network'))"
     )
     assert page.said == other.said == []
+
+
+@pytest.mark.parametrize("settings", ["&lang=ko&theme=dark", "&theme=light"])
+def test_axe_finds_nothing_where_it_is_served(tab, lab, settings):
+    page = tab(viewport={"width": 390, "height": 800})
+    open_at(page, START + settings, lab[1])
+    page.locator(".live button[type=submit]").wait_for()
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_mistakes_are_said_in_the_page(tab, lab):

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from tests.lab.helpers import grid, settings_at_random, values
 
 from layerscope import sources
 from layerscope.analyses import mirror
@@ -16,7 +17,6 @@ from layerscope.lab.numbers import text
 from layerscope.lab.scenes import scene
 from layerscope.layers import BedOfNails2D, PixelShuffle2D, UpSampling2D
 from layerscope.models import Model
-from tests.lab.helpers import grid, settings_at_random, values
 
 DECODERS = ("nearest", "bilinear", "nails", "unpool", "transpose", "subpixel")
 DIGITS = [np.array(drawing.read(letters)) / 15 for letters in kept()["digits"]]
@@ -30,7 +30,9 @@ def by_definition(network, image):
 
     def rule(node, fed):
         more = {"output_size": sizes[id(node)][:2]} if node.layer.kind == "MaxUnpooling2D" else {}
-        found, _ = replace(node.layer, **more).define(*fed, **{role: network.weights[id] for role, id in node.weights.items()})
+        found, _ = replace(node.layer, **more).define(
+            *fed, **{role: network.weights[id] for role, id in node.weights.items()}
+        )
         return found
 
     start = network.graph.inputs[0]
@@ -206,7 +208,9 @@ def test_what_is_no_drawing_is_said():
 
 def test_every_text_is_in_the_table_in_both_languages():
     strings = json.loads(files("layerscope.lab").joinpath("strings.json").read_text("utf-8"))
-    links = [f"#lab=autoencoder&decoder={name}&dx=1&drawn=vQD_P&fit={fit}" for name in DECODERS for fit in ("mnist", "off")]
+    links = [
+        f"#lab=autoencoder&decoder={name}&dx=1&drawn=vQD_P&fit={fit}" for name in DECODERS for fit in ("mnist", "off")
+    ]
     for made in [scene("#lab=autoencoder&layer=99&map=60&drawn=!"), *map(scene, links)]:
         said = [made.title, *made.why, *(one.title for one in made.grids), *(clamp.why for clamp in made.clamped)]
         for one in said:

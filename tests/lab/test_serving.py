@@ -1,101 +1,19 @@
-"""The served lab: what is answered and what is not, a training that is watched and stopped, an end that leaves nothing."""
+"""The served lab: who is answered and who is not; scenes, one's own network and run."""
 
-import contextlib
-import http.client
 import json
-import os
-import re
-import signal
 import socket
-import subprocess
-import sys
-import threading
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.lab.serving import DIGIT, NETWORK, PATIENCE, TOKEN, serving
 
-from layerscope import cli, studies, tracing
+from layerscope import studies, tracing
 from layerscope.lab import drawing
-from layerscope.lab.autoencoders import kept
 from layerscope.lab.page import served
 from layerscope.lab.scenes import journey, scene
-from layerscope.lab.serving.app import Lab
-from layerscope.lab.serving.live import asked, command
 from layerscope.lab.serving.own import Own
-from layerscope.lab.serving.running import Server, configured, listening
 from layerscope.lab.state import described
 from layerscope.models import load_model
-
-TOKEN = "a-token-of-this-launch"
-NETWORK = "28x28x1 | flatten | dense 12 relu | dense 784 sigmoid | reshape 28x28x1"
-DIGIT = kept()["digits"][4]
-PATIENCE = 120
-"""Seconds after which something that must come has not come."""
-
-
-class Client:
-    """Requests as somebody sends them, any header at will."""
-
-    def __init__(self, port):
-        self.port = port
-
-    def ask(self, method, path, body=None, headers=(), host=None):
-        """Status, headers, and the body as it came."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        with contextlib.closing(connection):
-            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-            given = {"Host": f"127.0.0.1:{self.port}" if host is None else host, **dict(headers)}
-            if body is not None:
-                given.setdefault("Content-Length", str(len(body)))
-            for name, value in given.items():
-                if value is not None:
-                    connection.putheader(name, value)
-            connection.endheaders(body)
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
-
-    def get(self, path, **more):
-        status, _, body = self.ask("GET", path, **more)
-        return status, json.loads(body)
-
-    def post(self, path, body, token=TOKEN, **headers):
-        sent = json.dumps(body).encode()
-        given = {"X-Layerscope-Token": token, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        status, _, answer = self.ask("POST", path, sent, given)
-        return status, json.loads(answer)
-
-    def watch(self, token=TOKEN, last=None):
-        """Events of the training until the stream ends."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        with contextlib.closing(connection):
-            headers = {} if last is None else {"Last-Event-ID": str(last)}
-            connection.request("GET", f"/api/train/events?token={token}", headers=headers)
-            answer = connection.getresponse()
-            assert answer.getheader("content-type") == "text/event-stream; charset=utf-8"
-            for line in answer:
-                if line.startswith(b"data: "):
-                    yield json.loads(line[6:])
-
-
-@contextlib.contextmanager
-def serving(own=None):
-    """A server in a thread of this process."""
-    with listening(0) as listener:
-        lab = Lab(TOKEN, listener.getsockname()[1], own)
-        ready = threading.Event()
-        server = Server(configured(lab), ready.set)
-        lab.ending = lambda: server.should_exit
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        assert ready.wait(PATIENCE)
-        try:
-            yield lab, Client(lab.port)
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +35,6 @@ def client(run):
 def fresh():
     with serving() as (lab, client):
         yield lab, client
-
-
-def until(done):
-    """Wait until something is so."""
-    ends = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < ends, "it did not come to be so"
-        time.sleep(0.02)
 
 
 # --- who is answered ---
@@ -285,7 +195,7 @@ def test_a_drawing_goes_through_the_own_run(client, run):
         ({}, "drawn is a drawing of 28 × 28 pixels in the letters of the link"),
         ({"drawn": 7}, "drawn is a drawing of 28 × 28 pixels in the letters of the link"),
         ({"drawn": "<script>"}, "drawn is a drawing of 28 × 28 pixels in the letters of the link"),
-        ({"drawn": "A", "of": "other"}, "of is \"own\" or \"live\", not 'other'"),
+        ({"drawn": "A", "of": "other"}, 'of is "own" or "live", not \'other\''),
         ({"drawn": "A", "of": "live"}, "nothing has been trained here yet"),
     ],
 )
@@ -317,259 +227,13 @@ def test_networks_that_give_no_image_back(network, why):
 
 def test_other_sizes_and_colours():
     """A drawing is brought to the network's size; a vector is a square."""
-    for network, shape in {"8x8x3 | conv 3 3 same": [8, 8, 3], "64 | dense 64": [8, 8, 1], "5x7 | dense 7": [5, 7, 1]}.items():
+    for network, shape in {
+        "8x8x3 | conv 3 3 same": [8, 8, 3],
+        "64 | dense 64": [8, 8, 1],
+        "5x7 | dense 7": [5, 7, 1],
+    }.items():
         with serving(Own(network)) as (_, client):
             status, answer = client.post("/api/reconstruct", {"drawn": DIGIT})
             assert (status, answer["shape"]) == (200, shape)
             assert len(answer["input"]) == len(answer["output"]) == np.prod(shape)
             assert answer["weights"] == "random weights (seed 0)"
-
-
-# --- training ---
-
-
-def test_a_training_is_watched_by_two_and_stays_usable(fresh):
-    lab, client = fresh
-    wish = {"network": NETWORK, "data": "digits", "epochs": 3, "batch_size": 256, "seed": 4}
-    status, told = client.post("/api/train", wish)
-    assert status == 200
-    assert told["running"]
-    seen = [[], []]
-    others = [threading.Thread(target=lambda place=place: place.extend(client.watch())) for place in seen]
-    for other in others:
-        other.start()
-    assert client.post("/api/train", wish) == (409, {"error": "a training is running already; stop it first"})
-    for other in others:
-        other.join(PATIENCE)
-    for events in seen:
-        assert [event["event"] for event in events if event["event"] != "batch"] == [
-            "started", "begin", "epoch", "epoch", "epoch", "end"
-        ]  # fmt: skip
-        assert [event["id"] for event in events] == sorted({event["id"] for event in events})
-    events = seen[0]
-    assert events[0]["command"] == (
-        f"layerscope train '{NETWORK}' --data digits --epochs 3 --batch-size 256 --optimizer adam --seed 4"
-    )
-    assert events[0]["settings"]["network"] == NETWORK
-    begin = events[1]
-    assert (begin["epochs"], begin["batches"], begin["rebuilds"]) == (3, 6, True)
-    assert begin["shown"]["shape"] == [28, 28, 1]
-    assert [len(image) for image in begin["shown"]["images"]] == [784] * 8
-    epochs = [event for event in events if event["event"] == "epoch"]
-    assert [event["epoch"] for event in epochs] == [1, 2, 3]
-    losses = [event["logs"]["val_loss"] for event in epochs]
-    assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < losses[0]
-    model = load_model(Path(lab.live._folder) / "model.npz")
-    shown = np.array(begin["shown"]["images"], np.float32).reshape(8, 28, 28, 1) / 255
-    made = model.predict(shown, verbose=0).reshape(8, -1)
-    assert np.abs(np.array(epochs[-1]["made"]) / 255 - made).max() < 0.51 / 255 + 1e-3
-    status, answer = client.post("/api/reconstruct", {"drawn": DIGIT, "of": "live"})
-    assert status == 200
-    assert len(answer["output"]) == 784
-    late = list(client.watch())
-    assert [event["event"] for event in late if event["event"] != "batch"] == [event["event"] for event in events if event["event"] != "batch"]
-    assert [event["event"] for event in late if event.get("made")] == ["begin", "epoch"]
-    assert [event["event"] for event in client.watch(last=late[-2]["id"])] == ["end"]
-
-
-def test_a_training_is_stopped_at_once_and_another_can_start(fresh):
-    lab, client = fresh
-    client.post("/api/train", {"network": NETWORK, "data": "digits", "epochs": 1000, "batch_size": 16})
-    watching = client.watch()
-    next(event for event in watching if event["event"] == "epoch")
-    process, folder = lab.live._process.pid, lab.live._folder
-    assert client.post("/api/train/stop", {}) == (200, {"stopped": True})
-    assert not alive(process)
-    assert [event["event"] for event in watching][-1] == "stopped"
-    assert client.post("/api/reconstruct", {"drawn": DIGIT, "of": "live"})[0] == 200
-    assert client.post("/api/train/stop", {}) == (200, {"stopped": False})
-    assert client.get("/api/lab")[1]["training"]["running"] is False
-    assert client.post("/api/train", {"network": NETWORK, "epochs": 1})[0] == 200
-    assert not folder.exists()
-    assert client.post("/api/train/stop", {}) == (200, {"stopped": True})
-
-
-def test_labels_are_learned_without_pictures(fresh):
-    _, client = fresh
-    client.post("/api/train", {"network": "28x28x1 | flatten | dense 10 softmax", "epochs": 1, "batch_size": 256})
-    events = [event for event in client.watch() if event["event"] != "batch"]
-    assert [event["event"] for event in events] == ["started", "begin", "epoch", "end"]
-    assert (events[1]["rebuilds"], events[1]["made"], events[2]["made"]) == (False, None, None)
-    assert set(events[2]["logs"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
-    status, answer = client.post("/api/reconstruct", {"drawn": DIGIT, "of": "live"})
-    assert status == 400
-    assert answer["error"].startswith("the network makes (10,) of (28, 28, 1)")
-
-
-def test_a_network_that_does_not_fit_the_images_says_so(fresh):
-    _, client = fresh
-    assert client.post("/api/train", {"network": "32x32x3 | flatten | dense 3072 | reshape 32x32x3"})[0] == 200
-    last = list(client.watch())[-1]
-    assert last["event"] == "failed"
-    assert last["why"].startswith("the network takes (32, 32, 3), but the images of digits are (28, 28, 1).")
-
-
-@pytest.mark.parametrize(
-    ("wish", "why"),
-    [
-        ({"epoch": 3}, "a training has no setting 'epoch'"),
-        ({"epochs": 0}, "epochs must be at least 1, not 0"),
-        ({"epochs": 1001}, "epochs is at most 1,000 here, not 1,001"),
-        ({"epochs": "3"}, "epochs must be a whole number"),
-        ({"batch_size": 10**9}, "batch_size is at most 8,192 here, not 1,000,000,000"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
-        ({"data": "/etc"}, "the page trains on digits, fashion_mnist, kmnist, mnist; for own images:"),
-        ({"data": ["digits"]}, "the page trains on digits, fashion_mnist, kmnist, mnist; for own images:"),
-        ({"network": "os:getcwd"}, "a network is one line of text, such as"),
-        ({"network": "/etc/passwd"}, "a network is one line of text, such as"),
-        ({"network": "model.npz"}, "a network is one line of text, such as"),
-        ({"network": None}, "a network is one line of text, such as"),
-        ({"network": "own"}, "no network was given to layerscope lab: layerscope lab MODEL"),
-        ({"network": "28x28x1 | kconv 3"}, "unknown layer 'kconv'"),
-        ({"network": "example:none"}, "unknown example 'none'"),
-        ({"optimizer": 3}, "the optimizer is a name, not 3"),
-        ({"learning_rate": "fast"}, "the learning rate is a number above 0, not 'fast'"),
-        ({"learning_rate": -1}, "the learning rate is a number above 0, not -1"),
-    ],
-)
-def test_wishes_that_cannot_be(fresh, wish, why):
-    _, client = fresh
-    status, answer = client.post("/api/train", wish)
-    assert status == 400
-    assert why in answer["error"]
-    assert client.get("/api/lab")[1]["training"] == {"running": False, "settings": None, "model": False}
-
-
-def test_the_command_that_keeps_it():
-    wish = asked({"network": "4 | dense 4", "learning_rate": 0.5, "optimizer": "sgd"}, None)
-    assert command(wish) == (
-        "layerscope train '4 | dense 4' --data digits --epochs 10 --batch-size 128 --optimizer sgd --learning-rate 0.5 --seed 0"
-    )
-
-
-# --- the command, from its start to its end ---
-
-
-@contextlib.contextmanager
-def launched(*arguments, tmp):
-    """The real command, in a process; what it printed so far."""
-    environment = {**os.environ, "TMPDIR": str(tmp), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "layerscope.cli", "lab", "--no-browser", *arguments], env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        found = None
-        while found is None:
-            line = process.stdout.readline()
-            assert line, process.stderr.read()
-            found = re.fullmatch(r"The lab is at http://127\.0\.0\.1:(\d+)/(.*)\n", line)
-        assert process.stdout.readline() == "Ctrl-C ends it.\n"
-        yield process, Client(int(found[1])), found[2]
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return not Path(f"/proc/{pid}/stat").exists() or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def token_of(client):
-    return re.search(rb'layerscope-token" content="([\w-]{32})"', client.ask("GET", "/")[2])[1].decode()
-
-
-def children(pid):
-    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
-    return [int(one) for one in done.stdout.split()]
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_everything(tmp_path, how):
-    with launched(tmp=tmp_path) as (process, client, state):
-        assert state == ""
-        token = token_of(client)
-        assert client.post("/api/train", {"network": NETWORK, "epochs": 1000}, token=token)[0] == 200
-        watching = client.watch(token)
-        next(event for event in watching if event["event"] == "begin")
-        assert [path.name[:15] for path in tmp_path.iterdir()] == ["layerscope-lab-"]
-        trainer = children(process.pid)
-        assert len(trainer) == 1
-        process.send_signal(how)
-        output, errors = process.communicate(timeout=PATIENCE)
-        list(watching)
-    assert (process.returncode, output, errors) == (0, "The lab is closed.\n", "")
-    assert not alive(trainer[0])
-    assert list(tmp_path.iterdir()) == []
-    with socket.socket() as again:
-        again.bind(("127.0.0.1", client.port))
-
-
-def test_a_trainer_whose_server_was_killed_ends_by_itself(tmp_path):
-    with launched(tmp=tmp_path) as (process, client, _):
-        token = token_of(client)
-        client.post("/api/train", {"network": NETWORK, "epochs": 1000, "batch_size": 16}, token=token)
-        next(event for event in client.watch(token) if event["event"] == "epoch")
-        (trainer,) = children(process.pid)
-        process.kill()
-        process.wait(PATIENCE)
-    until(lambda: not alive(trainer))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_state_that_is_opened(tmp_path):
-    with launched("#lab=pool&n=99", tmp=tmp_path) as (_, _, state):
-        assert state == "#lab=pool&n=12"
-
-
-def test_tokens_differ(tmp_path):
-    with launched(tmp=tmp_path) as (_, one, _), launched(tmp=tmp_path) as (_, other, _):
-        assert one.port != other.port
-        assert token_of(one) != token_of(other)
-
-
-def test_a_port_that_is_taken(capsys):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert cli.main(["lab", "--no-browser", "--port", str(port)]) == 2
-    assert capsys.readouterr().err == (
-        f"layerscope lab: port {port} cannot be used (Address already in use); without --port a free one is taken\n"
-    )
-
-
-def test_what_cannot_be_opened(capsys, tmp_path, run):
-    def said(*arguments):
-        assert cli.main(["lab", "--no-browser", *arguments]) == 2
-        return capsys.readouterr().err.removeprefix("layerscope lab: ")
-
-    assert said("--port", "70000") == "ports go up to 65535; 70000 is none\n"
-    assert said("#lab=nothing").startswith("unknown screen of the lab 'nothing'")
-    assert said(str(tmp_path)) == f"{tmp_path} is no run folder; layerscope train makes one\n"
-    assert said(str(run.parent)) == f"{run.parent} holds 1 runs; give one of them, such as {run}\n"
-    assert said("28x28x1 | konv").startswith("unknown layer 'konv'")
-    assert said("-o", "x.svg") == "-o belongs to export: layerscope lab export '#lab=convt&n=4' -o figure.svg\n"
-
-
-def test_without_the_packages_the_page_is_opened_from_its_file(capsys, monkeypatch):
-    monkeypatch.setattr("layerscope.cli.lab.NEEDED", ("starlette", "no_such_package"))
-    opened = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
-    assert cli.main(["lab", "#lab=pool&n=5"]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    address = printed[0].removeprefix("The lab is in ")
-    assert opened == [address]
-    assert address.endswith("/layerscope/lab/page/offline.html#lab=pool&n=5")
-    assert Path(address.partition("#")[0].removeprefix("file://")).is_file()
-    assert printed[1] == "With pip install 'layerscope[lab]' it trains networks too, and shows yours: layerscope lab MODEL"
-    assert cli.main(["lab", "runs/a"]) == 2
-    assert capsys.readouterr().err == (
-        "layerscope lab: the page is served with your own network, for which packages are missing: "
-        "pip install 'layerscope[lab]'. Without a network, layerscope lab opens the page from its file.\n"
-    )

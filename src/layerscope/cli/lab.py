@@ -92,7 +92,8 @@ def _from_file(asked: Any, what: str | None, hash: str) -> int:
     """The page without a server. Errors: OutputError where a network or a port is asked for, which need one."""
     if what is not None or asked.port:
         raise OutputError(
-            "the page is served with your own network, for which packages are missing: pip install 'layerscope[lab]'. "
+            "the page is served with your own network, for which packages are missing: "
+            "pip install 'layerscope[lab]'. "
             "Without a network, layerscope lab opens the page from its file."
         )
     from importlib.resources import as_file, files

@@ -1,8 +1,8 @@
 """The trained autoencoders of the lab: one encoder and code size, a decoder for each way of enlarging.
 
-`autoencoder.json` has what benchmarks/lab_autoencoders.py made with `layerscope compare decoders` on MNIST: the recipe,
-the layers (for the page, which has no shape laws), and each weight as a whole number of 12 bits, written with two letters
-of base64url, over a power of two; so it is the same number in float32, in float64 and in JavaScript.
+`autoencoder.json` has what benchmarks/lab_autoencoders.py made with `layerscope compare decoders` on MNIST: the
+recipe, the layers (for the page, which has no shape laws), and each weight as a whole number of 12 bits, written with
+two letters of base64url, over a power of two; so it is the same number in float32, in float64 and in JavaScript.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Autoencoder:
     weights: dict[str, Array]
     engine: ReferenceEngine
 
-    def tensors(self, image: Sequence[float]) -> list[Array]:
+    def tensors(self, image: Sequence[float] | Array) -> list[Array]:
         """What the input and each layer put out for one image, (height, width, channels)."""
         first = np.array(image, np.float64).reshape(shapes(self.graph)[0])
         return [first, *(made[0] for made in self.engine.predict([first[None]], 1, lambda *_: True))]

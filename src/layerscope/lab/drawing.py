@@ -1,4 +1,4 @@
-"""A drawing of 28 × 28 pixels with 16 levels: as letters of a link, and brought into the place that MNIST gives digits.
+"""A drawing of 28 × 28 pixels with 16 levels: as letters of a link, and brought to where MNIST puts digits.
 
 All of it is whole numbers, so that the page (web/src/drawing.ts) comes to the same pixels.
 """
@@ -11,18 +11,18 @@ SIDE = 28
 FULL = 15
 """The level of full ink; 0 is paper."""
 BOX = 20
-"""MNIST's digits are as large as a box of 20 × 20 lets them be, and stand with their centre of mass in the middle."""
+"""MNIST's digits are as large as a box of 20 × 20 lets them be; their centre of mass is in the middle."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 PAPER, INK = 16, 48
-"""Letters from number 16 on stand for 2 to 33 pixels of paper, those from 48 on for 2 to 17 of full ink; the first 16
-for one pixel of a level."""
+"""Letters from number 16 on stand for 2 to 33 pixels of paper, those from 48 on for 2 to 17 of full ink; the first
+16 for one pixel of a level."""
 
 Pixels = list[int]
 """Levels, row by row."""
 
 
 def written(pixels: Sequence[int]) -> str:
-    """The pixels as letters of base64url, at most one a pixel; paper at the end is left out (a blank sheet is "A")."""
+    """The pixels as letters of base64url, at most one a pixel; paper at the end is left out (a blank one is "A")."""
     count = max((n + 1 for n, level in enumerate(pixels) if level), default=1)
     letters, at = "", 0
     while at < count:

@@ -160,7 +160,8 @@ def _lit(sheet: _Sheet) -> None:
         whole = [row, row + at.grid.columns - 1] if at.kind == "table" else [scene.selected[1]]
         box = at.box(whole)
         thick = min(0.8, 0.35 * at.cell)
-        sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=look.chosen, thick=thick))
+        for colour, stroke in ((look.paper, 1.9 * thick), (look.chosen, thick)):  # readable on any colour
+            sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=colour, thick=stroke))
 
 
 def _beside(sheet: _Sheet, source: str, target: str) -> bool:

@@ -36,37 +36,17 @@ def scene(settings: dict[str, Any]) -> Scene:
     made = {name: found[-1].ravel() for name, found in tensors.items()}
     facts = [_facts(name, made[name], image, still if moved else None) for name in made]
     network = trained(decoder)
-    at_most(settings, "layer", len(network.graph.nodes) - 1, Text("autoencoder.clamp.layer"), clamped)
-    layer, code = settings["layer"], network.graph.index(CODE)
-    high, wide, maps = shapes(network.graph)[layer]
-    at_most(settings, "map", maps - 1, Text("autoencoder.clamp.map", {"maps": maps}), clamped)
-    map, rows, columns, count = settings["map"], *shapes(network.graph)[code]
-    told = {"layer": network.graph.nodes[layer].label, "kind": network.graph.nodes[layer].layer.kind}
+    inner = _inner(settings, network, tensors[decoder], clamped)
+    rows, columns, count = shapes(network.graph)[network.graph.index(CODE)]
     return Scene(
         screen="autoencoder", settings=settings, clamped=clamped,
         title=Text("autoencoder.title", {"count": rows * columns * count}),
         grids=[
             _sheet(settings, sheet),
             _grid("input", Text("autoencoder.input"), SIDE, image, select="cell"),
-            _grid(
-                "map", Text("autoencoder.map", {**told, "map": map + 1, "maps": maps}), wide,
-                tensors[decoder][layer][..., map].ravel(),
-            ),
-            *(
-                _grid(
-                    f"code.{n}", Text("autoencoder.code", {"map": n + 1}), columns,
-                    tensors[decoder][code][..., n].ravel(),
-                )
-                for n in range(count)
-            ),
+            *inner,
             *(_made(one, made[one["name"]]) for one in facts),
-            *(
-                _grid(
-                    f"error.{name}", Text("autoencoder.error", {"decoder": name}), SIDE, found - image,
-                    scale="diverging", select=f"cell&decoder={name}",
-                )
-                for name, found in made.items()
-            ),
+            *(_error(name, found - image) for name, found in made.items()),
         ],
         layout=[
             ["drawing", "input", "map"], [f"code.{n}" for n in range(count)], [f"made.{name}" for name in made],
@@ -81,6 +61,24 @@ def scene(settings: dict[str, Any]) -> Scene:
     )  # fmt: skip
 
 
+def _inner(settings: dict[str, Any], network: Autoencoder, tensors: list[Array], clamped: list[Clamp]) -> list[Grid]:
+    """The map that was asked for, and the code; the settings are brought to what the network has."""
+    nodes, sizes = network.graph.nodes, shapes(network.graph)
+    layer = at_most(settings, "layer", len(nodes) - 1, Text("autoencoder.clamp.layer"), clamped)
+    _, wide, maps = sizes[layer]
+    map = at_most(settings, "map", maps - 1, Text("autoencoder.clamp.map", {"maps": maps}), clamped)
+    told = {"layer": nodes[layer].label, "kind": nodes[layer].layer.kind, "map": map + 1, "maps": maps}
+    code = network.graph.index(CODE)
+    _, columns, count = sizes[code]
+    return [
+        _grid("map", Text("autoencoder.map", told), wide, tensors[layer][..., map].ravel()),
+        *(
+            _grid(f"code.{n}", Text("autoencoder.code", {"map": n + 1}), columns, tensors[code][..., n].ravel())
+            for n in range(count)
+        ),
+    ]
+
+
 def _pixels(settings: dict[str, Any], clamped: list[Clamp]) -> tuple[Pixels, Pixels]:
     """The sheet as it was drawn, and what the network gets where nothing is moved."""
     drawn = drawing.read(settings["drawn"])
@@ -92,7 +90,8 @@ def _pixels(settings: dict[str, Any], clamped: list[Clamp]) -> tuple[Pixels, Pix
         sheet = placed = drawing.read(kept()["digits"][settings["digit"]])
     elif settings["fit"] == "mnist":
         placed = drawing.fitted(drawn)
-    assert sheet is not None and placed is not None
+    assert sheet is not None
+    assert placed is not None
     return sheet, placed
 
 
@@ -131,7 +130,7 @@ def _short(value: float) -> float:
 def _grid(
     id: str, title: Text, columns: int, values: Iterable[float], scale: str = "sequential", select: str = ""
 ) -> Grid:
-    cells = [Cell(v, text(v), "data") for v in map(_short, values)]
+    cells = [Cell(v, text(v), "data") for v in (_short(value) for value in values)]
     return Grid(id, title, len(cells) // columns, columns, cells, scale, select)
 
 
@@ -144,6 +143,11 @@ def _sheet(settings: dict[str, Any], sheet: Pixels) -> Grid:
 def _made(facts: dict[str, Any], made: Array) -> Grid:
     title = Text("autoencoder.made", {"decoder": facts["name"], "mse": text(facts["mse"])})
     return _grid(f"made.{facts['name']}", title, SIDE, made, select=f"cell&decoder={facts['name']}")
+
+
+def _error(name: str, error: Array) -> Grid:
+    title = Text("autoencoder.error", {"decoder": name})
+    return _grid(f"error.{name}", title, SIDE, error, scale="diverging", select=f"cell&decoder={name}")
 
 
 def _formula(decoder: str, chosen: int, made: float, given: float) -> list[Token]:

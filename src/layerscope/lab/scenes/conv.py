@@ -90,10 +90,12 @@ def scene(settings: dict[str, Any]) -> Scene:
 
 
 def _layout(made: _Made, products: int) -> list[list[str]]:
-    """One line for one channel; with several, inputs, kernels, products and outputs have a line each."""
+    """One line for one channel; with several, inputs have a line, what is multiplied has one, and outputs."""
     counts = {"input": made.c, "kernel": made.c, "products": products, "output": made.f}
-    lines = [[f"{name}{i + 1}" for i in range(count)] for name, count in counts.items() if count]
-    return lines if made.c > 1 else [[name for line in lines for name in line]]
+    read, kernels, multiplied, out = ([f"{name}{i + 1}" for i in range(count)] for name, count in counts.items())
+    if made.c > 1:
+        return [read, kernels + multiplied, out]
+    return [read + kernels + multiplied + out]
 
 
 def _made(settings: dict[str, Any], clamped: list[Clamp]) -> _Made:

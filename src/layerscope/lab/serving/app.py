@@ -6,7 +6,7 @@
 | GET /api/lab | version, own network, data sets, whether a training runs |
 | GET /api/scene?hash=… | Python's scene of a link |
 | GET /api/model | the journey of the user's network |
-| POST /api/reconstruct {"drawn": letters, "of": "own" or "live"} | a drawing through the user's run, or through what is trained |
+| POST /api/reconstruct {"drawn": letters, "of": "own" or "live"} | a drawing through a network |
 | POST /api/train {settings} | starts a training |
 | GET /api/train/events?token=… | what happens, as server-sent events; `Last-Event-ID` goes on |
 | POST /api/train/stop | ends it |

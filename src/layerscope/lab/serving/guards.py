@@ -1,8 +1,8 @@
 """Which requests are answered: those from the page that this server made, and none that another site or host sends.
 
-A page elsewhere can make a browser send requests to 127.0.0.1. It cannot read the answers, unless its own name is made
-to lead here (DNS rebinding): so `Host` has to be this server's. It could have something done: so whatever does something
-needs the token of this launch, which only the page knows.
+A page elsewhere can make a browser send requests to 127.0.0.1. It cannot read the answers, unless its own name is
+made to lead here (DNS rebinding): so `Host` has to be this server's. It could have something done: so whatever does
+something needs the token of this launch, which only the page knows.
 """
 
 from __future__ import annotations

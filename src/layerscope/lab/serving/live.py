@@ -195,7 +195,8 @@ class Live:
                 env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             )  # fmt: skip
             pipe, lines = self._process.stdin, self._process.stdout
-            assert pipe is not None and lines is not None
+            assert pipe is not None
+            assert lines is not None
             pipe.write(json.dumps(settings).encode() + b"\n")
             while line := await lines.readline():
                 event = json.loads(line)

@@ -107,8 +107,8 @@ def image_shape(model: Model) -> tuple[int, int, int]:
         raise DataError("a drawing goes through networks of one input of a known size, and one output")
     if math.prod(sizes) != math.prod(size for size in made[0].shape[1:] if isinstance(size, int)):
         raise DataError(
-            f"the network makes {show(made[0].shape[1:])} of {show(given[0].shape[1:])}, so there is no image to look "
-            "at; give an autoencoder, which ends with as many numbers as it starts with"
+            f"the network makes {show(made[0].shape[1:])} of {show(given[0].shape[1:])}, so there is no image to "
+            "look at; give an autoencoder, which ends with as many numbers as it starts with"
         )
     side = math.isqrt(sizes[0])
     shape = tuple(sizes) if len(sizes) == 3 else (*sizes, 1) if len(sizes) == 2 else (side, side, 1)

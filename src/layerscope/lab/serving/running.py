@@ -42,8 +42,8 @@ class Server(uvicorn.Server):
 def serve(
     what: str | None, port: int = 0, state: str = "", browser: bool = True, say: Callable[[str], None] = print
 ) -> None:
-    """Serve the lab until Ctrl-C. `state` is the hash of the screen that is opened, "" the one that shows `what`; port 0
-    is any free one.
+    """Serve the lab until Ctrl-C. `state` is the hash of the screen that is opened, "" the one that shows `what`;
+    port 0 is any free one.
 
     Errors: those of `trace` for `what`; OutputError for a port that is taken.
     """

@@ -14,7 +14,9 @@ import type { Page, Painter } from "./page.ts";
 import { served } from "./served.ts";
 import { Strip } from "./strip.ts";
 
-const [SMALL, LARGE] = [5, 8];
+const SMALL = 5;
+/** Pixels that a plane by itself takes; its cells are no larger than those of the code. */
+const WIDE = 224;
 const COLUMNS = ["mse", "centred", "usual", "parameters", "switches"] as const;
 
 export class AutoencoderPainter implements Painter {
@@ -30,14 +32,15 @@ export class AutoencoderPainter implements Painter {
   private readonly decoders = h("div", { class: "decoders" });
   private table!: HTMLElement;
   private live: LiveTraining | null = null;
-  private waiting: number[] | null | undefined;
+  private waiting: { pixels: number[] | null; done: boolean } | null = null;
   private planned = 0;
+  private dragging = false;
 
   paint(host: HTMLElement, scene: Scene, page: Page): void {
     this.page = page;
     if (!this.body || !host.contains(this.body)) this.begin(host, scene);
     const { drawn, digit, decoder } = scene.settings as { drawn: string; digit: number; decoder: string };
-    this.pad.show(sheet(scene), drawn !== "");
+    if (!this.waiting) this.pad.show(sheet(scene), drawn !== "");
     this.digits.forEach((button, n) => put(button, "aria-pressed", String(drawn === "" && n === digit)));
     const image = given(scene);
     if (!page.trying) this.strip.show(scene, forward(decoder, image.map((level) => level / FULL)));
@@ -45,7 +48,7 @@ export class AutoencoderPainter implements Painter {
     for (const grid of scene.grids) {
       const view = this.views.get(grid.id);
       if (page.trying && !grid.select) continue; // pointing at another decoder's image does not stir up the rest
-      const size = grid.id.startsWith("code.") ? 34 : grid.id.includes(".") ? SMALL : grid.columns > 14 ? LARGE : 12;
+      const size = grid.id.startsWith("code.") ? 34 : grid.id.includes(".") ? SMALL : Math.min(Math.floor(WIDE / grid.columns), 34);
       if (view) view.update(grid, size, scales.get(grid.id)!, grid.cells.length > 64);
       view?.light(undefined, page.trying);
     }
@@ -55,6 +58,7 @@ export class AutoencoderPainter implements Painter {
   }
 
   leave(): void {
+    this.waiting = null;
     this.live?.leave();
   }
 
@@ -106,24 +110,19 @@ export class AutoencoderPainter implements Painter {
 
   /** The ink is on the sheet already; everything else is computed after it has been painted. */
   private drew(pixels: number[] | null, done: boolean): void {
-    this.waiting = pixels && [...pixels];
-    if (done) this.flush(done);
-    else if (!this.planned) {
-      this.planned = requestAnimationFrame(() => {
-        this.planned = window.setTimeout(() => { this.planned = 0; this.flush(false); });
-      });
-    }
+    this.waiting = { pixels: pixels && [...pixels], done: done || (this.waiting?.done ?? false) };
+    this.planned ||= requestAnimationFrame(() => { window.setTimeout(() => this.take()); });
   }
 
-  private flush(done: boolean): void {
-    if (this.waiting === undefined) return;
-    const drawn = this.waiting === null ? "" : written(this.waiting);
-    if (!done) {
-      this.page.change({ drawn }, "drag");
-      return;
-    }
-    this.waiting = undefined;
-    this.page.change({ drawn }, this.page.scene.settings.drawn === drawn ? "replace" : "push");
+  /** A stroke is one step back, however often it was taken while it was drawn. */
+  private take(): void {
+    this.planned = 0;
+    if (!this.waiting) return; // the screen was left
+    const { pixels, done } = this.waiting;
+    this.waiting = null;
+    const how = !done ? "drag" : this.dragging ? "replace" : "push";
+    this.dragging = !done;
+    this.page.change({ drawn: pixels ? written(pixels) : "" }, how);
   }
 
   /** The decoders' numbers; the columns that say nothing are left out. */

@@ -7,7 +7,7 @@ const DOCUMENT = encodeURIComponent("28x28x1 | conv 16 3 same relu | maxpool 2 s
 
 export const TRIES: Record<string, [key: string, hash: string][]> = {
   journey: [
-    ["page.try.journey.fits", "#lab=journey&step=10"],
+    ["page.try.journey.fits", "#lab=journey&step=11"],
     ["page.try.journey.wrong", `#lab=journey&net=${WRONG}`],
   ],
   dense: [

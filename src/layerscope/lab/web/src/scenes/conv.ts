@@ -41,9 +41,10 @@ export default function conv(settings: Settings): Scene {
 }
 
 function layout({ c, f }: Made, products: number): string[][] {
-  const counts = Object.entries({ input: c, kernel: c, products, output: f });
-  const lines = counts.filter(([, count]) => count).map(([name, count]) => range(count).map((i) => `${name}${i + 1}`));
-  return c > 1 ? lines : [lines.flat()];
+  const named = (name: string, count: number): string[] => range(count).map((i) => `${name}${i + 1}`);
+  const multiplied = [...named("kernel", c), ...named("products", products)];
+  const [read, out] = [named("input", c), named("output", f)];
+  return c > 1 ? [read, multiplied, out] : [[...read, ...multiplied, ...out]];
 }
 
 function make(settings: Settings, clamped: Clamp[]): Made {
