@@ -1,8 +1,10 @@
 """Scenes of dense, checkerboard, field and journey: facts that are known from elsewhere, and texts that are written."""
 
 import json
+import math
 from collections import Counter
 from importlib.resources import files
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -61,7 +63,7 @@ def test_bars_end_at_the_chosen_number(hash):
     id, index = made.selected or ("", 0)
     bars = made.data["bars"]
     assert bars[0]["from"] == 0
-    assert all(a["to"] == b["from"] for a, b in zip(bars, bars[1:], strict=False))
+    assert all(a["to"] == b["from"] for a, b in pairwise(bars))
     assert bars[-1]["to"] == grid(made, id).cells[index].value
     assert made.formula[-1].text == grid(made, id).cells[index].text
 
@@ -170,7 +172,7 @@ def test_any_plane_can_be_asked_and_large_ones_are_told_in_numbers():
 
 
 def test_a_field_of_a_wrong_text_says_what_is_wrong():
-    assert [t for t in scene("#lab=field&net=nothing").why] == [Text("net.open")]
+    assert list(scene("#lab=field&net=nothing").why) == [Text("net.open")]
     assert keys(scene("#lab=field&net=2x2x2x2"))[0] == "field.axes"
 
 
@@ -193,6 +195,23 @@ def test_the_networks_of_the_document(name, parameters, macs):
     assert made.data["totals"] == {"parameters": parameters, "macs": macs}
     assert made.data["trouble"] is None
     assert made.data["fixes"] == []
+
+
+@pytest.mark.parametrize(
+    "text", [*PRESETS.values(), "9x9x2 | convt 3 4 stride 3 | crop 1,2x0,0 | pad 1 | nails 2 | gap"]
+)
+def test_a_shape_law_is_true_and_ends_with_the_shape(text):
+    """Read as Python, with floor and ceil, both sides of the sign are equal."""
+    found = net.read(text)
+    checked = 0
+    for number in range(1, len(found.steps)):
+        tokens = [t.text for t in scene(f"#lab=journey&net={text}&step={number}").law]
+        if "=" not in tokens:
+            continue
+        written = "".join(tokens).replace("·", "*").replace("−", "-").replace("=", "==")
+        assert eval(written, {"floor": math.floor, "ceil": math.ceil, "max": max}), written
+        checked += 1
+    assert checked or "conv" not in text
 
 
 def test_a_decoder_that_ends_at_32_is_said_and_mended():

@@ -25,7 +25,7 @@ def law(layer: Layer, fed: TensorType, made: TensorType) -> list[Token]:
     before, after = ([int(str(size)) for size in type.shape[1:]] for type in (fed, made))
     told: Any = layer
     if layer.kind in WINDOWS:
-        window = getattr(told, "kernel_size", getattr(told, "pool_size", None))[0]
+        window = (told.kernel_size if hasattr(told, "kernel_size") else told.pool_size)[0]
         covered = getattr(told, "dilation_rate", (1,))[0] * (window - 1) + 1
         return tokens(_windows(before[0], covered, told.strides[0], told.padding, after[0]))
     if layer.kind == "Conv2DTranspose":

@@ -5,6 +5,7 @@ The page reads the same texts in TypeScript (web/src/net); `layers.json` tells i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -61,7 +62,7 @@ def read(text: str) -> Net:
     words = [" ".join(word.text for word in stage) for stage in begun.stages]
     count = len(begun.types)
     trouble = None
-    if begun.types and not all(isinstance(size, int) for size in begun.types[0].shape[1:]):
+    if begun.stages and _open(begun.stages[0]):
         first, last = begun.stages[0][0], begun.stages[0][-1]
         return Net(
             text, tuple(words), None, None, (), Trouble(0, first.start, last.end - first.start, Text("net.open"))
@@ -71,6 +72,13 @@ def read(text: str) -> Net:
         start, length = (0, 0) if not isinstance(begun.error, TextError) else (begun.error.start, begun.error.length)
         trouble = Trouble(None if whole else count, start, length, trouble_of(begun.error), begun.error)
     return _measured(Net(text, tuple(words), begun.graph, None, (), trouble), begun.stages)
+
+
+def _open(words: Sequence[source.Word]) -> bool:
+    """Whether the first stage is a shape with names in it."""
+    shape = words[0].text
+    alone = len(words) == 1 or words[1].text == "as"
+    return bool(alone and source.SHAPE.match(shape) and not re.fullmatch(r"\d+([xX×*]\d+)*", shape))
 
 
 def _measured(net: Net, stages: Sequence[Sequence[source.Word]]) -> Net:
