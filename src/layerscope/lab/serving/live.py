@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from layerscope.core.errors import LayerscopeError, SettingError
@@ -105,6 +106,7 @@ class Live:
         self._reading: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._known: tuple[float, Model] | None = None
+        self._lock = Lock()
 
     @property
     def running(self) -> bool:
@@ -180,10 +182,11 @@ class Live:
         path = None if self._folder is None else self._folder / runs.MODEL
         if path is None or not path.exists():
             raise SettingError("nothing has been trained here yet")
-        when = path.stat().st_mtime
-        if self._known is None or self._known[0] != when:
-            self._known = when, load_model(path)
-        return own.reconstruct(self._known[1], levels)
+        with self._lock:  # an engine computes one thing at a time
+            when = path.stat().st_mtime
+            if self._known is None or self._known[0] != when:
+                self._known = when, load_model(path)
+            return own.reconstruct(self._known[1], levels)
 
     async def _train(self, settings: dict[str, Any]) -> None:
         """The process from its start to its end."""
