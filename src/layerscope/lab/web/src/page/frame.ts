@@ -34,6 +34,7 @@ export class Frame {
   private steps!: Steps;
   private readonly stepping = h("div");
   private controls!: Controls;
+  private drawing!: HTMLElement;
   private painter: Painter | null = null;
   private screen = "";
   private noticed = "";
@@ -84,6 +85,7 @@ export class Frame {
   private enter(scene: Scene): void {
     this.painter?.leave?.();
     this.screen = scene.screen;
+    this.drawing.hidden = scene.grids.some((grid) => grid.cells.some((cell) => cell.text.length > 12));  // a table of words
     this.stage.replaceChildren();
     this.painter = painterOf(scene.screen);
     this.controls = new Controls(this.page, this.painter.settings ?? []);
@@ -143,11 +145,12 @@ export class Frame {
 
   private taking(): HTMLElement {
     const address = (): string => location.href.replace(/#.*/s, "") + this.page.hash;
+    this.drawing = copyButton(this.page, this.page.words("page.copy.svg"), () => figure(this.page.scene, this.page));
     return h(
       "footer", { class: "taking" },
       copyButton(this.page, this.page.words("page.copy.link"), address),
       copyButton(this.page, this.page.words("page.copy.python"), () => python(this.page.hash)),
-      copyButton(this.page, this.page.words("page.copy.svg"), () => figure(this.page.scene, this.page)),
+      this.drawing,
     );
   }
 
