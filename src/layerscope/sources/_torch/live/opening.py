@@ -46,7 +46,7 @@ def followed(torch: Any, what: Any, given: Asked, name: str) -> Graph:
 def _layer(one: Layer, other: Layer) -> Layer:
     changed: dict[str, Any] = {}
     for field in fields(one):
-        if field.init and field.name != "name":
+        if field.name != "name":
             before, after = getattr(one, field.name), getattr(other, field.name)
             made = _joined(before, after, field.name)
             if made is not before:
