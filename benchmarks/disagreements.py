@@ -243,12 +243,10 @@ def version(package: str) -> str:
     """The installed version, without what says how it was built."""
     from importlib import metadata
 
-    return (
-        metadata.version("onnx-tool" if package == "onnx-tool" else package)
-        .split("+")[0]
-        .split(".post")[0]
-        .split("-")[0]
-    )
+    told = metadata.version(package)
+    for sign in ("+", ".post", "-"):
+        told = told.split(sign)[0]
+    return told
 
 
 def table(said: Mapping[str, list[int | str | None]]) -> str:
