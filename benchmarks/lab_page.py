@@ -5,8 +5,8 @@
     python benchmarks/lab_page.py --slowed 1
 
 Needs Playwright for Python and Chromium. Chromium's own Event Timing measures, in steps of 8 ms; a busy machine shows
-in it. "busy" is what it does not show in: milliseconds of processor time of the page's thread for each interaction, not
-slowed, painting included.
+in it. "busy" is what it does not show in: milliseconds of processor time of the page's thread for each interaction,
+not slowed, painting included.
 """
 
 import argparse
