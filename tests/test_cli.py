@@ -111,7 +111,7 @@ MISTAKES = {
     ),
     "optimizer": (
         ["train", IMAGES, "--data", "digits", "--optimizer", "adem"],
-        "unknown optimizer 'adem'. Did you mean 'adam' or 'adadelta'?",
+        "unknown optimizer 'adem'. Did you mean 'adam' or 'nadam' or 'adamw'?",
     ),
     "learning rate": (
         ["train", IMAGES, "--data", "digits", "--learning-rate", "-1"],

@@ -43,7 +43,7 @@ REFUSED = {
     ),
     "no decoder": ({"decoders": []}, SettingError, f"no decoders are named; there are {', '.join(WAYS)}"),
     "data set": ({"data": "digitz"}, UnknownNameError, "unknown data set 'digitz'. Did you mean 'digits'?"),
-    "optimizer": ({"optimizer": "adem"}, UnknownNameError, "unknown optimizer 'adem'. Did you mean 'adam' or 'adadelta'?"),
+    "optimizer": ({"optimizer": "adem"}, UnknownNameError, "unknown optimizer 'adem'. Did you mean 'adam' or 'nadam' or 'adamw'?"),
     "a layer": (
         {"encoder": "maxpol 2"}, TextError,
         "unknown layer 'maxpol'. Did you mean 'maxpool' or 'maxunpool' or 'maxpool3d'?\n\n"

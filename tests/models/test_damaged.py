@@ -159,7 +159,7 @@ ALTERED = {
     "slot of nothing": ({"state_json": changed(slots=[["conv", "momentum"]])}, "damaged: Adam keeps no 'momentum' of 'conv'"),
     "unknown optimizer": (
         {"state_json": recompiled(optimizer={"optimizer": "Adamm", "settings": {}})},
-        "unknown optimizer 'Adamm'. Did you mean 'adam'?",
+        "unknown optimizer 'Adamm'. Did you mean 'adam' or 'nadam' or 'adamw'?",
     ),
     "optimizer setting": (
         {"state_json": recompiled(optimizer={"optimizer": "Adam", "settings": {"learning_rate": -1}})},

@@ -111,8 +111,8 @@ MISTAKES = {
                "--format latex and -o {tmp}/a.md do not agree; leave --format out"),
     "quiet": (["trace", "example:autoencoder", "-o", "{tmp}/a.svg", "-q"],
               "-q leaves out what words mean, which a figure does not have"),
-    "check": (["check", "example:autoencoder", "-o", "{tmp}/a.svg"],
-              "there is no figure of autoencoder; write a table: .html, .md, .tex or .csv"),
+    "check": (["check", "example:autoencoder", "-o", "{tmp}/a.doc"],
+              f"cannot write {{tmp}}/a.doc: a report does not end with .doc; use {KNOWN}"),
     "train": (["train", "example:autoencoder", "-o", "{tmp}/runs"],
               "cannot write {tmp}/runs: a run's report ends with .html, .md, .tex, .csv, .json or .txt "
               "(the folder of the run is --out)"),

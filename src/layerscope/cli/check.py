@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from layerscope.cli._arguments import WHAT, add_picture, check_picture, positive, size
+from layerscope.cli._arguments import WHAT, check_picture, positive, size
 from layerscope.cli._printing import put
 
 ABOUT = "whether a network fits, the smallest changes that mend it, and warnings where it does"
@@ -18,7 +18,9 @@ examples:
   layerscope check my_package.networks:make_model --save mended.json
   layerscope check example:autoencoder --examples 60000 --loss binary_crossentropy --optimizer adadelta
   layerscope check "28x28x1 | conv 8 3 | conv 8 30" -o journey.png
+  layerscope check model.onnx -o report.html
   layerscope check runs/a --strict --silence LS103"""
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +43,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--strict", action="store_true", help="exit code 1 where there are warnings")
     parser.add_argument("--save", metavar="FILE", help="write the network with the first change as JSON")
-    add_picture(parser)
     parser.add_argument(
         "-o", "--out", metavar="FILE",
-        help="write a report in place of printing it, as the name ends: .html, .md, .tex, .csv, .json or .txt",
+        help="as the name ends: a report in place of printing it (.html, .md, .tex, .csv, .json, .txt), "
+        "or a picture as well (.png, .svg, .pdf)",
     )  # fmt: skip
     parser.add_argument(
         "--format", default="terminal", metavar="FORMAT",
@@ -56,20 +58,26 @@ def run(asked: Any) -> int:
     """Check and print."""
     from layerscope import checking, tracing
 
-    check_picture(asked.out)
+    drawn = asked.out is not None and asked.out.lower().endswith(PICTURES)
+    if drawn:
+        check_picture(asked.out)
+    elif asked.out is not None:
+        from layerscope.report import files
+
+        files.format_of(asked.out)  # OutputError for an ending that is none, before there is any work for it
     found = checking.check(
         asked.what, asked.target, sizes=dict(asked.sizes), examples=asked.examples, loss=asked.loss,
         from_logits=asked.from_logits, optimizer=asked.optimizer, learning_rate=asked.learning_rate,
         silence=asked.silence,
     )  # fmt: skip
-    if asked.out is not None:
+    if asked.out is not None and not drawn:
         found.report(asked.out)
         print(f"The report is in {asked.out}")
     else:
         put(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
     if asked.save is not None:
         found.save(asked.save)
-    if asked.out is not None:
+    if drawn:
         from layerscope import studies
 
         studies.draw(found, asked.out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import io
 import os
 import re
@@ -71,6 +70,8 @@ def _takes_arguments(found: Any) -> bool:
     if isinstance(found, type) or not callable(found) or torch.is_module(found) or keras.handles(found):
         return False
     try:
+        import inspect
+
         listed = inspect.signature(found).parameters.values()
     except (TypeError, ValueError):
         return False
