@@ -16,7 +16,7 @@ Update = tuple[Value, Mapping[str, Value]]
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
-@dataclass
+@dataclass(repr=False)
 class Optimizer:
     """Base: settings, the names of the arrays kept for each weight, and the update.
 
@@ -108,6 +108,11 @@ class Optimizer:
         scalars: Mapping[str, Value],
     ) -> Update:
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """Without settings that are off."""
+        told = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told if value is not None)})"
 
     def to_json(self) -> dict[str, Any]:
         """Name and settings (those that are off left out), for a saved model."""

@@ -12,7 +12,7 @@ from layerscope.optimizers._base import Optimizer, Update, towards
 from layerscope.optimizers.schedules import LearningRateSchedule
 
 
-@dataclass
+@dataclass(repr=False)
 class SGD(Optimizer):
     """w ← w - lr·g; with momentum m ← momentum·m - lr·g and w ← w + m (Nesterov: w + momentum·m - lr·g)."""
 
@@ -50,7 +50,7 @@ class SGD(Optimizer):
         return program.map("add", weight, moved), {"momentum": moved}
 
 
-@dataclass
+@dataclass(repr=False)
 class RMSprop(Optimizer):
     """v ← ρ·v + (1-ρ)·g²; d = lr·g / √(v + ε); w ← w - d, with momentum m ← momentum·m + d and w ← w - m.
 
@@ -86,7 +86,7 @@ class RMSprop(Optimizer):
         return program.map("sub", weight, moved), {"velocity": velocity, "momentum": moved}
 
 
-@dataclass
+@dataclass(repr=False)
 class Adam(Optimizer):
     """m, v: means of g and g²; w ← w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + ε). Source: Kingma & Ba (2014)."""
 
@@ -121,7 +121,7 @@ class Adam(Optimizer):
         return program.map("sub", weight, step), {"momentum": momentum, "velocity": velocity}
 
 
-@dataclass
+@dataclass(repr=False)
 class Adadelta(Optimizer):
     """a ← ρ·a + (1-ρ)·g²; δ = -√(d+ε)/√(a+ε)·g; d ← ρ·d + (1-ρ)·δ²; w ← w + lr·δ.
 
@@ -161,7 +161,7 @@ class Adadelta(Optimizer):
         return moved, {"gradients": gradients, "deltas": deltas}
 
 
-@dataclass
+@dataclass(repr=False)
 class AdamW(Adam):
     """Adam, with the weights' decay beside the gradient. Source: Loshchilov & Hutter (2017)."""
 
@@ -173,7 +173,7 @@ class AdamW(Adam):
             raise SettingError("AdamW: weight_decay must be a number; Adam is the one without")
 
 
-@dataclass
+@dataclass(repr=False)
 class Adagrad(Optimizer):
     """a ← a + g², from `initial_accumulator_value` on; w ← w - lr·g / √(a + ε). Source: Duchi et al. (2011)."""
 
@@ -203,7 +203,7 @@ class Adagrad(Optimizer):
         return program.map("sub", weight, step), {"accumulator": total}
 
 
-@dataclass
+@dataclass(repr=False)
 class Adamax(Optimizer):
     """m: mean of g; u ← max(β₂·u, |g|); w ← w - lr / (1-β₁ᵗ) · m / (u + ε). Source: Kingma & Ba (2014), section 7."""
 
@@ -238,7 +238,7 @@ class Adamax(Optimizer):
         return program.map("sub", weight, step), {"momentum": momentum, "norm": norm}
 
 
-@dataclass
+@dataclass(repr=False)
 class Nadam(Optimizer):
     """Adam with Nesterov's look ahead: m of this step is mixed with g, by a momentum that grows from step to step.
 
@@ -297,7 +297,7 @@ class Nadam(Optimizer):
         return program.map("sub", weight, step), {"momentum": momentum, "velocity": velocity}
 
 
-@dataclass
+@dataclass(repr=False)
 class Lion(Optimizer):
     """w ← w - lr·sign(β₁·m + (1-β₁)·g); then m ← β₂·m + (1-β₂)·g. Source: Chen et al. (2023)."""
 
