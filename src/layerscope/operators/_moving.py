@@ -31,12 +31,14 @@ SIZED = (
     "picks",
 )
 """Settings that hold sizes, or whole numbers."""
+ROWS = (": shapes", ": picks")
+"""Settings that hold rows of them."""
 
 
 def _sizes(value: Any, what: str) -> Any:
-    """Sizes (of `shapes`, rows of them), or one size, as they are, those of JSON by name; else SettingError."""
+    """Sizes (of ROWS, rows of them), or one size, as they are, those of JSON by name; else SettingError."""
     if isinstance(value, tuple | list):
-        return tuple(_row(part, what) if what.endswith(": shapes") else _size(part, what) for part in _parts(value))
+        return tuple(_row(part, what) if what.endswith(ROWS) else _size(part, what) for part in _parts(value))
     return _size(value, what)
 
 
