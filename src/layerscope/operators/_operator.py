@@ -136,7 +136,12 @@ class Operator(Layer):
         return tuple(found)
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return self.infer(*self.operands(types))[: self.results]
+        made = self.infer(*self.operands(types))[: self.results]
+        for one in made:
+            dtype = cast(object, one.dtype)
+            if not isinstance(dtype, str):
+                raise ShapeError(f"its dtype is {dtype!r}, which is none")
+        return made
 
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         return dict(self.parameters)
