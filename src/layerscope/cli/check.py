@@ -58,9 +58,9 @@ def run(asked: Any) -> int:
     """Check and print."""
     from layerscope import checking, tracing
 
-    drawn = asked.out is not None and asked.out.lower().endswith(PICTURES)
-    if drawn:
-        check_picture(asked.out)
+    drawn: str | None = asked.out if (asked.out or "").lower().endswith(PICTURES) else None
+    if drawn is not None:
+        check_picture(drawn)
     elif asked.out is not None:
         from layerscope.report import files
 
@@ -70,17 +70,17 @@ def run(asked: Any) -> int:
         from_logits=asked.from_logits, optimizer=asked.optimizer, learning_rate=asked.learning_rate,
         silence=asked.silence,
     )  # fmt: skip
-    if asked.out is not None and not drawn:
+    if asked.out is not None and drawn is None:
         found.report(asked.out)
         print(f"The report is in {asked.out}")
     else:
         put(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
     if asked.save is not None:
         found.save(asked.save)
-    if drawn:
+    if drawn is not None:
         from layerscope import studies
 
-        studies.draw(found, asked.out)
+        studies.draw(found, drawn)
         if asked.format == "terminal":
             print(f"\nThe picture: {asked.out}")
     return int(not found.fits or (asked.strict and bool(found.warnings)))
