@@ -92,3 +92,17 @@ def test_pytorch_trains_alike_in_double_precision(engine):
     assert len(means) == len(running) == 9
     for mine, other in zip(means, running, strict=True):
         np.testing.assert_allclose(mine.numpy(), other, rtol=1e-8, atol=1e-12)
+
+
+def test_a_frozen_one_is_refused_for_now():
+    """Keras's computes as at inference then, in training, too."""
+    pytest.importorskip("jax")
+    pytest.importorskip("keras")
+    keras = keras_oracle.modules()[0]
+    image = keras.Input((8, 8, 3))
+    norm = keras.layers.BatchNormalization(name="norm")
+    model = keras.Model(image, norm(image))
+    assert ls.from_keras(model).get_layer("norm").kind == "BatchNormalization"
+    norm.trainable = False
+    with pytest.raises(ls.LayerscopeError, match=r"norm \(BatchNormalization\): trainable=False: here it would take"):
+        ls.from_keras(model)

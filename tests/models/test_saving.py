@@ -285,3 +285,13 @@ def test_replacing_puts_whole_files_only(tmp_path):
         assert not path.exists()
     assert path.read_text() == "whole"
     assert os.listdir(tmp_path) == ["text"]
+
+
+@pytest.mark.parametrize(("engine", "threads"), [("reference", None), ("native", 1), ("auto", None)])
+def test_engine_and_threads_are_kept(engine, threads, tmp_path):
+    """Another engine rounds otherwise, and training would not go on to the same bits."""
+    model = image_model(rate=0.5, engine=engine)
+    model.threads = threads
+    model.save(tmp_path / "m.npz")
+    again = load_model(tmp_path / "m.npz")
+    assert (again._engine, again.threads) == (engine, threads)

@@ -53,6 +53,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
             "losses": [loss.name for loss in model.losses],
             "from_logits": [bool(getattr(loss, "from_logits", False)) for loss in model.losses],
             "metrics": list(model.metrics),
+            "engine": model._engine,
+            "threads": model._threads,
         }
         if model.position is not None:
             about["position"] = asdict(model.position)
@@ -138,7 +140,8 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
     compiled = about.get("compiled")
     if compiled is not None:
         losses = [_loss(n, flag) for n, flag in zip(compiled["losses"], compiled["from_logits"], strict=True)]
-        model.compile(compiled["optimizer"], losses, metrics=compiled["metrics"], precision=precision)
+        how = {"engine": compiled.get("engine", "auto"), "threads": compiled.get("threads")}
+        model.compile(compiled["optimizer"], losses, metrics=compiled["metrics"], precision=precision, **how)
         model._state.step = about["step"]
         for number, (id, slot) in enumerate(about["slots"]):
             if slot not in model.optimizer.slots or id not in model._variables:
