@@ -334,3 +334,12 @@ def test_help_has_an_example(command, capsys):
     code, out, _ = layerscope(capsys, command, "--help")
     assert code == 0
     assert f"layerscope {command}" in out.split("example", 1)[1]
+
+
+def test_what_no_memory_holds_is_said_in_one_line(capsys, tmp_path):
+    """No machine has 57 TiB."""
+    words = ["28x28x1 | flatten | dense 9999999999", "--data", "digits", "--out", str(tmp_path / "run")]
+    code, _, err = layerscope(capsys, "train", *words)
+    assert code == 2
+    assert "layerscope train: not enough memory: Unable to allocate 57.0 TiB" in err
+    assert "Traceback" not in err

@@ -106,3 +106,35 @@ def test_a_frozen_one_is_refused_for_now():
     norm.trainable = False
     with pytest.raises(ls.LayerscopeError, match=r"norm \(BatchNormalization\): trainable=False: here it would take"):
         ls.from_keras(model)
+
+
+SETTINGS = ({}, {"scale": False}, {"center": False}, {"center": False, "scale": False})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("told", SETTINGS, ids=str)
+@pytest.mark.parametrize("shape", [(8, 8, 3), (6,), (5, 3), (2, 3, 4, 2)], ids=str)
+def test_it_is_written_for_others(shape, told):
+    """ONNX, PyTorch and Keras compute what ours does; and Keras's comes back."""
+    runtime, torch = pytest.importorskip("onnxruntime"), pytest.importorskip("torch")
+    pytest.importorskip("keras")
+    rng = np.random.default_rng(len(shape))
+    start = ls.Input(shape)
+    model = ls.Model(start, kl.BatchNormalization(epsilon=0.01, **told)(start))
+    model.set_weights([rng.random(array.shape) + 0.3 for array in model.get_weights()])
+    x = rng.normal(size=(4, *shape)).astype("float32")
+    wanted = model.predict(x)
+    session = runtime.InferenceSession(model.to_onnx().SerializeToString())
+    image = len(shape) == 3
+    fed = torch.tensor(x).permute(0, 3, 1, 2) if image else torch.tensor(x)
+    made = model.to_torch().eval()(fed).detach()
+    keras_model = model.to_keras()
+    found = [
+        session.run(None, {session.get_inputs()[0].name: x})[0],
+        (made.permute(0, 2, 3, 1) if image else made).numpy(),
+        np.asarray(keras_model(x)),
+        ls.from_keras(keras_model).predict(x),
+    ]
+    for one in found:
+        np.testing.assert_allclose(one, wanted, rtol=2e-6, atol=2e-6)
+    assert np.abs(wanted).max() > 1

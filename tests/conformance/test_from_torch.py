@@ -206,14 +206,13 @@ def test_normalisation_is_folded_where_it_can_be(torch):
     with pytest.raises(SourceError) as caught:
         ls.from_torch(module, input=(1, 5, 5))
     assert str(caught.value) == (
-        "this PyTorch module (Sequential) cannot be taken over:\n  3 (BatchNorm2d): no layer here normalises; it is folded into a convolution or "
-        "Linear only that stands right before it"
+        "this PyTorch module (Sequential) cannot be taken over:\n  3 (BatchNorm2d): it can only be folded into a convolution or "
+        "Linear that stands right before it"
     )
     with pytest.raises(SourceError) as caught:
         ls.from_torch(module[:3].train(), input=(1, 5, 5))
     assert str(caught.value) == (
-        "this PyTorch module (Sequential) cannot be taken over:\n  1 (BatchNorm2d): no layer here normalises; call module.eval() first, and it is "
-        "folded into the layer before it"
+        "this PyTorch module (Sequential) cannot be taken over:\n  1 (BatchNorm2d): it changes its statistics in training; call module.eval() first"
     )
     assert norm.num_batches_tracked == 0
 

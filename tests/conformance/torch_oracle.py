@@ -90,11 +90,12 @@ def conv2d(layer, x, kernel, bias=None):
 
 @spells("BatchNormalization")
 def batch_normalization(layer, x, moving_mean, moving_variance, gamma=None, beta=None):
-    """Its channels are the second axis."""
-    y = modules()[1].batch_norm(
-        x.movedim(-1, 1), moving_mean, moving_variance, gamma, beta, training=False, eps=layer.epsilon
-    )
-    return y.movedim(1, -1)
+    """Its channels are the second axis. PyTorch has no gradient of the statistics: that is written out."""
+    still = [moving_mean.detach(), moving_variance.detach()]
+    y = modules()[1].batch_norm(x.movedim(-1, 1), *still, gamma, beta, training=False, eps=layer.epsilon)
+    out = (x.detach() - moving_mean) / (moving_variance + layer.epsilon).sqrt()
+    out = out if gamma is None else out * gamma.detach()
+    return y.movedim(1, -1) + out - out.detach()
 
 
 @spells("Conv2DTranspose")

@@ -122,7 +122,7 @@ MISTAKES = {
     "dots": (["export", "convt", "-o", "a.png", "--dpi", "9999"], "--dpi is 9999; 36 to 2400 is possible"),
     "no hash": (["export", "#n=4", "-o", "a.svg"], "a link of the lab starts with its screen: #lab="),
     "long": (["export", "#lab=convt&x=" + "1," * 3000, "-o", "a.svg"], "the link has 6,012 characters; the lab writes at most 4,000"),
-    "folder": (["export", "convt", "-o", "/proc/nothing/a.svg"], "cannot write /proc/nothing/a.svg: No such file or directory"),
+    "folder": (["export", "convt", "-o", "/proc/nothing/a.svg"], "cannot write /proc/nothing/a.svg: there is no folder /proc/nothing; make it first"),
 }  # fmt: skip
 
 

@@ -65,6 +65,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except LayerscopeError as error:
         print(f"layerscope {asked.command}: " + "\n".join([str(error), *error.__notes__]), file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"layerscope {asked.command}: not enough memory: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nlayerscope: stopped by Ctrl-C", file=sys.stderr)
         return 130

@@ -41,7 +41,7 @@ def export(
     made = opened(link, theme=theme, lang=lang)
     _checked("--width-mm", width_mm, NARROWEST, WIDEST)
     _checked("--dpi", dpi, *DOTS)
-    with replacing(out) as aside:
+    with replacing(out, folders=False) as aside:
         said = _write(made, kind, aside, width_mm, bare, dpi)
     return "\n".join([f"Wrote {os.fspath(out)}: {said}", *clamps(made)])
 

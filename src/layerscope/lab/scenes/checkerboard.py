@@ -166,13 +166,24 @@ def _law(settings: dict[str, Any], count: int) -> list[Token]:
 
 
 def _code(settings: dict[str, Any], count: int) -> dict[str, str]:
-    k, s = _steps(settings)[count - 1]
-    d = settings["d"]
-    more = f", dilation_rate={d}" if d > 1 else ""
-    torch = f", dilation={d}" if d > 1 else ""
+    """A line for each layer. PyTorch's padding crops otherwise than `same`, so that is cut out of the whole plane."""
+    d, same = settings["d"], settings["pad"] == "same"
+    keras: list[str] = []
+    torch: list[str] = []
+    n = settings["n"]
+    for k, s in _steps(settings)[:count]:
+        whole = (n - 1) * s + d * (k - 1) + 1
+        n = n * s if same else whole
+        dilated = f", dilation_rate={d}" if d > 1 else ""
+        keras.append(f'Conv2DTranspose(1, {k}, strides={s}, padding="{settings["pad"]}"{dilated}, use_bias=False)')
+        more = f", output_padding={n - whole}" if n > whole else ""
+        more += f", dilation={d}" if d > 1 else ""
+        begin = (whole - n) // 2
+        cut = f"(x)[..., {begin}:{begin + n}, {begin}:{begin + n}]" if n < whole else ""
+        torch.append(f"torch.nn.ConvTranspose2d(1, 1, {k}, stride={s}{more}, bias=False){cut}")
     return {
-        "keras": f'Conv2DTranspose(1, {k}, strides={s}, padding="{settings["pad"]}"{more}, use_bias=False)',
-        "torch": f"torch.nn.ConvTranspose2d(1, 1, {k}, stride={s}{torch}, bias=False)",
+        "keras": "\n".join(keras),
+        "torch": "\n".join(torch),
         "layerscope": f'layerscope checkerboard "{_text(settings)}"',
     }
 

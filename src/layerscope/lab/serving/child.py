@@ -86,6 +86,8 @@ def train(asked: Mapping[str, Any], stream: TextIO) -> None:
         studies.train(asked["network"], asked["data"], out=asked["out"], verbose=0, callbacks=[teller], **settings)
     except LayerscopeError as error:
         teller.say("failed", why="\n".join([str(error), *error.__notes__]))
+    except MemoryError as error:
+        teller.say("failed", why=f"not enough memory: {error}")
     else:
         teller.say("end")
 

@@ -81,7 +81,7 @@ class Guarded:
 
     def _check(self, scope: Scope) -> None:
         headers = _headers(scope)
-        if headers.get("host") not in self.hosts:
+        if headers.get("host", "").lower() not in self.hosts:
             raise Refused(403, f"this server answers to {' and '.join(self.hosts[:2])} alone")
         if len(scope["query_string"]) > QUERY:
             raise Refused(414, f"the query is longer than {QUERY:,} bytes")

@@ -7,8 +7,6 @@ from typing import Any
 from layerscope.sources._torch.reader import Constant, Reader, Unsupported, Value
 from layerscope.sources._torch.tape import Step
 
-WHERE = "no layer here normalises; "
-
 
 def folded(reader: Reader, weight: Constant, bias: Any, axis: int, groups: int = 1) -> tuple[Constant, Any]:
     """The weights of this step with those of the normalisation behind it, if there is one. `axis`: the channels."""
@@ -59,5 +57,5 @@ def batch_norm(reader: Reader, input: Any, *args: Any, **kwargs: Any) -> Value:
         return input
     training = kwargs.get("training", args[4] if len(args) > 4 else False)
     if training:
-        raise Unsupported(WHERE + "call module.eval() first, and it is folded into the layer before it")
-    raise Unsupported(WHERE + "it is folded into a convolution or Linear only that stands right before it")
+        raise Unsupported("it changes its statistics in training; call module.eval() first")
+    raise Unsupported("it can only be folded into a convolution or Linear that stands right before it")

@@ -125,13 +125,26 @@ function law(steps: Step[]): Token[] {
   ]);
 }
 
+/** A line for each layer. PyTorch's own padding crops otherwise than `same`, so that is cut out of the whole plane. */
 function code(settings: Settings, steps: Step[]): Record<string, string> {
-  const { k, s, d, pad } = steps.at(-1)!;
-  const words = steps.map((step) => `convt 1 ${step.k} stride ${step.s}${pad === "same" ? " same" : ""}`
+  const words = steps.map(({ k, s, d, pad }) => `convt 1 ${k} stride ${s}${pad === "same" ? " same" : ""}`
     + (d > 1 ? ` dilation ${d}` : ""));
+  const keras: string[] = [];
+  const torch: string[] = [];
+  let n: number = settings.n;
+  for (const { k, s, d, pad } of steps) {
+    const whole = (n - 1) * s + d * (k - 1) + 1;
+    n = pad === "same" ? n * s : whole;
+    const dilated = d > 1 ? `, dilation_rate=${d}` : "";
+    keras.push(`Conv2DTranspose(1, ${k}, strides=${s}, padding="${pad}"${dilated}, use_bias=False)`);
+    const more = (n > whole ? `, output_padding=${n - whole}` : "") + (d > 1 ? `, dilation=${d}` : "");
+    const begin = Math.floor((whole - n) / 2);
+    const cut = n < whole ? `(x)[..., ${begin}:${begin + n}, ${begin}:${begin + n}]` : "";
+    torch.push(`torch.nn.ConvTranspose2d(1, 1, ${k}, stride=${s}${more}, bias=False)${cut}`);
+  }
   return {
-    keras: `Conv2DTranspose(1, ${k}, strides=${s}, padding="${pad}"${d > 1 ? `, dilation_rate=${d}` : ""}, use_bias=False)`,
-    torch: `torch.nn.ConvTranspose2d(1, 1, ${k}, stride=${s}${d > 1 ? `, dilation=${d}` : ""}, bias=False)`,
+    keras: keras.join("\n"),
+    torch: torch.join("\n"),
     layerscope: `layerscope checkerboard "${[`${settings.n}x${settings.n}x1`, ...words].join(" | ")}"`,
   };
 }
