@@ -54,8 +54,12 @@ def draw(page, *points):
 
 
 def drawn(page):
-    """The pixels in the link, once it has some."""
+    """The pixels in the link, once it has some and says the same for a while: strokes are computed after the ink."""
     page.wait_for_function("() => location.hash.includes('drawn=')")
+    before, here = None, page.evaluate("location.hash")
+    while before != here:
+        page.wait_for_timeout(300)
+        before, here = here, page.evaluate("location.hash")
     return drawing.read(parse(page.evaluate("location.hash")).settings["drawn"])
 
 

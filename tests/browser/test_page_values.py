@@ -45,7 +45,7 @@ def test_hovering_and_focusing_show_another_cell_and_pinning_keeps_it(tab, scree
         row, column = divmod(index, grid.columns)
         changed = {name: int(value) if value.isdigit() else value for name, value in besides.items()}
         there = spell(screen, {**parse(start).settings, **changed, "cell": [row, column]})
-        cell = page.locator(f"{GRID.format(grid.id)} [role=row]").nth(row).locator("[role=gridcell]").nth(column)
+        cell = place(page, grid, row, column)
         cell.hover()
         check(page, there)
         assert page.evaluate("location.hash") == spell(screen, parse(start).settings)
@@ -60,6 +60,33 @@ def test_hovering_and_focusing_show_another_cell_and_pinning_keeps_it(tab, scree
         page.keyboard.press("Enter")
         assert page.evaluate("location.hash") == there
         page.keyboard.press("Escape")
+
+
+class Spot:
+    """A cell of a grid that is painted on a canvas, as the mouse finds it."""
+
+    def __init__(self, page, canvas, grid, row, column):
+        box = canvas.bounding_box()
+        self.mouse = page.mouse
+        self.at = (
+            box["x"] + (column + 0.5) * box["width"] / grid.columns,
+            box["y"] + (row + 0.5) * box["height"] / grid.rows,
+        )
+
+    def hover(self):
+        self.mouse.move(*self.at)
+
+    def click(self):
+        self.mouse.click(*self.at)
+
+
+def place(page, grid, row, column):
+    """What the mouse points at for a cell."""
+    canvas = page.locator(f"{GRID.format(grid.id)} canvas")
+    if canvas.count():
+        canvas.scroll_into_view_if_needed()
+        return Spot(page, canvas, grid, row, column)
+    return page.locator(f"{GRID.format(grid.id)} [role=row]").nth(row).locator("[role=gridcell]").nth(column)
 
 
 @pytest.mark.parametrize("screen", GRIDS)
