@@ -109,6 +109,13 @@ def _call(found: Any, what: str) -> Any:
         return found
     if not callable(found):
         raise SourceError(f"{what} is a {type(found).__name__}, neither a model nor a function that makes one")
+    if _takes_arguments(found):
+        import inspect
+
+        raise SourceError(
+            f"{what} takes {inspect.signature(found)}: a function that makes a model is called without arguments; "
+            "give one that needs none, or say --input for a function of tensors"
+        )
     try:
         return found()
     except LayerscopeError as error:

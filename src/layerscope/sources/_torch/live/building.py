@@ -12,10 +12,11 @@ from layerscope.core.graph import Edge, Graph, Node, Parameter
 from layerscope.core.types import TensorType
 from layerscope.layers.input_layer import InputLayer
 from layerscope.operators._operator import Operator
+from layerscope.operators.arrange import DepthToSpace, Rearranged, SpaceToDepth
 from layerscope.operators.convolution import Convolution, TransposedConvolution
 from layerscope.operators.normalisation import BatchNormalization, GroupNormalization, LocalResponseNormalization
 from layerscope.operators.pooling import AdaptivePooling, GlobalPooling, MaxUnpooling, Pooling
-from layerscope.operators.resize import GridSample
+from layerscope.operators.resize import GridSample, Resize
 from layerscope.operators.standing import Constant, TensorInput
 from layerscope.sources._orientation import oriented
 from layerscope.sources._torch.live.site import Site
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 CHANNELS = (
     Convolution, TransposedConvolution, Pooling, AdaptivePooling, GlobalPooling, MaxUnpooling, BatchNormalization,
-    GroupNormalization, LocalResponseNormalization, GridSample,
+    GroupNormalization, LocalResponseNormalization, GridSample, Resize, DepthToSpace, SpaceToDepth,
 )  # fmt: skip
 """Operators whose axis 1 is the channels'."""
 
@@ -50,7 +51,12 @@ def graph(
     used = _used(record for record, _ in ends)
     fed = {record.number: label for label, record in starts if record is not None and record.number in used}
     if inputs and not fed:
-        raise SourceError(f"{title}: no output depends on its input{'s' * (len(inputs) > 1)}")
+        what = f"its input{'s' * (len(inputs) > 1)}"
+        if capture.aside:
+            raise SourceError(
+                f"{title}: no output is seen to depend on {what}; what {capture.aside} does to it is not followed"
+            )
+        raise SourceError(f"{title}: no output depends on {what}")
     records = [record for record in capture.records if record.number in used]
     place = {record.number: number for number, record in enumerate(records)}
     names = _Names(records, fed)
@@ -58,7 +64,11 @@ def graph(
     nodes = tuple(_node(record, names, place, parameters) for record in records)
     edges = dict.fromkeys((place[record.number], number) for record, number in ends)
     made = Graph(nodes, tuple(place[number] for number in sorted(fed)), tuple(edges), parameters, name)
-    return oriented(made, lambda node: isinstance(node.layer, CHANNELS))
+    return oriented(made, lambda node: isinstance(node.layer, CHANNELS) or _shuffles(node.layer))
+
+
+def _shuffles(layer: Layer) -> bool:
+    return isinstance(layer, Rearranged) and layer.type_name == "channel_shuffle"
 
 
 def _end(capture: Capture, tensor: Any) -> tuple[Record, int]:

@@ -46,6 +46,8 @@ class Capture:
         self.paths: dict[int, str] = {}
         self.stack: list[tuple[Any, Place]] = [(None, Place())]
         self.bodies: dict[Any, Callable[..., Any]] = {}
+        self.aside = ""
+        """What was called that hands on other tensors than those that are followed."""
 
     # --- modules ---
 
@@ -118,6 +120,7 @@ class Capture:
     def call(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function of PyTorch, and write down what it did."""
         name = rules.plain_name(function)
+        self.aside = self.aside or self._aside(function)
         body = None if rules.find(name) else self._body(function)
         if body is not None:
             with self.again():
@@ -134,6 +137,15 @@ class Capture:
         if outputs or ran:
             made = self._told(function, args, kwargs, made, outputs, ran)
         return made
+
+    def _aside(self, function: Any) -> str:
+        if function is self.torch.autograd.grad:
+            return "torch.autograd.grad"
+        running = self.torch._C._functorch.peek_interpreter_stack()
+        if running is None:
+            return ""
+        word = str(running.key()).rpartition(".")[2].lower()
+        return "torch.vmap" if word == "vmap" else f"torch.func.{word}"
 
     def _told(self, asked: Any, args: Any, kwargs: Any, made: Any, outputs: list[Any], ran: list[Any]) -> Any:
         """Describe a call; what it hands on, which is a tensor of its own where a rule asks for one."""
@@ -180,7 +192,7 @@ class Capture:
         record = values[0].record
         if record is not None and isinstance(record.layer, Moving) and not record.inputs:
             values = [self._unmoved(record, value) for value in values]
-        elif record is not None:
+        elif record is not None and record.number >= site.start:
             self._share(record, outputs[: len(values)])
         changed = [tensor for tensor in outputs if id(tensor) in self.known]
         for tensor, value in zip(outputs, values, strict=False):

@@ -7,6 +7,8 @@ import inspect
 import linecache
 import logging
 import os
+import re
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,6 +27,11 @@ from layerscope.sources._torch.live.site import type_of
 LOOKS = (
     "the numbers of a tensor decide what it does next, and a trace has none: for other numbers it would be another "
     "network"
+)
+HIGHER = "runs functions of its own, which a trace does not follow"
+FACTORY = (
+    "It makes a module, and was called as a function of tensors: give the module that it makes, or a function "
+    "without arguments that makes it"
 )
 OPEN_SHAPE = "the numbers of a tensor decide how many elements come out, and a trace has none"
 
@@ -60,6 +67,8 @@ class _Following:
         self.shadows.watch(self.capture.begin, self.capture.end)
         made = self._called(copy, args, kwargs)
         outputs = [one for one in _outputs(made) if isinstance(one, self.torch.Tensor)]
+        if isinstance(made, self.torch.nn.Module):
+            raise SourceError(f"{self._title}: it returns a module, {type(made).__name__}, and no tensor\n{FACTORY}")
         if not outputs:
             raise SourceError(f"{self._title}: it returns {type(made).__name__}, and no tensor in it")
         return building.graph(self.capture, inputs, outputs, self.name, self._title)
@@ -163,6 +172,9 @@ class _Following:
             return f"{self._title} cannot be followed: {LOOKS}{place}"
         if kind.startswith("DynamicOutputShape"):
             return f"{self._title} cannot be followed: {OPEN_SHAPE}{place}"
+        operator = re.search(r"HigherOrderOperator (\w+)", str(error))
+        if kind == "NotImplementedError" and operator:
+            return f"{self._title} cannot be followed: torch.ops.higher_order.{operator[1]} {HIGHER}{place}"
         words = str(error).strip().splitlines()
         reason = words[0] if words else kind
         if kind not in ("RuntimeError", "AssertionError", "ValueError", "SourceError"):
@@ -176,7 +188,17 @@ class _Following:
             hint = "\nIt looks up by whole numbers: say their dtype, as in input=((1, 128), 'int64')"
         elif kind == "TypeError" and ("missing" in reason or "takes" in reason):
             hint = f"\nIt takes {self._takes()}"
+        if self._makes_a_module(error):
+            hint = f"\n{FACTORY}"
         return f"{self._title} failed{given}: {reason}{place}{hint}"
+
+    def _makes_a_module(self, error: Exception) -> bool:
+        """Whether a function failed in the __init__ of a module."""
+        if isinstance(self.what, self.torch.nn.Module | programs.Program):
+            return False
+        frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+        made = (frame.f_locals.get("self") for frame in frames if frame.f_code.co_name == "__init__")
+        return any(isinstance(one, self.torch.nn.Module) for one in made)
 
     def _takes(self) -> str:
         call = self.what.forward if isinstance(self.what, self.torch.nn.Module) else self.what

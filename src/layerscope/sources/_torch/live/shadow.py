@@ -12,6 +12,8 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+from layerscope.core.errors import SourceError
+
 PLAIN = (str, bytes, int, float, bool, complex, type(None), type)
 OWN = ("_compiled_call_impl",)
 """Of a module that torch.compile was put to: the copy is called as it was written."""
@@ -111,6 +113,7 @@ class Shadows:
         inner = value.__dict__.get("_modules", {}).get("_orig_mod")
         if inner is not None:  # of one that torch.compile wraps
             return self.copy(inner)
+        self._initialized(value)
         made = object.__new__(type(value))
         self.memo[id(value)] = made
         self.modules.append((value, made))
@@ -122,6 +125,25 @@ class Shadows:
             if key in table:
                 table[key] = None
         return made
+
+    def _initialized(self, value: Any) -> None:
+        tables = (value.__dict__.get(name, {}) for name in ("_parameters", "_buffers"))
+        if any(self.torch.nn.parameter.is_lazy(one) for table in tables for one in table.values()):
+            kind, path = type(value).__name__, self._path(value)
+            name = f"{path} ({kind})" if path else kind
+            raise SourceError(
+                f"{name}: the sizes of its weights are unknown until it has seen data; run the module once on data "
+                "first"
+            )
+
+    def _path(self, value: Any) -> str:
+        """The name of a module in the outermost one that has it; "" for itself, and where none lists it."""
+        for root, outer in self.roots:
+            parts = outer.named_modules() if isinstance(outer, self.torch.nn.Module) else ()
+            for path, part in parts:
+                if part is value:
+                    return f"{root}.{path}".strip(".")
+        return ""
 
     def tensor(self, value: Any) -> Any:
         """A tensor of the same sizes without numbers; one on no device ("meta") is taken to be on the processor."""

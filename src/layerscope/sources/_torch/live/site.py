@@ -29,6 +29,8 @@ class Site:
 
     def __init__(self, capture: Capture, name: str, made: Sequence[Any], python: bool = False) -> None:
         self.capture, self.name, self.made = capture, name, made
+        self.start = len(capture.records)
+        """How many records there were before it."""
         self.python = python
         """Whether the function is in Python: some of torch.nn.functional take arguments in another order."""
 

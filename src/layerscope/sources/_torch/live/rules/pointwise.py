@@ -23,7 +23,7 @@ KEEPS = {
     "inputs": "silu gelu mish elu selu celu hardtanh hardswish hardsigmoid leaky_relu relu6 softplus softsign "
     "tanhshrink hardshrink softshrink threshold logsigmoid log_sigmoid log log2 log10 log1p abs square pow rpow sin "
     "cos tan asin acos atan sinh cosh asinh acosh atanh atan2 erf erfc erfinv lgamma digamma clamp clamp_min "
-    "clamp_max maximum minimum fmax fmin div rdiv sinc logit xlogy hypot logaddexp logaddexp2 prelu rrelu polar "
+    "clamp_max maximum minimum fmax fmin rdiv sinc logit xlogy hypot logaddexp logaddexp2 prelu rrelu polar "
     "complex copysign angle i0 ldexp",
     "partners": "mul",
 }
@@ -57,6 +57,15 @@ def _register(keeps: str, names: str) -> None:
 for _keeps, _names in KEEPS.items():
     _register(_keeps, _names)
 _register("inputs", "addcmul addcdiv lerp")
+
+
+@rule("div")
+def div(site: Site, input: Any, other: Any, **_: Any) -> Any:
+    """The gradient needs the divisor, and the numerator only where the divisor has a gradient itself."""
+    given = tensors(site, (input, other))
+    if other is not given[-1]:
+        return plain(site, given, "nothing")
+    return plain(site, given, "partners" if site.value(other).constant else "inputs")
 
 
 @rule("prelu", "_prelu_kernel")

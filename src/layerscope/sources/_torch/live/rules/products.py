@@ -41,6 +41,13 @@ def addmm(site: Site, input: Any, left: Any, right: Any, *, beta: Any = 1, alpha
     return site.emit(MatrixProduct, "Gemm", (left, right, input if beta else None), bias=2)
 
 
+@rule("addbmm")
+def addbmm(site: Site, input: Any, left: Any, right: Any, *, beta: Any = 1, **_: Any) -> Any:
+    """βC + α(the sum over the batch of A·B)."""
+    made = site.emit(Einsum, "Einsum", (left, right), "bij,bjk->ik")
+    return _plus(site, made[0], input) if beta else made
+
+
 @rule("chain_matmul", "linalg_multi_dot", "multi_dot")
 def chain(site: Site, *_: Any) -> Any:
     """What they call is described: the order is PyTorch's choice."""
@@ -123,11 +130,13 @@ def bilinear(site: Site, left: Any, right: Any, weight: Any, bias: Any = None) -
     letters = "abcdefgh"[: left.dim() - 1]
     (once,) = site.emit(Einsum, "Einsum", (left, weight), f"{letters}i,oij->{letters}oj")
     made = site.emit(Einsum, "Einsum", (once, right), f"{letters}oj,{letters}j->{letters}o")
-    if bias is None:
-        return made
+    return made if bias is None else _plus(site, made[0], bias)
+
+
+def _plus(site: Site, one: Any, other: Any) -> Any:
     from layerscope.sources._torch.live.rules.pointwise import plain
 
-    return plain(site, (made[0], bias), "nothing", name="add")
+    return plain(site, (one, other), "nothing", name="add")
 
 
 __all__ = ["each"]

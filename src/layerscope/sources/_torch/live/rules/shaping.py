@@ -8,7 +8,7 @@ from typing import Any
 from layerscope.operators.arrange import Col2Im, Rearranged, Transpose
 from layerscope.operators.reshape import Reshape
 from layerscope.operators.slicing import Concat, Indexed, Pad, Split
-from layerscope.operators.stretching import Cast, Expand
+from layerscope.operators.stretching import Cast, Expand, Tile
 from layerscope.sources._torch.live.rules import moved, rule
 from layerscope.sources._torch.live.rules.products import each
 from layerscope.sources._torch.live.site import Refused, Site, type_of
@@ -151,15 +151,46 @@ def triangle(site: Site, input: Any, *_: Any, **__: Any) -> Any:
 
 
 @rule(
-    "repeat", "tile", "repeat_interleave", "unfold", "im2col", "diagonal", "diag", "diag_embed", "view_as_complex",
-    "view_as_real", "real", "imag", "as_strided", "meshgrid", "channel_shuffle", "native_channel_shuffle",
-    "resolve_conj", "resolve_neg", "narrow_copy", "unfold_copy", "column_stack", "broadcast_tensors",
+    "unfold", "im2col", "diagonal", "diag", "diag_embed", "view_as_complex", "view_as_real", "real", "imag",
+    "as_strided", "meshgrid", "resolve_conj", "resolve_neg", "narrow_copy", "unfold_copy", "column_stack",
+    "broadcast_tensors",
 )  # fmt: skip
 def others(site: Site, *args: Any, **kwargs: Any) -> Any:
     """What moves numbers, of which only the shapes are described."""
     tensor = site.capture.torch.Tensor
     given = [one for part in args for one in (part if isinstance(part, tuple | list) else (part,))]
     return moved(site, [one for one in given if isinstance(one, tensor)])
+
+
+@rule("channel_shuffle", "native_channel_shuffle")
+def channel_shuffle(site: Site, input: Any, groups: Any) -> Any:
+    """Channels in another order."""
+    return site.emit(Rearranged, "channel_shuffle", (input,), (1,))
+
+
+@rule("repeat", "tile")
+def repeat(site: Site, input: Any, *args: Any, **kwargs: Any) -> Any:
+    """The whole tensor again and again along each axis; new axes come first."""
+    given = [*args, *kwargs.values()]
+    times = tuple(map(int, given[0] if len(given) == 1 and isinstance(given[0], tuple | list) else given))
+    shape = tuple(input.shape)
+    times = (1,) * (len(shape) - len(times)) + times
+    more = len(times) - len(shape)
+    if more:
+        (input,) = site.emit(Reshape, "Reshape", (input,), (1,) * more + shape, True, called="view")
+    return site.emit(Tile, "Tile", (input,), times)
+
+
+@rule("repeat_interleave")
+def repeat_interleave(site: Site, input: Any, repeats: Any, dim: Any = None, **_: Any) -> Any:
+    """Each element again and again along an axis."""
+    if not isinstance(repeats, int):
+        return others(site, input, repeats)
+    if dim is None:
+        (input,) = site.emit(Reshape, "Reshape", (input,), (input.numel(),), True, called="view")
+        dim = 0
+    rank = len(site.out.shape)
+    return site.emit(Tile, "Tile", (input,), tuple(repeats if axis == dim % rank else 1 for axis in range(rank)))
 
 
 @rule("fold", "col2im")
