@@ -6,13 +6,25 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.optimizers.schedules import LearningRateSchedule
 
 Update = tuple[Value, Mapping[str, Value]]
+
+
+class Step(NamedTuple):
+    """What one weight's update is made of."""
+
+    program: Builder
+    weight: Value
+    gradient: Value
+    slots: Mapping[str, Value]
+    scalars: Mapping[str, Value]
+
+
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
@@ -97,16 +109,9 @@ class Optimizer:
         """New weight and slots."""
         if "decay" in scalars:
             weight = program.map("sub", weight, program.map("mul", weight, scalars["decay"]))
-        return self._update(program, weight, gradient, slots, scalars)
+        return self._update(Step(program, weight, gradient, slots, scalars))
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
         raise NotImplementedError
 
     def __repr__(self) -> str:

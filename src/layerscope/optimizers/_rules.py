@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from layerscope.core.errors import SettingError
-from layerscope.core.lowering import Builder, Value
-from layerscope.optimizers._base import Optimizer, Update, towards
+from layerscope.core.lowering import Value
+from layerscope.optimizers._base import Optimizer, Step, Update, towards
 from layerscope.optimizers.schedules import LearningRateSchedule
 
 
@@ -32,14 +32,8 @@ class SGD(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
+        program, weight, gradient, slots, scalars = at
         step = program.map("mul", gradient, scalars["learning_rate"])
         if not self.momentum:
             return program.map("sub", weight, step), {}
@@ -69,14 +63,8 @@ class RMSprop(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("velocity", "momentum") if self.momentum else ("velocity",)
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
+        program, weight, gradient, slots, scalars = at
         velocity = towards(program, slots["velocity"], program.map("square", gradient), 1 - self.rho)
         root = program.map("sqrt", program.map("shift", velocity, offset=self.epsilon))
         step = program.map("div", program.map("mul", gradient, scalars["learning_rate"]), root)
@@ -106,14 +94,8 @@ class Adam(Optimizer):
         rate = self.rate(step) * math.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         return {"learning_rate": rate}
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
+        program, weight, gradient, slots, scalars = at
         momentum = towards(program, slots["momentum"], gradient, 1 - self.beta_1)
         velocity = towards(program, slots["velocity"], program.map("square", gradient), 1 - self.beta_2)
         root = program.map("shift", program.map("sqrt", velocity), offset=self.epsilon)
@@ -139,14 +121,9 @@ class Adadelta(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("gradients", "deltas")
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
+        program, weight, gradient, slots, scalars = at
+
         def mean(old: Value, new: Value) -> Value:
             kept = program.map("scale", old, factor=self.rho)
             return program.map("add", kept, program.map("scale", program.map("square", new), factor=1 - self.rho))
@@ -188,14 +165,8 @@ class Adagrad(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("accumulator",)
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
+        program, weight, gradient, slots, scalars = at
         # What is kept starts at zero, so the first value is added where the root is taken.
         total = program.map("add", slots["accumulator"], program.map("square", gradient))
         root = program.map("sqrt", program.map("shift", total, offset=self.initial_accumulator_value + self.epsilon))
@@ -222,14 +193,8 @@ class Adamax(Optimizer):
     def _scalars(self, step: int) -> Mapping[str, float]:
         return {"learning_rate": self.rate(step) / (1 - self.beta_1**step)}
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
+        program, weight, gradient, slots, scalars = at
         momentum = towards(program, slots["momentum"], gradient, 1 - self.beta_1)
         faded, size = program.map("scale", slots["norm"], factor=self.beta_2), program.map("abs", gradient)
         norm = program.map("add", faded, program.map("relu", program.map("sub", size, faded)))  # the larger one
@@ -280,14 +245,8 @@ class Nadam(Optimizer):
             "correction": 1 / (1 - self.beta_2**step),
         }
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
+        program, weight, gradient, slots, scalars = at
         momentum = towards(program, slots["momentum"], gradient, 1 - self.beta_1)
         velocity = towards(program, slots["velocity"], program.map("square", gradient), 1 - self.beta_2)
         root = program.map("sqrt", program.map("mul", velocity, scalars["correction"]))
@@ -312,14 +271,8 @@ class Lion(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("momentum",)
 
-    def _update(
-        self,
-        program: Builder,
-        weight: Value,
-        gradient: Value,
-        slots: Mapping[str, Value],
-        scalars: Mapping[str, Value],
-    ) -> Update:
+    def _update(self, at: Step) -> Update:
+        program, weight, gradient, slots, scalars = at
         # Both means from one difference, so that the kept one is read once before it is written.
         ahead = program.map("sub", gradient, slots["momentum"])
         mixed, kept = (

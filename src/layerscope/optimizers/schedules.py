@@ -35,8 +35,8 @@ class LearningRateSchedule:
 
 
 @dataclass
-class ExponentialDecay(LearningRateSchedule):
-    """lr·rate^(step / decay_steps); with `staircase` the exponent is whole."""
+class _Decay(LearningRateSchedule):
+    """By a share of `decay_steps`, which `staircase` makes whole."""
 
     initial_learning_rate: float
     decay_steps: float
@@ -47,27 +47,25 @@ class ExponentialDecay(LearningRateSchedule):
         self._numbers("initial_learning_rate", "decay_rate")
         self._numbers("decay_steps", above=0)
 
-    def __call__(self, step: int) -> float:
+    def _share(self, step: int) -> float:
         share = step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate ** (math.floor(share) if self.staircase else share)
+        return math.floor(share) if self.staircase else share
 
 
 @dataclass
-class InverseTimeDecay(LearningRateSchedule):
-    """lr / (1 + rate·step / decay_steps); with `staircase` the quotient is whole."""
-
-    initial_learning_rate: float
-    decay_steps: float
-    decay_rate: float
-    staircase: bool = False
-
-    def __post_init__(self) -> None:
-        self._numbers("initial_learning_rate", "decay_rate")
-        self._numbers("decay_steps", above=0)
+class ExponentialDecay(_Decay):
+    """lr·rate^(step / decay_steps); with `staircase` the exponent is whole."""
 
     def __call__(self, step: int) -> float:
-        share = step / self.decay_steps
-        return self.initial_learning_rate / (1 + self.decay_rate * (math.floor(share) if self.staircase else share))
+        return self.initial_learning_rate * self.decay_rate ** self._share(step)
+
+
+@dataclass
+class InverseTimeDecay(_Decay):
+    """lr / (1 + rate·step / decay_steps); with `staircase` the quotient is whole."""
+
+    def __call__(self, step: int) -> float:
+        return self.initial_learning_rate / (1 + self.decay_rate * self._share(step))
 
 
 @dataclass
