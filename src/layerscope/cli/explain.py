@@ -24,7 +24,7 @@ def run(asked: Any) -> int:
             print(f"{kind:<23} {first}")
         return 0
     from layerscope.lab.explaining import example
-    from layerscope.report.explanation import explain
+    from layerscope.report.explained.text import explain
     from layerscope.tracing import colourful, terminal_width
 
     cls = layers.layer_class(asked.layer)

@@ -8,7 +8,7 @@ from layerscope.core.contract import Example, Layer, Spelling, Words
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
-from layerscope.core.reach import EVERYTHING, Everything, Interpolate, Reads, Relation, Spread, Window
+from layerscope.core.reach import EVERYTHING, Everything, Interpolate, Reads, Relation, Scaled, Spread, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.layers import _augmentation, _checks
@@ -83,6 +83,9 @@ class Resizing(Layer):
         if self.interpolation == "bilinear" and not given % size and not self.antialias:
             step = given // size
             return Window(axis, step, 2 - step % 2, -((step - 1) // 2))
+        if self.interpolation == "bilinear" and not self.antialias:
+            # ((2·o + 1)·given - size) / (2·size): half-pixel centres
+            return Scaled(axis, 2 * given, 2 * size, given - size, given + size - 1)
         return EVERYTHING
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:

@@ -1,17 +1,14 @@
-"""What a layer is: definition, shape law, settings, an example, and its names elsewhere."""
+"""A layer's page in the terminal: definition, shape law, settings, an example, and its names elsewhere."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, describe_settings
-from layerscope.core.dataclasses import MISSING, fields
 from layerscope.core.errors import ShapeError
 from layerscope.report.document import count, shape
-
-SOURCES = {"keras": "Keras 3", "torch": "PyTorch", "onnx": "ONNX"}
+from layerscope.report.explained import facts
 
 
 def explain(cls: type[Layer], numbers: bool = True) -> str:
@@ -30,21 +27,15 @@ def explain(cls: type[Layer], numbers: bool = True) -> str:
             parts.append(f"  (also: {', '.join(cls.words.names[1:])})")
         parts.append("")
     parts.append("Elsewhere")
-    for key, title in SOURCES.items():
-        spelling = cls.spellings.get(key)
-        if spelling is not None:
-            words = "; ".join(word for word in (spelling.name, spelling.note) if word) or "no such layer"
-            parts.append(f"  {title:<8} {words}")
+    for title, name, note in facts.elsewhere(cls):
+        parts.append(f"  {title:<8} {'; '.join(word for word in (name, note) if word) or 'no such layer'}")
     return "\n".join(parts)
 
 
 def _settings(cls: type[Layer]) -> list[str]:
-    rows: Sequence[tuple[str, str]] = [
-        (f.name, "required" if f.default is MISSING else repr(f.default)) for f in fields(cls)
-    ]
-    ordered = [row for row in rows if row[0] != "name"] + [row for row in rows if row[0] == "name"]
-    width = max(len(name) for name, _ in ordered)
-    return [f"  {name:<{width}}  {default}" for name, default in ordered]
+    rows = facts.settings(cls)
+    width = max(len(name) for name, _ in rows)
+    return [f"  {name:<{width}}  {default}" for name, default in rows]
 
 
 def _example(example: Example, numbers: bool) -> list[str]:
