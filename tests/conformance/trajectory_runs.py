@@ -95,7 +95,7 @@ def write_jobs(runs: Sequence[Run], dtype: str, path: Path) -> None:
     np.savez(path, jobs=np.array(json.dumps(jobs)), **arrays)
 
 
-def keras_losses(backend: str, dtype: str, own: Path) -> list[np.ndarray]:
+def keras_losses(backend: str, dtype: str, own: Path, script: Path = SCRIPT) -> list[np.ndarray]:
     """What Keras makes of the jobs in a folder, in a process of its own."""
     settings = {
         "KERAS_BACKEND": backend,
@@ -105,7 +105,7 @@ def keras_losses(backend: str, dtype: str, own: Path) -> list[np.ndarray]:
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    command = [sys.executable, str(SCRIPT), str(own / "jobs.npz"), str(own / "losses.npz")]
+    command = [sys.executable, str(script), str(own / "jobs.npz"), str(own / "losses.npz")]
     done = subprocess.run(
         command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=LIMIT, check=False
     )

@@ -185,13 +185,16 @@ def _holds(indices: Indices, number: int) -> bool:
 def curves(cls: type[Layer]) -> Drawing | None:
     """Small pictures of y = f(x), one for each example; None where the layer is no such function."""
     drawn: list[Block] = []
+    calls: set[str] = set()
     for example in cls.examples():
         layer = example.layer
         if not (layer.executable and layer.elementwise and len(example.inputs) == 1):
             continue
         if layer.weight_types(*example.inputs) or example.outputs[0].rank < 2:
             continue
-        block = _curve(layer)
+        call = describe_settings(layer)
+        block = None if call in calls else _curve(layer)
+        calls.add(call)
         if block is not None:
             drawn.append(block)
     if not drawn:
