@@ -24,14 +24,18 @@ STEPS = 5
 
 @cache
 def data() -> tuple[np.ndarray, np.ndarray]:
-    """Digits within 32 × 32 in three tones, and ten classes: which of ten brightnesses a digit has."""
+    """Digits within 32 × 32 in three tones, and ten classes: which of ten brightnesses a digit has.
+
+    With noise: over a background of one colour rounding decides for all of it at once which side of zero it lies on.
+    """
     images = trajectory_runs.images()[: STEPS * BATCH].astype("float64") / 255
     room = 32 - images.shape[1]
     x = np.pad(images, ((0, 0), (room // 2, room - room // 2), (room // 2, room - room // 2)))
     order = np.argsort(x.mean(axis=(1, 2)), kind="stable")
     y = np.empty(len(x), np.int64)
     y[order] = np.arange(len(x)) * 10 // len(x)
-    return np.stack([x, 1 - x, x * x], axis=-1), y
+    tones = np.stack([x, 1 - x, x * x], axis=-1)
+    return tones + np.random.default_rng(0).normal(0, 0.2, tones.shape), y
 
 
 @cache
