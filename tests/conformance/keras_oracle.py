@@ -19,6 +19,15 @@ NOT_KERAS = {"MaxPooling2D": {"return_switches"}} | {kind: {"groups"} for kind i
 """Settings that only ours have."""
 
 
+OF_ONE_AXIS = ("UpSampling1D", "ZeroPadding1D", "Cropping1D")
+"""Layers of which Keras takes the number of the only axis, or its two ends, without brackets around."""
+
+
+def of_one_axis(told: dict[str, Any]) -> dict[str, Any]:
+    """The settings of such a layer as Keras takes them."""
+    return {name: value[0] if isinstance(value, tuple) else value for name, value in told.items()}
+
+
 def spelled() -> list[str]:
     """The executable layers that Keras has, by what our layers say of themselves."""
     named = {kind: cls.spellings["keras"].name for kind, cls in kinds().items() if cls.executable}
@@ -47,8 +56,8 @@ def make(layer):
     keras, _ = modules()
     kind = type(layer).__name__
     given = {name: value for name, value in settings(layer).items() if name not in NOT_KERAS.get(kind, ())}
-    if kind in ("UpSampling1D", "ZeroPadding1D", "Cropping1D"):  # of one axis, Keras takes its number or its ends
-        given = {name: value[0] if isinstance(value, tuple) else value for name, value in given.items()}
+    if kind in OF_ONE_AXIS:
+        given = of_one_axis(given)
     return getattr(keras.layers, kinds()[kind].spellings["keras"].name)(**given, dtype="float64")
 
 
