@@ -46,8 +46,8 @@ def why_not(layer: Any, types: Sequence[TensorType]) -> str:
     nailed = layer.kind in TRANSPOSED and layer.rank != 2 and _by_nails(layer)
     if nailed and not all(isinstance(n, int) for n in types[0].shape[1:-1]):
         return (
-            "Keras has no groups in a transposed convolution, and TensorFlow no dilation_rate or such output_padding; "
-            "what can stand for it needs whole sizes. Give them to the Input"
+            "Keras has no groups in a transposed convolution, and TensorFlow neither dilation_rate nor such "
+            "output_padding; what can stand for it needs whole sizes. Give them to the Input"
         )
     return ""
 
