@@ -83,11 +83,11 @@ def enlarged(growth: Any, x: Symbolic, sizes: tuple[int, ...], channels: int) ->
     return getattr(ls, f"UpSampling{rank}D")(each(growth, rank, 1, 3 if rank < 3 else 2))(x)
 
 
-def framed(growth: Any, x: Symbolic, sizes: tuple[int, ...], channels: int) -> Symbolic | None:
+def framed(growth: Any, x: Symbolic, sizes: tuple[int, ...], channels: int) -> Symbolic:
     rank, cls = len(sizes), growth.pick(("ZeroPadding{}D", "Cropping{}D"))
     ends = tuple((growth.whole(0, 2), growth.whole(0, 1)) for _ in range(rank))
-    if cls.startswith("Cropping") and any(sum(pair) >= n for pair, n in zip(ends, sizes, strict=True)):
-        return None
+    if cls.startswith("Cropping"):
+        ends = tuple(pair if sum(pair) < n else (0, min(1, n - 1)) for pair, n in zip(ends, sizes, strict=True))
     return getattr(ls, cls.format(rank))(growth.pick((1, ends)) if cls.startswith("Zero") else ends)(x)
 
 
