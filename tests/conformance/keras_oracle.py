@@ -14,8 +14,18 @@ from layerscope.layers import kinds
 
 from .oracles import Answer
 
-NOT_KERAS = {"MaxPooling2D": {"return_switches"}, "Conv2DTranspose": {"groups"}}
+TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+NOT_KERAS = {"MaxPooling2D": {"return_switches"}} | {kind: {"groups"} for kind in TRANSPOSED}
 """Settings that only ours have."""
+
+
+OF_ONE_AXIS = ("UpSampling1D", "ZeroPadding1D", "Cropping1D")
+"""Layers of which Keras takes the number of the only axis, or its two ends, without brackets around."""
+
+
+def of_one_axis(told: dict[str, Any]) -> dict[str, Any]:
+    """The settings of such a layer as Keras takes them."""
+    return {name: value[0] if isinstance(value, tuple) else value for name, value in told.items()}
 
 
 def spelled() -> list[str]:
@@ -39,13 +49,15 @@ def accepts(case: Example) -> bool:
     layer = case.layer
     if max(getattr(layer, "dilation_rate", (1,))) > 1 and max(layer.strides) > 1:
         return False
-    return not (type(layer).__name__ == "Conv2DTranspose" and layer.groups > 1)
+    return not (layer.kind in TRANSPOSED and layer.groups > 1)
 
 
 def make(layer):
     keras, _ = modules()
     kind = type(layer).__name__
     given = {name: value for name, value in settings(layer).items() if name not in NOT_KERAS.get(kind, ())}
+    if kind in OF_ONE_AXIS:
+        given = of_one_axis(given)
     return getattr(keras.layers, kinds()[kind].spellings["keras"].name)(**given, dtype="float64")
 
 

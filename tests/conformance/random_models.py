@@ -17,6 +17,10 @@ from layerscope import layers as ls
 from layerscope.core.graph import Symbolic
 from layerscope.models import Model
 
+from . import random_spatial
+
+EVERY, PLACE = 4, 3
+"""One network in so many is of layers of one to three spatial axes, and which one."""
 LARGEST = 900
 """Numbers of an example at any place of a network, about."""
 ACTIVATIONS = (None, None, "linear", "relu", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "softplus")  # fmt: skip
@@ -47,7 +51,7 @@ class Growth:
     """One network while it grows from its inputs. The same seed gives the same network."""
 
     def __init__(self, seed: int) -> None:
-        self.random = np.random.default_rng([seed, 77])
+        self.seed, self.random = seed, np.random.default_rng([seed, 77])
         self.inputs: list[Symbolic] = []
         self.seen: list[Value] = []
 
@@ -254,6 +258,8 @@ class Growth:
 
     def grown(self) -> list[Symbolic]:
         """Up to eight operations behind the inputs; the last value, and sometimes an earlier one."""
+        if self.seed % EVERY == PLACE:
+            return self.spatial(self.seed // EVERY)
         x = self.start()
         if x.image and self.chance(0.35):
             x = self.back(self.convolved(x)) or x
@@ -269,6 +275,12 @@ class Growth:
         if self.chance(0.2) and second is not self.seen[-1]:
             return [self.seen[-1].tensor, second.tensor]
         return [self.seen[-1].tensor]
+
+    def spatial(self, number: int) -> list[Symbolic]:
+        """A network on a sequence, an image or a volume."""
+        x = self.input(random_spatial.start(self, number))
+        made = random_spatial.grown(self, x.tensor, number, LARGEST)
+        return [made[-1], made[0]] if self.chance(0.2) and len(made) > 1 else made[-1:]
 
 
 def random_model(seed: int) -> Model:

@@ -52,11 +52,21 @@ def distance(mine: list[np.ndarray], theirs: list[np.ndarray]) -> float:
     return float(max(gaps))
 
 
-def first(array: np.ndarray) -> np.ndarray:
-    """An image with channels first; any other array as it is."""
-    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
+def first(array: np.ndarray, sequence: bool = False) -> np.ndarray:
+    """An image, a volume, or a sequence for convolutions with channels first; any other array as it is."""
+    turn = array.ndim > 3 or (array.ndim == 3 and sequence)
+    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if turn else array
 
 
-def last(array: np.ndarray) -> np.ndarray:
+def last(array: np.ndarray, sequence: bool = False) -> np.ndarray:
     """The inverse of `first`."""
-    return np.moveaxis(array, 1, -1) if array.ndim == 4 else array
+    return np.moveaxis(array, 1, -1) if array.ndim > 3 or (array.ndim == 3 and sequence) else array
+
+
+def sequences(model: Model) -> bool:
+    """Whether these tests' networks have their tensors of three axes channels first in PyTorch.
+
+    Those of `random_spatial` and of single layers are of one kind: all of them, or none.
+    """
+    kinds = {layer.kind for layer in model.layers}
+    return any(kind.endswith(("1D", "1DTranspose")) for kind in kinds)

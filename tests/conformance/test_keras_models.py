@@ -76,7 +76,9 @@ def test_every_setting_of_keras_is_seen(keras):
 
     needed = {
         "Conv2D": (2, 3), "Conv2DTranspose": (2, 3), "Dense": (2,), "Activation": ("relu",), "Dropout": (0.5,),
-        "Reshape": ((2,),), "AveragePooling2D": (2,), "MaxPooling2D": (2,),
+        "Reshape": ((2,),), "Conv1D": (2, 3), "Conv3D": (2, 3), "Conv1DTranspose": (2, 3), "Conv3DTranspose": (2, 3),
+        "DepthwiseConv1D": (2,), "DepthwiseConv2D": (2,), "SeparableConv1D": (2, 3), "SeparableConv2D": (2, 3),
+        **{f"{name}Pooling{rank}D": (2,) for name in ("Max", "Average") for rank in (1, 2, 3)},
     }  # fmt: skip
     for name in rules():
         cls = getattr(keras.layers, name, None) or getattr(layerscope.keras, name)
@@ -106,12 +108,20 @@ def keras_layer(keras, case: Example):
     kind = type(case.layer).__name__
     skipped = keras_oracle.NOT_KERAS.get(kind, ())
     told = {name: value for name, value in settings(case.layer).items() if name not in skipped}
+    if kind in keras_oracle.OF_ONE_AXIS:
+        told = keras_oracle.of_one_axis(told)
     return getattr(keras.layers, kind)(**told)
 
 
 REFUSED_BY_KERAS = [
-    case for kind in ("Conv2D", "Conv2DTranspose") for case in seeded(kind, 60) if not keras_oracle.accepts(case)
-]
+    case
+    for kind, count in {
+        "Conv2D": 60, "Conv2DTranspose": 60, "Conv1D": 30, "Conv1DTranspose": 30, "Conv3D": 20, "Conv3DTranspose": 20,
+        "DepthwiseConv2D": 30, "SeparableConv2D": 20, "DepthwiseConv1D": 20, "SeparableConv1D": 20,
+    }.items()
+    for case in seeded(kind, count)
+    if not keras_oracle.accepts(case)
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED_BY_KERAS, ids=title)

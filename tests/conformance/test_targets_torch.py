@@ -16,7 +16,7 @@ from layerscope.core.types import TensorType
 from layerscope.optimizers import SGD
 
 from .random_models import random_inputs, random_model
-from .targets_helpers import KINDS, NEAR, distance, first, last, layer_cases, model_of, ours
+from .targets_helpers import KINDS, NEAR, distance, first, last, layer_cases, model_of, ours, sequences
 
 CASES = [case for kind in KINDS for case in layer_cases(kind, 12)]
 
@@ -26,21 +26,21 @@ def torch():
     return pytest.importorskip("torch")
 
 
-def tensors(torch, given):
-    made = [torch.from_numpy(first(array)) for array in given]
+def tensors(torch, given, sequence=False):
+    made = [torch.from_numpy(first(array, sequence)) for array in given]
     return [tensor.long() if tensor.dtype == torch.int32 else tensor for tensor in made]
 
 
-def answers(torch, module, given):
+def answers(torch, module, given, sequence=False):
     with torch.no_grad():
-        found = module.eval()(*tensors(torch, given))
-    return [last(tensor.numpy()) for tensor in (found if isinstance(found, tuple) else (found,))]
+        found = module.eval()(*tensors(torch, given, sequence))
+    return [last(tensor.numpy(), sequence) for tensor in (found if isinstance(found, tuple) else (found,))]
 
 
 @pytest.mark.parametrize("case", CASES, ids=title)
 def test_each_layer(case, torch):
     model, given = model_of(case)
-    assert distance(ours(model, given), answers(torch, model.to_torch(), given)) <= NEAR
+    assert distance(ours(model, given), answers(torch, model.to_torch(), given, sequences(model))) <= NEAR
 
 
 def test_random_networks(torch, record_property):
@@ -50,7 +50,7 @@ def test_random_networks(torch, record_property):
         given = random_inputs(model, seed, 3)
         module = model.to_torch()
         chains += isinstance(module, torch.nn.Sequential)
-        gaps[seed] = distance(ours(model, given), answers(torch, module, given))
+        gaps[seed] = distance(ours(model, given), answers(torch, module, given, sequences(model)))
     worst = max(gaps, key=gaps.__getitem__)
     record_property("largest", f"{gaps[worst]:.2e} (seed {worst})")
     print(f"PyTorch: the largest difference in 200 networks is {gaps[worst]:.2e}, seed {worst}; {chains} are chains")
@@ -85,14 +85,14 @@ def test_only_the_last_of_colliding_values_has_a_gradient(torch):
     assert np.count_nonzero(mine) == mine.shape[0] * mine.shape[3]
 
 
-def trained(torch, module, given, goals):
+def trained(torch, module, given, goals, sequence=False):
     """Losses of three steps of SGD."""
     optimizer = torch.optim.SGD(module.parameters(), 0.05)
     losses = []
     for _ in range(3):
         optimizer.zero_grad()
-        found = module(*tensors(torch, given))
-        pairs = zip(found if isinstance(found, tuple) else (found,), tensors(torch, goals), strict=True)
+        found = module(*tensors(torch, given, sequence))
+        pairs = zip(found if isinstance(found, tuple) else (found,), tensors(torch, goals, sequence), strict=True)
         loss = sum(torch.nn.functional.mse_loss(a, b) for a, b in pairs)
         loss.backward()
         optimizer.step()
@@ -110,10 +110,10 @@ def test_training_goes_the_same_way(torch):
         goals = [np.random.default_rng(seed).normal(size=(4, *type.shape[1:])) for type in model.output_types]
         module = model.to_torch()
         assert all(parameter.dtype == torch.float64 for parameter in module.parameters())
-        theirs = trained(torch, module, given, goals)
+        theirs = trained(torch, module, given, goals, sequences(model))
         history = model.fit(given, goals, batch_size=4, epochs=3, shuffle=False, verbose=0)
         np.testing.assert_allclose(history.history["loss"], theirs, rtol=1e-6, err_msg=f"seed {seed}")
-        assert distance(ours(model, given), answers(torch, module, given)) <= 1e-6, seed
+        assert distance(ours(model, given), answers(torch, module, given, sequences(model))) <= 1e-6, seed
         moved += abs(theirs[2] - theirs[0]) > 1e-4
     assert moved >= 35
 
@@ -266,8 +266,9 @@ def test_exported_programs(seed, torch, tmp_path):
     for count in (1, 3):
         given = random_inputs(model, seed, count)
         with torch.no_grad():
-            found = program(*tensors(torch, given))
-        theirs = [last(tensor.numpy()) for tensor in (found if isinstance(found, tuple) else (found,))]
+            found = program(*tensors(torch, given, sequences(model)))
+        found = found if isinstance(found, tuple) else (found,)
+        theirs = [last(tensor.numpy(), sequences(model)) for tensor in found]
         assert distance(ours(model, given), theirs) <= NEAR
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt2"]
 
@@ -310,8 +311,8 @@ def test_what_cannot_be_a_module_is_all_named(torch, tmp_path):
 
 
 def test_every_layer_that_computes_has_a_form(torch):
-    from layerscope.targets import _torch_normalisation  # its form stands there
+    from layerscope.targets import _torch_normalisation, _torch_spatial  # their forms stand there
     from layerscope.targets._torch_layers import FORMS
 
-    assert _torch_normalisation.form is not None
+    assert _torch_normalisation.form is _torch_spatial.form
     assert sorted(FORMS) == KINDS

@@ -88,8 +88,10 @@ def read(what: Any, input: Any = None, batch: int | None = None) -> Graph:
     return following.follow(torch, what, given, name.lower())
 
 
-def given_shapes(input: Any) -> list[tuple[int, ...]]:
-    """The sizes of one example of each input. Four sizes have the batch in front, which is dropped."""
+def given_shapes(input: Any, volumes: bool = False) -> list[tuple[int, ...]]:
+    """The sizes of one example of each input. Four sizes have the batch in front, which is dropped; with `volumes`
+    they are those of a volume, and five have the batch.
+    """
     listed: Any = input
     if not isinstance(listed, tuple | list) or not listed:
         raise SourceError(
@@ -98,7 +100,8 @@ def given_shapes(input: Any) -> list[tuple[int, ...]]:
         )
     parts = listed if all(isinstance(part, tuple | list) for part in listed) else [listed]
     shapes = [tuple(sizes.checked(n, f"input: a size of {tuple(part)}") for n in part) for part in parts]
-    return [shape[1:] if len(shape) == 4 else shape for shape in shapes]
+    whole = 5 if volumes else 4
+    return [shape[1:] if len(shape) == whole else shape for shape in shapes]
 
 
 @dataclass
@@ -119,7 +122,8 @@ def convert(module: Any, input: Any, name: str | None = None) -> Imported:
     from layerscope.sources._torch import functions, reader, tape
 
     module = getattr(module, "_orig_mod", module)  # of one that torch.compile wraps
-    played, held = tape.record(module, given_shapes(input))
+    volumes = any(type(part).__name__.endswith("3d") for part in module.modules())
+    played, held = tape.record(module, given_shapes(input, volumes))
     reading = reader.Reader(played, held, functions.plan(played), functions.FUNCTIONS, functions.REASONS)
     inputs, outputs = reading.run()
     for value in outputs:

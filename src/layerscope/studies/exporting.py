@@ -18,7 +18,7 @@ from layerscope.core.errors import ExportError, SourceError
 from layerscope.core.types import BATCH, TensorType
 from layerscope.models import Model, load_model
 from layerscope.studies import runs
-from layerscope.targets import runtimes
+from layerscope.targets import _torch_layout, runtimes
 
 Array = NDArray[Any]
 EXAMPLES = 4
@@ -50,6 +50,7 @@ FORMS = {
 class Exported:
     """What was written: names and types of inputs and outputs as the file has them, and how it was compared.
 
+    `orders` says of each of them whether its channels are "first" or "last", and "" where none are told apart.
     `difference` is the largest one between the model's outputs and the file's; None where its runtime is missing.
     """
 
@@ -58,17 +59,17 @@ class Exported:
     size: int
     inputs: list[tuple[str, TensorType]]
     outputs: list[tuple[str, TensorType]]
+    orders: list[str]
     difference: float | None
 
     def __str__(self) -> str:
         """The report in a few lines."""
-        order = "first" if self.form.first else "last"
         rows = [("in", *row) for row in self.inputs] + [("out", *row) for row in self.outputs]
         width = max(len(name) for _, name, _ in rows)
         lines = [f"{self.path}: {self.form.title}, {self.size:,} bytes"]
         lines += [
-            f"  {way:<4}{name:<{width}}  {type}" + (f"  channels {order}" if type.rank == 4 else "")
-            for way, name, type in rows
+            f"  {way:<4}{name:<{width}}  {type}" + (f"  channels {order}" if order else "")
+            for (way, name, type), order in zip(rows, self.orders, strict=True)
         ]
         if self.difference is None:
             lines.append(f"Not compared: {self.form.runtime} is not here ({self.form.install}).")
@@ -98,15 +99,26 @@ def export(run: Any, out: str | os.PathLike[str]) -> Exported:
     if find_spec(form.package) is not None:
         with contextlib.suppress(ImportError):  # a runtime that is there and broken
             found = _difference(model, path, form)
-    nodes, names = model.graph.nodes, targets.output_names(model.graph)
-    return Exported(
-        path,
-        form,
-        path.stat().st_size,
-        [(nodes[n].label, _seen(t, form)) for n, t in zip(model.graph.inputs, model.input_types, strict=True)],
-        [(name, _seen(t, form)) for name, t in zip(names, model.output_types, strict=True)],
-        found,
+    names = [model.graph.nodes[n].label for n in model.graph.inputs], targets.output_names(model.graph)
+    types = model.input_types, model.output_types
+    turned = _turned(model, form)
+    orders = [
+        "first" if first else "last" if type.rank in (4, 5) else ""
+        for row in zip(turned, types, strict=True)
+        for first, type in zip(*row, strict=True)
+    ]
+    inputs, outputs = (
+        [(name, _torch_layout.turned(type, first)) for name, type, first in zip(*row, strict=True)]
+        for row in zip(names, types, turned, strict=True)
     )
+    return Exported(path, form, path.stat().st_size, inputs, outputs, orders, found)
+
+
+def _turned(model: Model, form: Form) -> tuple[list[bool], list[bool]]:
+    """Of the inputs and outputs, which are channels first in the file."""
+    if not form.first:
+        return [False] * len(model.input_types), [False] * len(model.output_types)
+    return _torch_layout.inputs(model.graph), _torch_layout.outputs(model.graph)
 
 
 def _load(run: Any) -> Model:
@@ -124,13 +136,6 @@ def _load(run: Any) -> Model:
             f"{path}: there is no such run folder or model file; layerscope train makes one, Model.save the other"
         )
     return load_model(path)
-
-
-def _seen(type: TensorType, form: Form) -> TensorType:
-    if not form.first or type.rank != 4:
-        return type
-    batch, height, width, channels = type.shape
-    return type.with_shape((batch, channels, height, width))
 
 
 def _inputs(model: Model) -> list[Array]:
@@ -155,7 +160,10 @@ def _difference(model: Model, path: Path, form: Form) -> float:
     given = _inputs(model)
     mine: Any = model.predict(given)
     mine = mine if isinstance(mine, list) else [mine]
+    before, after = _turned(model, form)
+    given = [np.moveaxis(a, -1, 1) if first else a for a, first in zip(given, before, strict=True)]
     theirs = runtimes.RUN[path.suffix.lower()](path, given)
+    theirs = [np.moveaxis(a, 1, -1) if first else a for a, first in zip(theirs, after, strict=True)]
     worst = 0.0
     for one, other in zip(mine, theirs, strict=True):
         gap = float("inf")

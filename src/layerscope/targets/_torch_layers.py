@@ -6,19 +6,20 @@ the network's forward.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
+import numpy as np
+
 from layerscope.core.graph import Node
-from layerscope.core.sizes import number, numbers
+from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
-from layerscope.targets.torch import Value, Writer
+from layerscope.targets.torch import Value, Writer, made_first
 
 Form = Callable[..., Value | tuple[Value, ...]]
 Out = tuple[TensorType, ...]
 FORMS: dict[str, Form] = {}
-INFINITY = float("inf")
-Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
 def form(kind: str) -> Callable[[Form], Form]:
@@ -36,9 +37,8 @@ def activated(writer: Writer, name: str | None, value: Value, suffix: bool = Tru
     if name in (None, "linear"):
         return value
     nn = writer.torch.nn
-    proxy, order = value.proxy, value.order
-    if name == "softmax":
-        proxy, order = writer.rows(value), None
+    if name == "softmax" and value.order is not None:
+        value = Value(value.type, writer.rows(value))
     made = {
         "relu": lambda: nn.ReLU(),
         "leaky_relu": lambda: nn.LeakyReLU(0.2),
@@ -47,18 +47,9 @@ def activated(writer: Writer, name: str | None, value: Value, suffix: bool = Tru
         "sigmoid": lambda: nn.Sigmoid(),
         "tanh": lambda: nn.Tanh(),
         "softplus": lambda: nn.Softplus(),
-        "softmax": lambda: nn.Softmax(dim=1 if value.type.rank == 4 else -1),
+        "softmax": lambda: nn.Softmax(dim=1 if value.type.rank == 4 or value.turned else -1),
     }[str(name)]()
-    return Value(value.type, writer.module(made, proxy, suffix=f"_{name}" if suffix else ""), order)
-
-
-def padded(writer: Writer, proxy: Any, pads: Any, value: float = 0.0, suffix: str = "_pad") -> Any:
-    """Pads (negative ones crop) around height and width; PyTorch lists the last axis first."""
-    (top, bottom), (left, right) = pads
-    if not any((top, bottom, left, right)):
-        return proxy
-    sides, nn = (left, right, top, bottom), writer.torch.nn
-    return writer.module(nn.ConstantPad2d(sides, value) if value else nn.ZeroPad2d(sides), proxy, suffix=suffix)
+    return value.like(value.type, writer.module(made, value.held, suffix=f"_{name}" if suffix else ""))
 
 
 @form("Dense")
@@ -72,8 +63,8 @@ def dense(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 
     def turned(kernel: Any) -> Any:
         if order is not None:
-            channels, height, width = order
-            kernel = kernel.reshape(height, width, channels, units).transpose(2, 0, 1, 3).reshape(-1, units)
+            kernel = kernel.reshape(*order[1:], order[0], units)
+            kernel = np.moveaxis(kernel, -2, 0).reshape(-1, units)
         return kernel.T[:, :, None, None] if plane else kernel.T
 
     def make() -> Any:
@@ -89,98 +80,6 @@ def dense(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     else:
         made = Value(out[0], writer.weighted(node, make, x.proxy if order is not None else writer.rows(x)))
     return activated(writer, layer.activation, made)
-
-
-def _convolution(writer: Writer, node: Node, cls: Any, x: Value, **settings: Any) -> Any:
-    layer: Any = node.layer
-    found = writer.torch.nn.utils.skip_init(
-        cls, x.type.shape[-1], layer.filters, layer.kernel_size, stride=layer.strides, dilation=layer.dilation_rate,
-        groups=layer.groups, bias=layer.use_bias, **settings,
-    )  # fmt: skip
-    found.weight = writer.parameter(node, "kernel", lambda kernel: kernel.transpose(3, 2, 0, 1), "convolution")
-    if layer.use_bias:
-        found.bias = writer.parameter(node, "bias")
-    return found
-
-
-@form("Conv2D")
-def conv2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """Pads that are alike at both ends are the module's; others stand before it."""
-    layer: Any = node.layer
-    pads = [place.pads for place in layer.placements(x.type)]
-    both = tuple(begin for begin, _ in pads)
-    proxy = x.proxy
-    if any(begin != end for begin, end in pads) or any(
-        layer.placements(*types) != layer.placements(x.type) for types in writer.fed(node)
-    ):  # pads that are not alike at both ends, or not for each use of the layer
-        proxy, both = padded(writer, proxy, pads), (0, 0)
-    cls = writer.torch.nn.Conv2d
-    proxy = writer.weighted(node, lambda: _convolution(writer, node, cls, x, padding=both), proxy)
-    return activated(writer, layer.activation, Value(out[0], proxy))
-
-
-@form("Conv2DTranspose")
-def conv2d_transpose(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """PyTorch crops p before and p - output_padding behind; what more is to go behind is cropped afterwards."""
-    layer: Any = node.layer
-    crops = [place.pads for place in layer.placements(x.type)]
-    told = {
-        "padding": tuple(begin for begin, _ in crops),
-        "output_padding": tuple(max(begin - end, 0) for begin, end in crops),
-    }
-    cls = writer.torch.nn.ConvTranspose2d
-    proxy = writer.weighted(node, lambda: _convolution(writer, node, cls, x, **told), x.proxy)
-    rest = [(0, -max(end - begin, 0)) for begin, end in crops]
-    return activated(writer, layer.activation, Value(out[0], padded(writer, proxy, rest, suffix="_crop")))
-
-
-def _windows(x: Value, layer: Any) -> tuple[Pads, dict[str, Any] | None]:
-    """Pads of each axis, and the settings by which PyTorch's pools have the same windows, if there are any."""
-    found = layer.placements(x.type)
-    pads = tuple(place.pads for place in found)
-    begin = tuple(pair[0] for pair in pads)
-    for ceil in (False, True):
-        fits = True
-        for n, k, s, place in zip(x.type.shape[1:3], layer.pool_size, layer.strides, found, strict=True):
-            if layer.padding == "valid" and not ceil:
-                continue
-            fits &= (
-                2 * place.pads[0] <= k and isinstance(n, int) and _pooled(n, k, s, place.pads[0], ceil) == place.out
-            )
-        if fits:
-            return pads, {"stride": layer.strides, "padding": begin, "ceil_mode": ceil}
-    return pads, None
-
-
-def _pooled(n: int, window: int, stride: int, pad: int, ceil: bool) -> int:
-    """The size that PyTorch gives a pooled axis."""
-    rest = n + 2 * pad - window
-    out = (-(-rest // stride) if ceil else rest // stride) + 1
-    return out - 1 if ceil and (out - 1) * stride >= n + pad else out
-
-
-@form("MaxPooling2D")
-def max_pooling2d(writer: Writer, node: Node, x: Value, *, out: Out) -> tuple[Value, ...]:
-    """Where PyTorch has not these windows, over an image framed with -inf; its switches are brought back."""
-    layer: Any = node.layer
-    pads, told = _windows(x, layer)
-    nn, proxy = writer.torch.nn, x.proxy
-    if told is None:
-        proxy = padded(writer, proxy, pads, -INFINITY)
-        told, framed = {"stride": layer.strides}, True
-    else:
-        framed = False
-    made = writer.module(nn.MaxPool2d(layer.pool_size, return_indices=layer.return_switches, **told), proxy)
-    if not layer.return_switches:
-        return (Value(out[0], made),)
-    values, index = made[0], made[1]
-    if framed:
-        width = number(x.type.shape[2])
-        (top, _), (left, right) = pads
-        wide = left + width + right
-        rows = writer.torch.div(index, wide, rounding_mode="floor") - top
-        index = rows * width + (index % wide - left)
-    return Value(out[0], values), Value(out[1], index, pool=node)
 
 
 @form("MaxUnpooling2D")
@@ -221,47 +120,6 @@ def _takes(layer: Any, x: TensorType, plane: tuple[int, ...]) -> bool:
     return True
 
 
-@form("AveragePooling2D")
-def average_pooling2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """Where PyTorch has not these windows, the mean over the frame, corrected by that of ones."""
-    layer: Any = node.layer
-    pads, told = _windows(x, layer)
-    nn, functional = writer.torch.nn, writer.torch.nn.functional
-    if told is not None:
-        made = nn.AvgPool2d(layer.pool_size, count_include_pad=False, **told)
-        return Value(out[0], writer.module(made, x.proxy))
-    (top, bottom), (left, right) = pads
-
-    def mean(proxy: Any) -> Any:
-        framed = functional.pad(proxy, (left, right, top, bottom))
-        return functional.avg_pool2d(framed, layer.pool_size, layer.strides)
-
-    return Value(out[0], mean(x.proxy) / mean(writer.torch.ones_like(x.proxy)))
-
-
-def _global(name: str) -> Form:
-    def pooled(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-        nn, layer = writer.torch.nn, node.layer
-        proxy = writer.module(getattr(nn, name)(1), x.proxy)
-        keeps = getattr(layer, "keepdims", False)
-        return Value(out[0], proxy if keeps else writer.module(nn.Flatten(), proxy, suffix="_flatten"))
-
-    return pooled
-
-
-FORMS["GlobalAveragePooling2D"] = _global("AdaptiveAvgPool2d")
-FORMS["GlobalMaxPooling2D"] = _global("AdaptiveMaxPool2d")
-
-
-@form("UpSampling2D")
-def up_sampling2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """Upsample."""
-    layer: Any = node.layer
-    how = {"align_corners": False} if layer.interpolation == "bilinear" else {}
-    scale = tuple(float(factor) for factor in layer.size)
-    return Value(out[0], writer.module(writer.torch.nn.Upsample(None, scale, layer.interpolation, **how), x.proxy))
-
-
 @form("BedOfNails2D")
 def bed_of_nails2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     """An axis of one cell behind each axis, filled up with zeros."""
@@ -282,36 +140,33 @@ def pixel_shuffle2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     return Value(out[0], blocks.flatten(4, 5).flatten(2, 3))
 
 
-@form("ZeroPadding2D")
-def zero_padding2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """ZeroPad2d."""
-    layer: Any = node.layer
-    return Value(out[0], padded(writer, x.proxy, layer.padding, suffix=""))
-
-
-@form("Cropping2D")
-def cropping2d(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """Pads below zero crop."""
-    layer: Any = node.layer
-    return Value(out[0], padded(writer, x.proxy, [(-a, -b) for a, b in layer.cropping], suffix=""))
-
-
 @form("Add")
 def add(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
     """A sum, one after another."""
-    total = writer.rows(values[0])
-    for value in values[1:]:
-        total = total + writer.rows(value)
-    return Value(out[0], total)
+    proxies, first = _together(writer, values)
+    total = proxies[0]
+    for proxy in proxies[1:]:
+        total = total + proxy
+    return Value(out[0], first=total) if first else Value(out[0], total)
+
+
+def _together(writer: Writer, values: Sequence[Value]) -> tuple[list[Any], bool]:
+    """The proxies of all values in one layout, channels first where one is a sequence or a volume that lies so; and
+    whether they do.
+    """
+    first = any(value.turned for value in values)
+    return [value.first if first else writer.rows(value) for value in values], first
 
 
 @form("Concatenate")
 def concatenate(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
     """torch.cat, of channels at axis 1."""
     layer: Any = node.layer
-    axis = layer.axis % out[0].rank
-    dim = (0, 2, 3, 1)[axis] if out[0].rank == 4 else axis
-    return Value(out[0], writer.torch.cat([writer.rows(value) for value in values], dim=dim))
+    axis, rank = layer.axis % out[0].rank, out[0].rank
+    proxies, first = _together(writer, values)
+    dim = (0, *range(2, rank), 1)[axis] if rank == 4 or first else axis
+    made = writer.torch.cat(proxies, dim=dim)
+    return Value(out[0], first=made) if first else Value(out[0], made)
 
 
 @form("Flatten")
@@ -321,13 +176,15 @@ def flatten(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
         return x
     if x.type.rank == 1:
         return Value(out[0], x.proxy.unsqueeze(1))
-    if x.type.rank == 4 and not all(isinstance(n, int) for n in x.type.shape[1:]):
+    first = x.type.rank == 4 or x.turned
+    if first and not all(isinstance(n, int) for n in x.type.shape[1:]):
         return Value(out[0], writer.native(x).flatten(1))
-    proxy = writer.module(writer.torch.nn.Flatten(), x.proxy)
-    if x.type.rank != 4:
+    proxy = writer.module(writer.torch.nn.Flatten(), x.held)
+    if not first:
         return Value(out[0], proxy)
-    height, width, channels = numbers(x.type.shape[1:])
-    return Value(out[0], proxy, None if alike(x.type) else (channels, height, width))
+    *middle, channels = numbers(x.type.shape[1:])
+    same = channels == 1 or prod(middle) == 1
+    return Value(out[0], proxy, None if same else (channels, *middle))
 
 
 def alike(type: TensorType) -> bool:
@@ -345,7 +202,7 @@ def reshape(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     target = layer.target_shape
     last = out[0].shape[-1:] + out[0].shape[1:-1]
     if x.order is not None and last == x.order:
-        return Value(out[0], writer.module(writer.torch.nn.Unflatten(1, x.order), x.proxy))
+        return made_first(out[0], writer.module(writer.torch.nn.Unflatten(1, x.order), x.proxy))
     proxy = x.proxy if alike(x.type) else writer.native(x)
     if x.type.rank > 2:
         proxy = writer.module(writer.torch.nn.Flatten(), proxy, suffix="_flatten")
@@ -371,4 +228,4 @@ def activation(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 def dropout(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     """Dropout."""
     layer: Any = node.layer
-    return Value(out[0], writer.module(writer.torch.nn.Dropout(float(layer.rate)), x.proxy), x.order)
+    return x.like(out[0], writer.module(writer.torch.nn.Dropout(float(layer.rate)), x.held))

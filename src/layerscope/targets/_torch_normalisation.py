@@ -8,7 +8,7 @@ import numpy as np
 
 from layerscope.core.graph import Node
 from layerscope.targets._torch_layers import Out, form
-from layerscope.targets.torch import Value, Writer
+from layerscope.targets.torch import Value, Writer, made_first
 
 
 @form("BatchNormalization")
@@ -34,9 +34,6 @@ def batch_normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Va
         found.running_mean, found.running_var = array("moving_mean"), array("moving_variance")
         return found
 
-    if rank == 4:
-        return Value(out[0], writer.weighted(node, make, x.proxy))
     if rank == 2:
         return Value(out[0], writer.weighted(node, make, writer.rows(x)))
-    proxy = writer.weighted(node, make, writer.native(x).movedim(-1, 1))
-    return Value(out[0], proxy.movedim(1, -1))
+    return made_first(out[0], writer.weighted(node, make, x.first))

@@ -21,9 +21,10 @@ from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import TensorType
 from layerscope.initializers import ICNR, get
 from layerscope.models.model import Model
+from layerscope.targets import _keras_spatial as spatial
 
 Array = Any
-OURS_ONLY = {"MaxPooling2D": ("return_switches",), "Conv2DTranspose": ("groups",)}
+OURS_ONLY = {"MaxPooling2D": ("return_switches",), **dict.fromkeys(spatial.TRANSPOSED, ("groups",))}
 """Settings that Keras's layers of the same name do not have."""
 
 
@@ -31,7 +32,7 @@ def to_keras(model: Model) -> Any:
     """The model as a functional Keras model; see `Model.to_keras`."""
     refuse(model)
     keras = _framework()
-    writer = _Writer(keras, model)
+    writer = Writer(keras, model)
     for index, node in enumerate(model.graph.nodes):
         writer.add(index, node)
     inputs = [writer.tensors[index, 0] for index in model.graph.inputs]
@@ -105,13 +106,8 @@ def _why_not(graph: Graph, node: Node, types: Sequence[TensorType]) -> str:
         return layer.obstacle
     if not layer.executable:
         return "it is described only: its shapes are known, but not what it computes"
-    if layer.kind == "Conv2D" and _strided_and_dilated(layer) and layer.padding == "same":
-        sizes = zip(types[0].shape[1:-1], layer.strides, strict=True)
-        if any(s > 1 and not isinstance(n, int) for n, s in sizes):
-            return (
-                "Keras has no strides together with dilation_rate, and what can stand for it needs pads that depend "
-                "on the open size of its input. Give the Input whole sizes, or this layer padding='valid'"
-            )
+    if why := spatial.why_not(layer, types):
+        return why
     if layer.kind == "MaxUnpooling2D" and _open(layer.plane(*types)) and types[1].plane is not None:
         source = graph.nodes[node.inputs[1][0]]
         if source.layer.kind != "MaxPooling2D":
@@ -131,14 +127,10 @@ def _open(shape: Sequence[Any]) -> bool:
     return not all(isinstance(size, int) for size in shape)
 
 
-def _strided_and_dilated(layer: Any) -> bool:
-    return max(layer.strides) > 1 and max(layer.dilation_rate) > 1
-
-
 # --- building ---
 
 
-class _Writer:
+class Writer:
     """The symbolic tensors of the Keras model while it is built, and its layers by ours."""
 
     def __init__(self, keras: Any, model: Model) -> None:
@@ -195,7 +187,7 @@ class _Writer:
         """What a layer with weights makes of a tensor. The weights are set when it is built, at its first use."""
         if layer.built:
             return layer(fed)
-        names = [f"{role}_initializer" for role in node.weights]
+        names = dict.fromkeys(_initialized_by(layer, role) for role in node.weights)
         wanted = {name: getattr(layer, name) for name in names}
         for name in wanted:
             setattr(layer, name, self.keras.initializers.get("zeros"))  # nothing is drawn that would be replaced
@@ -217,13 +209,26 @@ class _Writer:
                 told[key] = "channels_last"
             elif key.endswith("_initializer"):
                 told[key] = _initializer(self.keras, value)
-        return told
+        return told if layer.kind not in spatial.ENDS_OF_ONE_AXIS else spatial.of_one_axis(told)
+
+    def same(self, node: Node, fed: list[Any]) -> Any:
+        """What a layer makes that Keras has, with settings of the same names."""
+        name = node.layer.spellings["keras"].name
+        layer = self.layer(getattr(self.keras.layers, name), node, **self.settings(node.layer))
+        given = fed if len(fed) > 1 else fed[0]
+        return self.weighted(layer, node, given) if node.weights else layer(given)
 
 
 def _plain(label: str, otherwise: str) -> str:
     """A label in the letters that TensorFlow takes as a name: a/b becomes a_b."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", label)
     return name if re.match(r"[A-Za-z0-9.]", name) else f"{otherwise}{name if name.strip('_') else ''}"
+
+
+def _initialized_by(layer: Any, role: str) -> str:
+    """The setting of a Keras layer that gives this weight its first numbers."""
+    stems = (role, role.removesuffix("_kernel"), "depthwise")
+    return next(name for name in (f"{stem}_initializer" for stem in stems) if hasattr(layer, name))
 
 
 def _initializer(keras: Any, value: Any) -> Any:
@@ -236,15 +241,12 @@ def _initializer(keras: Any, value: Any) -> Any:
     return getattr(keras.initializers, told["initializer"])(**told["settings"])
 
 
-def _same(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+def _same(writer: Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
     """A layer that Keras has, with settings of the same names."""
-    name = node.layer.spellings["keras"].name
-    layer = writer.layer(getattr(writer.keras.layers, name), node, **writer.settings(node.layer))
-    given = fed if len(fed) > 1 else fed[0]
-    return writer.weighted(layer, node, given) if node.weights else layer(given)
+    return writer.same(node, fed)
 
 
-def _own(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+def _own(writer: Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
     """A layer of layerscope.keras."""
     import layerscope.keras as own
 
@@ -252,7 +254,7 @@ def _own(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType
     return writer.layer(cls, node, **writer.settings(node.layer), data_format="channels_last")(fed[0])
 
 
-def _max_pooling(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+def _max_pooling(writer: Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
     layer: Any = node.layer
     if not layer.return_switches:
         return _same(writer, node, fed, types)
@@ -261,7 +263,7 @@ def _max_pooling(writer: _Writer, node: Node, fed: list[Any], types: Sequence[Te
     return writer.layer(MaxPoolingWithSwitches2D, node, **writer.settings(layer))(fed[0])
 
 
-def _max_unpooling(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
+def _max_unpooling(writer: Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
     """Switches carry the size of their plane here, but not in Keras: it becomes a setting, or a third input."""
     from layerscope.keras import MaxUnpooling2D
 
@@ -275,78 +277,13 @@ def _max_unpooling(writer: _Writer, node: Node, fed: list[Any], types: Sequence[
     return writer.layer(MaxUnpooling2D, node, "", plane, **given, data_format="channels_last")(fed)
 
 
-def _framed(writer: _Writer, node: Node, x: Any, ends: Sequence[tuple[int, int]]) -> Any:
-    """Zeros put around an image where the ends are above 0, and rows and columns cut off where they are below."""
-    layers = writer.keras.layers
-    for cls, part, sign in ((layers.ZeroPadding2D, "_padding", 1), (layers.Cropping2D, "_cropping", -1)):
-        frame = tuple(tuple(max(sign * end, 0) for end in pair) for pair in ends)
-        if any(map(any, frame)):
-            x = writer.layer(cls, node, part, frame, **{part[1:]: frame}, data_format="channels_last")(x)
-    return x
-
-
-def _conv(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
-    """Strides together with dilation, which Keras refuses: every position is computed, and those between left out."""
-    layer: Any = node.layer
-    if not _strided_and_dilated(layer):
-        return _same(writer, node, fed, types)
-    x = _framed(writer, node, fed[0], [p.pads for p in layer.placements(types[0])])
-    given = writer.settings(layer) | {"strides": 1, "padding": "valid"}
-    x = writer.weighted(writer.layer(writer.keras.layers.Conv2D, node, **given), node, x)
-    steps = {"pool_size": 1, "strides": layer.strides, "data_format": "channels_last"}
-    return writer.layer(writer.keras.layers.MaxPooling2D, node, "_strides", **steps)(x)
-
-
-def _conv_transpose(writer: _Writer, node: Node, fed: list[Any], types: Sequence[TensorType]) -> Any:
-    """A bed of nails, and a convolution with the flipped kernel, where not every backend has one layer for it."""
-    layer: Any = node.layer
-    if layer.groups == 1 and not _beyond_tensorflow(layer):
-        return _same(writer, node, fed, types)
-    x = fed[0]
-    if max(layer.strides) > 1:
-        from layerscope.keras import BedOfNails2D
-
-        x = writer.layer(BedOfNails2D, node, "_nails", size=layer.strides, data_format="channels_last")(x)
-    ends: list[tuple[int, int]] = []
-    for place, s, k, d in zip(
-        layer.placements(types[0]), layer.strides, layer.kernel_size, layer.dilation_rate, strict=True
-    ):
-        span = d * (k - 1) + 1
-        begin, end = place.pads
-        ends.append((span - 1 - begin, span - s - end))
-    x = _framed(writer, node, x, ends)
-    given = writer.settings(layer) | {"strides": 1, "padding": "valid", "groups": layer.groups}
-    del given["output_padding"]
-    return writer.weighted(
-        writer.layer(writer.keras.layers.Conv2D, node, **given),
-        node,
-        x,
-        lambda kernel: _flipped(kernel, layer.groups),
-    )
-
-
-def _beyond_tensorflow(layer: Any) -> bool:
-    """What TensorFlow refuses on a CPU, though the layer can be made: dilation, and a size from which no `same`
-    convolution leads back, which an even kernel with output_padding 0 has.
-    """
-    added = layer.output_padding if layer.padding == "same" else None
-    short = added is not None and any(k % 2 == 0 and a == 0 for k, a in zip(layer.kernel_size, added, strict=True))
-    return short or max(layer.dilation_rate) > 1
-
-
-def _flipped(kernel: Array, groups: int) -> Array:
-    """The kernel (kh, kw, filters/groups, C) of a transposed convolution as that of the convolution behind nails."""
-    parts = np.split(kernel[::-1, ::-1], groups, axis=3)
-    return np.concatenate([part.swapaxes(2, 3) for part in parts], axis=3)
-
-
-RULES: dict[str, Callable[[_Writer, Node, list[Any], Sequence[TensorType]], Any]] = {
+RULES: dict[str, Callable[[Writer, Node, list[Any], Sequence[TensorType]], Any]] = {
     "BedOfNails2D": _own,
     "PixelShuffle2D": _own,
     "MaxPooling2D": _max_pooling,
     "MaxUnpooling2D": _max_unpooling,
-    "Conv2D": _conv,
-    "Conv2DTranspose": _conv_transpose,
+    **dict.fromkeys(spatial.MOVING, spatial.convolution),
+    **dict.fromkeys(spatial.TRANSPOSED, spatial.transposed),
 }
 """Layers that Keras lacks or has in part; all others are `_same`."""
 

@@ -29,16 +29,25 @@ if TYPE_CHECKING:
     from layerscope.models import Model
 
 OPSET, IR = 18, 8
-FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 WHOLE = ("bool", "uint8", "int32", "int64")
 """Types of inputs that are kept; all others are single precision."""
 LIMIT = (1 << 31) - 1
 """Bytes that one protobuf message holds."""
 
 
+def channels_first(rank: int) -> tuple[int, ...]:
+    """Where the axes of a tensor with its channels first stand in one with its channels last."""
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+def channels_last(rank: int) -> tuple[int, ...]:
+    """Where the axes of a tensor with its channels last stand in one with its channels first."""
+    return (0, *range(2, rank), 1)
+
+
 @dataclass
 class Value:
-    """A tensor of the network under the names that it has: channels last, channels first (rank 4 only).
+    """A tensor of the network under the names that it has: channels last, channels first (rank 3 to 5 only).
 
     `pool` is the node of the max pool whose switches these are.
     """
@@ -50,7 +59,8 @@ class Value:
 
     @property
     def image(self) -> bool:
-        return self.type.rank == 4
+        """Whether it may lie channels first: an image, a sequence or a volume."""
+        return self.type.rank in (3, 4, 5)
 
 
 @dataclass
@@ -108,14 +118,14 @@ class Writer:
         """The value channels first."""
         if value.first is None:
             assert value.last is not None
-            value.first = str(self.op("Transpose", value.last, perm=FIRST))
+            value.first = str(self.op("Transpose", value.last, perm=channels_first(value.type.rank)))
         return value.first
 
     def last(self, value: Value) -> str:
         """The value as the network has it, channels last."""
         if value.last is None:
             assert value.first is not None
-            value.last = str(self.op("Transpose", value.first, perm=LAST))
+            value.last = str(self.op("Transpose", value.first, perm=channels_last(value.type.rank)))
         return value.last
 
     def put(self, type: TensorType, name: str, first: bool) -> Value:
@@ -167,6 +177,7 @@ def model(model: Model, name: str | None = None) -> Any:
     """
     onnx = framework("onnx", "ONNX", "pip install onnx")
     from layerscope.targets import _onnx_layers as layers
+    from layerscope.targets import _onnx_spatial  # noqa: F401
 
     graph = model.graph
     refuse(graph, "ONNX", layers.FORMS)

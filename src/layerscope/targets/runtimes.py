@@ -23,13 +23,13 @@ def onnx(path: Path, given: Sequence[Array]) -> list[Array]:
 
 
 def torch(path: Path, given: Sequence[Array]) -> list[Array]:
-    """The outputs of an exported program in PyTorch. Images are channels last here, as in the model."""
+    """The outputs of an exported program in PyTorch. Images are channels first, as there."""
     library: Any = import_module("torch")
     network = import_module("torch.export").load(str(path)).module()
-    tensors = [library.from_numpy(np.ascontiguousarray(np.moveaxis(a, -1, 1) if a.ndim == 4 else a)) for a in given]
+    tensors = [library.from_numpy(np.ascontiguousarray(array)) for array in given]
     with library.no_grad():
         found: Any = network(*(t.long() if t.dtype == library.int32 else t for t in tensors))
-    return [np.moveaxis(t.numpy(), 1, -1) if t.ndim == 4 else t.numpy() for t in _listed(found)]
+    return [tensor.numpy() for tensor in _listed(found)]
 
 
 def keras(path: Path, given: Sequence[Array]) -> list[Array]:

@@ -3,8 +3,10 @@
 A chain of modules is a `torch.nn.Sequential`; any other network a `torch.fx.GraphModule`, whose `code` is its forward
 as readable Python. Modules are named after the layers, so `state_dict` reads conv2d.weight, conv2d.bias, ...
 
-Images are channels first, as everywhere in PyTorch: a tensor of four axes is (batch, channels, height, width) where
-the network has (batch, height, width, channels). All other tensors are as the network has them.
+Images and volumes are channels first, as everywhere in PyTorch: a tensor of four axes is (batch, channels, height,
+width) where the network has (batch, height, width, channels), and one of five likewise. So are sequences for
+convolutions and pools, (batch, channels, length): tensors of three axes that a layer of one spatial axis reads or
+made (`_torch_layout`). All other tensors are as the network has them.
 Source: https://docs.pytorch.org/docs/stable/nn.html
 """
 
@@ -26,7 +28,7 @@ from layerscope.core.files import replacing
 from layerscope.core.graph import Graph, Node
 from layerscope.core.sizes import Expression
 from layerscope.core.types import TensorType
-from layerscope.targets import framework, refuse
+from layerscope.targets import _torch_layout, framework, refuse
 
 if TYPE_CHECKING:
     from layerscope.models import Model
@@ -34,18 +36,59 @@ if TYPE_CHECKING:
 INSTALL = "see https://pytorch.org/get-started"
 
 
-@dataclass
 class Value:
     """A tensor of the network in PyTorch's graph, as a proxy on which its functions can be called.
 
-    `order` (channels, height, width) says that these are an image's numbers in a row in PyTorch's order, which is
-    not the network's. `pool` is the node of the max pool whose switches these are.
+    `proxy` has an image channels first, all else as the network has it; `first` is what a sequence or a volume is
+    channels first, and each is made of the other when it is asked for. `order` (channels, *sizes) says that these are
+    an image's numbers in a row in PyTorch's order, which is not the network's. `pool` is the node of the max pool
+    whose switches these are.
     """
 
-    type: TensorType
-    proxy: Any
-    order: tuple[int, int, int] | None = None
-    pool: Node | None = None
+    def __init__(
+        self,
+        type: TensorType,
+        proxy: Any = None,
+        order: tuple[int, ...] | None = None,
+        pool: Node | None = None,
+        first: Any = None,
+    ) -> None:
+        self.type, self.order, self.pool = type, order, pool
+        self._proxy, self._first = proxy, first
+
+    @property
+    def proxy(self) -> Any:
+        if self._proxy is None:
+            self._proxy = self._first.movedim(1, -1)
+        return self._proxy
+
+    @property
+    def first(self) -> Any:
+        """The proxy channels first."""
+        if self.type.rank == 4:
+            return self.proxy
+        if self._first is None:
+            self._first = self._proxy.movedim(-1, 1)
+        return self._first
+
+    @property
+    def turned(self) -> bool:
+        """Whether a sequence or a volume lies channels first only."""
+        return self._proxy is None
+
+    @property
+    def held(self) -> Any:
+        """The proxy that there is already."""
+        return self._first if self.turned else self._proxy
+
+    def like(self, type: TensorType, proxy: Any) -> Value:
+        """What an elementwise function made of `held`."""
+        return Value(type, first=proxy) if self.turned else Value(type, proxy, self.order)
+
+
+def made_first(type: TensorType, proxy: Any) -> Value:
+    """A value from a proxy with its channels first."""
+    return Value(type, proxy) if type.rank in (2, 4) else Value(type, first=proxy)
 
 
 @dataclass
@@ -57,7 +100,7 @@ class Writer:
     tracer: Any
     modules: OrderedDict[str, Any] = field(default_factory=OrderedDict[str, Any])
     plain: dict[str, str] = field(default_factory=dict[str, str])
-    made: dict[int, str] = field(default_factory=dict[int, str])
+    made: dict[tuple[int, str], str] = field(default_factory=dict[tuple[int, str], str])
     parameters: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
     types: list[tuple[TensorType, ...]] = field(default_factory=list[tuple[TensorType, ...]])
     where: str = ""
@@ -84,13 +127,16 @@ class Writer:
         """The proxy of what the module of this name makes of proxies."""
         return self.tracer.create_proxy("call_module", name, inputs, settings)
 
-    def weighted(self, node: Node, make: Any, *inputs: Any) -> Any:
-        """A module with weights; made by the first use of a layer and used again by the others."""
-        known = self.made.get(id(node.layer))
-        if known is None:
-            known = self.made[id(node.layer)] = self.title(self.where)
+    def weighted(self, node: Node, make: Any, *inputs: Any, suffix: str = "") -> Any:
+        """A module with weights; made by the first use of a layer and used again by the others.
+
+        Where several stand for one layer, each has a suffix.
+        """
+        key = (id(node.layer), suffix)
+        if key not in self.made:
+            known = self.made[key] = self.title(self.where + suffix)
             self.modules[known] = make()
-        return self.put(known, *inputs)
+        return self.put(self.made[key], *inputs)
 
     def fed(self, node: Node) -> list[tuple[TensorType, ...]]:
         """The types that this node and all others with its weights take."""
@@ -118,7 +164,7 @@ class Writer:
         """The proxy with its numbers in the network's order."""
         if value.order is None:
             return value.proxy
-        return value.proxy.unflatten(1, value.order).permute(0, 2, 3, 1).flatten(1)
+        return value.proxy.unflatten(1, value.order).movedim(1, -1).flatten(1)
 
     def native(self, value: Value) -> Any:
         """The proxy with its axes in the network's order."""
@@ -138,13 +184,14 @@ def identifier(name: str) -> str:
 def module(model: Model) -> Any:
     """The model as a `torch.nn.Module`, in training mode as PyTorch's modules are when made.
 
-    Shapes: tensors of four axes are channels first, (batch, channels, height, width); all others as in the network.
+    Shapes: images, volumes, and sequences for convolutions are channels first, (batch, channels, height, width) and
+    so on; all others as in the network.
     Several inputs are the arguments of forward, in order; several outputs a tuple.
     Errors: ExportError, naming each layer that cannot be expressed and why; or when PyTorch is missing.
     """
     torch = framework("torch", "a PyTorch module", INSTALL)
     from layerscope.targets import _torch_layers as layers
-    from layerscope.targets import _torch_normalisation  # noqa: F401
+    from layerscope.targets import _torch_normalisation, _torch_spatial  # noqa: F401
 
     graph = model.graph
     refuse(graph, "a PyTorch module", layers.FORMS, _open_pads)
@@ -152,7 +199,8 @@ def module(model: Model) -> Any:
     body = fx.Graph()
     writer = Writer(torch, model, fx.proxy.GraphAppendingTracer(body))
     outputs = _walk(writer, graph, layers.FORMS, body)
-    made = [writer.rows(value) for value in outputs]
+    way = zip(outputs, _torch_layout.outputs(graph), strict=True)
+    made = [value.first if first else writer.rows(value) for value, first in way]
     body.output(made[0].node if len(made) == 1 else tuple(proxy.node for proxy in made))
     network = fx.GraphModule(dict(writer.modules), body, class_name=_class_name(model.name))
     network.graph.eliminate_dead_code()
@@ -165,13 +213,13 @@ def _walk(writer: Writer, graph: Graph, forms: dict[str, Any], body: Any) -> lis
     types = propagate.types(graph)
     number = {id(node): place for place, node in enumerate(graph.nodes)}
     seeds: dict[int, tuple[Value, ...]] = {}
-    for place in graph.inputs:
+    for place, first in zip(graph.inputs, _torch_layout.inputs(graph), strict=True):
         node = graph.nodes[place]
         named = body.placeholder(identifier(node.label))
         proxy = fx.Proxy(named, writer.tracer)
         if types[place][0].dtype in ("bool", "uint8", "int64"):
             proxy = proxy.to(dtype(writer.model, writer.torch))
-        seeds[place] = (Value(types[place][0], proxy),)
+        seeds[place] = (made_first(types[place][0], proxy) if first else Value(types[place][0], proxy),)
 
     def rule(node: Node, fed: tuple[Value, ...]) -> tuple[Value, ...]:
         writer.where = node.label
@@ -216,9 +264,9 @@ def _open_pads(node: Node, fed: Sequence[TensorType]) -> str | None:
     layer: Any = node.layer
     kind = type(layer).__name__
     needed = "; give Input the sizes"
-    if kind in ("Conv2D", "AveragePooling2D", "MaxPooling2D") and layer.padding == "same":
+    if getattr(layer, "padding", "") == "same" and hasattr(layer, "placements") and "Transpose" not in kind:
         switches = kind == "MaxPooling2D" and layer.return_switches
-        for n, s in zip(fed[0].shape[1:3], layer.strides, strict=True):
+        for n, s in zip(fed[0].shape[1:-1], layer.strides, strict=True):
             if isinstance(n, Expression) and (s > 1 or switches):
                 return (
                     f"the pads of padding='same' with strides {layer.strides} depend on the size of its input, which "
@@ -252,8 +300,8 @@ def exported(model: Model) -> Any:
     framework("torch.export", "a PyTorch module", INSTALL)
     network = module(model).eval()
     examples: list[Any] = []
-    for type in model.input_types:
-        shape = [size if isinstance(size, int) else 2 for size in first(type).shape]
+    for type, first in zip(model.input_types, _torch_layout.inputs(model.graph), strict=True):
+        shape = [size if isinstance(size, int) else 2 for size in _torch_layout.turned(type, first).shape]
         if any(not isinstance(size, int) for size in type.shape[1:]):
             raise ExportError(
                 f"this model cannot become a .pt2 file: the input is {type}, and only the batch may be open in an "
@@ -265,14 +313,6 @@ def exported(model: Model) -> Any:
     dynamic = tuple({0: batch} if isinstance(type.shape[0], Expression) else {} for type in model.input_types)
     with torch.no_grad():
         return torch.export.export(network, tuple(examples), dynamic_shapes=dynamic)
-
-
-def first(type: TensorType) -> TensorType:
-    """The type as PyTorch has it."""
-    if type.rank != 4:
-        return type
-    batch, height, width, channels = type.shape
-    return type.with_shape((batch, channels, height, width))
 
 
 def dtype(model: Model, torch: Any) -> Any:

@@ -44,7 +44,8 @@ def _behind(reader: Reader, weight: Constant) -> Step | None:
     if (told | users[0].kwargs).get("training") or told.get("input") is not out or told.get("mean") is None:
         return None
     again = [step for step in tape.steps if step is not reader.step and _takes(step, weight)]
-    return None if again or len(out.shape) == 3 else users[0]
+    rows = len(out.shape) == 3 and not reader.step.name.startswith("conv")  # then other numbers are its channels
+    return None if again or rows else users[0]
 
 
 def _takes(step: Step, weight: Constant) -> bool:

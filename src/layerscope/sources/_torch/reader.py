@@ -15,10 +15,15 @@ from layerscope.core.types import BATCH as BATCH_NAME
 from layerscope.core.types import TensorType
 from layerscope.layers import layer_class
 from layerscope.layers.input_layer import Input
-from layerscope.sources._torch.tape import BATCH, Ref, Step, Tape, mapped, refs
+from layerscope.sources._torch.tape import BATCH, Ref, Step, Tape, is_sequence, mapped, refs
 
-FIRST = (0, 3, 1, 2)
-"""Of an image that PyTorch has channels first: where each of its axes is here."""
+
+def channels_first(rank: int) -> tuple[int, ...]:
+    """Of an image of so many spatial axes, which PyTorch has channels first: where each of its axes is here."""
+    return (0, rank + 1, *range(1, rank + 1))
+
+
+FIRST = channels_first(2)
 
 
 class Unsupported(Exception):
@@ -79,6 +84,12 @@ def order_of(sizes: Sequence[int], axes: Sequence[int]) -> tuple[int, ...] | Non
     return None if found == list(range(len(found))) else tuple(found)
 
 
+def image_order(sizes: Sequence[int]) -> tuple[int, ...] | None:
+    """Of an image of these sizes (channels, ...), in PyTorch's order in a row, which of our numbers each is."""
+    channels, *middle = sizes
+    return order_of((*middle, channels), (len(middle), *range(len(middle))))
+
+
 def make(kind: str, settings: Mapping[str, Any]) -> Layer:
     """The layer of this kind with these settings."""
     cls: Any = layer_class(kind)
@@ -111,8 +122,9 @@ class Reader:
         inputs: list[Symbolic] = []
         for ref in self.tape.inputs:
             shape, axes = ref.shape[1:], straight(len(ref.shape))
-            if len(shape) == 3:
-                shape, axes = (*shape[1:], shape[0]), FIRST
+            if len(shape) in (3, 4) or (len(shape) == 2 and is_sequence(self.tape, ref)):
+                axes = channels_first(len(shape) - 1)
+                shape = (*shape[1:], shape[0])
             inputs.append(Input(shape))
             self.values[id(ref)] = Value(inputs[-1], axes)
         for step in self.tape.steps:
@@ -191,12 +203,15 @@ class Reader:
         types: list[TensorType] = []
         for ref in step.outputs:
             batch, *rest = ref.shape or (1,)
-            shape = (*rest[1:], rest[0]) if len(ref.shape) == 4 else tuple(rest)
+            shape = (*rest[1:], rest[0]) if len(ref.shape) in (4, 5) else tuple(rest)
             types.append(TensorType((named(BATCH_NAME) if batch == BATCH else batch, *shape)))
         layer = make("Opaque", {"type_name": step.kind if step.leaf else step.name, "outputs": types})
         made = self.put(layer, *(value.tensor for value in given))
         return [
-            Value(tensor, FIRST if len(ref.shape) == 4 else straight(len(ref.shape)))
+            Value(
+                tensor,
+                channels_first(len(ref.shape) - 2) if len(ref.shape) in (4, 5) else straight(len(ref.shape)),
+            )
             for tensor, ref in zip(made, step.outputs, strict=True)
         ]
 
@@ -209,7 +224,7 @@ class Reader:
                 "the output: it is an image's numbers in a row in PyTorch's order, channels first, and no layer here "
                 "puts them so; return the image, or put a Linear behind"
             )
-        elif value.axes not in (straight(value.rank), FIRST):
+        elif value.axes not in (straight(value.rank), channels_first(value.rank - 2)):
             self.problems.append("the output: its axes are turned, and no layer here turns them; return it unturned")
         return value.tensor
 
@@ -280,10 +295,12 @@ class Reader:
         (made,) = self.add("Reshape", {"target_shape": tuple(value.shape[a - 1] for a in place)}, value)
         return replace(value, tensor=made, axes=axes)
 
-    def image(self, value: Any) -> Value:
-        """An image, channels last here and first there."""
+    def image(self, value: Any, rank: int = 2) -> Value:
+        """An image of so many spatial axes, channels last here and first there."""
         if not isinstance(value, Value):
             raise Unsupported("it takes a parameter as its input")
-        if value.rank != 4:
-            raise Unsupported(f"it takes a tensor of {value.rank} axes; images have a batch and three")
-        return self.arranged(value, FIRST)
+        if value.rank != rank + 2:
+            what = {1: "sequences have a batch and two", 2: "images have a batch and three"}
+            told = what.get(rank, "volumes have a batch and four")
+            raise Unsupported(f"it takes a tensor of {value.rank} axes; {told}")
+        return self.arranged(value, channels_first(rank))

@@ -7,7 +7,17 @@ from math import prod
 from typing import Any
 
 from layerscope.core.dataclasses import replace
-from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, order_of, straight
+from layerscope.sources._torch.reader import (
+    FIRST,
+    Constant,
+    Reader,
+    Unsupported,
+    Value,
+    channels_first,
+    image_order,
+    order_of,
+    straight,
+)
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
@@ -95,6 +105,15 @@ def transpose(reader: Reader, input: Any, dim0: int, dim1: int) -> Value:
     return permute(reader, input, *(swapped.get(d, d) for d in range(input.rank)))
 
 
+@form("movedim", "moveaxis")
+def movedim(reader: Reader, input: Any, source: Any, destination: Any) -> Value:
+    """Nothing here: some axes only lie otherwise."""
+    pairs = [(source, destination)] if isinstance(source, int) else zip(source, destination, strict=True)
+    places = {to % input.rank: of % input.rank for of, to in pairs}
+    rest = iter(d for d in range(input.rank) if d not in places.values())
+    return permute(reader, input, *(places[d] if d in places else next(rest) for d in range(input.rank)))
+
+
 @form("flatten")
 def flatten(reader: Reader, input: Any, start_dim: int = 0, end_dim: int = -1) -> Value:
     """A Flatten; or axes merged."""
@@ -133,11 +152,11 @@ def reshaped(reader: Reader, x: Value, wanted: tuple[int, ...]) -> Value:
 
 def _unflattened(reader: Reader, x: Value, wanted: tuple[int, ...]) -> Value:
     """A row of numbers with more axes: an image, where they stand in an image's order."""
-    if len(wanted) == 3:
-        channels, height, width = wanted
-        if x.order == order_of((height, width, channels), (2, 0, 1)) and (x.order is not None or channels == 1):
-            (made,) = reader.add("Reshape", {"target_shape": (height, width, channels)}, x)
-            return Value(made, FIRST, None, x.positive)
+    if len(wanted) in (2, 3, 4) and (x.order is not None or (len(wanted) > 2 and wanted[0] == 1)):
+        channels, *middle = wanted
+        if x.order == image_order(wanted):
+            (made,) = reader.add("Reshape", {"target_shape": (*middle, channels)}, x)
+            return Value(made, channels_first(len(middle)), None, x.positive)
     if x.order is not None:
         raise Unsupported(
             f"it makes {wanted} of the numbers of an image that stand in PyTorch's order, which is not the order here"
@@ -168,67 +187,6 @@ def _single(reader: Reader, x: Value, wanted: tuple[int, ...]) -> Value:
 def single(reader: Reader, input: Any, *_: Any, **__: Any) -> Value:
     """A Reshape: an axis of one cell comes or goes."""
     return reshaped(reader, input, reader.step.outputs[0].shape[1:])
-
-
-# --- images moved, framed, enlarged ---
-
-
-@form("pad", "constant_pad_nd")
-def pad(reader: Reader, input: Any, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Value:
-    """A ZeroPadding2D, a Cropping2D, or both; PyTorch lists the last axis first."""
-    if mode != "constant" or value not in (None, 0):
-        raise Unsupported(
-            f"it pads with {f'mode={mode!r}' if mode != 'constant' else value}; layers here pad with zeros"
-        )
-    x = reader.image(input)
-    sides = [*pad, 0, 0, 0, 0, 0, 0]
-    if any(sides[4:]):
-        raise Unsupported("it pads channels; layers here pad height and width")
-    ends = ((sides[2], sides[3]), (sides[0], sides[1]))
-    tensor = x.tensor
-    for kind, key, sign in (("Cropping2D", "cropping", -1), ("ZeroPadding2D", "padding", 1)):
-        part = tuple(tuple(max(sign * n, 0) for n in pair) for pair in ends)
-        if any(map(any, part)):
-            (tensor,) = reader.add(kind, {key: part}, tensor)
-    return replace(x, tensor=tensor)
-
-
-@form("__getitem__")
-def getitem(reader: Reader, input: Any, index: Any) -> Value:
-    """A Cropping2D, where rows and columns at the edges are left out."""
-    x = reader.image(input)
-    parts = [*(index if isinstance(index, tuple) else (index,))]
-    if Ellipsis in parts:
-        at = parts.index(Ellipsis)
-        parts[at : at + 1] = [slice(None)] * (5 - len(parts))
-    parts += [slice(None)] * (4 - len(parts))
-    if len(parts) != 4 or not all(isinstance(part, slice) and part.step in (None, 1) for part in parts):
-        raise Unsupported("it picks numbers by index; layers here only leave out rows and columns at the edges")
-    ranges = [part.indices(n)[:2] for part, n in zip(parts[1:], x.shape, strict=True)]
-    if parts[0] != slice(None) or ranges[0] != (0, x.shape[0]):
-        raise Unsupported("it picks examples or channels; layers here only leave out rows and columns at the edges")
-    ends = tuple((begin, n - end) for (begin, end), n in zip(ranges[1:], x.shape[1:], strict=True))
-    if not any(map(any, ends)):
-        return x
-    return replace(x, tensor=reader.add("Cropping2D", {"cropping": ends}, x)[0])
-
-
-@form("interpolate", "upsample")
-def interpolate(
-    reader: Reader, input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-    align_corners: Any = None, recompute_scale_factor: Any = None, antialias: bool = False,
-) -> Value:  # fmt: skip
-    """An UpSampling2D by whole factors."""
-    x, out = reader.image(input), reader.step.outputs[0].shape[2:]
-    if mode not in ("nearest", "nearest-exact", "bilinear") or antialias:
-        raise Unsupported(f"its mode is {mode!r}; UpSampling2D here has 'nearest' and 'bilinear'")
-    if mode == "bilinear" and align_corners:
-        raise Unsupported("align_corners=True is another law; UpSampling2D here has half-pixel centres")
-    if any(m % n for m, n in zip(out, x.ours, strict=False)):
-        raise Unsupported(f"it leads from {x.ours[:2]} to {out}; UpSampling2D here enlarges by whole factors")
-    told: dict[str, Any] = {"size": tuple(m // n for m, n in zip(out, x.ours, strict=False))}
-    told["interpolation"] = "bilinear" if mode == "bilinear" else "nearest"
-    return replace(x, tensor=reader.add("UpSampling2D", told, x)[0])
 
 
 @form("pixel_shuffle")

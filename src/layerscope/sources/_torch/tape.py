@@ -13,6 +13,14 @@ from layerscope.core.types import show
 
 WORDS = {"__getitem__": "indexing", "__setitem__": "assigning to a part"}
 """What Python writes as no name."""
+POINTWISE = ("relu", "relu_", "sigmoid", "tanh", "gelu", "elu", "elu_", "leaky_relu", "leaky_relu_", "softplus")
+THROUGH = (*POINTWISE, "dropout", "dropout_", "contiguous", "clone")
+"""What leaves each number at its place."""
+SEQUENCE = (
+    *("conv1d", "conv_transpose1d", "max_pool1d", "max_pool1d_with_indices", "avg_pool1d", "adaptive_avg_pool1d"),
+    *("adaptive_max_pool1d", "adaptive_max_pool1d_with_indices", "interpolate", "upsample", "batch_norm"),
+)
+"""What has the channels of a tensor of three axes in front of its positions."""
 BATCH = 11
 """Examples of the fake input: no size that a network would have by itself."""
 
@@ -83,6 +91,20 @@ class Tape:
                 for one in {id(one) for one in refs((step.args, step.kwargs))}:
                     self.taken.setdefault(one, []).append(step)
         return self.taken.get(id(ref), [])
+
+
+def is_sequence(tape: Tape, ref: Ref) -> bool:
+    """Whether a tensor of three axes is a sequence for convolutions: its channels stand before its positions."""
+    known, left = {id(ref)}, [ref]
+    while left:
+        for step in tape.users(left.pop()):
+            if step.name in SEQUENCE:
+                return True
+            if step.name in (*THROUGH, "pad", "constant_pad_nd", "add", "__add__", "cat", "silu", "mul", "__mul__"):
+                fresh = [one for one in step.outputs if id(one) not in known]
+                known |= {id(one) for one in fresh}
+                left += fresh
+    return False
 
 
 def refs(value: Any) -> list[Ref]:
