@@ -169,10 +169,10 @@ def memory_size(code: Code, threads: int, blocks: int = 1) -> int:
 def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int]:
     """Run a call; `watch(done)` is asked now and then and stops it by False. (status, bad batch or plane)."""
     call.done = call.first
-    blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes))
+    blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes // code.options.strips))
     threads = max(1, min(threads, blocks))
     # Taken while in use: who calls the same code meanwhile, from a thread or a callback, gets memory of its own.
-    turns = -(-blocks // threads)
+    turns = -(-blocks // threads) if code.sizes["kept"] else 1
     memory = code.memory.pop((threads, turns), None) or Memory(memory_size(code, threads, blocks))
     job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
     shared = memory.address + code.sizes["all"] * threads

@@ -25,8 +25,10 @@ class Draft:
     """Operations in order; values are compared by identity."""
 
     def __init__(self, program: Program) -> None:
-        self.inputs, self.outputs = program.inputs, dict(program.outputs)
+        self.inputs, self.outputs = dict(program.inputs), dict(program.outputs)
         self.ops = [Op(step.primitive, step.inputs, step.outputs, step.label) for step in program.instructions]
+        self.strips = 1  # lanes of an example
+        self.in_strips: set[Value] = set()
         self._check(program)
 
     def _check(self, program: Program) -> None:

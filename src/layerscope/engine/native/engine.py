@@ -14,7 +14,7 @@ import numpy as np
 
 from layerscope.core.errors import DataError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import compiled, driver, objects
+from layerscope.engine.native import compiled, driver, objects, strips
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
@@ -179,6 +179,8 @@ class NativeEngine:
                 options,
                 groups=_groups(program, batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize),
             )
+        if options.strips > 1 and strips.tried(program, options.strips) is None:
+            options = replace(options, strips=1)
         target = objects.chosen(objects.host())
         known = self.job.__dict__.setdefault("_native", {})
         key = (id(program), options, target.name)
