@@ -174,15 +174,19 @@ class NativeEngine:
         dtypes = tuple(_readable(array).name for array in (*inputs, *targets))
         same = tuple(next((n for n, x in enumerate(inputs) if _twins(x, y)), -1) for y in targets)
         options = options_for(self.dtype.name, dtypes, same)
-        if "groups" not in SETTINGS:
+        known = self.job.__dict__.setdefault("_native", {})
+        if "strips" not in SETTINGS:
+            choice = known.setdefault((id(program), "strips"), strips.Choice(program))
+            counts = COUNTS if program is self.job.training else COUNTS[::2]
+            options = replace(options, strips=choice.best(counts, batch, options.lanes, self.threads))
+        elif options.strips > 1 and strips.tried(program, options.strips) is None:
+            options = replace(options, strips=1)
+        if "groups" not in SETTINGS and options.strips == 1:
             options = replace(
                 options,
                 groups=_groups(program, batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize),
             )
-        if options.strips > 1 and strips.tried(program, options.strips) is None:
-            options = replace(options, strips=1)
         target = objects.chosen(objects.host())
-        known = self.job.__dict__.setdefault("_native", {})
         key = (id(program), options, target.name)
         if key not in known:
             known[key] = compiled.compiled(program, options, target, Cache(), self.compiling)
@@ -284,6 +288,11 @@ def _groups(program: Program, batch: int, together: int, register: int) -> int:
     fitting = max(1, FAR // (made * register)) if made else 1
     return min(4, fitting, max(1, batch // together)) if max(sizes, default=0) >= LARGE else 1
 
+
+COUNTS = (1, 2, 4, 8, 16)
+"""Strips that examples of large images are cut into; every second of them where only results are asked for, so that
+few batches want code of their own.
+"""
 
 LARGE = 1 << 16
 """Numbers of a matrix above which blocks hold several registers of examples."""

@@ -228,6 +228,8 @@ def _copies(schedule: Schedule) -> None:
                     continue
                 if value not in copies:
                     copies[value] = fresh(value.type)
+                    if value in schedule.draft.in_strips:
+                        schedule.draft.in_strips.add(copies[value])
                     copy = Stage(None, rest(value), [Op(Copy(), (value,), (copies[value],))])
                     copy.stored = [copies[value]]
                     copy.segment = stage.segment

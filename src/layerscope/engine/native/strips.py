@@ -10,8 +10,8 @@ cannot take in strips, are whole: all lanes of an example hold the same, and sum
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from layerscope.core.sizes import numbers
@@ -310,14 +310,45 @@ RULES: dict[type, Rule] = {
 }
 
 
-def work(draft: Draft) -> tuple[float, float]:
-    """Multiply–adds and other numbers of one example: those in strips (of one of them), and those that are whole."""
-    found = [0.0, 0.0]
-    for op in draft.ops:
-        values = [value for value in (*op.inputs, *op.outputs) if of_batch(value)]
-        whole = not any(value in draft.in_strips for value in values)
-        found[whole] += _effort(op)
-    return found[0], found[1]
+# --- how many ---
+
+SMALL = 8e6
+"""Multiply–adds of an example for which strips are not worth code of their own."""
+
+
+@dataclass(eq=False)
+class Choice:
+    """How many strips suit a program; `work` holds the estimated time of a block for each number that was asked for,
+    `made` the numbers for which there is code.
+    """
+
+    program: Program
+    work: dict[int, float] = field(default_factory=dict[int, float])
+
+    made: set[int] = field(default_factory=set[int])
+
+    def best(self, counts: Sequence[int], batch: int, lanes: int, threads: int) -> int:
+        """The number of strips for which a batch takes the least time; a smaller one where it wins little, and one for
+        which there is code unless it takes twice the time.
+        """
+        found = {count: self._time(count, batch, lanes, threads) for count in counts if count <= lanes}
+        least = min(found.values())
+        ready = [count for count in found if count in self.made and found[count] <= 2 * least]
+        best = min(ready, key=found.__getitem__) if ready else next(c for c in found if found[c] <= 1.05 * least)
+        self.made.add(best)
+        return best
+
+    def _time(self, count: int, batch: int, lanes: int, threads: int) -> float:
+        blocks = -(-batch // (lanes // count))
+        return -(-blocks // threads) * self._block(count)
+
+    def _block(self, count: int) -> float:
+        if self.work.get(1, SMALL) < SMALL:
+            return self.work[1] * count
+        if count not in self.work:
+            draft = tried(self.program, count) if count > 1 else prepared(self.program)
+            self.work[count] = math.inf if draft is None else sum(map(_effort, draft.ops)) * (1 + 0.01 * count)
+        return self.work[count]
 
 
 def _effort(op: Op) -> float:
