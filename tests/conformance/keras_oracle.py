@@ -14,7 +14,8 @@ from layerscope.layers import kinds
 
 from .oracles import Answer
 
-NOT_KERAS = {"MaxPooling2D": {"return_switches"}, "Conv2DTranspose": {"groups"}}
+TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+NOT_KERAS = {"MaxPooling2D": {"return_switches"}} | {kind: {"groups"} for kind in TRANSPOSED}
 """Settings that only ours have."""
 
 
@@ -39,13 +40,15 @@ def accepts(case: Example) -> bool:
     layer = case.layer
     if max(getattr(layer, "dilation_rate", (1,))) > 1 and max(layer.strides) > 1:
         return False
-    return not (type(layer).__name__ == "Conv2DTranspose" and layer.groups > 1)
+    return not (layer.kind in TRANSPOSED and layer.groups > 1)
 
 
 def make(layer):
     keras, _ = modules()
     kind = type(layer).__name__
     given = {name: value for name, value in settings(layer).items() if name not in NOT_KERAS.get(kind, ())}
+    if kind in ("UpSampling1D", "ZeroPadding1D", "Cropping1D"):  # of one axis, Keras takes its number or its ends
+        given = {name: value[0] if isinstance(value, tuple) else value for name, value in given.items()}
     return getattr(keras.layers, kinds()[kind].spellings["keras"].name)(**given, dtype="float64")
 
 

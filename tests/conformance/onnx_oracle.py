@@ -18,9 +18,9 @@ OPSET = 21
 """Gelu came with 20."""
 
 
-def spells(kind: str):
+def spells(*kinds: str):
     def keep(function):
-        SPELLED[kind] = function
+        SPELLED.update(dict.fromkeys(kinds, function))
         return function
 
     return keep
@@ -79,6 +79,16 @@ def ask(case: Example, arrays, weights, cotangent) -> Answer:
     return Answer(list(made) if isinstance(made, tuple) else [made])
 
 
+def heavy(kernel):
+    """(*k, a, b) → (b, a, *k)."""
+    return np.moveaxis(kernel, (-1, -2), (0, 1))
+
+
+def named(*forms: str) -> list[str]:
+    """Kinds of one, two and three spatial axes."""
+    return [form.format(rank) for form in forms for rank in (1, 2, 3)]
+
+
 def ends(pads) -> list[int]:
     return [a for a, _ in pads] + [b for _, b in pads]
 
@@ -91,26 +101,40 @@ def dense(layer, x, kernel, bias=None):
     return activated(layer.activation, y if bias is None else run("Add", y, bias))
 
 
-@spells("Conv2D")
-def conv2d(layer, x, kernel, bias=None):
-    pads = pads_of(layer, x.shape[1:3], layer.kernel_size, layer.dilation_rate)
-    y = run(
-        "Conv",
-        *(first(x), kernel.transpose(3, 2, 0, 1), bias),
-        strides=layer.strides,
-        dilations=layer.dilation_rate,
-        group=layer.groups,
-        pads=ends(pads),
-    )
-    return activated(layer.activation, last(y))
+def moved(layer, x, kernel, bias, groups):
+    """A convolution of any number of axes, channels first."""
+    pads = pads_of(layer, x.shape[2:], layer.kernel_size, layer.dilation_rate)
+    told = {"strides": layer.strides, "dilations": layer.dilation_rate}
+    return run("Conv", x, heavy(kernel), bias, **told, group=groups, pads=ends(pads))
 
 
-@spells("Conv2DTranspose")
-def conv2d_transpose(layer, x, kernel, bias=None):
-    crops = transposed(layer, x.shape[1:3])
+@spells(*named("Conv{}D"))
+def conv(layer, x, kernel, bias=None):
+    return activated(layer.activation, last(moved(layer, first(x), kernel, bias, layer.groups)))
+
+
+@spells("DepthwiseConv1D", "DepthwiseConv2D")
+def depthwise(layer, x, kernel, bias=None):
+    return activated(layer.activation, last(deepened(layer, x, kernel, bias)))
+
+
+def deepened(layer, x, kernel, bias):
+    """As many groups as channels; the multiplier's kernels of one channel stand side by side."""
+    return moved(layer, first(x), kernel.reshape(*layer.kernel_size, 1, -1), bias, x.shape[-1])
+
+
+@spells("SeparableConv1D", "SeparableConv2D")
+def separable(layer, x, depthwise_kernel, pointwise_kernel, bias=None):
+    deep = deepened(layer, x, depthwise_kernel, None)
+    return activated(layer.activation, last(run("Conv", deep, heavy(pointwise_kernel), bias)))
+
+
+@spells(*named("Conv{}DTranspose"))
+def conv_transpose(layer, x, kernel, bias=None):
+    crops = transposed(layer, x.shape[1:-1])
     y = run(
         "ConvTranspose",
-        *(first(x), kernel.transpose(3, 2, 0, 1), bias),
+        *(first(x), heavy(kernel), bias),
         strides=layer.strides,
         dilations=layer.dilation_rate,
         group=layer.groups,
@@ -120,48 +144,45 @@ def conv2d_transpose(layer, x, kernel, bias=None):
     return activated(layer.activation, last(y))
 
 
-@spells("MaxPooling2D")
-def max_pooling2d(layer, x):
+def window(layer, x) -> dict[str, Any]:
+    """Attributes of a pool."""
+    pads = pads_of(layer, x.shape[1:-1], layer.pool_size)
+    return {"kernel_shape": layer.pool_size, "strides": layer.strides, "pads": ends(pads)}
+
+
+@spells(*named("MaxPooling{}D"))
+def max_pooling(layer, x):
     """Its second output counts over the whole tensor, channels first; ours within the plane."""
-    pads = pads_of(layer, x.shape[1:3], layer.pool_size)
-    y, index = run(
-        "MaxPool", first(x), outputs=2, kernel_shape=layer.pool_size, strides=layer.strides, pads=ends(pads)
-    )
-    switches = last(index % (x.shape[1] * x.shape[2])).astype(np.int32)
-    return (last(y), switches) if layer.return_switches else last(y)
+    y, index = run("MaxPool", first(x), outputs=2, **window(layer, x))
+    if not getattr(layer, "return_switches", False):
+        return last(y)
+    return last(y), last(index % (x.shape[1] * x.shape[2])).astype(np.int32)
 
 
-@spells("AveragePooling2D")
-def average_pooling2d(layer, x):
-    pads = pads_of(layer, x.shape[1:3], layer.pool_size)
-    return last(
-        run(
-            "AveragePool",
-            first(x),
-            kernel_shape=layer.pool_size,
-            strides=layer.strides,
-            pads=ends(pads),
-            count_include_pad=0,
-        )
-    )
+@spells(*named("AveragePooling{}D"))
+def average_pooling(layer, x):
+    return last(run("AveragePool", first(x), **window(layer, x), count_include_pad=0))
 
 
-@spells("GlobalMaxPooling2D")
-def global_max_pooling2d(layer, x):
-    y = last(run("GlobalMaxPool", first(x)))
-    return y if layer.keepdims else y[:, 0, 0]
+@spells(*named("GlobalMaxPooling{}D"))
+def global_max_pooling(layer, x):
+    return pooled_whole(layer, x, "GlobalMaxPool")
 
 
-@spells("GlobalAveragePooling2D")
-def global_average_pooling2d(layer, x):
-    y = last(run("GlobalAveragePool", first(x)))
-    return y if layer.keepdims else y[:, 0, 0]
+@spells(*named("GlobalAveragePooling{}D"))
+def global_average_pooling(layer, x):
+    return pooled_whole(layer, x, "GlobalAveragePool")
 
 
-@spells("UpSampling2D")
-def up_sampling2d(layer, x):
+def pooled_whole(layer, x, operator):
+    y = last(run(operator, first(x)))
+    return y if layer.keepdims else y.reshape(len(y), -1)
+
+
+@spells(*named("UpSampling{}D"))
+def up_sampling(layer, x):
     scales = np.array([1, 1, *layer.size], np.float32)
-    if layer.interpolation == "nearest":
+    if getattr(layer, "interpolation", "nearest") == "nearest":
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     else:
         how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
@@ -199,18 +220,16 @@ def max_unpooling2d(layer, x, switches):
     return last(run("MaxUnpool", first(x), index, np.array(shape, np.int64), **how))
 
 
-@spells("ZeroPadding2D")
-def zero_padding2d(layer, x):
-    (top, bottom), (left, right) = layer.padding
-    return run("Pad", x, np.array([0, top, left, 0, 0, bottom, right, 0], np.int64))
+@spells(*named("ZeroPadding{}D"))
+def zero_padding(layer, x):
+    return run("Pad", x, np.array(ends([(0, 0), *layer.padding, (0, 0)]), np.int64))
 
 
-@spells("Cropping2D")
-def cropping2d(layer, x):
-    (top, bottom), (left, right) = layer.cropping
-    stop = (x.shape[1] - bottom, x.shape[2] - right)
-    starts, stops, axes = (np.array(part, np.int64) for part in ((top, left), stop, (1, 2)))
-    return run("Slice", x, starts, stops, axes)
+@spells(*named("Cropping{}D"))
+def cropping(layer, x):
+    begins, stops = zip(*((a, n - b) for (a, b), n in zip(layer.cropping, x.shape[1:-1], strict=True)), strict=True)
+    parts = begins, stops, range(1, 1 + layer.rank)
+    return run("Slice", x, *(np.array(part, np.int64) for part in parts))
 
 
 @spells("Add")

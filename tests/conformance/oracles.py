@@ -87,10 +87,12 @@ def same_pads(n: int, span: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def pads_of(layer, sizes, window, dilation=(1, 1)) -> list[tuple[int, int]]:
+def pads_of(layer, sizes, window, dilation=()) -> list[tuple[int, int]]:
     if layer.padding == "valid":
         return [(0, 0)] * len(sizes)
-    spans = [d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True)]
+    spans = [d * (k - 1) + 1 for k, d in zip(window, dilation or (1,) * len(window), strict=True)]
+    if layer.padding == "causal":
+        return [(span - 1, 0) for span in spans]
     return [same_pads(n, k, s) for n, k, s in zip(sizes, spans, layer.strides, strict=True)]
 
 

@@ -16,9 +16,9 @@ from .oracles import Answer, pads_of, transposed
 SPELLED: dict[str, Callable[..., Any]] = {}
 
 
-def spells(kind: str):
+def spells(*kinds: str):
     def keep(function):
-        SPELLED[kind] = function
+        SPELLED.update(dict.fromkeys(kinds, function))
         return function
 
     return keep
@@ -33,23 +33,32 @@ def modules() -> tuple[Any, Any]:
 
 
 def first(x):
-    return x.permute(0, 3, 1, 2)
+    return x.movedim(-1, 1)
 
 
 def last(x):
-    return x.permute(0, 2, 3, 1)
+    return x.movedim(1, -1)
 
 
 def heavy(kernel):
-    """(kh, kw, a, b) → (b, a, kh, kw); its gradient kernels want it contiguous."""
-    return kernel.permute(3, 2, 0, 1).contiguous()
+    """(*k, a, b) → (b, a, *k); its gradient kernels want it contiguous."""
+    return kernel.movedim((-1, -2), (0, 1)).contiguous()
 
 
 def framed(x, pads, value=0.0):
-    """Pads (negative ones crop) around height and width; PyTorch lists the last axis first."""
+    """Pads (negative ones crop) around the spatial axes; PyTorch lists the last axis first."""
     _, functional = modules()
-    (top, bottom), (left, right) = pads
-    return functional.pad(x, (left, right, top, bottom), value=value)
+    return functional.pad(x, [end for pair in reversed(pads) for end in pair], value=value)
+
+
+def of_rank(name: str, layer):
+    """PyTorch's function of this name for the layer's number of axes."""
+    return getattr(modules()[1], f"{name}{layer.rank}d")
+
+
+def named(*forms: str) -> list[str]:
+    """Kinds of one, two and three spatial axes."""
+    return [form.format(rank) for form in forms for rank in (1, 2, 3)]
 
 
 def ask(case: Example, arrays, weights, cotangent) -> Answer:
@@ -79,13 +88,32 @@ def dense(layer, x, kernel, bias=None):
     return activated(layer.activation, modules()[1].linear(x, kernel.T, bias))
 
 
-@spells("Conv2D")
-def conv2d(layer, x, kernel, bias=None):
-    pads = pads_of(layer, x.shape[1:3], layer.kernel_size, layer.dilation_rate)
-    y = modules()[1].conv2d(
-        framed(first(x), pads), heavy(kernel), bias, layer.strides, 0, layer.dilation_rate, layer.groups
-    )
-    return activated(layer.activation, last(y))
+def moved(layer, x, kernel, bias, groups):
+    """A convolution of any number of axes, channels first."""
+    pads = pads_of(layer, x.shape[2:], layer.kernel_size, layer.dilation_rate)
+    moving = of_rank("conv", layer)
+    return moving(framed(x, pads), heavy(kernel), bias, layer.strides, 0, layer.dilation_rate, groups)
+
+
+@spells(*named("Conv{}D"))
+def conv(layer, x, kernel, bias=None):
+    return activated(layer.activation, last(moved(layer, first(x), kernel, bias, layer.groups)))
+
+
+@spells("DepthwiseConv1D", "DepthwiseConv2D")
+def depthwise(layer, x, kernel, bias=None):
+    return activated(layer.activation, last(deepened(layer, x, kernel, bias)))
+
+
+def deepened(layer, x, kernel, bias):
+    """As many groups as channels; the multiplier's kernels of one channel stand side by side."""
+    return moved(layer, first(x), kernel.reshape(*layer.kernel_size, 1, -1), bias, x.shape[-1])
+
+
+@spells("SeparableConv1D", "SeparableConv2D")
+def separable(layer, x, depthwise_kernel, pointwise_kernel, bias=None):
+    deep = deepened(layer, x, depthwise_kernel, None)
+    return activated(layer.activation, last(of_rank("conv", layer)(deep, heavy(pointwise_kernel), bias)))
 
 
 @spells("BatchNormalization")
@@ -98,62 +126,70 @@ def batch_normalization(layer, x, moving_mean, moving_variance, gamma=None, beta
     return y.movedim(1, -1) + out - out.detach()
 
 
-@spells("Conv2DTranspose")
-def conv2d_transpose(layer, x, kernel, bias=None):
+@spells(*named("Conv{}DTranspose"))
+def conv_transpose(layer, x, kernel, bias=None):
     """Without any padding; then cropped, or with the cells that `output_padding` computes."""
-    crops = transposed(layer, x.shape[1:3])
+    crops = transposed(layer, x.shape[1:-1])
     more = [max(-end, 0) for _, end in crops]
-    y = modules()[1].conv_transpose2d(
+    y = of_rank("conv_transpose", layer)(
         first(x), heavy(kernel), bias, layer.strides, 0, more, layer.groups, layer.dilation_rate
     )
     return activated(layer.activation, last(framed(y, [(-a, -max(b, 0)) for a, b in crops])))
 
 
-@spells("MaxPooling2D")
-def max_pooling2d(layer, x):
-    """Over an image framed with -inf; switches are brought back into the unframed plane."""
-    torch, functional = modules()
-    pads = pads_of(layer, x.shape[1:3], layer.pool_size)
+@spells(*named("MaxPooling{}D"))
+def max_pooling(layer, x):
+    """Over an image framed with -inf."""
+    torch, _ = modules()
+    pads = pads_of(layer, x.shape[1:-1], layer.pool_size)
     wide = framed(first(x), pads, -float("inf"))
-    y, index = functional.max_pool2d(wide, layer.pool_size, layer.strides, return_indices=True)
-    rows, columns = index // wide.shape[3] - pads[0][0], index % wide.shape[3] - pads[1][0]
-    switches = last(rows * x.shape[2] + columns).to(torch.int32)
-    return (last(y), switches) if layer.return_switches else last(y)
-
-
-@spells("AveragePooling2D")
-def average_pooling2d(layer, x):
-    """`count_include_pad=False` where PyTorch can pad so; else the mean over the frame, corrected by that of ones."""
-    torch, functional = modules()
-    pads = pads_of(layer, x.shape[1:3], layer.pool_size)
-    if all(a == b and 2 * a <= k for (a, b), k in zip(pads, layer.pool_size, strict=True)):
-        both = [a for a, _ in pads]
-        y = functional.avg_pool2d(first(x), layer.pool_size, layer.strides, both, count_include_pad=False)
+    y, index = of_rank("max_pool", layer)(wide, layer.pool_size, layer.strides, return_indices=True)
+    if not getattr(layer, "return_switches", False):
         return last(y)
+    rows, columns = index // wide.shape[3] - pads[0][0], index % wide.shape[3] - pads[1][0]
+    return last(y), last(rows * x.shape[2] + columns).to(torch.int32)  # brought back into the unframed plane
+
+
+@spells(*named("AveragePooling{}D"))
+def average_pooling(layer, x):
+    """`count_include_pad=False` where PyTorch can pad so; else the mean over the frame, corrected by that of ones.
+
+    In three dimensions it wants the window to fit even before it pads.
+    """
+    torch, _ = modules()
+    pads, pool = pads_of(layer, x.shape[1:-1], layer.pool_size), of_rank("avg_pool", layer)
+    fits = layer.rank < 3 or all(k <= n for k, n in zip(layer.pool_size, x.shape[1:-1], strict=True))
+    if fits and all(a == b and 2 * a <= k for (a, b), k in zip(pads, layer.pool_size, strict=True)):
+        both = [a for a, _ in pads]
+        return last(pool(first(x), layer.pool_size, layer.strides, both, count_include_pad=False))
 
     def mean(z):
-        return functional.avg_pool2d(framed(first(z), pads), layer.pool_size, layer.strides)
+        return pool(framed(first(z), pads), layer.pool_size, layer.strides)
 
     return last(mean(x) / mean(torch.ones_like(x)))
 
 
-@spells("GlobalMaxPooling2D")
-def global_max_pooling2d(layer, x):
-    y = last(modules()[1].adaptive_max_pool2d(first(x), 1))
-    return y if layer.keepdims else y[:, 0, 0]
+@spells(*named("GlobalMaxPooling{}D"))
+def global_max_pooling(layer, x):
+    return pooled_whole(layer, x, "adaptive_max_pool")
 
 
-@spells("GlobalAveragePooling2D")
-def global_average_pooling2d(layer, x):
-    y = last(modules()[1].adaptive_avg_pool2d(first(x), 1))
-    return y if layer.keepdims else y[:, 0, 0]
+@spells(*named("GlobalAveragePooling{}D"))
+def global_average_pooling(layer, x):
+    return pooled_whole(layer, x, "adaptive_avg_pool")
 
 
-@spells("UpSampling2D")
-def up_sampling2d(layer, x):
-    extra = {"align_corners": False} if layer.interpolation == "bilinear" else {}
-    sizes = [n * f for n, f in zip(x.shape[1:3], layer.size, strict=True)]
-    return last(modules()[1].interpolate(first(x), sizes, mode=layer.interpolation, **extra))
+def pooled_whole(layer, x, name):
+    y = last(of_rank(name, layer)(first(x), 1))
+    return y if layer.keepdims else y.flatten(1)
+
+
+@spells(*named("UpSampling{}D"))
+def up_sampling(layer, x):
+    mode = getattr(layer, "interpolation", "nearest")
+    extra = {"align_corners": False} if mode == "bilinear" else {}
+    sizes = [n * f for n, f in zip(x.shape[1:-1], layer.size, strict=True)]
+    return last(modules()[1].interpolate(first(x), sizes, mode=mode, **extra))
 
 
 @spells("BedOfNails2D")
@@ -187,14 +223,14 @@ def max_unpooling2d(layer, x, switches):
     return last(torch.ops.aten.max_unpool2d(first(x).contiguous(), first(switches).contiguous().long(), plane))
 
 
-@spells("ZeroPadding2D")
-def zero_padding2d(layer, x):
-    (top, bottom), (left, right) = layer.padding
-    return last(modules()[0].nn.ZeroPad2d((left, right, top, bottom))(first(x)))
+@spells(*named("ZeroPadding{}D"))
+def zero_padding(layer, x):
+    module = getattr(modules()[0].nn, f"ZeroPad{layer.rank}d")
+    return last(module([end for pair in reversed(layer.padding) for end in pair])(first(x)))
 
 
-@spells("Cropping2D")
-def cropping2d(layer, x):
+@spells(*named("Cropping{}D"))
+def cropping(layer, x):
     return last(framed(first(x), [(-a, -b) for a, b in layer.cropping]))
 
 

@@ -6,6 +6,7 @@ Each function takes a source of choices, so that hypothesis and a seeded generat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,36 +54,56 @@ def _case(layer, *shapes: tuple[int, ...]) -> Example:
     return Example(layer, types, layer.out(*types))
 
 
+def _each(c: Choices, rank: int, low: int, high: int) -> tuple[int, ...]:
+    return tuple(c.whole(low, high) for _ in range(rank))
+
+
 def _pair(c: Choices, low: int, high: int) -> tuple[int, int]:
     return c.whole(low, high), c.whole(low, high)
 
 
-def _image(c: Choices, most: int = 6) -> tuple[int, ...]:
-    return (c.whole(1, 2), *_pair(c, 1, most), c.whole(1, 3))
+def _image(c: Choices, most: int = 6, rank: int = 2) -> tuple[int, ...]:
+    return (c.whole(1, 2), *_each(c, rank, 1, most if rank < 3 else 3), c.whole(1, 3))
 
 
-def conv2d(c: Choices, kind: Any = None) -> Example:
-    kernel, strides, dilation = _pair(c, 1, 4), _pair(c, 1, 3), _pair(c, 1, 3)
-    padding, groups = c.one(["valid", "same"]), c.one([1, 1, 2, 3])
+KERNEL, MORE, STEP = {1: 4, 2: 4, 3: 2}, {1: 9, 2: 6, 3: 2}, {1: 3, 2: 3, 3: 2}
+"""The most by the number of axes: cells of a kernel or window, cells that an image has more, and dilation."""
+
+
+def _moving(c: Choices, cls: Any) -> tuple[dict[str, Any], list[int]]:
+    """Settings of a kernel that moves, and sizes of an image that it fits."""
+    rank = cls.rank
+    kernel, strides, dilation = _each(c, rank, 1, KERNEL[rank]), _each(c, rank, 1, 3), _each(c, rank, 1, STEP[rank])
+    padding = c.one(["valid", "same", *(["causal"] if getattr(cls, "causal", False) else [])])
     least = [d * (k - 1) + 1 if padding == "valid" else 1 for k, d in zip(kernel, dilation, strict=True)]
-    sizes = [c.whole(n, n + 6) for n in least]
-    layer = ls.Conv2D(
-        groups * c.whole(1, 2),
-        kernel,
-        strides=strides,
-        padding=padding,
-        dilation_rate=dilation,
-        groups=groups,
-        use_bias=c.one([True, False]),
-    )
+    told = {"kernel_size": kernel, "strides": strides, "padding": padding, "dilation_rate": dilation}
+    return told, least
+
+
+def convolution(c: Choices, cls: Any) -> Example:
+    told, least = _moving(c, cls)
+    groups = c.one([1, 1, 2, 3])
+    sizes = [c.whole(n, n + MORE[cls.rank]) for n in least]
+    layer = cls(groups * c.whole(1, 2), **told, groups=groups, use_bias=c.one([True, False]))
     return _case(layer, (c.whole(1, 2), *sizes, groups * c.whole(1, 2)))
 
 
-def conv2d_transpose(c: Choices) -> Example:
-    kernel, strides, dilation = _pair(c, 1, 4), _pair(c, 1, 3), c.one([(1, 1), _pair(c, 1, 3)])
+def depthwise(c: Choices, cls: Any) -> Example:
+    told, least = _moving(c, cls)
+    told |= {"depth_multiplier": c.whole(1, 3), "use_bias": c.one([True, False])}
+    if "filters" in cls.__dataclass_fields__:
+        told["filters"] = c.whole(1, 4)
+    sizes = [c.whole(n, n + MORE[cls.rank]) for n in least]
+    return _case(cls(**told), (c.whole(1, 2), *sizes, c.whole(1, 4)))
+
+
+def transposed(c: Choices, cls: Any) -> Example:
+    rank = cls.rank
+    kernel, strides = _each(c, rank, 1, KERNEL[rank]), _each(c, rank, 1, 3)
+    dilation = c.one([(1,) * rank, _each(c, rank, 1, STEP[rank])])
     groups = c.one([1, 1, 2, 3])
     added = c.one([None, tuple(c.whole(0, s - 1) for s in strides)])
-    layer = ls.Conv2DTranspose(
+    layer = cls(
         groups * c.whole(1, 2),
         kernel,
         strides=strides,
@@ -93,13 +114,14 @@ def conv2d_transpose(c: Choices) -> Example:
         use_bias=c.one([True, False]),
     )
     # two cells at least: one under an even kernel with output_padding 0 would be cropped to nothing
-    return _case(layer, (c.whole(1, 2), *_pair(c, 2, 5), groups * c.whole(1, 2)))
+    return _case(layer, (c.whole(1, 2), *_each(c, rank, 2, {1: 9, 2: 5, 3: 3}[rank]), groups * c.whole(1, 2)))
 
 
 def pooling(c: Choices, cls: Any, **options: Any) -> Example:
-    window, padding = _pair(c, 1, 4), c.one(["valid", "same"])
-    strides = c.one([None, _pair(c, 1, 4)])
-    sizes = [c.whole(k if padding == "valid" else 1, k + 6) for k in window]
+    rank = cls.rank
+    window, padding = _each(c, rank, 1, {1: 4, 2: 4, 3: 3}[rank]), c.one(["valid", "same"])
+    strides = c.one([None, _each(c, rank, 1, 4)])
+    sizes = [c.whole(k if padding == "valid" else 1, k + MORE[rank]) for k in window]
     layer = cls(window, strides=strides, padding=padding, **options)
     return _case(layer, (c.whole(1, 2), *sizes, c.whole(1, 3)))
 
@@ -113,8 +135,8 @@ def max_unpooling2d(c: Choices) -> Example:
 
 
 def framing(c: Choices, cls: Any, least: int) -> Example:
-    ends = (_pair(c, 0, 2), _pair(c, 0, 2))
-    sizes = [c.whole(1, 5) + least * sum(pair) for pair in ends]
+    ends = tuple(_pair(c, 0, 2) for _ in range(cls.rank))
+    sizes = [c.whole(1, 5 if cls.rank < 3 else 2) + least * sum(pair) for pair in ends]
     return _case(cls(ends), (c.whole(1, 2), *sizes, c.whole(1, 3)))
 
 
@@ -161,24 +183,43 @@ def pixel_shuffle2d(c: Choices) -> Example:
     return _case(ls.PixelShuffle2D(size), (c.whole(1, 2), *_pair(c, 1, 4), c.whole(1, 2) * size[0] * size[1]))
 
 
+def _spatial() -> dict[str, Callable[[Choices], Example]]:
+    """The layers of one, two and three spatial axes."""
+    made: dict[str, tuple[Callable[..., Example], dict[str, Any]]] = {}
+    for rank in (1, 2, 3):
+        made |= {f"Conv{rank}D": (convolution, {}), f"Conv{rank}DTranspose": (transposed, {})}
+        if rank < 3:
+            made |= {f"DepthwiseConv{rank}D": (depthwise, {}), f"SeparableConv{rank}D": (depthwise, {})}
+        made |= {f"{name}Pooling{rank}D": (pooling, {}) for name in ("Max", "Average")}
+        made |= {f"Global{name}Pooling{rank}D": (whole_pooling, {}) for name in ("Max", "Average")}
+        made |= {f"ZeroPadding{rank}D": (framing, {"least": 0}), f"Cropping{rank}D": (framing, {"least": 1})}
+        made[f"UpSampling{rank}D"] = (upsampling, {})
+    made["MaxPooling2D"] = (switching, {})
+    return {kind: partial(make, cls=getattr(ls, kind), **told) for kind, (make, told) in made.items()}
+
+
+def whole_pooling(c: Choices, cls: Any) -> Example:
+    return _case(cls(keepdims=c.one([True, False])), _image(c, rank=cls.rank))
+
+
+def switching(c: Choices, cls: Any) -> Example:
+    return pooling(c, cls, return_switches=c.one([True, False]))
+
+
+def upsampling(c: Choices, cls: Any) -> Example:
+    size = _each(c, cls.rank, 1, 5 if cls.rank < 3 else 3)
+    told = {"interpolation": c.one(["nearest", "bilinear"])} if cls.rank == 2 else {}
+    return _case(cls(size, **told), _image(c, 5, cls.rank))
+
+
 NAMES = ("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "softplus")
 
 RANDOM: dict[str, Callable[[Choices], Example]] = {
-    "Conv2D": conv2d,
-    "Conv2DTranspose": conv2d_transpose,
+    **_spatial(),
     "Dense": dense,
-    "MaxPooling2D": lambda c: pooling(c, ls.MaxPooling2D, return_switches=c.one([True, False])),
-    "AveragePooling2D": lambda c: pooling(c, ls.AveragePooling2D),
-    "GlobalMaxPooling2D": lambda c: _case(ls.GlobalMaxPooling2D(keepdims=c.one([True, False])), _image(c)),
-    "GlobalAveragePooling2D": lambda c: _case(ls.GlobalAveragePooling2D(keepdims=c.one([True, False])), _image(c)),
-    "UpSampling2D": lambda c: _case(
-        ls.UpSampling2D(_pair(c, 1, 5), interpolation=c.one(["nearest", "bilinear"])), _image(c, 5)
-    ),
     "BedOfNails2D": lambda c: _case(ls.BedOfNails2D(_pair(c, 1, 4)), _image(c, 5)),
     "PixelShuffle2D": pixel_shuffle2d,
     "MaxUnpooling2D": max_unpooling2d,
-    "ZeroPadding2D": lambda c: framing(c, ls.ZeroPadding2D, 0),
-    "Cropping2D": lambda c: framing(c, ls.Cropping2D, 1),
     "Concatenate": concatenate,
     "Add": add,
     "Reshape": reshape,

@@ -14,7 +14,7 @@ from layerscope.core.contract import Example
 from layerscope.core.types import TensorType
 
 from .cases import define, fixed, inputs_for, same_pads, weights_for
-from .settings import RANDOM, Drawn, conv2d_transpose, pooling
+from .settings import RANDOM, Drawn, pooling
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -32,7 +32,18 @@ def distinct(shape, seed=0, low=1.0) -> np.ndarray:
 # --- pooling ---
 
 
-@pytest.mark.parametrize("kind", ["MaxPooling2D", "AveragePooling2D"])
+def of_all_ranks(*forms):
+    """A test for layers of one, two and three spatial axes."""
+    return pytest.mark.parametrize("kind", [form.format(rank) for form in forms for rank in (1, 2, 3)])
+
+
+def bare(rank: int, name: str, *settings, **more):
+    """The layer of a family with this number of axes, and no bias."""
+    more |= {} if "Pool" in name else {"use_bias": False}
+    return getattr(ls, name.format(rank))(*settings, **more)
+
+
+@of_all_ranks("MaxPooling{}D", "AveragePooling{}D")
 @LAW
 @given(data=st.data())
 def test_pooling_commutes_with_adding_a_constant(kind, data):
@@ -43,24 +54,26 @@ def test_pooling_commutes_with_adding_a_constant(kind, data):
         np.testing.assert_allclose(only(case.layer, x + constant), only(case.layer, x) + constant, rtol=1e-9)
 
 
+@of_all_ranks("MaxPooling{}D")
 @LAW
 @given(data=st.data())
-def test_max_pooling_commutes_with_growing_functions_and_bounds_the_mean(data):
-    case = pooling(Drawn(data), ls.MaxPooling2D)
+def test_max_pooling_commutes_with_growing_functions_and_bounds_the_mean(kind, data):
+    case = pooling(Drawn(data), getattr(ls, kind))
     (x,), layer = inputs_for(case), case.layer
     largest = only(layer, x)
     np.testing.assert_allclose(only(layer, x**3), largest**3, rtol=1e-12)
-    mean = ls.AveragePooling2D(layer.pool_size, layer.strides, layer.padding)
+    mean = getattr(ls, f"AveragePooling{layer.rank}D")(layer.pool_size, layer.strides, layer.padding)
     assert (only(mean, x) <= largest + 1e-12).all()
 
 
-def test_global_pools_are_pools_over_everything():
-    x = distinct((2, 5, 7, 3))
-    for whole, windowed in (
-        (ls.GlobalMaxPooling2D(keepdims=True), ls.MaxPooling2D((5, 7))),
-        (ls.GlobalAveragePooling2D(keepdims=True), ls.AveragePooling2D((5, 7))),
-    ):
-        np.testing.assert_allclose(only(whole, x), only(windowed, x), rtol=1e-12)
+@pytest.mark.parametrize("sizes", [(5,), (5, 7), (2, 5, 3)], ids=str)
+@pytest.mark.parametrize("name", ["Max", "Average"])
+def test_global_pools_are_pools_over_everything(name, sizes):
+    x, rank = distinct((2, *sizes, 3)), len(sizes)
+    whole = only(bare(rank, f"Global{name}Pooling{{}}D", keepdims=True), x)
+    np.testing.assert_allclose(whole, only(bare(rank, f"{name}Pooling{{}}D", sizes), x), rtol=1e-12)
+    plain = only(bare(rank, f"Global{name}Pooling{{}}D"), x)
+    assert np.array_equal(plain, whole.reshape(2, 3))
 
 
 @LAW
@@ -143,16 +156,19 @@ def plane_of(case: Example) -> tuple[int, ...]:
 
 
 def naive_conv(x, kernel, strides, dilation, groups, begins, out):
-    """Cross-correlation by loops: kernel (kh, kw, C / groups, F), the image starting at -begin."""
+    """Cross-correlation by loops: kernel (*k, C / groups, F), the image starting at -begin."""
     made = np.zeros((x.shape[0], *out, kernel.shape[-1]))
     each_in, each_out = kernel.shape[-2], kernel.shape[-1] // groups
-    for i, j, u, v in np.ndindex(*out, *kernel.shape[:2]):
-        a = i * strides[0] + u * dilation[0] - begins[0]
-        b = j * strides[1] + v * dilation[1] - begins[1]
-        if 0 <= a < x.shape[1] and 0 <= b < x.shape[2]:
+    for place in np.ndindex(*out):
+        for tap in np.ndindex(*kernel.shape[:-2]):
+            source = [o * s + t * d - b for o, s, t, d, b in zip(place, strides, tap, dilation, begins, strict=True)]
+            if not all(0 <= a < n for a, n in zip(source, x.shape[1:-1], strict=True)):
+                continue
             for g in range(groups):
                 ins, outs = slice(g * each_in, (g + 1) * each_in), slice(g * each_out, (g + 1) * each_out)
-                made[:, i, j, outs] += x[:, a, b, ins] @ kernel[u, v, :, outs]
+                made[(slice(None), *place, outs)] += (
+                    x[(slice(None), *source, ins)] @ kernel[(*tap, slice(None), outs)]
+                )
     return made
 
 
@@ -165,17 +181,18 @@ def begins_of(layer, sizes, plane) -> list[int]:
     return found
 
 
+@of_all_ranks("Conv{}DTranspose")
 @LAW
 @given(data=st.data())
-def test_transposed_convolution_is_the_adjoint_of_convolution(data):
+def test_transposed_convolution_is_the_adjoint_of_convolution(kind, data):
     """<conv x, y> = <x, convT y> with the same kernel; the convolution is written here."""
-    case = conv2d_transpose(Drawn(data))
+    case = RANDOM[kind](Drawn(data))
     layer = replace(case.layer, use_bias=False)
     (y,), kernel = inputs_for(case), weights_for(case)["kernel"]
     back = only(layer, y, kernel=kernel)
     x = np.random.default_rng(8).normal(size=back.shape)
-    begins = begins_of(layer, y.shape[1:3], plane_of(case))
-    there = naive_conv(x, kernel, layer.strides, layer.dilation_rate, layer.groups, begins, y.shape[1:3])
+    begins = begins_of(layer, y.shape[1:-1], plane_of(case))
+    there = naive_conv(x, kernel, layer.strides, layer.dilation_rate, layer.groups, begins, y.shape[1:-1])
     scale = float(np.abs(there * y).sum()) + 1e-9
     np.testing.assert_allclose((there * y).sum(), (x * back).sum(), rtol=0, atol=1e-11 * scale)
 
@@ -202,7 +219,7 @@ def test_our_two_layers_are_adjoint(kernel, strides, padding):
 @given(data=st.data())
 def test_transposed_convolution_is_zero_insertion_and_a_flipped_kernel(data):
     """Nails of the stride, padding d·(k - 1) - p, convolution with the kernel turned round."""
-    case = conv2d_transpose(Drawn(data))
+    case = RANDOM["Conv2DTranspose"](Drawn(data))
     layer = replace(case.layer, use_bias=False)
     (y,), kernel = inputs_for(case), weights_for(case)["kernel"]
     nails = only(ls.BedOfNails2D(layer.strides), y)
@@ -267,13 +284,14 @@ def test_bilinear_upsampling_keeps_constants_and_interpolates_ramps(factor):
     np.testing.assert_allclose(out, np.broadcast_to(centres, (4 * f, 6 * g)), rtol=1e-12, atol=1e-12)
 
 
+@of_all_ranks("ZeroPadding{}D")
 @LAW
 @given(data=st.data())
-def test_cropping_undoes_padding(data):
-    case = RANDOM["ZeroPadding2D"](Drawn(data))
+def test_cropping_undoes_padding(kind, data):
+    case = RANDOM[kind](Drawn(data))
     (x,) = inputs_for(case)
-    padded = only(case.layer, x)
-    assert np.array_equal(only(ls.Cropping2D(case.layer.padding), padded), x)
+    padded, crop = only(case.layer, x), getattr(ls, f"Cropping{case.layer.rank}D")
+    assert np.array_equal(only(crop(case.layer.padding), padded), x)
     assert np.isclose(np.abs(padded).sum(), np.abs(x).sum(), rtol=1e-12)
 
 

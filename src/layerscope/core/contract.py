@@ -262,9 +262,23 @@ def normal(value: Any) -> Any:
 
 def describe_settings(layer: Layer) -> str:
     """The layer as a Python call with the settings that differ from their defaults."""
-    whole = ("shape", "target_shape")
-    words = [f"{k}={_shown(v if k in whole else normal(v))}" for k, v in changed_settings(layer).items()]
+    words = [f"{name}={_shown(plain(name, value))}" for name, value in changed_settings(layer).items()]
     return f"{layer.kind}({', '.join(words)})"
+
+
+PER_AXIS = ("kernel_size", "strides", "dilation_rate", "output_padding", "pool_size", "size", "output_size")
+"""Settings that have one number for each spatial axis."""
+ENDS = ("padding", "cropping")
+"""Settings that may have a pair of numbers for each spatial axis."""
+
+
+def plain(name: str, value: Any) -> Any:
+    """A setting as people write it: one number where all are the same, and for one axis its number or pair alone."""
+    if name in ("shape", "target_shape"):
+        return value
+    value = normal(value)
+    alone = name in (*PER_AXIS, *ENDS) and isinstance(value, tuple) and len(cast(Sequence[Any], value)) == 1
+    return value[0] if alone else value
 
 
 def _shown(value: Any) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 from layerscope.core import sizes
+from layerscope.core.contract import Array, Outputs
 from layerscope.core.costs import Saved
 from layerscope.core.dataclasses import dataclass, replace
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Spread, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
@@ -34,6 +38,37 @@ class _Depthwise(Kernel):
 
     def _depthwise_type(self, x: TensorType) -> WeightType:
         return WeightType((*self.kernel_size, channels(x), self.depth_multiplier), self.depthwise_initializer)
+
+    def _deepened(self, x: Array, kernel: Array) -> Array:
+        """For `define`: the result of the depthwise part."""
+        import numpy as np
+
+        found = self.placements(TensorType(x.shape))
+        padded = np.pad(x, ((0, 0), *(p.pads for p in found), (0, 0)))
+        out = np.zeros((x.shape[0], *sizes.numbers(p.out for p in found), *kernel.shape[-2:]), x.dtype)
+        for place in np.ndindex(out.shape[1:-2]):
+            for tap in itertools.product(*(range(k) for k in self.kernel_size)):
+                steps = zip(place, self.strides, self.dilation_rate, tap, strict=True)
+                source = (o * s + d * t for o, s, d, t in steps)
+                out[(slice(None), *place)] += padded[(slice(None), *source)][..., None] * kernel[tap]
+        return out.reshape(*out.shape[:-2], -1)
+
+    def _deepening(self, program: Builder, x: Value, kernel: Value) -> Value:
+        """For `lower`: the depthwise part, a convolution in as many groups as the input has channels."""
+        *window, count, each = kernel.type.shape
+        pads = tuple(p.pads for p in self.placements(x.type))
+        kernel = program.reshape(kernel, (*window, 1, count * each))
+        return program.conv(x, kernel, self.strides, pads, self.dilation_rate, channels(x.type))
+
+    def _ended(self, y: Array, weights: Mapping[str, Array]) -> Outputs:
+        """For `define`: bias and activation."""
+        return (_activation.define(self.activation, y + weights["bias"] if self.use_bias else y),), {}
+
+    def _ending(self, program: Builder, y: Value, weights: Mapping[str, Value]) -> tuple[Value, ...]:
+        """For `lower`: bias and activation."""
+        if self.use_bias:
+            y = program.map("add", y, weights["bias"])
+        return (_activation.lower(program, self.activation, y),)
 
     def _bias(self, x: TensorType) -> dict[str, WeightType]:
         return {"bias": WeightType((self.count(x),), self.bias_initializer)} if self.use_bias else {}
@@ -71,6 +106,14 @@ class DepthwiseConvolution(_Depthwise):
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         own = Spread(self.rank + 1, self.depth_multiplier, self.depth_multiplier)
         return (self.moved(Window, own, *types),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        return self._ended(self._deepened(arrays[0], weights["kernel"]), weights)
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        return self._ending(program, self._deepening(program, values[0], weights["kernel"]), weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,3 +164,16 @@ class SeparableConvolution(_Depthwise):
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (self.moved(Window, EVERYTHING, *types),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        deep = self._deepened(arrays[0], weights["depthwise_kernel"])
+        mixing = weights["pointwise_kernel"]
+        return self._ended(deep @ mixing.reshape(mixing.shape[-2:]), weights)
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        deep = self._deepening(program, values[0], weights["depthwise_kernel"])
+        ones = (1,) * self.rank
+        mixed = program.conv(deep, weights["pointwise_kernel"], ones, ((0, 0),) * self.rank, ones, 1)
+        return self._ending(program, mixed, weights)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from layerscope.core import sizes
+from layerscope.core.contract import Array, Outputs
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, Window
 from layerscope.core.types import TensorType
 from layerscope.layers._spatial import AXES, Spatial
@@ -52,6 +54,23 @@ class Framing(Spatial):
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         middle = (Window(axis, before=begin) for axis, (begin, _) in enumerate(self.ends, 1))
         return (self.turn(Window(0), *middle, Window(self.rank + 1)),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        made = (n + sum(ends) for n, ends in zip(x.shape[1:-1], self.ends, strict=True))
+        out = np.zeros((x.shape[0], *made, x.shape[-1]), x.dtype)
+        for place in np.ndindex(out.shape[1:-1]):
+            source = tuple(i - begin for i, (begin, _) in zip(place, self.ends, strict=True))
+            if all(0 <= i < n for i, n in zip(source, x.shape[1:-1], strict=True)):
+                out[(slice(None), *place)] = x[(slice(None), *source)]
+        return (out,), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        return (program.pad(values[0], self.ends),)
 
 
 def frame(value: Any, rank: int, what: str) -> Ends:

@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from layerscope.core.contract import Array, check_data_format
+from layerscope.core.contract import Array, Outputs, check_data_format
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Share, Window
-from layerscope.core.sizes import Size, number
+from layerscope.core.sizes import Size, number, numbers
 from layerscope.core.types import TensorType
 from layerscope.layers._spatial import Placement, Spatial, floating, padding_name, per_axis, places
 
@@ -74,6 +75,37 @@ class Pooling(Spatial):
             ]
             yield position, tuple(itertools.product(*ranges))
 
+    def largest(self, x: Array) -> tuple[Array, Array]:
+        """For `define`: the largest value of each window, and its flat index in the unpadded plane."""
+        import numpy as np
+
+        shape, plane = numbers(self.pooled(TensorType(x.shape)).shape), x.shape[1:-1]
+        values, switches = np.empty(shape, x.dtype), np.empty(shape, np.int32)
+        for position, window in self.windows(x):
+            stack = np.stack([x[(slice(None), *cell)] for cell in window])
+            flat = np.array([np.ravel_multi_index(cell, plane) for cell in window])
+            values[(slice(None), *position)] = stack.max(axis=0)
+            switches[(slice(None), *position)] = flat[stack.argmax(axis=0)]
+        return values, switches
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        if self.maximum:
+            return self.largest(x)[:1], {}
+        out = np.empty(numbers(self.pooled(TensorType(x.shape)).shape), x.dtype)
+        for position, window in self.windows(x):
+            out[(slice(None), *position)] = np.stack([x[(slice(None), *cell)] for cell in window]).mean(axis=0)
+        return (out,), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        settings = self.pool_size, self.strides, tuple(p.pads for p in self.placements(x.type))
+        return program.pool_max(x, *settings)[:1] if self.maximum else (program.pool_mean(x, *settings),)
+
 
 @dataclass(frozen=True, eq=False)
 class GlobalPooling(Spatial):
@@ -112,6 +144,16 @@ class GlobalPooling(Spatial):
     @property
     def axes(self) -> tuple[int, ...]:
         return tuple(range(1, self.rank + 1))
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        (x,) = arrays
+        pooled = x.max if self.maximum else x.mean
+        return (pooled(axis=self.axes, keepdims=self.keepdims),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        return (program.reduce("max" if self.maximum else "mean", values[0], self.axes, keep=self.keepdims),)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
+from layerscope.core.contract import Array, Outputs
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Interpolate, Reads, Relation, Spread, Window
 from layerscope.core.types import TensorType
 from layerscope.layers._spatial import Spatial, floating, per_axis
@@ -58,3 +62,31 @@ class Enlarging(Upsampling):
 
         middle = (along(axis, factor) for axis, factor in enumerate(self.size, 1))
         return (self.turn(Window(0), *middle, Window(self.rank + 1)),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        made = (n * f for n, f in zip(x.shape[1:-1], self.size, strict=True))
+        out = np.zeros((x.shape[0], *made, x.shape[-1]), x.dtype)
+        for place in np.ndindex(out.shape[1:-1]):
+            found = (self._read(o, f, n) for o, f, n in zip(place, self.size, x.shape[1:-1], strict=True))
+            for cells in itertools.product(*found):
+                share = math.prod(weight for _, weight in cells)
+                out[(slice(None), *place)] += share * x[(slice(None), *(cell for cell, _ in cells))]
+        return (out,), {}
+
+    def _read(self, place: int, factor: int, size: int) -> list[tuple[int, float]]:
+        """For `define`: the cells that a place along an axis reads, and their shares."""
+        if not self.support:
+            return [(place // factor, 1)]
+        exact = (place + 0.5) / factor - 0.5
+        below = math.floor(exact)
+        return [(min(max(below + t, 0), size - 1), abs(1 - t - (exact - below))) for t in (0, 1)]
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        if self.support:
+            return (program.resize_linear(values[0], self.size),)
+        return (program.repeat(values[0], self.size),)

@@ -20,7 +20,6 @@ class AveragePooling1D(Pooling):
 
     rank = 1
     maximum = False
-    executable = False
     words = Words(("avgpool1d", "average_pooling1d"), ("pool_size", "strides"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s)"
 

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
+from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.dataclasses import dataclass
-from layerscope.core.lowering import Builder, Value
-from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
 from layerscope.layers._pooling import Pooling
 
@@ -23,22 +21,6 @@ class AveragePooling2D(Pooling):
     maximum = False
     words = Words(("avgpool", "average_pooling2d", "avgpool2d"), ("pool_size", "strides"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s)"
-
-    def define(
-        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
-    ) -> Outputs:
-        import numpy as np
-
-        (x,) = arrays
-        out = np.empty(numbers(self.pooled(TensorType(x.shape)).shape), x.dtype)
-        for (i, j), window in self.windows(x):
-            out[:, i, j, :] = np.stack([x[:, a, b, :] for a, b in window]).mean(axis=0)
-        return (out,), {}
-
-    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
-        (x,) = values
-        pads = tuple(p.pads for p in self.placements(x.type))
-        return (program.pool_mean(x, self.pool_size, self.strides, pads),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -20,7 +20,6 @@ class AveragePooling3D(Pooling):
 
     rank = 3
     maximum = False
-    executable = False
     words = Words(("avgpool3d", "average_pooling3d"), ("pool_size", "strides"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s)"
 

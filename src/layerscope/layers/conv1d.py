@@ -26,7 +26,6 @@ class Conv1D(Convolution):
 
     rank = 1
     causal = True
-    executable = False
     words = Words(("conv1d", "convolution1d"), ("filters", "kernel_size"))
     law = "valid: floor((n - k) / s) + 1;  same, causal: ceil(n / s);  k = dilation·(kernel - 1) + 1"
 

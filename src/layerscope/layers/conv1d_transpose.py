@@ -33,7 +33,6 @@ class Conv1DTranspose(TransposedConvolution):
     groups: int = 1
 
     rank = 1
-    executable = False
     words = Words(
         ("convt1d", "conv1d_transpose", "conv1dtranspose", "convolution1dtranspose"), ("filters", "kernel_size")
     )

@@ -24,7 +24,6 @@ class Conv3D(Convolution):
     """
 
     rank = 3
-    executable = False
     words = Words(("conv3d", "convolution3d"), ("filters", "kernel_size"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s);  k = dilation·(kernel - 1) + 1"
 

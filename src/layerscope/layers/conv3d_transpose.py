@@ -34,7 +34,6 @@ class Conv3DTranspose(TransposedConvolution):
     groups: int = 1
 
     rank = 3
-    executable = False
     words = Words(
         ("convt3d", "conv3d_transpose", "conv3dtranspose", "convolution3dtranspose"), ("filters", "kernel_size")
     )

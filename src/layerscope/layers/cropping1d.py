@@ -20,7 +20,6 @@ class Cropping1D(Framing):
     cropping: Any = 1
 
     rank = 1
-    executable = False
     words = Words(("crop1d", "cropping1d"), ("cropping",))
     law = "n - begin - end"
 

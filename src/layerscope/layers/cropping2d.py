@@ -3,9 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, check_data_format
+from layerscope.core.contract import Example, Spelling, Words, check_data_format
 from layerscope.core.dataclasses import dataclass
-from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.layers._framing import Ends, Framing, frame
 
@@ -32,15 +31,6 @@ class Cropping2D(Framing):
     @property
     def ends(self) -> Ends:
         return tuple((-begin, -end) for begin, end in self.cropping)
-
-    def define(
-        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
-    ) -> Outputs:
-        (x,), ((top, bottom), (left, right)) = arrays, self.cropping
-        return (x[:, top : x.shape[1] - bottom, left : x.shape[2] - right, :],), {}
-
-    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
-        return (program.pad(values[0], self.ends),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

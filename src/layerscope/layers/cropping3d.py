@@ -22,7 +22,6 @@ class Cropping3D(Framing):
     data_format: str | None = None
 
     rank = 3
-    executable = False
     words = Words(("crop3d", "cropping3d"), ("cropping",))
     law = "n - begin - end"
 

@@ -24,9 +24,8 @@ class DepthwiseConv1D(DepthwiseConvolution):
     """
 
     rank = 1
-    executable = False
     words = Words(("depthwise1d", "depthwise_conv1d", "depthwiseconv1d"), ("kernel_size",))
-    law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s);  C → C·depth_multiplier"
+    law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s);  k = dilation·(kernel - 1) + 1;  C → C·depth_multiplier"
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -24,9 +24,8 @@ class DepthwiseConv2D(DepthwiseConvolution):
     """
 
     rank = 2
-    executable = False
     words = Words(("depthwise", "depthwise_conv2d", "depthwiseconv2d"), ("kernel_size",))
-    law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s);  C → C·depth_multiplier"
+    law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s);  k = dilation·(kernel - 1) + 1;  C → C·depth_multiplier"
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -20,7 +20,6 @@ class GlobalAveragePooling1D(GlobalPooling):
 
     rank = 1
     maximum = False
-    executable = False
     words = Words(("gap1d", "global_average_pooling1d", "globalavgpool1d"))
     law = "(length, C) → (C)"
 

@@ -20,7 +20,6 @@ class GlobalAveragePooling3D(GlobalPooling):
 
     rank = 3
     maximum = False
-    executable = False
     words = Words(("gap3d", "global_average_pooling3d", "globalavgpool3d"))
     law = "(depth, height, width, C) → (C)"
 

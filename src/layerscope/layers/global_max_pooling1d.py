@@ -20,7 +20,6 @@ class GlobalMaxPooling1D(GlobalPooling):
 
     rank = 1
     maximum = True
-    executable = False
     words = Words(("gmp1d", "global_max_pooling1d", "globalmaxpool1d"))
     law = "(length, C) → (C)"
 

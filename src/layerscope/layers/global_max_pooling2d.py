@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
+from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.dataclasses import dataclass
-from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.layers._pooling import GlobalPooling
 
@@ -22,14 +21,6 @@ class GlobalMaxPooling2D(GlobalPooling):
     maximum = True
     words = Words(("gmp", "global_max_pooling2d", "globalmaxpool", "globalmaxpool2d"))
     law = "(height, width, C) → (C)"
-
-    def define(
-        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
-    ) -> Outputs:
-        return (arrays[0].max(axis=(1, 2), keepdims=self.keepdims),), {}
-
-    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
-        return (program.reduce("max", values[0], self.axes, keep=self.keepdims),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

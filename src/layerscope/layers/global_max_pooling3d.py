@@ -20,7 +20,6 @@ class GlobalMaxPooling3D(GlobalPooling):
 
     rank = 3
     maximum = True
-    executable = False
     words = Words(("gmp3d", "global_max_pooling3d", "globalmaxpool3d"))
     law = "(depth, height, width, C) → (C)"
 

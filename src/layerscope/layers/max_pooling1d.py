@@ -20,7 +20,6 @@ class MaxPooling1D(Pooling):
 
     rank = 1
     maximum = True
-    executable = False
     words = Words(("maxpool1d", "max_pooling1d"), ("pool_size", "strides"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s)"
 

@@ -6,7 +6,6 @@ from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
 from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.lowering import Builder, Value
-from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
 from layerscope.layers._pooling import Pooling
 
@@ -43,18 +42,8 @@ class MaxPooling2D(Pooling):
     def define(
         self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
     ) -> Outputs:
-        import numpy as np
-
-        (x,) = arrays
-        shape = numbers(self.pooled(TensorType(x.shape)).shape)
-        values, switches = np.empty(shape, x.dtype), np.empty(shape, np.int32)
-        width = x.shape[2]
-        for (i, j), window in self.windows(x):
-            stack = np.stack([x[:, a, b, :] for a, b in window])
-            winner = stack.argmax(axis=0)
-            values[:, i, j, :] = stack.max(axis=0)
-            switches[:, i, j, :] = np.array([a * width + b for a, b in window])[winner]
-        return ((values, switches) if self.return_switches else (values,)), {}
+        found = self.largest(arrays[0])
+        return (found if self.return_switches else found[:1]), {}
 
     def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values

@@ -20,7 +20,6 @@ class MaxPooling3D(Pooling):
 
     rank = 3
     maximum = True
-    executable = False
     words = Words(("maxpool3d", "max_pooling3d"), ("pool_size", "strides"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s)"
 

@@ -21,7 +21,6 @@ class SeparableConv1D(SeparableConvolution):
     """
 
     rank = 1
-    executable = False
     words = Words(
         ("separable1d", "sepconv1d", "separable_conv1d", "separableconvolution1d"), ("filters", "kernel_size")
     )

@@ -21,7 +21,6 @@ class SeparableConv2D(SeparableConvolution):
     """
 
     rank = 2
-    executable = False
     words = Words(("separable", "sepconv", "separable_conv2d", "separableconvolution2d"), ("filters", "kernel_size"))
     law = "valid: floor((n - k) / s) + 1;  same: ceil(n / s);  k = dilation·(kernel - 1) + 1"
 

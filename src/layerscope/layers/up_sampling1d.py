@@ -20,7 +20,6 @@ class UpSampling1D(Enlarging):
     """
 
     rank = 1
-    executable = False
     words = Words(("upsample1d", "up_sampling1d"), ("size",))
     law = "n·s"
 

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, check_data_format, describe_only
+from layerscope.core.contract import Example, Spelling, Words, check_data_format, describe_only
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
-from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.layers._upsampling import INTERPOLATIONS, Enlarging
 
@@ -46,35 +45,6 @@ class UpSampling2D(Enlarging):
                 f"interpolation={name!r} can be traced, but not computed or trained; those that can: "
                 f"{', '.join(COMPUTED)}",
             )
-
-    def define(
-        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
-    ) -> Outputs:
-        import numpy as np
-
-        (x,) = arrays
-        height, width = (n * f for n, f in zip(x.shape[1:-1], self.size, strict=True))
-        out = np.empty((x.shape[0], height, width, x.shape[-1]), x.dtype)
-
-        def neighbours(o: int, axis: int) -> list[tuple[int, float]]:
-            factor, last = self.size[axis], x.shape[axis + 1] - 1
-            if self.interpolation == "nearest":
-                return [(o // factor, 1.0)]
-            place = (o + 0.5) / factor - 0.5
-            below = int(np.floor(place))
-            return [(min(max(below + t, 0), last), abs(1 - t - (place - below))) for t in (0, 1)]
-
-        for i in range(height):
-            for j in range(width):
-                out[:, i, j, :] = sum(
-                    (p * q) * x[:, a, b, :] for a, p in neighbours(i, 0) for b, q in neighbours(j, 1)
-                )
-        return (out,), {}
-
-    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
-        if self.interpolation == "nearest":
-            return (program.repeat(values[0], self.size),)
-        return (program.resize_linear(values[0], self.size),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -23,7 +23,6 @@ class UpSampling3D(Enlarging):
     data_format: str | None = None
 
     rank = 3
-    executable = False
     words = Words(("upsample3d", "up_sampling3d"), ("size",))
     law = "n·s"
 

@@ -22,7 +22,6 @@ class ZeroPadding1D(Framing):
     data_format: str | None = None
 
     rank = 1
-    executable = False
     words = Words(("zeropad1d", "zero_padding1d"), ("padding",))
     law = "begin + n + end"
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Array, Example, Outputs, Spelling, Words, check_data_format
+from layerscope.core.contract import Example, Spelling, Words, check_data_format
 from layerscope.core.dataclasses import dataclass
-from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.layers._framing import Ends, Framing, frame
 
@@ -36,19 +35,6 @@ class ZeroPadding2D(Framing):
     @property
     def ends(self) -> Ends:
         return self.padding
-
-    def define(
-        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
-    ) -> Outputs:
-        import numpy as np
-
-        (x,), ((top, bottom), (left, right)) = arrays, self.padding
-        out = np.zeros((x.shape[0], top + x.shape[1] + bottom, left + x.shape[2] + right, x.shape[3]), x.dtype)
-        out[:, top : top + x.shape[1], left : left + x.shape[2], :] = x
-        return (out,), {}
-
-    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
-        return (program.pad(values[0], self.padding),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -22,7 +22,6 @@ class ZeroPadding3D(Framing):
     data_format: str | None = None
 
     rank = 3
-    executable = False
     words = Words(("zeropad3d", "zero_padding3d"), ("padding",))
     law = "begin + n + end"
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope import initializers
+from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.errors import DataError, SettingError, ShapeError
 from layerscope.core.graph import Graph
@@ -101,13 +102,13 @@ def for_graph(graph: Graph) -> dict[str, Variable]:
                         f"here it needs {show(graph.parameters[key].shape)}"
                     ).at(f"{node.label} ({node.layer.kind})")
                 found.setdefault(key, earlier[role])
-    for node in graph.nodes:
+    rows = propagate.asked(graph, propagate.types(graph))
+    for node, asked in zip(graph.nodes, rows, strict=True):
         initial = made.setdefault(id(node.layer), {})
         for role, key in node.weights.items():
             if key not in found:
                 row = graph.parameters[key]
-                weight = WeightType(row.shape, _initializer(node.layer, role), row.trainable)
-                found[key] = _fresh(role, weight)
+                found[key] = _fresh(role, replace(asked.weights[role], trainable=row.trainable))
             initial[role] = found[key]
         _variables.setdefault(node.layer, initial)
     return found
@@ -119,10 +120,6 @@ def frozen(graph: Graph, variables: dict[str, Variable]) -> Graph:
     if not still:
         return graph
     return replace(graph, parameters=graph.parameters | {id: replace(r, trainable=False) for id, r in still.items()})
-
-
-def _initializer(layer: Layer, role: str) -> object:
-    return getattr(layer, f"{role}_initializer", "zeros")
 
 
 def _array(value: Any, what: str) -> NDArray[Any]:
