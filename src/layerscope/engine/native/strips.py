@@ -331,7 +331,11 @@ class Choice:
         """The number of strips for which a batch takes the least time; a smaller one where it wins little, and one for
         which there is code unless it takes twice the time.
         """
-        found = {count: self._time(count, batch, lanes, threads) for count in counts if count <= lanes}
+        ideal = self._block(1) * max(1, batch) / (lanes * threads)
+        found: dict[int, float] = {}
+        for count in counts:
+            if count <= lanes and min(found.values(), default=math.inf) > 1.05 * ideal:
+                found[count] = self._time(count, batch, lanes, threads)
         least = min(found.values())
         ready = [count for count in found if count in self.made and found[count] <= 2 * least]
         best = min(ready, key=found.__getitem__) if ready else next(c for c in found if found[c] <= 1.05 * least)
@@ -344,7 +348,7 @@ class Choice:
 
     def _block(self, count: int) -> float:
         if self.work.get(1, SMALL) < SMALL:
-            return self.work[1] * count
+            return math.inf
         if count not in self.work:
             draft = tried(self.program, count) if count > 1 else prepared(self.program)
             self.work[count] = math.inf if draft is None else sum(map(_effort, draft.ops)) * (1 + 0.01 * count)
