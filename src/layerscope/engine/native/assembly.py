@@ -31,7 +31,8 @@ class Options:
 
     `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
     holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
-    estimated time below which another algorithm is used.
+    estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
+    examples there are at most, where that is to be made use of.
     """
 
     lanes: int
@@ -47,6 +48,7 @@ class Options:
     pause: str = ""
     gain: float = 0.95
     strips: int = 1
+    few: int = 0
 
 
 @dataclass(eq=False)
@@ -216,6 +218,8 @@ class _Builder:
         plans = correlate.plans(self.memory, stage, sums)
         if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
             return filtered.write(self.memory, stage, found, sums)
+        if products.few(self.memory, stage, self.recipe.options.few):
+            return [products.write_few(self.memory, stage, self.recipe.options.few)]
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
             return [products.write(self.memory, stage, plans[0])]
         return correlate.write(self.memory, stage, plans)

@@ -176,7 +176,7 @@ class NativeEngine:
         options = options_for(self.dtype.name, dtypes, same)
         known = self.job.__dict__.setdefault("_native", {})
         if "strips" not in SETTINGS:
-            choice = known.setdefault((id(program), "strips"), strips.Choice(program))
+            choice = known.setdefault((id(program), "strips"), strips.Choice(program, options.lanes * self.dtype.itemsize))
             counts = COUNTS if program is self.job.training else COUNTS[::2]
             options = replace(options, strips=choice.best(counts, batch, options.lanes, self.threads))
         elif options.strips > 1 and strips.tried(program, options.strips) is None:
@@ -186,6 +186,8 @@ class NativeEngine:
                 options,
                 groups=_groups(program, batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize),
             )
+        if "few" not in SETTINGS and batch <= FEW and _largest(program) >= 4 * LARGE:
+            options = replace(options, few=1 if batch == 1 else FEW)
         target = objects.chosen(objects.host())
         key = (id(program), options, target.name)
         if key not in known:
@@ -279,15 +281,24 @@ def _groups(program: Program, batch: int, together: int, register: int) -> int:
     """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one pass
     over it serves them all, unless all that a block computes would not either.
     """
+    largest = _largest(program)
+    made = sum(elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value))
+    fitting = max(1, FAR // (made * register)) if made else 1
+    return min(4, fitting, max(1, batch // together)) if largest >= LARGE else 1
+
+
+def _largest(program: Program) -> int:
+    """Numbers of the largest matrix."""
     sizes = [
         math.prod(numbers(step.inputs[1].type.shape))
         for step in program.instructions
         if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
     ]
-    made = sum(elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value))
-    fitting = max(1, FAR // (made * register)) if made else 1
-    return min(4, fitting, max(1, batch // together)) if max(sizes, default=0) >= LARGE else 1
+    return max(sizes, default=0)
 
+
+FEW = 4
+"""Examples up to which a product reads its matrix as it lies."""
 
 COUNTS = (1, 2, 4, 8, 16)
 """Strips that examples of large images are cut into; every second of them where only results are asked for, so that

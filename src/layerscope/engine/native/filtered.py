@@ -306,12 +306,13 @@ def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: 
     k = Kernel(memory)
     source, target = k.array(memory.flat[kernel]), k.array(buffer)
     rows, columns = packing.rows, packing.columns
+    high, wide = len(rows.g[0]), len(columns.g[0])
     for begin, end, tile in segments(do.outputs, packing.channels):
         with k.loop(end, tile, begin) as (c, _), k.nest((do.inputs, tile)) as ((ci, j), _):
             start = k.dot([ci, k.add(c, j)], do.strides[1:3])
             taps = [k.load(source, k.add(start, s * do.strides[0])) for s in packing.sources]
-            across = [applied(k, columns.g, taps[3 * y : 3 * y + 3]) for y in range(3)]
-            made = [applied(k, rows.g, [across[y][x] for y in range(3)]) for x in range(columns.products)]
+            across = [applied(k, columns.g, taps[wide * y : wide * (y + 1)]) for y in range(high)]
+            made = [applied(k, rows.g, [across[y][x] for y in range(high)]) for x in range(columns.products)]
             before = 0
             for products in rows.sums:
                 each = len(products) * columns.products * do.inputs

@@ -315,6 +315,9 @@ RULES: dict[type, Rule] = {
 SMALL = 8e6
 """Multiply–adds of an example for which strips are not worth code of their own."""
 
+FAR, NEAR = (8 << 20, 12.0), (1 << 18, 2.0)
+"""Bytes of a block's value beyond which it is far, and what reading or writing an item costs then, in multiply–adds."""
+
 
 @dataclass(eq=False)
 class Choice:
@@ -323,6 +326,8 @@ class Choice:
     """
 
     program: Program
+    register: int
+    large: bool = False
     work: dict[int, float] = field(default_factory=dict[int, float])
 
     made: set[int] = field(default_factory=set[int])
@@ -331,11 +336,10 @@ class Choice:
         """The number of strips for which a batch takes the least time; a smaller one where it wins little, and one for
         which there is code unless it takes twice the time.
         """
-        ideal = self._block(1) * max(1, batch) / (lanes * threads)
-        found: dict[int, float] = {}
-        for count in counts:
-            if count <= lanes and min(found.values(), default=math.inf) > 1.05 * ideal:
-                found[count] = self._time(count, batch, lanes, threads)
+        idle = self._time(1, batch, lanes, threads) > 1.05 * self._block(1) * max(1, batch) / (lanes * threads)
+        if self.work[1] < SMALL or not (idle or self.large):
+            return 1
+        found = {count: self._time(count, batch, lanes, threads) for count in counts if count <= lanes}
         least = min(found.values())
         ready = [count for count in found if count in self.made and found[count] <= 2 * least]
         best = min(ready, key=found.__getitem__) if ready else next(c for c in found if found[c] <= 1.05 * least)
@@ -347,12 +351,19 @@ class Choice:
         return -(-blocks // threads) * self._block(count)
 
     def _block(self, count: int) -> float:
-        if self.work.get(1, SMALL) < SMALL:
-            return math.inf
         if count not in self.work:
             draft = tried(self.program, count) if count > 1 else prepared(self.program)
-            self.work[count] = math.inf if draft is None else sum(map(_effort, draft.ops)) * (1 + 0.01 * count)
+            if draft is None:
+                self.work[count] = math.inf
+            else:
+                self.work[count] = sum(_effort(op) + self._moved(op) for op in draft.ops) * (1 + 0.01 * count)
         return self.work[count]
+
+    def _moved(self, op: Op) -> float:
+        """What reading and writing costs."""
+        items = [elements(rest(value)) for value in (*op.inputs, *op.outputs) if of_batch(value)]
+        self.large = self.large or any(n * self.register > FAR[0] for n in items)
+        return sum(n * next((cost for size, cost in (FAR, NEAR) if n * self.register > size), 0.0) for n in items)
 
 
 def _effort(op: Op) -> float:
