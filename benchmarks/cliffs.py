@@ -1,10 +1,10 @@
 """Where a network is no longer fast: training and predicting over a grid of shapes, beside PyTorch.
 
 Each case is one or a few layers of a kind: wide and deep ones, large images and kernels, batches of 1 and 256, odd
-sizes. Both take turns on the same arrays, several times; the best of each counts, PyTorch with channels last or first,
+sizes. Both take turns on the same arrays, several times; the best of each counts, PyTorch by either order of channels,
 whichever is faster. Times are the process's own seconds, so that what else runs on the machine matters little; with
-more than one thread they are those on the clock. --memory runs a training step of each in a process of its own and
-tells how much its memory grew beyond the data.
+several threads they are those on the clock. --memory runs training steps of each in a process of its own and tells
+how much its memory grew beyond the data.
 Run: python benchmarks/cliffs.py [--cases conv256 ...] [--rounds 3] [--threads 1] [--memory]
 """
 
@@ -202,14 +202,16 @@ def peers(name: str, threads: int) -> Iterator[tuple[Work, Work]]:
         module = model.to_torch()
         images = torch.from_numpy(x)
         if x.ndim == 4:
-            module, images = module.to(memory_format=layout), images.permute(0, 3, 1, 2).contiguous(memory_format=layout)
-        labels = torch.from_numpy(y)
+            module, images = (
+                module.to(memory_format=layout),
+                images.permute(0, 3, 1, 2).contiguous(memory_format=layout),
+            )
         optimizer = torch.optim.SGD(module.parameters(), 0.01)
 
         def fit(module: Any = module, images: Any = images, optimizer: Any = optimizer) -> None:
             module.train()
             optimizer.zero_grad()
-            torch.nn.functional.nll_loss(torch.log(module(images) + 1e-7), labels).backward()
+            torch.nn.functional.nll_loss(torch.log(module(images) + 1e-7), torch.from_numpy(y)).backward()
             optimizer.step()
 
         def predict(module: Any = module, images: Any = images) -> None:
@@ -285,7 +287,17 @@ def main() -> None:
     if asked.one:
         print(growth(*json.loads(asked.one)))
         return
-    head = ["case", "batch", "first step, s", "training: ms", "PyTorch's", "ratio", "predict: ms", "PyTorch's", "ratio"]
+    head = [
+        "case",
+        "batch",
+        "first step, s",
+        "training: ms",
+        "PyTorch's",
+        "ratio",
+        "predict: ms",
+        "PyTorch's",
+        "ratio",
+    ]
     if asked.memory:
         head = ["case", "batch", "training step: MB", "PyTorch's"]
     print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head), flush=True)

@@ -65,8 +65,9 @@ DECODER_TRANSPOSED = (transpose(4), UP, transpose(8), UP, transpose(16, "valid")
 CLASSIFIER = "28x28x1 | conv 32 3 relu | conv 64 3 relu | maxpool 2 | flatten | dense 128 relu | dense 10 softmax"
 
 
-
-def written(network: networks.Writing, shape: tuple[int, ...], batch: int, goal: float, segments: bool = False) -> Network:
+def written(
+    network: networks.Writing, shape: tuple[int, ...], batch: int, goal: float, segments: bool = False
+) -> Network:
     loss = "binary_crossentropy" if segments else "sparse_categorical_crossentropy"
     return Network("", (), "adam", loss, batch, goal, shape, network)
 

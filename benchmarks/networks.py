@@ -1,6 +1,6 @@
-"""Networks of train.py that are more than a chain, each written once: for this project, Keras and PyTorch alike.
+"""Networks of train.py beyond chains, each written once: for this project, Keras and PyTorch alike.
 
-A network is a function of a writer and an input. `Layers` writes it with the layers of this project or of Keras, which
+A network is a function of a writer and an input. `Layers` writes it with layers of this project or of Keras, which
 have the same names; `Tape` as a PyTorch module, in which the last activation is left to the loss.
 """
 

@@ -207,7 +207,11 @@ class _Builder:
     def _halos(self, values: Iterable[Node], stage: Stage) -> None:
         """Behind who writes strips, their margins."""
         for value in values:
-            if value in self.draft.in_strips and value in self.memory.layout.buffers and value not in self.schedule.aliases:
+            if (
+                value in self.draft.in_strips
+                and value in self.memory.layout.buffers
+                and value not in self.schedule.aliases
+            ):
                 kernel = roots.halo(self.memory, self.memory.buffer(value))
                 if kernel is not None:
                     step = self.step(kernel)
@@ -261,7 +265,7 @@ class _Builder:
     def _packs(self) -> None:
         for kernel, do, packing, buffer in self.memory.layout.packings:
             if isinstance(packing, parts.Packing):
-                step = self.step(filtered.pack(self.memory, kernel, do, packing, buffer))
+                step = self.step(packer.pack_products(self.memory, kernel, do, packing, buffer))
             else:
                 step = self.step(packer.pack(self.memory, kernel, do, packing, buffer))
                 step.tiles = packer.tiles(do, packing)

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -176,17 +176,20 @@ class NativeEngine:
         options = options_for(self.dtype.name, dtypes, same)
         known = self.job.__dict__.setdefault("_native", {})
         if "strips" not in SETTINGS:
-            choice = known.setdefault((id(program), "strips"), strips.Choice(program, options.lanes * self.dtype.itemsize))
+            choice = known.setdefault(
+                (id(program), "strips"), strips.Choice(program, options.lanes * self.dtype.itemsize)
+            )
             counts = COUNTS if program is self.job.training else COUNTS[::2]
             options = replace(options, strips=choice.best(counts, batch, options.lanes, self.threads))
         elif options.strips > 1 and strips.tried(program, options.strips) is None:
             options = replace(options, strips=1)
+        if (id(program), "sizes") not in known:
+            known[id(program), "sizes"] = Sizes.of(program)
+        sizes: Sizes = known[id(program), "sizes"]
         if "groups" not in SETTINGS and options.strips == 1:
-            options = replace(
-                options,
-                groups=_groups(program, batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize),
-            )
-        if "few" not in SETTINGS and batch <= FEW and _largest(program) >= 4 * LARGE:
+            groups = sizes.groups(batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize)
+            options = replace(options, groups=groups)
+        if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * LARGE:
             options = replace(options, few=1 if batch == 1 else FEW)
         target = objects.chosen(objects.host())
         key = (id(program), options, target.name)
@@ -277,24 +280,32 @@ def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, .
     return replace(found, **SETTINGS)
 
 
-def _groups(program: Program, batch: int, together: int, register: int) -> int:
-    """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one pass
-    over it serves them all, unless all that a block computes would not either.
-    """
-    largest = _largest(program)
-    made = sum(elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value))
-    fitting = max(1, FAR // (made * register)) if made else 1
-    return min(4, fitting, max(1, batch // together)) if largest >= LARGE else 1
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of a program's largest matrix, and of all that it computes of an example."""
 
+    largest: int
+    made: int
 
-def _largest(program: Program) -> int:
-    """Numbers of the largest matrix."""
-    sizes = [
-        math.prod(numbers(step.inputs[1].type.shape))
-        for step in program.instructions
-        if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
-    ]
-    return max(sizes, default=0)
+    @classmethod
+    def of(cls, program: Program) -> Sizes:
+        """Those of a program."""
+        sizes = [
+            math.prod(numbers(step.inputs[1].type.shape))
+            for step in program.instructions
+            if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
+        ]
+        made = sum(
+            elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value)
+        )
+        return cls(max(sizes, default=0), made)
+
+    def groups(self, batch: int, together: int, register: int) -> int:
+        """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one
+        pass over it serves them all, unless all that a block computes would not either.
+        """
+        fitting = max(1, FAR // (self.made * register)) if self.made else 1
+        return min(4, fitting, max(1, batch // together)) if self.largest >= LARGE else 1
 
 
 FEW = 4

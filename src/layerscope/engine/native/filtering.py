@@ -168,7 +168,8 @@ ADJOINT = Algorithm(2, ((1, 1, 1),), ((0, 1, 1, 0), (1, 0, -1, 0), (0, -1, 0, 1)
 @dataclass(frozen=True)
 class Placed:
     """An algorithm on a part of an axis: `tiles` patches, the first of which begins at input `first` and makes the
-    results from `start` on. `sources` are the kernel's taps in the algorithm's order.
+    results from `start` on. `sources` are the kernel's taps in the algorithm's order. The last patch begins `shift`
+    results earlier than it would behind the others, and makes some of theirs again.
     """
 
     algorithm: Algorithm
@@ -176,17 +177,18 @@ class Placed:
     start: int
     tiles: int
     sources: tuple[int, ...]
+    shift: int = 0
 
     @property
-    def count(self) -> int:
-        """How many results."""
-        return self.tiles * self.algorithm.results
+    def regular(self) -> int:
+        """How many patches lie side by side."""
+        return self.tiles - bool(self.shift)
 
 
 def on_axis(
     axis: Axis, count: int, even: bool = False, ties: bool = False, twice: bool = False
 ) -> Iterator[tuple[Placed, ...]]:
-    """The ways to compute `count` results along an axis, each in one or two parts. With `twice` parts may overlap.
+    """The ways to compute `count` results along an axis, each in one or two parts. With `twice` some are made twice.
 
     With `even` each part makes an even number of results, as pooling by 2 in registers needs. With `ties` results
     that read the same numbers are the same to the bit, as those of the definition are: wherever the image is constant
@@ -220,9 +222,7 @@ def _on_phase(
         yield from _plain(offsets[0], tuple(next(iter(group)) for group in groups), count, even, twice)
 
 
-def _plain(
-    first: int, sources: tuple[int, ...], count: int, even: bool, twice: bool
-) -> Iterator[tuple[Placed, ...]]:
+def _plain(first: int, sources: tuple[int, ...], count: int, even: bool, twice: bool) -> Iterator[tuple[Placed, ...]]:
     """Whole tiles, then what is left in tiles of two, by the definition, or by one more tile that begins earlier."""
     smallest, size = 2 if even else 1, len(sources)
     known = (F4, F2) if size == 3 else (F25,)
@@ -232,8 +232,7 @@ def _plain(
             continue
         parts = [Placed(whole, first, 0, tiles, sources)]
         if left and twice and whole in known and left % smallest == 0:
-            start = count - whole.results
-            yield (*parts, Placed(whole, first + start, start, 1, sources))
+            yield (Placed(whole, first, 0, tiles + 1, sources, whole.results - left),)
         if left >= 2 and left % 2 == 0:
             for small in (*known[1:], direct(2, size)):
                 yield (*parts, Placed(small, first + count - left, count - left, left // 2, sources))

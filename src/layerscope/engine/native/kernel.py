@@ -36,7 +36,11 @@ class Memory:
     def __post_init__(self) -> None:
         module = self.layout.module
         self.alive = self.layout.reserve(strided("scratch", module.vector, (self.layout.groups,)))
-        self.once = self.layout.reserve(strided("scratch", module.vector, (self.layout.groups,))) if self.strips > 1 else self.alive
+        self.once = (
+            self.layout.reserve(strided("scratch", module.vector, (self.layout.groups,)))
+            if self.strips > 1
+            else self.alive
+        )
         self.counters = self.layout.reserve(strided("scratch", "i64", (4,)))
         self.examples = self.layout.reserve(strided("scratch", module.real, (1,)))
 
@@ -246,7 +250,9 @@ class Scope:
     def silenced(self, value: Value, once: bool = False) -> Value:
         """The value in lanes with an example (`once`: in the first of each), 0 in the others."""
         k = self.kernel
-        alive = k.load(k.array(self.memory.once if once else self.memory.alive), self.index[0] if self.memory.groups > 1 else 0)
+        alive = k.load(
+            k.array(self.memory.once if once else self.memory.alive), self.index[0] if self.memory.groups > 1 else 0
+        )
         return k.select(k.compare("ogt", alive, k.constant(0)), value, k.constant(0))
 
     def store(self) -> None:

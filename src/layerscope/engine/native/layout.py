@@ -180,7 +180,9 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
         if value in kept or not whole or guard:
             layout.reserve(buffer)
         elif any(pair != (0, 0) for pair in margin):  # whose margin is where another one's was may have its memory
-            _shared(layout, buffer, framed.setdefault((item, *buffer.strides, *shape, buffer.origin), []), first, last)
+            _shared(
+                layout, buffer, framed.setdefault((item, *buffer.strides, *shape, buffer.origin), []), first, last
+            )
         else:
             _shared(layout, buffer, free, first, last)
     return layout

@@ -70,7 +70,7 @@ class AtWinner:
 
 @dataclass(frozen=True)
 class Alive:
-    """The value, with zeros for lanes that hold no example; with `once`, for all but the first of an example's lanes."""
+    """The value, with zeros for lanes that hold no example; with `once`, but for an example's first lane."""
 
     once: bool = False
 

@@ -91,7 +91,11 @@ def _alike(found: Sequence[Part]) -> list[Part]:
     """
     made: list[Part] = []
     for part in found:
-        same = [p for p in found if (p.rows.algorithm, p.columns.algorithm) == (part.rows.algorithm, part.columns.algorithm)]
+        same = [
+            p
+            for p in found
+            if (p.rows.algorithm, p.columns.algorithm) == (part.rows.algorithm, part.columns.algorithm)
+        ]
         largest = max(same, key=lambda p: p.rows.tiles * p.columns.tiles)
         fits = part.side <= largest.side
         made.append(replace(part, channels=largest.channels) if fits else part)

@@ -3,7 +3,7 @@
 Sums of all outputs wait in memory between blocks; without that, a long row of inputs would be read from a far
 cache once for each tile of outputs.
 
-For a few examples the matrix is read once as it lies, several rows side by side: a register holds outputs of one example.
+For a few examples the matrix is read once as it lies, some rows at a time: a register holds outputs of one example.
 """
 
 from __future__ import annotations

@@ -198,7 +198,9 @@ def _to_strips(scope: Scope, op: Op) -> None:
         for strip in range(op.do.count):
             value = scope.read(op.inputs[0], [index[0], k.add(index[1], strip * rows), *index[2:]])
             start = strip * scope.memory.together
-            found = value if found is None else k.shuffle(found, value, [n + lanes * (n >= start) for n in range(lanes)])
+            found = (
+                value if found is None else k.shuffle(found, value, [n + lanes * (n >= start) for n in range(lanes)])
+            )
         assert found is not None
         _write(scope, op.outputs[0], index, found)
 

@@ -194,7 +194,16 @@ class Scheduler:
             )
         if isinstance(op.do, reduce.Reduce):
             return op.do.how in ("sum", "mean") and quiet[0]
-        linear = (ToStrips, ToWhole, Correlate, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.Gather, Reshape, *PULLS)
+        linear = (
+            ToStrips,
+            ToWhole,
+            Correlate,
+            pool.PoolMaxAdjoint,
+            pool.PoolMeanAdjoint,
+            place.Gather,
+            Reshape,
+            *PULLS,
+        )
         return bool(quiet) and quiet[0] and isinstance(op.do, linear)
 
     def _append(self, stage: Stage) -> int:

@@ -1,7 +1,7 @@
 """Examples in strips: each lane holds some rows of an image, so that one large image fills several lanes.
 
-Cut along its first axis into `count` strips, an example takes as many lanes; a register holds fewer examples then, and
-a block needs less memory. Lane s·E + e holds strip s of example e, with E examples in a register. What a convolution
+Cut along its first axis into `count` strips, an example takes as many lanes. A register holds fewer examples then
+and a block needs less memory. Lane s·E + e holds strip s of example e, with E examples in a register. What a kernel
 reads beyond a strip's edge is copied from the neighbours' lanes into the margin (`roots.halo`), which elsewhere is
 zero, so kernels compute a strip as they would a whole image. Values without such an axis, and those that an operation
 cannot take in strips, are whole: all lanes of an example hold the same, and sums over the batch count the first.
@@ -127,7 +127,8 @@ class _Cutter:
 
     def _in_strips(self, op: Op) -> bool:
         """Put an operation into strips, if it can be and one of its inputs is, or if it makes an image of numbers."""
-        rule = RULES.get(type(op.do))
+        kind: type = type(op.do)
+        rule = RULES.get(kind)
         makes = isinstance(op.do, reduce.Expand | Random) and self._image(op.outputs[0])
         if rule is None or not (makes or any(value in self.cut for value in op.inputs)):
             return False
@@ -312,11 +313,11 @@ RULES: dict[type, Rule] = {
 
 # --- how many ---
 
-SMALL = 8e6
+SMALL = 2e6
 """Multiply–adds of an example for which strips are not worth code of their own."""
 
 FAR, NEAR = (8 << 20, 12.0), (1 << 18, 2.0)
-"""Bytes of a block's value beyond which it is far, and what reading or writing an item costs then, in multiply–adds."""
+"""Bytes of a block's value beyond which it is far, and the multiply–adds that reading or writing an item costs."""
 
 
 @dataclass(eq=False)
@@ -333,11 +334,12 @@ class Choice:
     made: set[int] = field(default_factory=set[int])
 
     def best(self, counts: Sequence[int], batch: int, lanes: int, threads: int) -> int:
-        """The number of strips for which a batch takes the least time; a smaller one where it wins little, and one for
-        which there is code unless it takes twice the time.
+        """The number of strips for which a batch takes the least time; a smaller one where that wins little, and one
+        for which there is code unless it takes twice the time.
         """
         idle = self._time(1, batch, lanes, threads) > 1.05 * self._block(1) * max(1, batch) / (lanes * threads)
-        if self.work[1] < SMALL or not (idle or self.large):
+        if self.work[1] < SMALL or not (idle or self.large or self.made - {1}):
+            self.made.add(1)
             return 1
         found = {count: self._time(count, batch, lanes, threads) for count in counts if count <= lanes}
         least = min(found.values())
