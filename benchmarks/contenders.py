@@ -6,6 +6,7 @@ prints one line of JSON. Whoever runs it binds the process to as many cores as t
 
 import importlib
 import json
+import math
 import os
 import sys
 import time
@@ -13,20 +14,39 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import networks
+
 
 @dataclass(frozen=True)
 class Network:
-    """A network as `ls.trace` reads it, the same as a chain of stages for the peers, and how it is trained."""
+    """A network as `ls.trace` reads it, the same as a chain of stages for the peers, and how it is trained.
+
+    One that is written (networks.py) has no source and no chain. `goal` is what is wanted of this project: times as
+    fast as the best peer, in training and predicting.
+    """
 
     source: str
     chain: tuple[tuple[Any, ...], ...]
     optimizer: str
     loss: str
     batch: int
+    goal: float
+    shape: tuple[int, ...] = (28, 28, 1)
+    written: networks.Writing | None = None
 
     @property
     def classifies(self) -> bool:
         return self.loss.startswith("sparse")
+
+    def made(self) -> Any:
+        """The model in this project's own layers."""
+        import layerscope as ls
+        from layerscope import layers
+        from layerscope.models import Model
+
+        if self.written is None:
+            return Model.from_graph(ls.trace(self.source).graph)
+        return networks.model(self.written, self.shape, layers, Model)
 
 
 def conv(filters: int, padding: str = "same", activation: str = "relu") -> tuple[Any, ...]:
@@ -44,14 +64,23 @@ ENCODER_VALID = (conv(16, "valid"), POOL_VALID, conv(8, "valid"), POOL_VALID, co
 DECODER_TRANSPOSED = (transpose(4), UP, transpose(8), UP, transpose(16, "valid"), UP)
 CLASSIFIER = "28x28x1 | conv 32 3 relu | conv 64 3 relu | maxpool 2 | flatten | dense 128 relu | dense 10 softmax"
 
+
+def written(
+    network: networks.Writing, shape: tuple[int, ...], batch: int, goal: float, segments: bool = False
+) -> Network:
+    loss = "binary_crossentropy" if segments else "sparse_categorical_crossentropy"
+    return Network("", (), "adam", loss, batch, goal, shape, network)
+
+
 NETWORKS = {
-    "autoencoder": Network("example:autoencoder", ENCODER + DECODER, "adadelta", "binary_crossentropy", 256),
+    "autoencoder": Network("example:autoencoder", ENCODER + DECODER, "adadelta", "binary_crossentropy", 256, 15),
     "autoencoder-transpose": Network(
         "example:autoencoder-transpose",
         (*ENCODER_VALID, *DECODER_TRANSPOSED, transpose(1, activation="sigmoid")),
         "adadelta",
         "binary_crossentropy",
         256,
+        15,
     ),
     "classifier": Network(
         CLASSIFIER,
@@ -66,8 +95,16 @@ NETWORKS = {
         "adam",
         "sparse_categorical_crossentropy",
         128,
+        3,
     ),
+    "vgg": written(networks.vgg, (56, 56, 128), 16, 1),
+    "resnet20": written(networks.resnet20, (32, 32, 3), 128, 2),
+    "unet": written(networks.unet, (128, 128, 3), 16, 1, segments=True),
+    "mlp": written(networks.mlp, (784,), 128, 1),
+    "signal": written(networks.signal, (1000, 1), 64, 2),
 }
+MOST = 1 << 28
+"""Bytes of images that are made at most."""
 
 
 @dataclass
@@ -108,13 +145,16 @@ class Contender:
 
 
 def arrays(task: Task) -> tuple[Any, Any]:
-    """Images (N, 28, 28, 1) within 0 … 1 and targets: labels, or the images themselves."""
+    """Images within 0 … 1 and targets: labels, the images themselves, or images of one channel."""
     import numpy as np
 
-    count = max(task.pool // task.net.batch, 1) * task.net.batch
-    if task.data == "noise":  # the arithmetic does not depend on what the pictures show
+    shape, batch = task.net.shape, task.net.batch
+    count = max(min(task.pool, MOST // (4 * math.prod(shape))) // batch, 1) * batch
+    if task.data == "noise" or shape != (28, 28, 1):  # the arithmetic does not depend on what the pictures show
         random = np.random.default_rng(0)
-        x, labels = random.random((count, 28, 28, 1), np.float32), random.integers(0, 10, count)
+        x, labels = random.random((count, *shape), np.float32), random.integers(0, 10, count)
+        if task.net.written and not task.net.classifies:
+            return x, (random.random((count, *shape[:-1], 1)) < 0.3).astype(np.float32)
     else:
         from layerscope import datasets
 
@@ -126,14 +166,13 @@ def arrays(task: Task) -> tuple[Any, Any]:
 
 def layerscope(task: Task, x: Any, y: Any, engine: str = "native") -> Ready:
     import layerscope as ls
-    from layerscope.models import Model
 
     ls.utils.set_random_seed(0)
     net = task.net
-    model = Model.from_graph(ls.trace(net.source).graph)
+    model = net.made()
     model.compile(net.optimizer, net.loss, engine=engine, threads=task.threads)
     return Ready(
-        lambda n, epochs: model.fit(x[:n], y[:n] if net.classifies else x[:n], net.batch, epochs, verbose=0),
+        lambda n, epochs: model.fit(x[:n], y[:n] if y is not x else x[:n], net.batch, epochs, verbose=0),
         lambda n: model.predict(x[:n], net.batch),
         model.count_params(),
     )
@@ -164,7 +203,10 @@ def keras_model(net: Network, threads: int, learning_rate: float = 1.0) -> Any:
         return layers.UpSampling2D(2) if kind == "up" else layers.Flatten()
 
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([layers.Input((28, 28, 1)), *(stage(*s) for s in net.chain)])
+    if net.written:
+        model = networks.model(net.written, net.shape, layers, keras.Model)
+    else:
+        model = keras.Sequential([layers.Input(net.shape), *(stage(*s) for s in net.chain)])
     model.compile(keras.optimizers.Adadelta(learning_rate) if net.optimizer == "adadelta" else "adam", net.loss)
     return model
 
@@ -199,7 +241,7 @@ def torch_stages(chain: tuple[tuple[Any, ...], ...]) -> Any:
         with torch.no_grad():
             shape = nn.Sequential(*made)(shape)
         stages += made
-    return nn.Sequential(*stages).to(memory_format=torch.channels_last)
+    return nn.Sequential(*stages)
 
 
 def torch(task: Task, x: Any, y: Any, compiled: bool = False) -> Ready:
@@ -208,13 +250,20 @@ def torch(task: Task, x: Any, y: Any, compiled: bool = False) -> Ready:
 
     torch.set_num_threads(task.threads)
     torch.manual_seed(0)
-    net, model = task.net, torch_stages(task.net.chain)
+    net = task.net
+    if net.written:
+        model = networks.module(net.written, net.shape)
+    else:
+        model = torch_stages(net.chain)
+    if x.ndim == 4:
+        model = model.to(memory_format=torch.channels_last)
     if net.optimizer == "adadelta":
         optimizer: Any = torch.optim.Adadelta(model.parameters(), lr=1.0, rho=0.95, eps=1e-7, foreach=True)
     else:
         optimizer = torch.optim.Adam(model.parameters(), eps=1e-7, fused=True)
-    images = torch.from_numpy(x).permute(0, 3, 1, 2)
-    labels = torch.from_numpy(y) if net.classifies else images
+    first = {4: (0, 3, 1, 2), 3: (0, 2, 1), 2: (0, 1)}[x.ndim]  # in memory they stay as they are
+    images = torch.from_numpy(x).permute(first)
+    labels = torch.from_numpy(y) if net.classifies else torch.from_numpy(y).permute(first)
     wrong = functional.cross_entropy if net.classifies else functional.binary_cross_entropy_with_logits
 
     def loss_of(batch: Any, target: Any) -> Any:
@@ -227,19 +276,22 @@ def torch(task: Task, x: Any, y: Any, compiled: bool = False) -> Ready:
         loss_of, answers = torch.compile(loss_of, dynamic=False), torch.compile(answers, dynamic=False)
 
     def fit(count: int, epochs: int) -> None:
+        model.train()
         for _ in range(epochs):
             for rows in torch.randperm(count).split(net.batch):
                 batch = images[rows]
-                loss = loss_of(batch, labels[rows] if net.classifies else batch)
+                loss = loss_of(batch, labels[rows] if y is not x else batch)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
 
     def predict(count: int) -> Any:
+        model.eval()
         with torch.no_grad():
             return torch.cat([answers(batch) for batch in images[:count].split(net.batch)]).numpy()
 
-    return Ready(fit, predict, sum(p.numel() for p in model.parameters()))
+    statistics = sum(b.numel() for b in model.buffers() if b.is_floating_point())
+    return Ready(fit, predict, statistics + sum(p.numel() for p in model.parameters()))
 
 
 def torch_compiled(task: Task, x: Any, y: Any) -> Ready:

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import functools
 import importlib.util
 import json
 import os
@@ -138,8 +139,10 @@ def turn(task: Task, found: Findings) -> None:
 # --- tables ---
 
 
+@functools.cache
 def totals(network: str) -> dict[str, Any]:
-    return ls.trace(NETWORKS[network].source).totals
+    net = NETWORKS[network]
+    return ls.trace(net.made() if net.written else net.source).totals
 
 
 def medians(found: Findings, network: str, threads: int, what: str) -> dict[str, float]:
@@ -200,7 +203,19 @@ def table(asked: argparse.Namespace, found: Findings, network: str, threads: int
         for name in asked.contenders
         if (network, threads, name) in found.failed
     ]
-    return "\n\n".join([title, rendered(head, rows), *notes])
+    return "\n\n".join([title, rendered(head, rows), *notes, *goals(found, network, threads)])
+
+
+def goals(found: Findings, network: str, threads: int) -> list[str]:
+    """Whether this project is as much faster than the best peer as is wanted."""
+    wanted, lines = NETWORKS[network].goal, []
+    for what, title in (("train", "training"), ("predict", "predict")):
+        values = medians(found, network, threads, what)
+        best = max((value for name, value in values.items() if not CONTENDERS[name].ours), default=0.0)
+        if best and "ours" in values:
+            ratio = values["ours"] / best
+            lines.append(f"- {title}: × {ratio:.2f} (goal {wanted:g}: {'reached' if ratio >= wanted else 'missed'})")
+    return ["\n".join(lines)] if lines else []
 
 
 def starts(found: Findings) -> str:

@@ -59,6 +59,10 @@ def case(seed: int, depth: int = 3) -> Case:
         options["groups"] = 2
     if random.random() < 0.3:
         options |= {"checked": True, "guard": 64}
+    if random.random() < 0.3:
+        options["strips"] = min(options["lanes"], int(random.choice([2, 2, 4])))
+    if batch <= 4 and options["lanes"] // options.get("strips", 1) >= 4 and "groups" not in options:
+        options["few"] = 4
     if random.random() < 0.6:
         options["gain"] = 1e9  # other algorithms than the definition wherever there is one
     found = Case(

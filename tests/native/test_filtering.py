@@ -10,7 +10,7 @@ from tests.native.random_cases import Case
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import filtering, report, taps
 from layerscope.engine.native.engine import options_for
-from layerscope.engine.native.filtering import ADJOINT, BETWEEN, CENTRE, F2, F4, direct
+from layerscope.engine.native.filtering import ADJOINT, BETWEEN, CENTRE, F2, F4, F25, direct
 from layerscope.models import Model, Sequential
 
 RANDOM = np.random.default_rng(0)
@@ -33,6 +33,12 @@ def test_convolution(algorithm, products, results):
     assert (algorithm.products, algorithm.results, algorithm.step) == (products, results, results)
     patch, kernel = RANDOM.normal(size=results + 2), RANDOM.normal(size=3)
     np.testing.assert_allclose(result(algorithm, patch, kernel), correlated(patch, kernel), rtol=1e-12, atol=1e-14)
+
+
+def test_five_taps():
+    patch, kernel = RANDOM.normal(size=6), RANDOM.normal(size=5)
+    np.testing.assert_allclose(result(F25, patch, kernel), correlated(patch, kernel), rtol=1e-12, atol=1e-14)
+    assert (F25.products, F25.results) == (6, 2)
 
 
 @pytest.mark.parametrize(("algorithm", "first"), [(CENTRE, 1), (BETWEEN, 0)])
@@ -71,7 +77,14 @@ def test_equal_numbers_give_equal_results(algorithm):
 
 
 def names(axis, count, **more):
-    known = {id(F2): "F2", id(F4): "F4", id(CENTRE): "centre", id(BETWEEN): "between", id(ADJOINT): "adjoint"}
+    known = {
+        id(F2): "F2",
+        id(F4): "F4",
+        id(F25): "F25",
+        id(CENTRE): "centre",
+        id(BETWEEN): "between",
+        id(ADJOINT): "adjoint",
+    }
     return [
         [(known.get(id(p.algorithm), f"direct {p.algorithm.results}"), p.start, p.tiles) for p in way]
         for way in filtering.on_axis(axis, count, **more)
@@ -89,7 +102,12 @@ def test_where_they_apply():
     assert names(taps.backward(4, 3, 1, 1, 1, 2), 4) == [[("adjoint", 0, 4)]]
     assert not names(taps.forward(7, 3, 2, 1, 1), 7)  # stride 2
     assert not names(taps.forward(8, 3, 1, 2, 2), 8)  # dilation 2
-    assert not names(taps.forward(8, 5, 1, 2, 1), 8)  # five taps
+    assert [("F25", 0, 4)] in names(taps.forward(8, 5, 1, 2, 1), 8)  # five taps
+    assert [("F25", 0, 4), ("direct 1", 8, 1)] in names(taps.forward(9, 5, 1, 2, 1), 9)
+    assert not names(taps.forward(8, 7, 1, 3, 1), 8)  # seven taps
+    assert [("F4", 0, 4)] in names(plain, 14, twice=True)  # the last begins at 10
+    assert [("F4", 0, 2)] in names(taps.forward(7, 3, 1, 1, 1), 7, twice=True)
+    assert [("F4", 0, 2)] not in names(taps.forward(7, 3, 1, 1, 1), 7, twice=True, even=True)
     assert not names(taps.forward(5, 3, 1, 0, 1, 2), 5)  # an odd number of results behind upsampling
     assert not names(taps.forward(9, 3, 1, 1, 1, 3), 9)  # upsampling by 3
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, filtered, flat, pairs, parts, products, roots, rows
+from layerscope.engine.native import correlate, filtered, flat, pairs, parts, products, roots, rows, strips
 from layerscope.engine.native import packing as packer
 from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.flat import Group, Parts
@@ -31,7 +31,8 @@ class Options:
 
     `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
     holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
-    estimated time below which another algorithm is used.
+    estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
+    examples there are at most, where that is to be made use of.
     """
 
     lanes: int
@@ -46,6 +47,8 @@ class Options:
     fused: bool = True
     pause: str = ""
     gain: float = 0.95
+    strips: int = 1
+    few: int = 0
 
 
 @dataclass(eq=False)
@@ -101,6 +104,8 @@ def assembled(program: Program, options: Options) -> Recipe:
     """The kernels of a program."""
     draft = prepared(program)
     _shared_targets(draft, options)
+    if options.strips > 1:
+        strips.cut(draft, options.strips)
     schedule = scheduled(draft)
     module = Module(options.lanes, options.real, options.checked, attributes=options.attributes, fused=options.fused)
     layout = arranged(module, schedule, options.groups, options.guard)
@@ -158,8 +163,13 @@ class _Builder:
                     self.recipe.data.append((key, number))
                     buffer = self.memory.buffer(value)
                     self.recipe.gathers.append(
-                        self.step(rows.gather(self.memory, buffer, self.recipe.options.dtypes[number]))
+                        self.step(
+                            rows.gather(
+                                self.memory, buffer, self.recipe.options.dtypes[number], value in self.draft.in_strips
+                            )
+                        )
                     )
+                    self._halos([value], Stage(None, ()))
             elif key[0] == "scalar":
                 self.recipe.scalars.append(str(key[1]))
                 buffer = strided("scalars", real, ())
@@ -188,15 +198,32 @@ class _Builder:
             found.append(self.step(roots.rooted(self.memory, stage)))
         for step in found[earlier:]:
             step.stage = stage
+        self._halos([value for op in stage.all() for value in op.outputs], stage)
         for op in stage.sums:
             self._sum(op)
         for step in self.recipe.finish[ended:]:
             step.segment = stage.segment
 
+    def _halos(self, values: Iterable[Node], stage: Stage) -> None:
+        """Behind who writes strips, their margins."""
+        for value in values:
+            if (
+                value in self.draft.in_strips
+                and value in self.memory.layout.buffers
+                and value not in self.schedule.aliases
+            ):
+                kernel = roots.halo(self.memory, self.memory.buffer(value))
+                if kernel is not None:
+                    step = self.step(kernel)
+                    step.stage = stage
+                    self.recipe.stages.append(step)
+
     def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
         plans = correlate.plans(self.memory, stage, sums)
         if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
             return filtered.write(self.memory, stage, found, sums)
+        if products.few(self.memory, stage, self.recipe.options.few):
+            return [products.write_few(self.memory, stage, self.recipe.options.few)]
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
             return [products.write(self.memory, stage, plans[0])]
         return correlate.write(self.memory, stage, plans)
@@ -230,7 +257,7 @@ class _Builder:
                 shape = op.inputs[0].type.shape
                 others = elements(n for axis, n in enumerate(shape) if axis in op.do.axes and isinstance(n, int))
                 examples = k.load(k.array(self.memory.examples), 0)
-                total = k.fdiv(total, k.fmul(examples, k.constant(others, self.module.real)))
+                total = k.fdiv(total, k.fmul(examples, k.constant(others * op.strips, self.module.real)))
             k.store(total, natural, i)
         k.ret()
         self.recipe.finish.append(self.step(k))
@@ -238,7 +265,7 @@ class _Builder:
     def _packs(self) -> None:
         for kernel, do, packing, buffer in self.memory.layout.packings:
             if isinstance(packing, parts.Packing):
-                step = self.step(filtered.pack(self.memory, kernel, do, packing, buffer))
+                step = self.step(packer.pack_products(self.memory, kernel, do, packing, buffer))
             else:
                 step = self.step(packer.pack(self.memory, kernel, do, packing, buffer))
                 step.tiles = packer.tiles(do, packing)
@@ -247,15 +274,18 @@ class _Builder:
     def _alive(self) -> None:
         k = Kernel(self.memory)
         k.parameters = [("count", "i64")]
-        lanes = self.module.lanes
-        array = k.array(self.memory.alive)
+        lanes, together = self.module.lanes, self.memory.together
+        array, once = k.array(self.memory.alive), k.array(self.memory.once)
         with k.loop(self.memory.groups) as (group, _):
             value = Value("zeroinitializer", self.module.vector)
             for lane in range(lanes):
-                real = k.icmp("slt", k.add(k.mul(group, lanes), lane), Value("%count", "i64"))
+                real = k.icmp("slt", k.add(k.mul(group, together), lane % together), Value("%count", "i64"))
                 one = k.select(real, k.constant(1, self.module.real), k.constant(0, self.module.real))
                 value = one if lanes == 1 else k.put(value.type, f"insertelement {value}, {one}, i64 {lane}")
             k.store(value, array, group)
+            if together < lanes:
+                zero = Value("zeroinitializer", value.type)
+                k.store(k.shuffle(value, zero, [n + lanes * (n >= together) for n in range(lanes)]), once, group)
         k.ret()
         self.recipe.alive = self.step(k)
 
@@ -327,7 +357,9 @@ class _Builder:
         for key, value in self.draft.outputs.items():
             if key[0] == "output" and of_batch(value):
                 self.recipe.outputs.append(key)
-                self.recipe.scatters.append(self.step(rows.scatter(self.memory, self.memory.buffer(value))))
+                self.recipe.scatters.append(
+                    self.step(rows.scatter(self.memory, self.memory.buffer(value), value in self.draft.in_strips))
+                )
 
 
 def _needed(ops: Sequence[Op], wanted: set[Node]) -> set[Node]:

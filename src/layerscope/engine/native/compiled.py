@@ -169,10 +169,10 @@ def memory_size(code: Code, threads: int, blocks: int = 1) -> int:
 def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int]:
     """Run a call; `watch(done)` is asked now and then and stops it by False. (status, bad batch or plane)."""
     call.done = call.first
-    blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes))
+    blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes // code.options.strips))
     threads = max(1, min(threads, blocks))
     # Taken while in use: who calls the same code meanwhile, from a thread or a callback, gets memory of its own.
-    turns = -(-blocks // threads)
+    turns = -(-blocks // threads) if code.sizes["kept"] else 1
     memory = code.memory.pop((threads, turns), None) or Memory(memory_size(code, threads, blocks))
     job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
     shared = memory.address + code.sizes["all"] * threads
@@ -207,7 +207,7 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     violations = code.violations()
     guards.fill(memory.bytes, own, code.guards)
     try:
-        _enter(code, job, threads, watch)
+        _enter(code, job, threads, watch, blocks == 1 and call.end - call.first == 1)
     finally:
         call.done = max(call.first, int(job[driver.DONE]))
     guards.check(memory.bytes, own, code.guards)
@@ -220,9 +220,14 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
 WATCH_SECONDS = 0.05
 
 
-def _enter(code: Code, job: Array, threads: int, watch: Callable[[int], bool]) -> None:
-    """Let the threads work; look after them until all are done, whatever happens here meanwhile."""
+def _enter(code: Code, job: Array, threads: int, watch: Callable[[int], bool], alone: bool) -> None:
+    """Let the threads work; look after them until all are done, whatever happens here meanwhile. With `alone` there
+    is but a block to do, and nobody else needed.
+    """
     address = job.ctypes.data
+    if alone:  # done before one could look
+        code.work(address, 0)
+        return
     workers = [threading.Thread(target=code.work, args=(address, t), daemon=True) for t in range(threads)]
     for worker in workers:
         worker.start()

@@ -25,8 +25,10 @@ class Draft:
     """Operations in order; values are compared by identity."""
 
     def __init__(self, program: Program) -> None:
-        self.inputs, self.outputs = program.inputs, dict(program.outputs)
+        self.inputs, self.outputs = dict(program.inputs), dict(program.outputs)
         self.ops = [Op(step.primitive, step.inputs, step.outputs, step.label) for step in program.instructions]
+        self.strips = 1  # lanes of an example
+        self.in_strips: set[Value] = set()
         self._check(program)
 
     def _check(self, program: Program) -> None:
@@ -137,8 +139,8 @@ BY_RESULT = ("relu_grad", "sigmoid_grad", "tanh_grad")
 
 def _masks_before_spreading(draft: Draft) -> None:
     """relu_grad(spread(g), r) = spread(relu_grad(g, pooled r)): r at a winner is the pooled value."""
+    maker = draft.maker()
     for index, op in enumerate(draft.ops):
-        maker = draft.maker()
         spread = maker.get(op.inputs[0]) if isinstance(op.do, Map) and op.do.function in BY_RESULT else None
         if spread is None or not isinstance(spread.do, pool.PoolMaxAdjoint):
             continue
@@ -150,6 +152,7 @@ def _masks_before_spreading(draft: Draft) -> None:
         masked = fresh(spread.inputs[0].type)
         draft.ops[index] = Op(spread.do, (masked, spread.inputs[1]), op.outputs)
         draft.ops.insert(index, Op(op.do, (spread.inputs[0], pooled.outputs[0]), (masked,)))
+        maker |= {masked: draft.ops[index], op.outputs[0]: draft.ops[index + 1]}
 
 
 def _sums_before_spreading(draft: Draft) -> None:

@@ -283,7 +283,7 @@ class _Work:
 
     def _blocks(self, begin: Value, count: Value, segment: int) -> None:
         k, recipe = self.k, self.recipe
-        block = recipe.options.groups * recipe.options.lanes
+        block = recipe.options.groups * recipe.options.lanes // recipe.options.strips
         step = k.i64(k.mul(self.threads, block))
         start = k.i64(k.mul(self.thread, block))
         end = count

@@ -7,14 +7,14 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from layerscope.core.errors import DataError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import compiled, driver, objects
+from layerscope.engine.native import compiled, driver, objects, strips
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
@@ -174,13 +174,24 @@ class NativeEngine:
         dtypes = tuple(_readable(array).name for array in (*inputs, *targets))
         same = tuple(next((n for n, x in enumerate(inputs) if _twins(x, y)), -1) for y in targets)
         options = options_for(self.dtype.name, dtypes, same)
-        if "groups" not in SETTINGS:
-            options = replace(
-                options,
-                groups=_groups(program, batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize),
-            )
-        target = objects.chosen(objects.host())
         known = self.job.__dict__.setdefault("_native", {})
+        if "strips" not in SETTINGS:
+            choice = known.setdefault(
+                (id(program), "strips"), strips.Choice(program, options.lanes * self.dtype.itemsize)
+            )
+            counts = COUNTS if program is self.job.training else COUNTS[::2]
+            options = replace(options, strips=choice.best(counts, batch, options.lanes, self.threads))
+        elif options.strips > 1 and strips.tried(program, options.strips) is None:
+            options = replace(options, strips=1)
+        if (id(program), "sizes") not in known:
+            known[id(program), "sizes"] = Sizes.of(program)
+        sizes: Sizes = known[id(program), "sizes"]
+        if "groups" not in SETTINGS and options.strips == 1:
+            groups = sizes.groups(batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize)
+            options = replace(options, groups=groups)
+        if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * LARGE:
+            options = replace(options, few=1 if batch == 1 else FEW)
+        target = objects.chosen(objects.host())
         key = (id(program), options, target.name)
         if key not in known:
             known[key] = compiled.compiled(program, options, target, Cache(), self.compiling)
@@ -269,19 +280,41 @@ def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, .
     return replace(found, **SETTINGS)
 
 
-def _groups(program: Program, batch: int, together: int, register: int) -> int:
-    """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one pass
-    over it serves them all, unless all that a block computes would not either.
-    """
-    sizes = [
-        math.prod(numbers(step.inputs[1].type.shape))
-        for step in program.instructions
-        if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
-    ]
-    made = sum(elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value))
-    fitting = max(1, FAR // (made * register)) if made else 1
-    return min(4, fitting, max(1, batch // together)) if max(sizes, default=0) >= LARGE else 1
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of a program's largest matrix, and of all that it computes of an example."""
 
+    largest: int
+    made: int
+
+    @classmethod
+    def of(cls, program: Program) -> Sizes:
+        """Those of a program."""
+        sizes = [
+            math.prod(numbers(step.inputs[1].type.shape))
+            for step in program.instructions
+            if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
+        ]
+        made = sum(
+            elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value)
+        )
+        return cls(max(sizes, default=0), made)
+
+    def groups(self, batch: int, together: int, register: int) -> int:
+        """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one
+        pass over it serves them all, unless all that a block computes would not either.
+        """
+        fitting = max(1, FAR // (self.made * register)) if self.made else 1
+        return min(4, fitting, max(1, batch // together)) if self.largest >= LARGE else 1
+
+
+FEW = 4
+"""Examples up to which a product reads its matrix as it lies."""
+
+COUNTS = (1, 2, 4, 8, 16)
+"""Strips that examples of large images are cut into; every second of them where only results are asked for, so that
+few batches want code of their own.
+"""
 
 LARGE = 1 << 16
 """Numbers of a matrix above which blocks hold several registers of examples."""

@@ -2,7 +2,8 @@
 
 The image is cut into parts, each with an algorithm for its rows and one for its columns. The kernel's side is made
 once a batch. For a few patches side by side the image's side is made, either of all rows, or, where that is more
-than the nearest cache holds, of one row after the other, while what the rows make of results waits in memory.
+than the nearest cache holds, of one row after the other, while what the rows make of results waits in memory. A
+kernel's side that is far is read once for several rows of patches.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from layerscope.engine.native.ir import Array, Code, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.operations import Correlate
-from layerscope.engine.native.parts import Packing, Part, block, passing
+from layerscope.engine.native.parts import Part, block, passing
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.program import Value as Node
 
@@ -45,6 +46,13 @@ def patches(
         cells = [column[r] for column in found]
         made = [applied(k, columns, cells[start : start + len(columns[0])]) for start in range(0, side * step, step)]
         yield [patch[number] for number in range(len(columns)) for patch in made]
+
+
+FAR = 1 << 20
+"""Bytes of the kernel's side from which on several rows of patches share it, and of the image's side then."""
+
+SLOTS = 8
+"""Patches, or some of them side by side, that share it."""
 
 
 def write(memory: Memory, stage: Stage, found: Sequence[Part], sums: int) -> list[Kernel]:
@@ -77,13 +85,27 @@ class _Filtered(Tiled):
         self.block = block(
             self.columns, part.side, self.kept if self.rows.few else 1, self.do.inputs, bytes_of(memory.module.vector)
         )
+        size = part.rows.algorithm.products * self.columns.products * self.do.inputs * self.do.outputs
+        self.far = (
+            not self.rows.few
+            and size * bytes_of(memory.module.real) > FAR
+            and part.rows.tiles * part.columns.tiles > 1
+        )
+        self.across = sum((b - a) // n for a, b, n in segments(part.columns.regular, part.side)) + bool(
+            part.columns.shift
+        )
+        self.down = max(1, min(part.rows.tiles, SLOTS // self.across)) if self.far else 1
+        slots = self.down * self.across if self.far else 1
+        if self.far:
+            item = self.kept * self.wide * part.side * slots * bytes_of(memory.module.vector)
+            self.block = min(self.do.inputs, max(16, FAR // item // 16 * 16))
         self.waits = not self.rows.few or self.block < self.do.inputs
         self.passing = passing(self.rows, self.columns, part.side * self.do.outputs, sums)
         if self.passing:
             self.block, self.waits = self.do.inputs, False
         shapes = [
-            (self.kept, self.block, self.wide, part.side),
-            (len(self.rows.sums), self.do.outputs, self.columns.results, part.side),
+            (slots, self.kept, self.block, self.wide, part.side),
+            (slots, len(self.rows.sums), self.do.outputs, self.columns.results, part.side),
             (len(self.columns.sums), part.side, part.channels),
         ]
         buffers = memory.layout.workspace(memory.module.vector, *shapes)
@@ -95,15 +117,83 @@ class _Filtered(Tiled):
         self.kernel.ret()
 
     def _loops(self) -> None:
-        k, part = self.kernel, self.part
-        moves = [self.strides[1] * self.rows.step, self.strides[2] * self.columns.step]
-        with k.loop(self.memory.groups) as (group, _), k.loop(part.rows.tiles) as (i, _):
-            for begin, end, side in segments(part.columns.tiles, part.side):
-                with k.loop(end, side, begin) as (j, _):
-                    place = k.dot([group, i, j], [self.strides[0], *moves])
-                    row = k.add(k.mul(i, self.rows.results), part.rows.start)
-                    column = k.add(k.mul(j, self.columns.results), part.columns.start)
-                    self._patches([group, row, column], place, side)
+        k = self.kernel
+        with k.loop(self.memory.groups) as (group, _):
+            if self.far:
+                for low, high, count in segments(self.part.rows.tiles, self.down):
+                    with k.loop(high, count, low) as (i, _):
+                        self._together(group, i, count)
+                return
+            with k.loop(self.part.rows.tiles) as (i, _):
+                for _, place, index, side in self._across(group, i):
+                    self._patches(index, place, side)
+
+    def _across(self, group: Index, i: Index) -> Iterator[tuple[Index, Index, list[Index], int]]:
+        """Loops over a row of patches, some side by side at once: (number, place in the image, index of the first
+        result, how many).
+        """
+        k, columns = self.kernel, self.part.columns
+        before = 0
+        for begin, end, side in segments(columns.regular, self.part.side):
+            with k.loop(end, side, begin) as (j, _):
+                yield (k.add(k.div(k.sub(j, begin), side), before), *self._spot(group, i, j), side)
+            before += (end - begin) // side
+        if columns.shift:
+            yield (before, *self._spot(group, i, columns.tiles - 1), 1)
+
+    def _spot(self, group: Index, i: Index, j: Index) -> tuple[Index, list[Index]]:
+        """Where a patch lies in the image, and the index of its first result."""
+        k = self.kernel
+        place, index = k.mul(group, self.strides[0]), [group]
+        for number, placed, stride in ((i, self.part.rows, self.strides[1]), (j, self.part.columns, self.strides[2])):
+            each = placed.algorithm.results
+            result = k.mul(number, each)
+            if placed.shift:  # step and results are the same there
+                last = placed.tiles * each - placed.shift - each
+                result = (
+                    min(result, last) if isinstance(result, int) else k.intrinsic("smin", "i64", result, k.i64(last))
+                )
+                place = k.add(place, k.mul(result, stride))
+            else:
+                place = k.add(place, k.mul(number, placed.algorithm.step * stride))
+            index.append(k.add(result, placed.start))
+        return place, index
+
+    def _together(self, group: Index, i: Index, count: int) -> None:
+        """Some rows of patches for which the kernel's side, which is far, is read once."""
+        k, inputs = self.kernel, self.do.inputs
+
+        def slots() -> Iterator[tuple[Index, Index, list[Index], int]]:
+            with k.loop(count) as (r, _):
+                for n, place, index, side in self._across(group, k.add(i, r)):
+                    yield k.add(k.mul(r, self.across), n), place, index, side
+
+        size = len(self.rows.sums) * self.do.outputs * self.columns.results * self.part.side
+        if self.block < inputs:
+            with k.loop(count * self.across * size) as (n, _):
+                k.store(k.constant(0), self.y, n)
+        for low, high, some in segments(inputs, self.block):
+            with k.loop(high, some, low) as (ci, _), k.loop(len(self.rows.sums)) as (number, _):
+                first, each = 0, self.kept * some * self.wide * self.part.side
+                for rows in self.rows.alike:
+                    with k.when(k.icmp("eq", number, first)):
+                        for slot, place, _, side in slots():
+                            here = k.add(place, k.mul(ci, self.strides[3]))
+                            self._image((rows,), here, some, side, k.mul(slot, each))
+                    first += len(rows)
+                for c, channels in self._tiles():
+                    for slot, _, _, side in slots():
+                        made = self._row(number, c, ci, some, channels, side, k.mul(slot, each))
+                        self._wait(made, self._spots(number, c, channels, side, k.mul(slot, size)))
+        for slot, _, index, side in slots():
+            self._waited(index, side, k.mul(slot, size))
+
+    def _waited(self, index: list[Index], side: int, start: Index) -> None:
+        """The results of rows that waited."""
+        k, rows = self.kernel, range(len(self.rows.sums))
+        with k.loop(self.do.outputs) as (c, _):
+            made = [[k.load(self.y, at) for at in self._spots(n, c, 1, side, start)] for n in rows]
+            self._results(index, made, c, 1, side)
 
     def _patches(self, index: list[Index], place: Index, side: int) -> None:
         k, inputs = self.kernel, self.do.inputs
@@ -128,10 +218,7 @@ class _Filtered(Tiled):
                         made = self._row(number, c, ci, count, channels, side)
                         self._wait(made, self._spots(number, c, channels, side))
         if self.waits:
-            rows = range(len(self.rows.sums))
-            with k.loop(self.do.outputs) as (c, _):
-                made = [[k.load(self.y, at) for at in self._spots(n, c, 1, side)] for n in rows]
-                self._results(index, made, c, 1, side)
+            self._waited(index, side, 0)
 
     def _row_sums(self, place: Index, count: int, side: int) -> Iterator[Index]:
         """The row sums; in a loop, each with its row of the image's side, where each has one of its own."""
@@ -153,11 +240,11 @@ class _Filtered(Tiled):
             with self.kernel.loop(last, channels, first) as (c, _):
                 yield c, channels
 
-    def _image(self, rows: Sequence[Matrix], place: Index, count: int, side: int) -> None:
+    def _image(self, rows: Sequence[Matrix], place: Index, count: int, side: int, start: Index = 0) -> None:
         """Rows of Bᵀ d B as (row, input channel, column, patch) in memory."""
         k, each = self.kernel, self.wide * side
         with k.loop(count) as (ci, _):
-            to = k.mul(ci, each)
+            to = k.add(k.mul(ci, each), start)
             for r, values in enumerate(self._image_at(rows, k.add(place, k.mul(ci, self.strides[3])), side)):
                 for number, value in enumerate(values):
                     k.store(value, self.v, k.add(to, r * count * each + number))
@@ -200,7 +287,9 @@ class _Filtered(Tiled):
         made = [applied(k, columns.back, [sums[s * tile + n] for s in range(len(columns.sums))]) for n in range(tile)]
         return [made[n][x] for x in range(columns.results) for n in range(tile)]
 
-    def _row(self, number: Index, c: Index, ci: Index, count: int, channels: int, side: int) -> list[Value]:
+    def _row(
+        self, number: Index, c: Index, ci: Index, count: int, channels: int, side: int, start: Index = 0
+    ) -> list[Value]:
         """A row sum, back along the columns: (column, patch, channel)."""
         k, columns, inputs = self.kernel, self.columns, self.do.inputs
         known = number if isinstance(number, int) else 0
@@ -215,7 +304,7 @@ class _Filtered(Tiled):
         else:  # the place of the row among those that are made together
             places = [n for some in self.rows.alike for n in range(len(some))]
             first = k.load(Array(k.module.table(places, "i64"), "i64", len(places)), number)
-        image = k.mul(first, count * self.wide * side)
+        image = k.add(k.mul(first, count * self.wide * side), start)
         tile, size = side * channels, len(columns.sums)
         width = min(size, max(1, self.limit // tile))
         runs = [(0, rows * count)] if count == inputs else [(r, count) for r in range(rows)]
@@ -277,10 +366,10 @@ class _Filtered(Tiled):
                         made[n] = k.fma(left[p], w, made[n])
         return made
 
-    def _spots(self, number: Index, c: Index, channels: int, side: int) -> list[Index]:
+    def _spots(self, number: Index, c: Index, channels: int, side: int, first: Index = 0) -> list[Index]:
         """Where a row waits: (column, patch, channel)."""
         k, each = self.kernel, self.columns.results * side
-        start = k.dot([number, c], [self.do.outputs * each, each])
+        start = k.dot([number, c], [self.do.outputs * each, each], first)
         order = itertools.product(range(self.columns.results), range(side), range(channels))
         return [k.add(start, j * each + x * side + p) for x, p, j in order]
 
@@ -299,27 +388,3 @@ class _Filtered(Tiled):
         order = [(x * side + p) * channels + j for p in range(side) for x in range(columns) for j in range(channels)]
         sums = [made[n][y] for y in range(self.rows.results) for n in order]
         self.finish([1, self.rows.results, columns * side], index, c, channels, sums)
-
-
-def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing, buffer: Buffer) -> Kernel:
-    """G g Gᵀ of every pair of channels."""
-    k = Kernel(memory)
-    source, target = k.array(memory.flat[kernel]), k.array(buffer)
-    rows, columns = packing.rows, packing.columns
-    for begin, end, tile in segments(do.outputs, packing.channels):
-        with k.loop(end, tile, begin) as (c, _), k.nest((do.inputs, tile)) as ((ci, j), _):
-            start = k.dot([ci, k.add(c, j)], do.strides[1:3])
-            taps = [k.load(source, k.add(start, s * do.strides[0])) for s in packing.sources]
-            across = [applied(k, columns.g, taps[3 * y : 3 * y + 3]) for y in range(3)]
-            made = [applied(k, rows.g, [across[y][x] for y in range(3)]) for x in range(columns.products)]
-            before = 0
-            for products in rows.sums:
-                each = len(products) * columns.products * do.inputs
-                base = k.dot([c, ci, j], [each, columns.products * tile, 1], before * do.outputs)
-                for number, row in enumerate(products):
-                    for x in range(columns.products):
-                        at = (number * do.inputs * columns.products + x) * tile
-                        k.store(made[x][row], target, k.add(base, at))
-                before += each
-    k.ret()
-    return k

@@ -150,6 +150,9 @@ def _padded(row: Sequence[float], size: int) -> Row:
 F2, F4 = winograd((1.0,)), winograd((0.5, 2.0))
 """Four products for two results of three taps; six for four."""
 
+F25 = winograd((0.5, 2.0), taps=5)
+"""Six products for two results of five taps."""
+
 CENTRE = Algorithm(1, ((1, 1, 0), (1, 0, 1)), ((0, 1, 0), (1, -1, 0), (0, -1, 1)), ((1, 1, 1), (1, 0, 0), (0, 0, 1)))
 """Three taps behind nearest upsampling by 2: with S = w0 + w1 + w2 the two results around one small pixel are
 S·x[q] + w0·(x[q-1] - x[q]) and S·x[q] + w2·(x[q+1] - x[q]).
@@ -165,7 +168,8 @@ ADJOINT = Algorithm(2, ((1, 1, 1),), ((0, 1, 1, 0), (1, 0, -1, 0), (0, -1, 0, 1)
 @dataclass(frozen=True)
 class Placed:
     """An algorithm on a part of an axis: `tiles` patches, the first of which begins at input `first` and makes the
-    results from `start` on. `sources` are the kernel's taps in the algorithm's order.
+    results from `start` on. `sources` are the kernel's taps in the algorithm's order. The last patch begins `shift`
+    results earlier than it would behind the others, and makes some of theirs again.
     """
 
     algorithm: Algorithm
@@ -173,15 +177,18 @@ class Placed:
     start: int
     tiles: int
     sources: tuple[int, ...]
+    shift: int = 0
 
     @property
-    def count(self) -> int:
-        """How many results."""
-        return self.tiles * self.algorithm.results
+    def regular(self) -> int:
+        """How many patches lie side by side."""
+        return self.tiles - bool(self.shift)
 
 
-def on_axis(axis: Axis, count: int, even: bool = False, ties: bool = False) -> Iterator[tuple[Placed, ...]]:
-    """The ways to compute `count` results along an axis, each in one or two parts.
+def on_axis(
+    axis: Axis, count: int, even: bool = False, ties: bool = False, twice: bool = False
+) -> Iterator[tuple[Placed, ...]]:
+    """The ways to compute `count` results along an axis, each in one or two parts. With `twice` some are made twice.
 
     With `even` each part makes an even number of results, as pooling by 2 in registers needs. With `ties` results
     that read the same numbers are the same to the bit, as those of the definition are: wherever the image is constant
@@ -190,8 +197,9 @@ def on_axis(axis: Axis, count: int, even: bool = False, ties: bool = False) -> I
     if len(axis.phases) == 2 and axis.stride == 1 and axis.step == 2:
         yield from _upsampled(axis.phases, count)
     elif len(axis.phases) == 1 and axis.step == 1:
-        ways = _on_phase(axis.phases[0].taps, axis.stride, count, even)
-        yield from (way for way in ways if not ties or (len(way) == 1 and way[0].algorithm is not F4))
+        ways = _on_phase(axis.phases[0].taps, axis.stride, count, even, twice)
+        unequal = (F4, F25)
+        yield from (way for way in ways if not ties or (len(way) == 1 and way[0].algorithm not in unequal))
 
 
 def on_pair(axis: PairAxis) -> Iterator[tuple[Placed, ...]]:
@@ -199,7 +207,9 @@ def on_pair(axis: PairAxis) -> Iterator[tuple[Placed, ...]]:
     yield from _on_phase(axis.taps, axis.stride, axis.count, False)
 
 
-def _on_phase(taps: Sequence[Tap], stride: int, count: int, even: bool) -> Iterator[tuple[Placed, ...]]:
+def _on_phase(
+    taps: Sequence[Tap], stride: int, count: int, even: bool, twice: bool = False
+) -> Iterator[tuple[Placed, ...]]:
     offsets = [tap.offset for tap in taps]
     if offsets != list(range(offsets[0], offsets[0] + len(taps))) or not count:
         return
@@ -208,23 +218,26 @@ def _on_phase(taps: Sequence[Tap], stride: int, count: int, even: bool) -> Itera
         sources = _ends(groups[3], groups[2], groups[1], groups[0])
         if sources and not even:
             yield (Placed(ADJOINT, offsets[0], 0, count, sources),)
-    elif stride == 1 and len(taps) == 3 and all(len(group) == 1 for group in groups):
-        yield from _plain(offsets[0], tuple(next(iter(group)) for group in groups), count, even)
+    elif stride == 1 and len(taps) in (3, 5) and all(len(group) == 1 for group in groups):
+        yield from _plain(offsets[0], tuple(next(iter(group)) for group in groups), count, even, twice)
 
 
-def _plain(first: int, sources: tuple[int, ...], count: int, even: bool) -> Iterator[tuple[Placed, ...]]:
-    """Whole tiles, then what is left in tiles of two, or by the definition."""
-    smallest = 2 if even else 1
-    for whole in (F4, F2, direct(smallest, 3)):
+def _plain(first: int, sources: tuple[int, ...], count: int, even: bool, twice: bool) -> Iterator[tuple[Placed, ...]]:
+    """Whole tiles, then what is left in tiles of two, by the definition, or by one more tile that begins earlier."""
+    smallest, size = 2 if even else 1, len(sources)
+    known = (F4, F2) if size == 3 else (F25,)
+    for whole in (*known, direct(smallest, size)):
         tiles, left = divmod(count, whole.results)
         if not tiles:
             continue
         parts = [Placed(whole, first, 0, tiles, sources)]
+        if left and twice and whole in known and left % smallest == 0:
+            yield (Placed(whole, first, 0, tiles + 1, sources, whole.results - left),)
         if left >= 2 and left % 2 == 0:
-            for small in (F2, direct(2, 3)):
+            for small in (*known[1:], direct(2, size)):
                 yield (*parts, Placed(small, first + count - left, count - left, left // 2, sources))
         elif left:
-            yield (*parts, Placed(direct(1, 3), first + count - left, count - left, left, sources))
+            yield (*parts, Placed(direct(1, size), first + count - left, count - left, left, sources))
         else:
             yield tuple(parts)
 

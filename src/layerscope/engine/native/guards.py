@@ -22,6 +22,9 @@ def spots(layout: Layout) -> list[list[Any]]:
     for buffer in layout.own if layout.guard else ():
         start, end = buffer.offset, buffer.offset + buffer.bytes
         framed, before = _frame(buffer)
+        shape = list(buffer.shape)
+        if layout.schedule.draft.strips > 1 and len(framed) > 2:  # the margin above and below strips is written
+            before[1], shape[1] = 0, framed[1]
         found.append(
             [
                 buffer.region,
@@ -29,7 +32,7 @@ def spots(layout: Layout) -> list[list[Any]]:
                 bytes_of(buffer.item),
                 framed,
                 before,
-                list(buffer.shape),
+                shape,
             ]
         )
     return found

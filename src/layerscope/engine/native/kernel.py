@@ -36,6 +36,11 @@ class Memory:
     def __post_init__(self) -> None:
         module = self.layout.module
         self.alive = self.layout.reserve(strided("scratch", module.vector, (self.layout.groups,)))
+        self.once = (
+            self.layout.reserve(strided("scratch", module.vector, (self.layout.groups,)))
+            if self.strips > 1
+            else self.alive
+        )
         self.counters = self.layout.reserve(strided("scratch", "i64", (4,)))
         self.examples = self.layout.reserve(strided("scratch", module.real, (1,)))
 
@@ -46,6 +51,16 @@ class Memory:
     @property
     def groups(self) -> int:
         return self.layout.groups
+
+    @property
+    def strips(self) -> int:
+        """How many lanes hold an example."""
+        return self.layout.schedule.draft.strips
+
+    @property
+    def together(self) -> int:
+        """How many examples a register holds."""
+        return self.module.lanes // self.strips
 
     def buffer(self, value: Node) -> Buffer:
         """Where a value lies."""
@@ -145,7 +160,7 @@ class Scope:
             return number
         expand = op.do
         shape = op.outputs[0].type.shape
-        count = 1
+        count = op.strips
         for axis in expand.axes:
             count *= 1 if axis == 0 else cast(int, shape[axis])
         total = k.constant(count)
@@ -200,7 +215,7 @@ class Scope:
     def _result(self, op: Op) -> Value:
         k = self.kernel
         if isinstance(op.do, Alive):
-            return self.silenced(self.get(op.inputs[0]))
+            return self.silenced(self.get(op.inputs[0]), op.do.once)
         if not isinstance(op.do, Map):
             return pulls.emit(self, op)
         constants: dict[str, float | Index] = {**dict(op.do.constants)}
@@ -232,10 +247,12 @@ class Scope:
             self.values[twin.outputs[0]] = pair[cast(Map, twin.do).function == "softplus"]
         return self.values[op.outputs[0]]
 
-    def silenced(self, value: Value) -> Value:
-        """The value in lanes with an example, 0 in the others."""
+    def silenced(self, value: Value, once: bool = False) -> Value:
+        """The value in lanes with an example (`once`: in the first of each), 0 in the others."""
         k = self.kernel
-        alive = k.load(k.array(self.memory.alive), self.index[0] if self.memory.groups > 1 else 0)
+        alive = k.load(
+            k.array(self.memory.once if once else self.memory.alive), self.index[0] if self.memory.groups > 1 else 0
+        )
         return k.select(k.compare("ogt", alive, k.constant(0)), value, k.constant(0))
 
     def store(self) -> None:

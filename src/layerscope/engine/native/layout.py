@@ -58,6 +58,12 @@ def strided(region: str, item: str, shape: Sequence[int], margin: Margin = ()) -
     return Buffer(region, item, tuple(shape), tuple(strides), origin, math.prod(padded))
 
 
+def margin(buffer: Buffer) -> tuple[int, int]:
+    """Rows of a margin before and behind those of the first axis of examples."""
+    before = buffer.origin // buffer.strides[1]
+    return before, buffer.strides[0] // buffer.strides[1] - buffer.shape[1] - before
+
+
 def _union(a: Margin, b: Margin) -> Margin:
     return tuple((max(p[0], q[0]), max(p[1], q[1])) for p, q in itertools.zip_longest(a, b, fillvalue=(0, 0)))
 
@@ -161,6 +167,7 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
     kept = _kept(schedule)
     margins = _margins(schedule)
     free: list[tuple[int, Buffer]] = []
+    framed: dict[tuple[object, ...], list[tuple[int, Buffer]]] = {}
     dense = _aliased(schedule)
     for value, (first, last, whole) in sorted(made.items(), key=lambda pair: pair[1][:2]):
         margin, shape = margins.get(value, ()), (groups, *rest(value))
@@ -170,8 +177,12 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
             apart = ((0, 0),) * (len(shape) - 2 - len(margin)) + ((0, 1),)
         buffer = strided("kept" if value in kept else "scratch", item, shape, (*margin, *apart))
         layout.buffers[value] = buffer
-        if value in kept or any(pair != (0, 0) for pair in margin) or not whole or guard:
+        if value in kept or not whole or guard:
             layout.reserve(buffer)
+        elif any(pair != (0, 0) for pair in margin):  # whose margin is where another one's was may have its memory
+            _shared(
+                layout, buffer, framed.setdefault((item, *buffer.strides, *shape, buffer.origin), []), first, last
+            )
         else:
             _shared(layout, buffer, free, first, last)
     return layout
@@ -219,6 +230,8 @@ def _copies(schedule: Schedule) -> None:
                     continue
                 if value not in copies:
                     copies[value] = fresh(value.type)
+                    if value in schedule.draft.in_strips:
+                        schedule.draft.in_strips.add(copies[value])
                     copy = Stage(None, rest(value), [Op(Copy(), (value,), (copies[value],))])
                     copy.stored = [copies[value]]
                     copy.segment = stage.segment

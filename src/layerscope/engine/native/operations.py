@@ -70,7 +70,9 @@ class AtWinner:
 
 @dataclass(frozen=True)
 class Alive:
-    """The value, with zeros for lanes that hold no example."""
+    """The value, with zeros for lanes that hold no example; with `once`, but for an example's first lane."""
+
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,16 @@ class Copy:
 
 @dataclass(eq=False)
 class Op:
-    """An operation put to values. `ties`: where its results are equal decides where a gradient goes."""
+    """An operation put to values. `ties`: where its results are equal decides where a gradient goes. `strips`: how
+    many lanes a sum or mean over an example goes over, beside what lies in one.
+    """
 
     do: Any
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     label: str = ""
     ties: bool = False
+    strips: int = 1
 
 
 def of_batch(value: Value) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from layerscope.engine.native import parts
 from layerscope.engine.native.correlate import Packing, segments
+from layerscope.engine.native.filtering import applied
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Index, Value, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
@@ -124,3 +126,28 @@ class _Pack:
         """In checked mode the last number of a register is looked at too."""
         if self.k.module.checked and type.startswith("<"):
             self.k.load(array, self.k.add(at, int(type[1:].split(" ")[0]) - 1))
+
+
+def pack_products(memory: Memory, kernel: Node, do: Correlate, packing: parts.Packing, buffer: Buffer) -> Kernel:
+    """G g Gᵀ of every pair of channels, for an algorithm of filtering.py."""
+    k = Kernel(memory)
+    source, target = k.array(memory.flat[kernel]), k.array(buffer)
+    rows, columns = packing.rows, packing.columns
+    high, wide = len(rows.g[0]), len(columns.g[0])
+    for begin, end, tile in segments(do.outputs, packing.channels):
+        with k.loop(end, tile, begin) as (c, _), k.nest((do.inputs, tile)) as ((ci, j), _):
+            start = k.dot([ci, k.add(c, j)], do.strides[1:3])
+            taps = [k.load(source, k.add(start, s * do.strides[0])) for s in packing.sources]
+            across = [applied(k, columns.g, taps[wide * y : wide * (y + 1)]) for y in range(high)]
+            made = [applied(k, rows.g, [across[y][x] for y in range(high)]) for x in range(columns.products)]
+            before = 0
+            for products in rows.sums:
+                each = len(products) * columns.products * do.inputs
+                base = k.dot([c, ci, j], [each, columns.products * tile, 1], before * do.outputs)
+                for number, row in enumerate(products):
+                    for x in range(columns.products):
+                        at = (number * do.inputs * columns.products + x) * tile
+                        k.store(made[x][row], target, k.add(base, at))
+                before += each
+    k.ret()
+    return k

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from layerscope.engine.native import correlate, filtering
@@ -20,6 +20,9 @@ from layerscope.engine.native.stages import Stage
 
 PART = 1500
 """What a part costs beside its time: it is code to be compiled."""
+
+PACKED = 3.0
+"""What a number of the kernel's side costs, which is made once a batch."""
 
 FITS = 40 << 10
 """Bytes of patches that stay in the nearest cache while rows are made of them one by one."""
@@ -67,16 +70,36 @@ def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: fl
         return []
     sizes = found[0].extents[1:] if stage.pool else stage.shape[:-1]
     even, ties = bool(stage.pool), stage.root.ties
-    ways = [list(filtering.on_axis(axis, n, even, ties)) for axis, n in zip(do.axes, sizes, strict=True)]
+    twice = not stage.sums  # what is computed twice must not be added up twice
+    ways = [list(filtering.on_axis(axis, n, even, ties, twice)) for axis, n in zip(do.axes, sizes, strict=True)]
     best: tuple[float, list[Part]] | None = None
     for rows, columns in itertools.product(*ways):
         cut = [_tiled(r, c, do, sums) for r, c in itertools.product(rows, columns)]
-        price = sum(each for each, _ in cut)
+        found_parts = _alike([part for _, part in cut])
+        packings = {part.packing(do.window) for part in found_parts}
+        price = sum(each for each, _ in cut) + PACKED * sum(p.products for p in packings) * do.inputs * do.outputs
         if best is None or price < best[0]:
-            best = price, [part for _, part in cut]
+            best = price, found_parts
     if best is None or best[0] > gain * _definition(do, found):
         return []
     return best[1]
+
+
+def _alike(found: Sequence[Part]) -> list[Part]:
+    """Parts of the same algorithms with the same tile of channels, that of the largest part: they share the kernel's
+    side then.
+    """
+    made: list[Part] = []
+    for part in found:
+        same = [
+            p
+            for p in found
+            if (p.rows.algorithm, p.columns.algorithm) == (part.rows.algorithm, part.columns.algorithm)
+        ]
+        largest = max(same, key=lambda p: p.rows.tiles * p.columns.tiles)
+        fits = part.side <= largest.side
+        made.append(replace(part, channels=largest.channels) if fits else part)
+    return made
 
 
 def _definition(do: Correlate, found: Sequence[Plan]) -> float:

@@ -2,6 +2,8 @@
 
 Sums of all outputs wait in memory between blocks; without that, a long row of inputs would be read from a far
 cache once for each tile of outputs.
+
+For a few examples the matrix is read once as it lies, some rows at a time: a register holds outputs of one example.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
-from layerscope.engine.native.correlate import NEAR, Plan, Writer, segments
-from layerscope.engine.native.ir import Index, bytes_of
+from layerscope.engine.native.correlate import NEAR, Plan, Tiled, Writer, segments
+from layerscope.engine.native.ir import Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.operations import Correlate
+from layerscope.engine.native.rows import flip
 from layerscope.engine.native.stages import Stage
 
 
@@ -25,6 +28,72 @@ def suits(memory: Memory, stage: Stage, plan: Plan) -> bool:
     do = cast(Correlate, stage.root.do)
     size = memory.groups * do.inputs * bytes_of(memory.module.vector)
     return not do.axes and size > 2 * NEAR and do.outputs > 2 * plan.tile.channels
+
+
+ROWS = 8
+"""Rows of the matrix that are read side by side."""
+
+
+def few(memory: Memory, stage: Stage, examples: int) -> bool:
+    """Whether this is a product of so few whole examples that reading the matrix is most of the work."""
+    assert stage.root is not None
+    do, lanes = cast(Correlate, stage.root.do), memory.module.lanes
+    natural = do.strides[1:3] == (do.outputs, 1) and do.outputs % lanes == 0 and lanes > 1
+    return 0 < examples <= memory.together and memory.groups == 1 and not do.axes and do.groups == 1 and natural
+
+
+def write_few(memory: Memory, stage: Stage, examples: int) -> Kernel:
+    """The kernel of a stage whose root is such a product."""
+    return _Few(memory, stage, examples).kernel
+
+
+class _Few(Tiled):
+    def __init__(self, memory: Memory, stage: Stage, examples: int) -> None:
+        assert stage.root is not None
+        super().__init__(memory, stage)
+        self.lanes, self.count = memory.module.lanes, examples
+        (waiting,) = memory.layout.workspace(memory.module.vector, (examples, self.do.outputs // self.lanes))
+        k = self.kernel
+        self.y, self.w = k.array(waiting), k.array(memory.flat[stage.root.inputs[1]])
+        self.x = k.array(memory.buffer(stage.root.inputs[0])).of(memory.module.real)
+        with k.loop(waiting.extent) as (n, _):
+            k.store(k.constant(0), self.y, n)
+        for low, high, count in segments(self.do.inputs, ROWS):
+            with k.loop(high, count, low) as (ci, _):
+                self._rows(ci, count)
+        self._results()
+        k.ret()
+
+    def _rows(self, ci: Index, count: int) -> None:
+        """What some rows add to all outputs."""
+        k, lanes, width = self.kernel, self.lanes, self.do.outputs // self.lanes
+        xs = [
+            [k.splat(k.load(self.x, k.add(k.mul(k.add(ci, n), self.strides[-1] * lanes), e))) for n in range(count)]
+            for e in range(self.count)
+        ]
+        with k.loop(width) as (c, _):
+            place = k.dot([ci, c], [self.do.outputs, lanes])
+            found = [k.load(self.y, k.add(c, e * width)) for e in range(self.count)]
+            for n in range(count):
+                w = self._weights(k.add(place, n * self.do.outputs))
+                found = [k.fma(w, xs[e][n], found[e]) for e in range(self.count)]
+            for e, value in enumerate(found):
+                k.store(value, self.y, k.add(c, e * width))
+
+    def _weights(self, at: Index) -> Value:
+        k, vector = self.kernel, self.kernel.module.vector
+        if k.module.checked:  # the last number of the register too
+            k.load(self.w, k.add(at, self.lanes - 1))
+        return k.put(vector, f"load {vector}, {k.address(self.w, at)}, align {bytes_of(k.module.real)}")
+
+    def _results(self) -> None:
+        """Outputs of an example back into lanes of examples."""
+        k, lanes, width = self.kernel, self.lanes, self.do.outputs // self.lanes
+        with k.loop(width) as (c, _):
+            found = [k.load(self.y, k.add(c, e * width)) for e in range(self.count)]
+            own = [n % self.memory.together for n in range(lanes)]
+            sums = flip(k, [found[e if e < self.count else 0] for e in own])
+            self.finish([1], [0], k.mul(c, lanes), lanes, sums)
 
 
 def write(memory: Memory, stage: Stage, plan: Plan) -> Kernel:

@@ -141,7 +141,7 @@ def _expand(s: Scope, op: Op) -> Value:
     (x,), k, do = op.inputs, s.kernel, op.do
     kept = len(x.type.shape) == len(do.shape)
     index = [0 if axis in do.axes else i for axis, i in enumerate(s.index) if kept or axis not in do.axes]
-    count = math.prod(numbers(do.shape[axis] for axis in do.axes if axis))
+    count = op.strips * math.prod(numbers(do.shape[axis] for axis in do.axes if axis))
     if 0 not in do.axes:
         value = s.read(x, index)
         return k.fdiv(value, k.constant(count)) if do.mean else value
@@ -211,16 +211,17 @@ def _random(s: Scope, op: Op) -> Value:
         key = _mixed(k, k.put("i64", f"add i64 {word.name}, {key.name}"))
     lanes = k.module.lanes
     wide = vector("i64", lanes)
-    first = k.add(k.load(counters, FIRST), k.mul(s.index[0], lanes))
-    picks = ", ".join(f"i64 {n}" for n in range(lanes))
-    rows = k.splat(k.i64(first))
-    if lanes > 1:
-        rows = k.put(wide, f"add {rows}, <{picks}>")
+    together = s.memory.together
+    first = k.add(k.load(counters, FIRST), k.mul(s.index[0], together))
     shape = rest(op.outputs[0])
+    size = math.prod(shape)
     strides = [math.prod(shape[n + 1 :]) for n in range(len(shape))]
     flat = k.add(k.dot(s.index[1:], strides), 1)
-    place = k.put(wide, f"mul {rows}, {_whole(math.prod(shape), wide)}")
-    place = k.put(wide, f"add {place}, {k.splat(k.i64(flat)).name}")
+    start = k.add(k.mul(first, size * op.strips), flat)
+    place = k.splat(k.i64(start))
+    if lanes > 1:  # lane s·together + e holds strip s of example e
+        starts = [(n % together * op.strips + (n // together if op.strips > 1 else 0)) * size for n in range(lanes)]
+        place = k.put(wide, f"add {place}, <{', '.join(f'i64 {n}' for n in starts)}>")
     hashed = k.put(wide, f"mul {place}, {_whole(GOLDEN, wide)}")
     bits = _mixed(k, k.put(wide, f"add {hashed}, {k.splat(key).name}"))
     top = k.convert("trunc", k.put(wide, f"lshr {bits}, {_whole(40, wide)}"), "i32")

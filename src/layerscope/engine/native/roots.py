@@ -10,9 +10,10 @@ from layerscope.core.errors import TrainingError
 from layerscope.engine.native import poolings
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
-from layerscope.engine.native.layout import Buffer, strided
+from layerscope.engine.native.layout import Buffer, margin, strided
 from layerscope.engine.native.operations import Op, rest
 from layerscope.engine.native.stages import Stage
+from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.shape import Concatenate
 from layerscope.engine.program import Value as Node
@@ -108,8 +109,9 @@ def _reduce(scope: Scope, op: Op) -> None:
             value = scope.read(op.inputs[0], _merged(kept, outer, over, inner))
             carry.values = _reduced(k, how, carry.values, value)
         result = carry.values[-1] if how == "argmax" else carry.values[0]
+        result = _across(scope, op, result)
         if how == "mean":
-            result = k.fdiv(result, k.constant(math.prod(shape[axis - 1] for axis in inner)))
+            result = k.fdiv(result, k.constant(op.strips * math.prod(shape[axis - 1] for axis in inner)))
         index = _merged(kept, outer, [0] * len(inner), inner) if do.keep else kept
         _write(scope, op.outputs[0], index, result)
 
@@ -123,6 +125,16 @@ def _reduced(k: Kernel, how: str, found: Sequence[Value], value: Value) -> list[
         return [best]
     # The second number counts the turns, the third is the count at the best value.
     return [best, k.fadd(found[1], k.constant(1)), k.select(better, found[1], found[2])]
+
+
+def _across(scope: Scope, op: Op, value: Value) -> Value:
+    """The sum or the largest of an example's strips, in all of its lanes."""
+    k, lanes, distance = scope.kernel, scope.kernel.module.lanes, scope.memory.together
+    while op.strips > 1 and distance < lanes:
+        other = k.shuffle(value, None, [(n + distance) % lanes for n in range(lanes)])
+        value = k.fadd(value, other) if op.do.how in ("sum", "mean") else _reduced(k, "max", [value], other)[0]
+        distance *= 2
+    return value
 
 
 def _merged(kept: Sequence[Index], outer: Sequence[int], over: Sequence[Index], inner: Sequence[int]) -> list[Index]:
@@ -162,6 +174,59 @@ def _concatenate(scope: Scope, op: Op) -> None:
             moved[axis] = scope.kernel.add(moved[axis], start)
             _write(scope, op.outputs[0], moved, scope.read(value, index))
         start += rest(value)[axis - 1]
+
+
+# --- strips of examples ---
+
+
+def _to_whole(scope: Scope, op: Op) -> None:
+    """Each strip's rows to all lanes of its example."""
+    k, together, rows = scope.kernel, scope.memory.together, rest(op.inputs[0])[0]
+    with k.nest((scope.memory.groups, *rest(op.inputs[0]))) as (index, _):
+        value = scope.read(op.inputs[0], index)
+        for strip in range(op.do.count):
+            order = [strip * together + n % together for n in range(k.module.lanes)]
+            moved = [index[0], k.add(index[1], strip * rows), *index[2:]]
+            _write(scope, op.outputs[0], moved, k.shuffle(value, None, order))
+
+
+def _to_strips(scope: Scope, op: Op) -> None:
+    """Each lane keeps the rows of its strip."""
+    k, lanes, rows = scope.kernel, scope.kernel.module.lanes, rest(op.outputs[0])[0]
+    with k.nest((scope.memory.groups, *rest(op.outputs[0]))) as (index, _):
+        found: Value | None = None
+        for strip in range(op.do.count):
+            value = scope.read(op.inputs[0], [index[0], k.add(index[1], strip * rows), *index[2:]])
+            start = strip * scope.memory.together
+            found = (
+                value if found is None else k.shuffle(found, value, [n + lanes * (n >= start) for n in range(lanes)])
+            )
+        assert found is not None
+        _write(scope, op.outputs[0], index, found)
+
+
+def halo(memory: Memory, buffer: Buffer) -> Kernel | None:
+    """The kernel that fills the margin above and below strips from the neighbours' lanes, if there is such a margin.
+
+    At the image's own edges it stays zero.
+    """
+    (above, below), row = margin(buffer), buffer.strides[1]
+    if not above and not below:
+        return None
+    kernel = Kernel(memory)
+    k, lanes, together, rows = kernel, memory.module.lanes, memory.together, buffer.shape[1]
+    array, zero = k.array(buffer, -buffer.origin), Value("zeroinitializer", buffer.item)
+    down = [lanes] * together + list(range(lanes - together))
+    up = [*range(together, lanes), *[lanes] * together]
+    pairs = [(n, rows + n, down) for n in range(above)]  # the last rows of the strip above
+    pairs += [(above + rows + n, above + n, up) for n in range(below)]
+    with k.loop(buffer.shape[0]) as (group, _), k.loop(row) as (i, _):
+        for to, of, order in pairs:
+            start = k.add(k.mul(group, buffer.strides[0]), i)
+            value = k.load(array, k.add(start, of * row))
+            k.store(k.shuffle(value, zero, order), array, k.add(start, to * row))
+    k.ret()
+    return kernel
 
 
 # --- switches that point anywhere: lane by lane ---
@@ -268,4 +333,6 @@ ROOTS: dict[type, Callable[[Scope, Op], None]] = {
     reduce.Reduce: _reduce,
     reduce.ReduceMaxAdjoint: _reduce_max_adjoint,
     Concatenate: _concatenate,
+    ToStrips: _to_strips,
+    ToWhole: _to_whole,
 }

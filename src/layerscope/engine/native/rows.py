@@ -84,15 +84,16 @@ def _converted(k: Code, value: Value, dtype: str, to: str) -> Value:
     return k.convert("fpext" if ITEM_BYTES[item] < ITEM_BYTES[to] else "fptrunc", value, to)
 
 
-def gather(memory: Memory, buffer: Buffer, dtype: str) -> Kernel:
+def gather(memory: Memory, buffer: Buffer, dtype: str, cut: bool = False) -> Kernel:
     """The kernel that reads a block's examples into lanes: parameters rows, order, first, count, then buffers.
 
-    Lanes behind `count` repeat the first example.
+    Lanes behind `count` repeat the first example. `cut`: the value comes in strips.
     """
     k = Kernel(memory)
     k.parameters = [("rows", "ptr"), ("order", "ptr"), ("first", "i64"), ("count", "i64")]
     shape, count = buffer.shape[1:], k.module.lanes
-    size, item = math.prod(shape), CODES[dtype][0]
+    each, item = math.prod(shape), CODES[dtype][0]
+    size, together = each * (memory.strips if cut else 1), memory.together
     order = Array(Value("%order", "ptr"), "i64", 2**62)
     data = Array(Value("%rows", "ptr"), item, 2**62)
     to = scalar(buffer.item)
@@ -101,10 +102,11 @@ def gather(memory: Memory, buffer: Buffer, dtype: str) -> Kernel:
     with k.loop(buffer.shape[0]) as (group, _):
         starts: list[Index] = []
         for lane in range(count):
-            at = k.add(k.mul(group, count), lane)
+            at = k.add(k.mul(group, together), lane % together)
             real = k.icmp("slt", at, Value("%count", "i64"))
             at = k.put("i64", f"select {real}, {k.i64(at)}, i64 0")
-            starts.append(k.mul(k.load(order, k.add(Value("%first", "i64"), at)), size))
+            strip = lane // together * each if cut else 0
+            starts.append(k.add(k.mul(k.load(order, k.add(Value("%first", "i64"), at)), size), strip))
         with k.nest(shape[:-inner] if inner < len(shape) else []) as (outer, _):
             length = math.prod(shape[len(shape) - inner :])
             base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
@@ -164,12 +166,15 @@ def _runs(buffer: Buffer) -> tuple[int, int]:
     return inner, strides[-1]
 
 
-def scatter(memory: Memory, buffer: Buffer) -> Kernel:
-    """The kernel that writes a block's results as rows: parameters rows, first, count, then buffers."""
+def scatter(memory: Memory, buffer: Buffer, cut: bool = False) -> Kernel:
+    """The kernel that writes a block's results as rows: parameters rows, first, count, then buffers. `cut`: the value
+    comes in strips.
+    """
     k = Kernel(memory)
     k.parameters = [("rows", "ptr"), ("first", "i64"), ("count", "i64")]
     shape, count = buffer.shape[1:], k.module.lanes
-    size, item = math.prod(shape), scalar(buffer.item)
+    each, item = math.prod(shape), scalar(buffer.item)
+    size, together = each * (memory.strips if cut else 1), memory.together
     data = Array(Value("%rows", "ptr"), item, 2**62)
     source = k.array(buffer)
     inner, steps = _runs(buffer)
@@ -181,10 +186,10 @@ def scatter(memory: Memory, buffer: Buffer) -> Kernel:
             with k.loop(end, step, begin) as (i, _):
                 found = [k.load(source, k.add(place, k.mul(k.add(i, n), steps))) for n in range(step)]
                 rows = flip(k, found) if step == count and count > 1 else None
-                for lane in range(count):
-                    row = k.add(k.mul(group, count), lane)
+                for lane in range(count if cut else together):
+                    row = k.add(k.mul(group, together), lane % together)
                     with k.when(k.icmp("slt", row, Value("%count", "i64"))):
-                        at = k.add(k.mul(k.add(Value("%first", "i64"), row), size), base, i)
+                        at = k.add(k.mul(k.add(Value("%first", "i64"), row), size), base, i, lane // together * each)
                         if rows:
                             k.line(f"store {rows[lane]}, {k.address(data, at)}, align {ITEM_BYTES[item]}")
                         else:

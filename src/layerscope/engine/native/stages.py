@@ -19,6 +19,7 @@ from layerscope.engine.native import fusions, pointwise, pulls
 from layerscope.engine.native.draft import Draft, disjoint, fresh
 from layerscope.engine.native.fusions import Stage
 from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, of_batch, rest
+from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Reshape
@@ -193,7 +194,16 @@ class Scheduler:
             )
         if isinstance(op.do, reduce.Reduce):
             return op.do.how in ("sum", "mean") and quiet[0]
-        linear = (Correlate, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.Gather, Reshape, *PULLS)
+        linear = (
+            ToStrips,
+            ToWhole,
+            Correlate,
+            pool.PoolMaxAdjoint,
+            pool.PoolMeanAdjoint,
+            place.Gather,
+            Reshape,
+            *PULLS,
+        )
         return bool(quiet) and quiet[0] and isinstance(op.do, linear)
 
     def _append(self, stage: Stage) -> int:

@@ -1,0 +1,314 @@
+"""Where a network is no longer fast: training and predicting over a grid of shapes, beside PyTorch.
+
+Each case is one or a few layers of a kind: wide and deep ones, large images and kernels, batches of 1 and 256, odd
+sizes. Both take turns on the same arrays, several times; the best of each counts, PyTorch by either order of channels,
+whichever is faster. Times are the process's own seconds, so that what else runs on the machine matters little; with
+several threads they are those on the clock. --memory runs training steps of each in a process of its own and tells
+how much its memory grew beyond the data.
+Run: python benchmarks/cliffs.py [--cases conv256 ...] [--rounds 3] [--threads 1] [--memory]
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from layerscope.layers import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Concatenate,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAveragePooling2D,
+    Input,
+    MaxPooling2D,
+)
+from layerscope.models import Model
+
+Maker = Callable[[], Model]
+CASES: dict[str, tuple[int, Maker]] = {}
+
+
+def case(name: str, batch: int, *shape: int) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Register a case: `body` goes from the input to what a classifier of ten classes reads."""
+
+    def add(body: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def make() -> Model:
+            x = Input(shape)
+            y = body(x)
+            if len(y.type.shape) > 2:
+                y = GlobalAveragePooling2D()(y)
+            return Model(x, Dense(10, activation="softmax")(y))
+
+        CASES[name] = batch, make
+        return body
+
+    return add
+
+
+def conv(filters: int, kernel: int = 3, strides: int = 1, **more: Any) -> Conv2D:
+    return Conv2D(filters, kernel, strides=strides, padding="same", activation="relu", **more)
+
+
+@case("conv128", 16, 56, 56, 128)
+def _conv128(x: Any) -> Any:
+    return MaxPooling2D(2)(conv(128)(conv(128)(x)))
+
+
+@case("conv256", 16, 28, 28, 256)
+def _conv256(x: Any) -> Any:
+    return conv(256)(conv(256)(x))
+
+
+@case("conv512", 16, 14, 14, 512)
+def _conv512(x: Any) -> Any:
+    return conv(512)(conv(512)(x))
+
+
+@case("conv512 on 7×7", 32, 7, 7, 512)
+def _conv512_small(x: Any) -> Any:
+    return conv(512)(conv(512)(x))
+
+
+@case("ResNet's stem", 8, 224, 224, 3)
+def _stem7(x: Any) -> Any:
+    return conv(64)(MaxPooling2D(3, strides=2, padding="same")(conv(64, 7, 2)(x)))
+
+
+@case("AlexNet's stem", 8, 224, 224, 3)
+def _stem11(x: Any) -> Any:
+    return MaxPooling2D(3, strides=2)(conv(256, 5)(MaxPooling2D(3, strides=2)(conv(96, 11, 4)(x))))
+
+
+@case("VGG's stem", 4, 224, 224, 3)
+def _stem3(x: Any) -> Any:
+    return MaxPooling2D(2)(conv(64)(conv(64)(x)))
+
+
+@case("1×1 bottleneck", 16, 28, 28, 256)
+def _bottleneck(x: Any) -> Any:
+    y = conv(256, 1)(conv(64)(conv(64, 1)(x)))
+    return Add()([x, y])
+
+
+@case("wide dense", 128, 784)
+def _dense(x: Any) -> Any:
+    return Dense(4096, activation="relu")(Dense(4096, activation="relu")(x))
+
+
+@case("wide dense, batch 1", 1, 784)
+def _dense1(x: Any) -> Any:
+    return Dense(4096, activation="relu")(Dense(4096, activation="relu")(x))
+
+
+@case("dense 512, batch 128", 128, 784)
+def _mlp(x: Any) -> Any:
+    return Dense(512, activation="relu")(Dense(512, activation="relu")(x))
+
+
+@case("flatten 7×7×512 to 4096", 16, 7, 7, 512)
+def _flatten(x: Any) -> Any:
+    return Dense(4096, activation="relu")(Flatten()(x))
+
+
+@case("branches", 16, 28, 28, 192)
+def _branches(x: Any) -> Any:
+    pooled = conv(32, 1)(MaxPooling2D(3, strides=1, padding="same")(x))
+    return Concatenate()([conv(64, 1)(x), conv(128)(conv(96, 1)(x)), conv(32, 5)(conv(16, 1)(x)), pooled])
+
+
+@case("dense block", 32, 32, 32, 24)
+def _dense_block(x: Any) -> Any:
+    for _ in range(8):
+        x = Concatenate()([x, conv(12)(Activation("relu")(BatchNormalization()(x)))])
+    return x
+
+
+@case("residual", 16, 56, 56, 64)
+def _residual(x: Any) -> Any:
+    for _ in range(2):
+        x = Activation("relu")(Add()([x, BatchNormalization()(Conv2D(64, 3, padding="same")(conv(64)(x)))]))
+    return x
+
+
+@case("depthwise", 16, 56, 56, 128)
+def _depthwise(x: Any) -> Any:
+    for _ in range(2):
+        x = conv(128, 1)(conv(128, 3, groups=128)(x))
+    return x
+
+
+@case("four groups", 16, 28, 28, 128)
+def _groups(x: Any) -> Any:
+    return conv(128, 3, groups=4)(conv(128, 3, groups=4)(x))
+
+
+def _small(x: Any) -> Any:
+    return MaxPooling2D(2)(conv(64)(MaxPooling2D(2)(conv(32)(x))))
+
+
+for _batch in (1, 3, 16, 256):
+    case(f"small, batch {_batch}", _batch, 32, 32, 3)(_small)
+
+
+@case("prime sizes", 13, 53, 47, 13)
+def _prime(x: Any) -> Any:
+    return conv(31, 5)(MaxPooling2D(2)(conv(29)(conv(17)(x))))
+
+
+@case("100 layers", 32, 16, 16, 16)
+def _hundred(x: Any) -> Any:
+    for _ in range(100):
+        x = conv(16)(x)
+    return x
+
+
+# --- measuring ---
+
+Work = Callable[[], Any]
+
+
+def data(name: str) -> tuple[Any, Any, Model]:
+    """Numbers, labels, and the model."""
+    import numpy as np
+
+    batch, make = CASES[name]
+    model, random = make(), np.random.default_rng(0)
+    x = random.random((batch, *(int(n) for n in model.input_shape[1:])), np.float32)
+    return x, random.integers(0, 10, batch), model
+
+
+def ours(name: str, threads: int) -> tuple[Work, Work]:
+    """A training step and a prediction."""
+    batch, _ = CASES[name]
+    x, y, model = data(name)
+    model.compile("sgd", "sparse_categorical_crossentropy", engine="native", threads=threads)
+    return lambda: model.fit(x, y, batch, 1, verbose=0), lambda: model.predict(x, batch, verbose=0)
+
+
+def peers(name: str, threads: int) -> Iterator[tuple[Work, Work]]:
+    """The same in PyTorch, once with channels last and once with channels first."""
+    import torch
+
+    torch.set_num_threads(threads)
+    x, y, model = data(name)
+    for layout in (torch.channels_last, torch.contiguous_format)[: 1 + (x.ndim == 4)]:
+        module = model.to_torch()
+        images = torch.from_numpy(x)
+        if x.ndim == 4:
+            module, images = (
+                module.to(memory_format=layout),
+                images.permute(0, 3, 1, 2).contiguous(memory_format=layout),
+            )
+        optimizer = torch.optim.SGD(module.parameters(), 0.01)
+
+        def fit(module: Any = module, images: Any = images, optimizer: Any = optimizer) -> None:
+            module.train()
+            optimizer.zero_grad()
+            torch.nn.functional.nll_loss(torch.log(module(images) + 1e-7), torch.from_numpy(y)).backward()
+            optimizer.step()
+
+        def predict(module: Any = module, images: Any = images) -> None:
+            module.eval()
+            with torch.inference_mode():
+                module(images)
+
+        yield fit, predict
+
+
+def least(work: Work, clock: Callable[[], float], seconds: float = 0.25) -> float:
+    """Seconds of the fastest of several calls."""
+    found, until = [], time.perf_counter() + seconds
+    while len(found) < 2 or time.perf_counter() < until:
+        start = clock()
+        work()
+        found.append(clock() - start)
+    return min(found)
+
+
+def measure(name: str, threads: int, rounds: int) -> list[str]:
+    """A row: seconds of the first step, milliseconds of both, and ratios."""
+    clock = time.process_time if threads == 1 else time.perf_counter
+    start = time.perf_counter()
+    mine = ours(name, threads)
+    mine[0]()
+    first = time.perf_counter() - start
+    mine[1]()
+    others = list(peers(name, threads))
+    for pair in others:
+        for work in pair:
+            work()
+    best = [[float("inf")] * 2 for _ in range(2)]
+    for _ in range(rounds):
+        for what in (0, 1):
+            best[0][what] = min(best[0][what], least(mine[what], clock))
+            for pair in others:
+                best[1][what] = min(best[1][what], least(pair[what], clock))
+    cells = [name, str(CASES[name][0]), f"{first:.1f}"]
+    for what in (0, 1):
+        cells += [f"{best[0][what] * 1e3:.2f}", f"{best[1][what] * 1e3:.2f}", f"{best[1][what] / best[0][what]:.2f}"]
+    return cells
+
+
+def growth(name: str, threads: int, who: str) -> float:
+    """Megabytes by which this process grows in three training steps."""
+    if who == "ours":
+        work = ours(name, threads)[0]
+    else:
+        work = next(peers(name, threads))[0]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(3):
+        work()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+
+
+def grown(name: str, threads: int, who: str) -> float:
+    """`growth` in a process of its own; ours with its kernels compiled before."""
+    command = [sys.executable, __file__, "--one", json.dumps([name, threads, who])]
+    for _ in range(1 + (who == "ours")):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        print(growth(*json.loads(asked.one)))
+        return
+    head = [
+        "case",
+        "batch",
+        "first step, s",
+        "training: ms",
+        "PyTorch's",
+        "ratio",
+        "predict: ms",
+        "PyTorch's",
+        "ratio",
+    ]
+    if asked.memory:
+        head = ["case", "batch", "training step: MB", "PyTorch's"]
+    print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head), flush=True)
+    for name in asked.cases:
+        if asked.memory:
+            sizes = [grown(name, asked.threads, who) for who in ("ours", "torch")]
+            cells = [name, str(CASES[name][0]), *(f"{size:.0f}" for size in sizes)]
+        else:
+            cells = measure(name, asked.threads, asked.rounds)
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Examples in strips: results are those of whole examples, which programs can, and how many strips are taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.native.comparing import engines, going, settings
+from tests.native.random_cases import Case
+
+from layerscope import layers, losses, optimizers
+from layerscope.engine.native import strips
+from layerscope.engine.native.strips import Choice
+from layerscope.layers import Input
+from layerscope.models import Model, Sequential
+
+RANDOM = np.random.default_rng(3)
+
+
+def branching():
+    """Convolutions of stride 1 and 2, a transposed one, pools, dropout, normalisation, a join, a mean over the image."""
+    x = Input((16, 6, 2))
+    a = layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+    b = layers.MaxPooling2D(2)(layers.BatchNormalization()(a))
+    c = layers.Dropout(0.3)(layers.Conv2D(5, 5, strides=(2, 1), padding="same", activation="tanh")(b))
+    d = layers.Conv2DTranspose(3, (4, 3), strides=(2, 1), padding="same")(c)
+    e = layers.Conv2D(4, 3, padding="same")(layers.UpSampling2D(2)(layers.Concatenate()([b, d])))
+    y = layers.GlobalAveragePooling2D()(layers.Add()([a, e]))
+    return Model(x, layers.Dense(3, activation="softmax")(y))
+
+
+def signals():
+    return Sequential(
+        [
+            Input((32, 3)),
+            layers.Conv1D(4, 9, padding="same", activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Conv1D(5, 3, strides=2, padding="same"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def case(model, count, batch, **options):
+    loss = losses.SparseCategoricalCrossentropy()
+    model.compile(optimizers.Adam(0.01, epsilon=0.1), loss, engine="reference")
+    found = Case(1, model._job, 2, batch, count, {"lanes": 8, "sums": 8, **options})
+    found.inputs = [RANDOM.normal(size=(count, *(int(n) for n in model.input_shape[1:])))]
+    found.targets = [RANDOM.integers(0, 3, count)]
+    found.weights = {id: variable.array.astype(np.float64) for id, variable in model._variables.items()}
+    return found
+
+
+@pytest.mark.parametrize("make", [branching, signals])
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"gain": 1e9}], ids=str)
+def test_they_change_no_result(make, count, more):
+    """Batches of 5 of 13 examples: full blocks, cut ones, and one of two."""
+    asked = case(make(), 13, 5, strips=count, **more)
+    native, reference = engines(asked, "float64")
+    order = RANDOM.permutation(13)
+    with settings(**asked.options):
+        mine = native.predict(asked.inputs, 5, going)
+        trained = native.train_epoch(asked.inputs, asked.targets, order, 5, going)
+    np.testing.assert_allclose(mine[0], reference.predict(asked.inputs, 5, going)[0], rtol=1e-9, atol=1e-12)
+    wanted = reference.train_epoch(asked.inputs, asked.targets, order, 5, going)
+    for name, value in wanted.items():
+        np.testing.assert_allclose(trained[name], value, rtol=1e-9)
+    for id, array in reference.state.weights.items():
+        np.testing.assert_allclose(native.state.weights[id], array, rtol=1e-7, atol=1e-9)
+
+
+def test_which_can():
+    """The image's rows must be divisible wherever they are many."""
+    program = case(branching(), 1, 1).job.inference
+    assert strips.tried(program, 4) is not None
+    assert strips.tried(program, 32) is None  # 16 rows
+    drafts = strips.tried(case(signals(), 1, 1).job.inference, 8)
+    assert drafts is not None
+    assert [type(op.do).__name__ for op in drafts.ops].count("ToWhole") == 1  # what is flattened
+
+
+def test_how_many():
+    """None where lanes are full; as many as fill lanes and threads else; what is compiled is used again."""
+    x = Input((64, 64, 16))
+    model = Model(x, layers.Conv2D(32, 3, padding="same")(x))
+    model.compile("sgd", "mse", engine="reference")
+    counts = (1, 2, 4, 8, 16)
+
+    def best(batch, threads=2, lanes=16, choice=None):
+        return (choice or Choice(model._job.inference, 64)).best(counts, batch, lanes, threads)
+
+    assert best(32, threads=2) == 1
+    assert best(32, threads=1) == 1
+    assert best(16, threads=1) == 1
+    assert best(16, threads=2) == 2
+    assert best(8, threads=2) == 4
+    assert best(1, threads=2) == 16
+    choice = Choice(model._job.inference, 64)
+    assert best(8, choice=choice) == 4
+    assert best(32, choice=choice) == 4
+    assert best(1, choice=choice) == 16
+
+
+def test_small_networks_have_none():
+    x = Input((8, 8, 1))
+    model = Model(x, layers.Conv2D(2, 3, padding="same")(x))
+    model.compile("sgd", "mse", engine="reference")
+    assert Choice(model._job.inference, 64).best((1, 2, 4), 1, 16, 2) == 1
