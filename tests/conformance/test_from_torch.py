@@ -30,8 +30,11 @@ def modules(torch):
 
 NAMES = (
     "mlp", "rows", "functional", "autoencoder", "unet", "segnet", "residual", "subpixel", "turned", "tokens", "shared",
-    "joined", "normed", "attributes", "normalised", "image from a row", "global", "adaptive", "ceil",
+    "joined", "normed", "attributes", "normalised", "image from a row", "global", "adaptive", "waves", "signals", "volumes",
+    "mobile", "multiplied", "ceil",
 )  # fmt: skip
+SEQUENCES = ("waves", "signals", "multiplied")
+"""Those whose tensors of three axes are sequences for convolutions."""
 
 
 def made(torch, modules, name):
@@ -42,14 +45,14 @@ def made(torch, modules, name):
     return make().eval(), size, [torch.randn(3, *shape) for shape in shapes]
 
 
-def computed(torch, module, given):
+def computed(torch, module, given, sequence=False):
     with torch.no_grad():
         found = module(*given)
-    return [last(tensor.numpy()) for tensor in (found if isinstance(found, tuple) else (found,))]
+    return [last(tensor.numpy(), sequence) for tensor in (found if isinstance(found, tuple) else (found,))]
 
 
-def arrays(given):
-    return [np.ascontiguousarray(last(tensor.numpy())) for tensor in given]
+def arrays(given, sequence=False):
+    return [np.ascontiguousarray(last(tensor.numpy(), sequence)) for tensor in given]
 
 
 def test_the_list_of_modules_is_whole(modules):
@@ -59,13 +62,14 @@ def test_the_list_of_modules_is_whole(modules):
 @pytest.mark.parametrize("name", NAMES)
 def test_modules_come_over_and_go_back(name, torch, modules):
     module, size, given = made(torch, modules, name)
-    theirs = computed(torch, module, given)
+    sequence = name in SEQUENCES
+    theirs = computed(torch, module, given, sequence)
     model = ls.from_torch(module, input=size)
-    assert distance(ours(model, arrays(given)), theirs) <= NEAR
+    assert distance(ours(model, arrays(given, sequence)), theirs) <= NEAR
     again = model.to_torch().eval()
-    assert distance(theirs, computed(torch, again, given)) <= NEAR
+    assert distance(theirs, computed(torch, again, given, sequence)) <= NEAR
     assert sum(p.numel() for p in again.parameters()) == model.count_params()
-    if name not in ("normed", "attributes", "normalised"):  # whose weights are computed from others
+    if name not in ("normed", "attributes", "normalised", "mobile"):  # whose weights are computed from others
         assert model.count_params() == sum(p.numel() for p in module.parameters())
 
 
@@ -253,6 +257,24 @@ def test_large_images_take_no_memory(torch):
 
 def test_four_sizes_have_the_batch_in_front(torch):
     assert ls.from_torch(torch.nn.MaxPool2d(2), input=(1, 3, 8, 6)).input_shape == (None, 8, 6, 3)
+
+
+def test_four_sizes_are_a_volume_where_modules_say_so(torch):
+    for size in ((3, 4, 8, 6), (1, 3, 4, 8, 6)):
+        assert ls.from_torch(torch.nn.MaxPool3d(2), input=size).input_shape == (None, 4, 8, 6, 3)
+
+
+def test_two_sizes_are_a_sequence_where_its_reader_says_so(torch):
+    nn = torch.nn
+    for module in (nn.Conv1d(3, 2, 1), nn.Sequential(nn.ReLU(), nn.MaxPool1d(2))):
+        assert ls.from_torch(module, input=(3, 8)).input_shape == (None, 8, 3)
+    assert ls.from_torch(nn.Sequential(nn.ReLU(), nn.Linear(8, 2)), input=(3, 8)).input_shape == (None, 3, 8)
+
+
+def test_a_convolution_of_single_channels_is_a_depthwise_one(torch, modules):
+    model = ls.from_torch(made(torch, modules, "mobile")[0], input=(3, 9, 7))
+    kinds = [layer.kind for layer in model.layers]
+    assert kinds.count("DepthwiseConv2D") == kinds.count("Conv2D") == 2
 
 
 def bad(torch):

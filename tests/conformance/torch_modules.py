@@ -213,6 +213,62 @@ class Attributes(nn.Module):
         return torch.tanh(x @ (self.matrix * 2))
 
 
+class Waves(nn.Module):
+    """Causal, dilated convolutions of a sequence with residual connections, and a mean over its length."""
+
+    def __init__(self):
+        super().__init__()
+        self.start = nn.Conv1d(2, 4, 1)
+        self.layers = nn.ModuleList(nn.Conv1d(4, 4, 3, dilation=2**n) for n in range(3))
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.start(x)
+        for n, layer in enumerate(self.layers):
+            x = x + torch.tanh(layer(F.pad(x, (2 * 2**n, 0))))
+        return self.out(x.mean(-1))
+
+
+class SignalAutoencoder(nn.Module):
+    """A sequence to a code and back, the code's Linear in the order of a sequence."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Conv1d(2, 4, 5, stride=2, padding=2), nn.ReLU(), nn.MaxPool1d(3, 2, 1), nn.Conv1d(4, 6, 3), nn.ReLU(),
+            nn.AvgPool1d(2), nn.Flatten(), nn.Linear(6 * 4, 3),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Linear(3, 6 * 5), nn.ReLU(), nn.Unflatten(1, (6, 5)), nn.ConvTranspose1d(6, 4, 4, 2, 1), nn.ReLU(),
+            nn.Upsample(scale_factor=2), nn.ConvTranspose1d(4, 2, 3, 2, 1, 1),
+        )  # fmt: skip
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x))[:, :, 1:-1]
+
+
+class Volumes(nn.Module):
+    """Convolutions and pools of a volume, flattened; and a transposed one."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool3d((1, 2, 2)))
+        self.deep = nn.Sequential(nn.Conv3d(4, 4, 2, groups=4), nn.ReLU())
+        self.up, self.out = nn.ConvTranspose3d(4, 2, 2, stride=2), nn.Linear(4 * 3 * 2 * 3, 2)
+
+    def forward(self, x):
+        x = self.deep(self.down(x))
+        return self.up(x), self.out(x.flatten(1)), x.mean((2, 3, 4))
+
+
+def mobile(channels, filters, stride):
+    """A depthwise convolution and one that mixes the channels, as in MobileNet."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+        nn.Conv2d(channels, filters, 1, bias=False), nn.BatchNorm2d(filters), nn.ReLU(),
+    )  # fmt: skip
+
+
 MODULES = {
     "mlp": (lambda: nn.Sequential(nn.Linear(7, 5), nn.Tanh(), nn.Linear(5, 3), nn.Softmax(-1)), (7,)),
     "rows": (lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(15, 2)), (5, 4)),
@@ -235,6 +291,11 @@ MODULES = {
         (1, 6, 6),
     ),
     "adaptive": (lambda: nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.AdaptiveMaxPool2d((1, 3))), (2, 8, 9)),
+    "waves": (Waves, (2, 25)),
+    "signals": (SignalAutoencoder, (2, 39)),
+    "volumes": (Volumes, (1, 4, 6, 8)),
+    "mobile": (lambda: nn.Sequential(mobile(3, 4, 1), mobile(4, 6, 2), nn.AdaptiveAvgPool2d(1)), (3, 9, 7)),
+    "multiplied": (lambda: nn.Sequential(nn.Conv1d(3, 6, 4, 2, groups=3), nn.AdaptiveMaxPool1d(2)), (3, 10)),
     "ceil": (lambda: nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.AvgPool2d(2, ceil_mode=True)), (2, 7, 9)),
 }
 """A function that makes the module, and the sizes of its input."""
