@@ -15,11 +15,13 @@ from layerscope.core.types import TensorType
 from .cases import all_examples, define, same_pads, title
 from .settings import RANDOM, Drawn
 
-PRODUCTS = ("Dense", "Conv2D", "Conv2DTranspose")
+PRODUCTS = ("Dense", "Conv2D", "Conv2DTranspose", "Dot")
 
 
 def probe(layer, *types: TensorType) -> int:
     """What the layer's definition adds up, before any crop, with padding cells that are 1."""
+    if isinstance(layer, ls.Dot):
+        return round(float(define(replace(layer, normalize=False), [np.ones(t.shape) for t in types], {})[0].sum()))
     plain = {"activation": None, "use_bias": False}
     shape = types[0].shape
     if isinstance(layer, ls.Conv2D):

@@ -177,6 +177,17 @@ def _elu(v: float) -> float:
     return v if v > 0 else math.expm1(v)
 
 
+def _exp(v: float) -> float:
+    try:
+        return math.exp(v)
+    except OverflowError:
+        return math.inf
+
+
+def _squareplus(v: float) -> float:
+    return (v + math.sqrt(v * v + 4)) / 2 if v >= 0 else 2 / (math.sqrt(v * v + 4) - v)
+
+
 def _sparse_plus(v: float) -> float:
     return 0.0 if v <= -1 else v if v >= 1 else (v + 1) ** 2 / 4
 
@@ -190,7 +201,7 @@ SCALARS: dict[str, Callable[[float], float]] = {
     "tanh": math.tanh,
     "softplus": _softplus,
     "celu": _elu,
-    "exponential": math.exp,
+    "exponential": _exp,
     "gelu_tanh": lambda v: 0.5 * v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))),
     "hard_shrink": lambda v: v if abs(v) > 0.5 else 0.0,
     "hard_sigmoid": _hard_sigmoid,
@@ -205,7 +216,7 @@ SCALARS: dict[str, Callable[[float], float]] = {
     "softsign": lambda v: v / (1 + abs(v)),
     "sparse_plus": _sparse_plus,
     "sparse_sigmoid": lambda v: min(max((v + 1) / 2, 0.0), 1.0),
-    "squareplus": lambda v: (v + math.sqrt(v * v + 4)) / 2,
+    "squareplus": _squareplus,
     "tanh_shrink": lambda v: v - math.tanh(v),
 }
 """What each function makes of one number."""

@@ -4,14 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.core import sizes
-from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
+from layerscope.layers._normalisation import shortened
 from layerscope.layers._spatial import floating, sequence
+
+EPSILON = 1e-7
+"""Keras's: no length is taken to be less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,6 @@ class Dot(Layer):
     axes: Any
     normalize: bool = False
 
-    executable = False
     law = "(a..., n, b...), (c..., n, d...) → (a..., b..., c..., d...)"
 
     def __post_init__(self) -> None:
@@ -40,12 +44,16 @@ class Dot(Layer):
             raise SettingError(f"{self.kind}: axes must be one whole number or two, not {self.axes!r}")
         object.__setattr__(self, "axes", pair[0] if alone else pair)
 
+    @property
+    def _pair(self) -> tuple[int, ...]:
+        """The axes as they were given, one for each input."""
+        return sequence(self.axes) * (2 if isinstance(self.axes, int) else 1)
+
     def _axes(self, types: Sequence[TensorType]) -> tuple[int, int]:
         if len(types) != 2:
             raise ShapeError(f"takes a list of 2 inputs, but got {len(types)}")
-        given = sequence(self.axes) * (2 if isinstance(self.axes, int) else 1)
         found: list[int] = []
-        for axis, type in zip(given, types, strict=True):
+        for axis, type in zip(self._pair, types, strict=True):
             place = axis + type.rank if axis < 0 else axis
             if not 0 < place < type.rank:
                 raise ShapeError(f"axis {axis} is not one of the {type.rank - 1} axes after the batch of {type}")
@@ -98,6 +106,34 @@ class Dot(Layer):
                 place += axis != summed
             found.append(tuple(reads))
         return tuple(found)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        one, other = (axis % array.ndim for axis, array in zip(self._pair, arrays, strict=True))
+        x, y = arrays
+        if self.normalize:
+            x, y = (
+                a / np.maximum(np.sqrt((a * a).sum(axis=axis, keepdims=True)), EPSILON)
+                for a, axis in ((x, one), (y, other))
+            )
+        made = np.stack([np.tensordot(a, b, (one - 1, other - 1)) for a, b in zip(x, y, strict=True)])
+        return (made[:, None] if made.ndim == 1 else made,), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        types = tuple(value.type for value in values)
+        rows: list[Value] = []
+        for value, axis in zip(values, self._axes(types), strict=True):
+            if self.normalize:
+                value = shortened(program, value, (axis,), EPSILON)
+            rank = value.type.rank
+            if axis != rank - 1:
+                value = program.permute(value, (*(a for a in range(rank) if a != axis), axis))
+            batch, *rest, size = value.type.shape
+            rows.append(program.reshape(value, (batch, sizes.product(rest), size)))
+        return (program.reshape(program.dots(rows[0], rows[1]), self.out(*types)[0].shape),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -25,7 +25,6 @@ class SpatialDropout2D(SpatialDropping):
     seed: int | None = None
 
     rank = 2
-    executable = False
     words = Words(("spatialdropout", "spatial_dropout2d"), ("rate",))
     law = "(...) → (...)"
 

@@ -25,7 +25,6 @@ class SpatialDropout3D(SpatialDropping):
     seed: int | None = None
 
     rank = 3
-    executable = False
     words = Words(("spatialdropout3d", "spatial_dropout3d"), ("rate",))
     law = "(...) → (...)"
 
