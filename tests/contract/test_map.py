@@ -212,7 +212,9 @@ def test_derivative_at_a_kink_is_this_one(name, at, wanted):
     assert gradients[0].tolist() == [wanted]
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "softplus", "elu", "gelu", "tanh", "silu", "mish", "gelu_tanh", "squareplus"])
+@pytest.mark.parametrize(
+    "name", ["sigmoid", "softplus", "elu", "gelu", "tanh", "silu", "mish", "gelu_tanh", "squareplus"]
+)
 def test_huge_arguments_stay_finite(name):
     x = fixed(np.array([-1e4, -800.0, 800.0, 1e4]))
     outputs, gradients, _ = run_primitive(mapped(name), [x], fixed(np.ones(4)), (0,))

@@ -49,7 +49,8 @@ class Dot(Layer):
         """The axes as they were given, one for each input."""
         return sequence(self.axes) * (2 if isinstance(self.axes, int) else 1)
 
-    def _axes(self, types: Sequence[TensorType]) -> tuple[int, int]:
+    def places(self, types: Sequence[TensorType]) -> tuple[int, int]:
+        """The two axes counted from the front; ShapeError for one that the inputs do not have."""
         if len(types) != 2:
             raise ShapeError(f"takes a list of 2 inputs, but got {len(types)}")
         found: list[int] = []
@@ -61,7 +62,7 @@ class Dot(Layer):
         return found[0], found[1]
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        one, other = self._axes(types)
+        one, other = self.places(types)
         x, y = types
         if not sizes.equal(x.shape[one], y.shape[other]):
             raise ShapeError(
@@ -76,7 +77,7 @@ class Dot(Layer):
         return (TensorType(shape if len(shape) > 1 else (*shape, 1), floating(x)),)
 
     def macs(self, *types: TensorType) -> Size:
-        return self.out(*types)[0].elements * types[0].shape[self._axes(types)[0]]
+        return self.out(*types)[0].elements * types[0].shape[self.places(types)[0]]
 
     def operations(self, *types: TensorType) -> Operations | None:
         normalised = types[0].elements + types[1].elements
@@ -88,7 +89,7 @@ class Dot(Layer):
             return Saved(inputs=(0, 1))
         lengths = (
             t.with_shape(tuple(1 if a == axis else n for a, n in enumerate(t.shape)))
-            for t, axis in zip(types, self._axes(types), strict=True)
+            for t, axis in zip(types, self.places(types), strict=True)
         )
         return Saved(extra=(*types, *lengths))
 
@@ -96,7 +97,7 @@ class Dot(Layer):
         return types[0].bytes + types[1].bytes if self.normalize else 0
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        one, other = self._axes(types)
+        one, other = self.places(types)
         place = 1
         found: list[Reads] = []
         for type, summed in zip(types, (one, other), strict=True):
@@ -125,7 +126,7 @@ class Dot(Layer):
     def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         types = tuple(value.type for value in values)
         rows: list[Value] = []
-        for value, axis in zip(values, self._axes(types), strict=True):
+        for value, axis in zip(values, self.places(types), strict=True):
             if self.normalize:
                 value = shortened(program, value, (axis,), EPSILON)
             rank = value.type.rank

@@ -103,7 +103,7 @@ class Normalization(Layer):
             for name, given in (("mean", self.mean), ("variance", self.variance))
         )
         type = TensorType(x.shape)
-        mean, root = self._whole(mean, type), np.maximum(np.sqrt(self._whole(variance, type)), EPSILON)
+        mean, root = self.whole(mean, type), np.maximum(np.sqrt(self.whole(variance, type)), EPSILON)
         y = mean + x * root if self.invert else (x - mean) / root
         return (y.astype(x.dtype if x.dtype.kind == "f" else np.float32),), {}
 
@@ -116,7 +116,7 @@ class Normalization(Layer):
         else:
             import numpy as np
 
-            numbers = [self._whole(np.array(given, np.float64), x.type) for given in (self.mean, self.variance)]
+            numbers = [self.whole(np.array(given, np.float64), x.type) for given in (self.mean, self.variance)]
             numbers[1] = np.maximum(np.sqrt(numbers[1]), EPSILON)
             mean, root = (
                 program.reshape(program.numbers(array.ravel().tolist()), shape or (1,)) for array in numbers
@@ -130,7 +130,7 @@ class Normalization(Layer):
         axes = {axis % x.rank for axis in self.axis}
         return tuple(n if axis in axes else 1 for axis, n in enumerate(x.shape) if axis >= min(axes, default=x.rank))
 
-    def _whole(self, given: Array, x: TensorType) -> Array:
+    def whole(self, given: Array, x: TensorType) -> Array:
         """Numbers that were given, or weights, in a shape in which they meet the input."""
         import numpy as np
 

@@ -12,6 +12,7 @@ from typing import Any
 from layerscope.core.graph import Node
 from layerscope.core.sizes import number, numbers
 from layerscope.core.types import TensorType
+from layerscope.targets._torch_functions import FUNCTIONS, MIXING, MODULES
 from layerscope.targets.torch import Value, Writer
 
 Form = Callable[..., Value | tuple[Value, ...]]
@@ -35,21 +36,13 @@ def activated(writer: Writer, name: str | None, value: Value, suffix: bool = Tru
     """A pointwise function behind a value, as a module."""
     if name in (None, "linear"):
         return value
-    nn = writer.torch.nn
-    proxy, order = value.proxy, value.order
-    if name == "softmax":
-        proxy, order = writer.rows(value), None
-    made = {
-        "relu": lambda: nn.ReLU(),
-        "leaky_relu": lambda: nn.LeakyReLU(0.2),
-        "elu": lambda: nn.ELU(),
-        "gelu": lambda: nn.GELU(),
-        "sigmoid": lambda: nn.Sigmoid(),
-        "tanh": lambda: nn.Tanh(),
-        "softplus": lambda: nn.Softplus(),
-        "softmax": lambda: nn.Softmax(dim=1 if value.type.rank == 4 else -1),
-    }[str(name)]()
-    return Value(value.type, writer.module(made, proxy, suffix=f"_{name}" if suffix else ""), order)
+    nn, end = writer.torch.nn, f"_{name}" if suffix else ""
+    if name in MIXING:
+        made = getattr(nn, MIXING[str(name)])(dim=1 if value.type.rank == 4 else -1)
+        return Value(value.type, writer.module(made, writer.rows(value), suffix=end))
+    if name in FUNCTIONS:
+        return Value(value.type, FUNCTIONS[str(name)](value.proxy), value.order)
+    return Value(value.type, writer.module(MODULES[str(name)](nn), value.proxy, suffix=end), value.order)
 
 
 def padded(writer: Writer, proxy: Any, pads: Any, value: float = 0.0, suffix: str = "_pad") -> Any:
@@ -365,10 +358,3 @@ def activation(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     """The function alone."""
     layer: Any = node.layer
     return activated(writer, layer.activation, x, suffix=False)
-
-
-@form("Dropout")
-def dropout(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """Dropout."""
-    layer: Any = node.layer
-    return Value(out[0], writer.module(writer.torch.nn.Dropout(float(layer.rate)), x.proxy), x.order)
