@@ -224,6 +224,8 @@ def test_weights_that_one_file_cannot_hold(runtime, monkeypatch):
 
 
 def test_every_layer_that_computes_has_a_form(runtime):
+    from layerscope.targets import _onnx_normalisation, _onnx_pointwise  # which register more
     from layerscope.targets._onnx_layers import FORMS
 
+    assert _onnx_normalisation.form is _onnx_pointwise.form
     assert sorted(FORMS) == KINDS
