@@ -21,6 +21,7 @@ from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import TensorType
 from layerscope.initializers import ICNR, get
 from layerscope.models.model import Model
+from layerscope.targets._keras_normalisation import normalization
 
 Array = Any
 OURS_ONLY = {"MaxPooling2D": ("return_switches",), "Conv2DTranspose": ("groups",)}
@@ -159,6 +160,8 @@ class _Writer:
             return
         fed = [self.tensors[edge] for edge in node.inputs]
         made = RULES.get(node.layer.kind, _same)(self, node, fed, self.types[index])
+        if getattr(node.layer, "activation", None) == "gelu_tanh":
+            made = self.keras.ops.gelu(made, approximate=True)
         outputs = made if isinstance(made, list | tuple) else [made]
         self.tensors |= {(index, number): tensor for number, tensor in enumerate(outputs)}
 
@@ -195,7 +198,7 @@ class _Writer:
         """What a layer with weights makes of a tensor. The weights are set when it is built, at its first use."""
         if layer.built:
             return layer(fed)
-        names = [f"{role}_initializer" for role in node.weights]
+        names = [name for role in node.weights if hasattr(layer, name := f"{role}_initializer")]
         wanted = {name: getattr(layer, name) for name in names}
         for name in wanted:
             setattr(layer, name, self.keras.initializers.get("zeros"))  # nothing is drawn that would be replaced
@@ -217,6 +220,8 @@ class _Writer:
                 told[key] = "channels_last"
             elif key.endswith("_initializer"):
                 told[key] = _initializer(self.keras, value)
+            elif key == "activation" and value == "gelu_tanh":  # which has no name in Keras
+                told[key] = "linear"
         return told
 
 
@@ -346,6 +351,7 @@ RULES: dict[str, Callable[[_Writer, Node, list[Any], Sequence[TensorType]], Any]
     "MaxPooling2D": _max_pooling,
     "MaxUnpooling2D": _max_unpooling,
     "Conv2D": _conv,
+    "Normalization": normalization,
     "Conv2DTranspose": _conv_transpose,
 }
 """Layers that Keras lacks or has in part; all others are `_same`."""
