@@ -36,8 +36,9 @@ def _normalised(growth: Any, kind: str, x: Any) -> Any:
     several = growth.pick((axis, sorted({growth.whole(1, rank - 1) for _ in range(2)})))
     if kind == "LayerNormalization":
         return ls.LayerNormalization(several, 0.1, **affine)(x)
-    told = {"epsilon": 0.1} if kind == "RMSNormalization" else {}
-    return getattr(ls, kind)(several, **told)(x)
+    if kind == "RMSNormalization":  # whose scale Keras takes along the last axes
+        return ls.RMSNormalization(growth.pick((-1, list(range(growth.whole(1, rank - 1), rank)))), 0.1)(x)
+    return ls.UnitNormalization(several)(x)
 
 
 def _joined(growth: Any, kind: str, x: Any) -> Any:

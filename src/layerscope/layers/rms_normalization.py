@@ -35,6 +35,11 @@ class RMSNormalization(Normalisation):
     def axes(self) -> tuple[int, ...]:
         return listed(self.axis)
 
+    def trailing(self, type: TensorType) -> bool:
+        """Whether its axes are the last ones, in order."""
+        places = self.places(type)
+        return places == tuple(range(type.rank - len(places), type.rank))
+
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         return {"scale": WeightType(self.along(types[0]), "ones")}
 

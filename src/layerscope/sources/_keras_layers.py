@@ -81,6 +81,7 @@ def rules() -> dict[str, Rule]:
             MaxPoolingWithSwitches2D=_same(kinds()["MaxPooling2D"], return_switches=True),
             BatchNormalization=_batch_normalization,
             Normalization=_normalization,
+            RMSNormalization=_rms_normalization,
         )
     return _rules
 
@@ -132,6 +133,22 @@ def _batch_normalization(config: Config, rank: int) -> Layer:
             "trainable=False: here it would take the statistics of the batch in training, and Keras's does not"
         )
     return _same(BatchNormalization)(config, rank)
+
+
+INNER_SCALE = (
+    "Keras (3.15.1) multiplies by its scale along the last axes, whatever its axis says; "
+    "here it is along the axis. Move that to the end by Permute"
+)
+
+
+def _rms_normalization(config: Config, rank: int) -> Layer:
+    from layerscope.layers import RMSNormalization
+
+    made = _same(RMSNormalization)(config, rank)
+    axes = tuple(axis % rank for axis in made.axes)  # pyright: ignore[reportAttributeAccessIssue]
+    if axes != tuple(range(rank - len(axes), rank)):
+        raise Refused(f"axis={config['axis']!r}: {INNER_SCALE}")
+    return made
 
 
 def _normalization(config: Config, rank: int) -> Layer:

@@ -24,6 +24,10 @@ from layerscope.models.model import Model
 from layerscope.targets._keras_normalisation import normalization
 
 Array = Any
+INNER_SCALE = (
+    "Keras (3.15.1) multiplies by its scale along the last axes, whatever its axis says. Move the axis to the end "
+    "by Permute"
+)
 OURS_ONLY = {"MaxPooling2D": ("return_switches",), "Conv2DTranspose": ("groups",)}
 """Settings that Keras's layers of the same name do not have."""
 
@@ -113,6 +117,8 @@ def _why_not(graph: Graph, node: Node, types: Sequence[TensorType]) -> str:
                 "Keras has no strides together with dilation_rate, and what can stand for it needs pads that depend "
                 "on the open size of its input. Give the Input whole sizes, or this layer padding='valid'"
             )
+    if layer.kind == "RMSNormalization" and not layer.trailing(types[0]):
+        return INNER_SCALE
     if layer.kind == "MaxUnpooling2D" and _open(layer.plane(*types)) and types[1].plane is not None:
         source = graph.nodes[node.inputs[1][0]]
         if source.layer.kind != "MaxPooling2D":
@@ -190,8 +196,9 @@ class _Writer:
         key = (id(node.layer), part, sizes)
         if key not in self.layers:
             own = [id_ for role, id_ in node.weights.items() if not role.startswith("moving_")]
-            trainable = all(self.model.graph.parameters[id_].trainable for id_ in own)
-            self.layers[key] = cls(**given, **self.dtype, trainable=trainable, name=self.name(node.label, part))
+            if own:  # not every layer without weights takes it
+                given["trainable"] = all(self.model.graph.parameters[id_].trainable for id_ in own)
+            self.layers[key] = cls(**given, **self.dtype, name=self.name(node.label, part))
         return self.layers[key]
 
     def weighted(self, layer: Any, node: Node, fed: Any, change: Callable[[Array], Array] = np.asarray) -> Any:
