@@ -11,28 +11,17 @@ from typing import Any
 from layerscope.core.contract import Layer
 from layerscope.core.dataclasses import replace
 from layerscope.core.types import TensorType
-from layerscope.sources._torch import shapes
-from layerscope.sources._torch.folding import batch_norm, folded
+from layerscope.sources._torch import normalisation, pointwise, shapes
 from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, make, order_of
 from layerscope.sources._torch.tape import Tape
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {**shapes.FUNCTIONS, "batch_norm": batch_norm}
+FUNCTIONS: dict[str, Callable[..., Any]] = {**shapes.FUNCTIONS, **normalisation.FUNCTIONS, **pointwise.FUNCTIONS}
 REASONS = {
-    "layer_norm": "it normalises each example, and no layer here does",
-    "group_norm": "it normalises each example, and no layer here does",
-    "instance_norm": "it normalises each example, and no layer here does",
-    "silu": "there is no such activation here",
-    "hardtanh": "there is no such activation here",
-    "prelu": "its slope is learned, and no activation here is",
-    "mul": "no layer here multiplies tensors",
-    "__mul__": "no layer here multiplies tensors",
     "conv1d": "only images (batch, channels, height, width) are convolved here",
     "conv3d": "only images (batch, channels, height, width) are convolved here",
-    "feature_dropout": "it drops whole channels; Dropout here drops single numbers",
-    "dropout2d": "it drops whole channels; Dropout here drops single numbers",
 }
-POINTWISE = ("relu", "relu_", "sigmoid", "tanh", "gelu", "elu", "elu_", "leaky_relu", "leaky_relu_", "softplus")
-THROUGH = (*POINTWISE, "dropout", "dropout_", "contiguous", "clone")
+THROUGH = (*pointwise.ALONE, *(f"{name}_" for name in pointwise.ALONE), "gelu", "elu", "elu_", "leaky_relu")
+THROUGH += ("leaky_relu_", "hardtanh", "hardtanh_", "dropout", "dropout_", "contiguous", "clone", "batch_norm")
 """What leaves each number at its place."""
 
 
@@ -87,7 +76,6 @@ def linear(reader: Reader, input: Any, weight: Any, bias: Any = None) -> Value:
             "1×1 convolution"
         )
     wanted = reader.wanted.get(id(reader.step))
-    weight, bias = folded(reader, weight, bias, axis=0)
 
     def weights() -> dict[str, Any]:
         kernel = weight.tensor.T
@@ -130,7 +118,6 @@ def conv2d(
     """A Conv2D; pads that are neither none nor those of "same" become a ZeroPadding2D before it."""
     if not isinstance(weight, Constant) or isinstance(bias, Value):
         raise Unsupported("its kernel is computed from the input")
-    weight, bias = folded(reader, weight, bias, axis=0)
     x, kernel = reader.image(input), tuple(weight.tensor.shape[2:])
     told = {"filters": int(weight.tensor.shape[0]), "kernel_size": kernel, "strides": pair(stride)}
     told |= {"dilation_rate": pair(dilation), "groups": groups, "use_bias": bias is not None}
@@ -179,7 +166,6 @@ def conv_transpose2d(
     """A Conv2DTranspose: with "same" where that crops alike, else all of it, and a Cropping2D."""
     if not isinstance(weight, Constant) or isinstance(bias, Value):
         raise Unsupported("its kernel is computed from the input")
-    weight, bias = folded(reader, weight, bias, axis=1, groups=groups)
     x, strides, crop, more = reader.image(input), pair(stride), pair(padding), pair(output_padding)
     told = {"filters": int(weight.tensor.shape[1]) * groups, "kernel_size": tuple(weight.tensor.shape[2:])}
     told |= {"strides": strides, "dilation_rate": pair(dilation), "groups": groups, "use_bias": bias is not None}
@@ -311,49 +297,3 @@ def _over_plane(kind: str) -> Callable[..., Value]:
 
 FUNCTIONS["mean"] = _over_plane("GlobalAveragePooling2D")
 FUNCTIONS["amax"] = _over_plane("GlobalMaxPooling2D")
-
-
-# --- pointwise ---
-
-
-def _pointwise(name: str, positive: bool, **wanted: Any) -> Callable[..., Value]:
-    def activated(reader: Reader, input: Any, *args: Any, **kwargs: Any) -> Value:
-        if not isinstance(input, Value):
-            raise Unsupported("it takes a parameter as its input")
-        told = dict(zip(wanted, args, strict=False)) | kwargs
-        for key, value in wanted.items():
-            if told.get(key, DEFAULTS.get((name, key), value)) != value:
-                given = told.get(key, DEFAULTS.get((name, key)))
-                raise Unsupported(f"its {key} is {given!r}; that of {name} here is {value!r}")
-        (made,) = reader.add("Activation", {"activation": name}, input)
-        return replace(input, tensor=made, positive=positive)
-
-    return activated
-
-
-DEFAULTS = {("leaky_relu", "negative_slope"): 0.01}
-"""PyTorch's, where they are not ours."""
-for _names, _made in (
-    (("relu", "relu_"), _pointwise("relu", True)),
-    (("sigmoid", "sigmoid_"), _pointwise("sigmoid", True)),
-    (("tanh", "tanh_"), _pointwise("tanh", False)),
-    (("gelu",), _pointwise("gelu", False, approximate="none")),
-    (("elu", "elu_"), _pointwise("elu", False, alpha=1.0)),
-    (("leaky_relu", "leaky_relu_"), _pointwise("leaky_relu", False, negative_slope=0.2)),
-    (("softplus",), _pointwise("softplus", True, beta=1, threshold=20)),
-):
-    FUNCTIONS.update(dict.fromkeys(_names, _made))
-
-
-@form("softmax")
-def softmax(reader: Reader, input: Any, dim: Any = None, *_: Any, **__: Any) -> Value:
-    """An Activation, where it is over our last axis: the channels of an image."""
-    if dim is None or input.axes[dim] != input.rank - 1:
-        raise Unsupported(f"over the axis {dim}; softmax here is over the channels of an image, or the last axis")
-    return replace(input, tensor=reader.add("Activation", {"activation": "softmax"}, input)[0], positive=True)
-
-
-@form("dropout", "dropout_")
-def dropout(reader: Reader, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Value:
-    """A Dropout, whether the module is in training or not."""
-    return replace(input, tensor=reader.add("Dropout", {"rate": p}, input)[0])

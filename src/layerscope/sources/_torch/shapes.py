@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from layerscope.core.dataclasses import replace
-from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, order_of, straight
+from layerscope.sources._torch.reader import FIRST, Reader, Unsupported, Value, order_of, straight
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
@@ -29,25 +29,6 @@ def identity(reader: Reader, input: Any, *_: Any, **__: Any) -> Value:
 
 
 # --- joined ---
-
-
-@form("add", "add_", "__add__", "__radd__", "__iadd__")
-def add(reader: Reader, input: Any, other: Any, alpha: Any = 1) -> Value:
-    """An Add, of tensors whose axes and orders lie alike."""
-    if not isinstance(input, Value) or not isinstance(other, Value):
-        what = "a parameter" if isinstance(input, Constant) or isinstance(other, Constant) else "a number"
-        raise Unsupported(f"it adds {what}; Add here adds tensors that depend on the input")
-    if alpha != 1:
-        raise Unsupported(f"its alpha is {alpha}; Add here has none")
-    if input.order != other.order:
-        raise Unsupported(
-            "one is an image's numbers in a row, the other is not, so they stand in different orders here"
-        )
-    if len(input.axes) != len(other.axes):
-        raise Unsupported(f"it adds tensors of {len(input.axes)} and {len(other.axes)} axes; Add here wants as many")
-    other = reader.arranged(other, input.axes) if other.axes != input.axes else other
-    (made,) = reader.add("Add", {}, input, other)
-    return replace(input, tensor=made, positive=input.positive and other.positive)
 
 
 @form("cat", "concat", "concatenate")
