@@ -125,4 +125,6 @@ def unit_normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Val
     layer: Any = node.layer
     dims = tuple((0, 2, 3, 1)[axis] if x.type.rank == 4 else axis for axis in layer.places(x.type))
     proxy = writer.rows(x)
+    if len(dims) == 1:
+        return Value(out[0], writer.torch.nn.functional.normalize(proxy, dim=dims[0]))
     return Value(out[0], proxy / (proxy * proxy).sum(dim=dims, keepdim=True).sqrt().clamp(min=1e-12))

@@ -55,6 +55,7 @@ ALONE: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "celu": ("celu", False, {"alpha": 1.0}),
     "softsign": ("softsign", False, {}),
     "logsigmoid": ("log_sigmoid", False, {}),
+    "log_sigmoid": ("log_sigmoid", False, {}),
     "hardshrink": ("hard_shrink", False, {"lambd": 0.5}),
     "softshrink": ("soft_shrink", False, {"lambd": 0.5}),
     "tanhshrink": ("tanh_shrink", False, {}),
@@ -158,14 +159,35 @@ def softmax(reader: Reader, input: Any, dim: Any = None, *_: Any, **__: Any) -> 
 # --- numbers and joints ---
 
 
-def _number(value: Any) -> float | None:
-    """A number, if that is what it is."""
-    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else None
+Factor = float | tuple[float, ...]
 
 
-def _scaled(reader: Reader, x: Value, scale: float, offset: float = 0.0) -> Value:
-    positive = x.positive and scale >= 0 and offset >= 0
-    return _put(reader, "Rescaling", {"scale": scale, "offset": offset}, x, positive)
+def _number(value: Any, other: Any) -> Factor | None:
+    """A number, if that is what it is; or one for each channel of the other, where these are not trained."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, Constant) or not isinstance(other, Value) or value.trainable or other.order is not None:
+        return None
+    held = value.tensor
+    if held.numel() == 1:
+        return float(held)
+    shape = (1,) * (other.rank - held.dim()) + tuple(held.shape)
+    last = other.axes.index(other.rank - 1)
+    if held.dim() <= other.rank and shape[last] == held.numel() == other.ours[-1]:
+        return tuple(held.flatten().tolist())
+    return None
+
+
+def _mapped(change: Callable[[float], float], given: Factor) -> Factor:
+    return tuple(map(change, given)) if isinstance(given, tuple) else change(given)
+
+
+def _scaled(reader: Reader, x: Value, scale: Factor, offset: Factor = 0.0) -> Value:
+    low = (
+        min((*scale,) if isinstance(scale, tuple) else (scale,)),
+        min((*offset,) if isinstance(offset, tuple) else (offset,)),
+    )
+    return _put(reader, "Rescaling", {"scale": scale, "offset": offset}, x, x.positive and min(low) >= 0)
 
 
 def joined(reader: Reader, kind: str, one: Any, other: Any, positive: bool = False) -> Value:
@@ -187,7 +209,7 @@ def joined(reader: Reader, kind: str, one: Any, other: Any, positive: bool = Fal
 @form("mul", "mul_", "multiply", "__mul__", "__rmul__", "__imul__")
 def mul(reader: Reader, input: Any, other: Any) -> Value:
     """A Multiply; a Rescaling by a number."""
-    for one, factor in ((input, _number(other)), (other, _number(input))):
+    for one, factor in ((input, _number(other, input)), (other, _number(input, other))):
         if factor is not None:
             return _scaled(reader, one, factor)
     positive = all(isinstance(v, Value) and v.positive for v in (input, other))
@@ -197,10 +219,11 @@ def mul(reader: Reader, input: Any, other: Any) -> Value:
 @form("div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__")
 def div(reader: Reader, input: Any, other: Any, rounding_mode: Any = None) -> Value:
     """A Rescaling, by a number."""
-    divisor = _number(other)
-    if divisor is None or not divisor or rounding_mode is not None:
-        raise Unsupported("it divides by something else than a number, and no layer here does")
-    return _scaled(reader, input, 1 / divisor)
+    divisor = _number(other, input)
+    parts = divisor if isinstance(divisor, tuple) else (divisor,)
+    if divisor is None or not all(parts) or rounding_mode is not None:
+        raise Unsupported("it divides by something else than numbers, and no layer here does")
+    return _scaled(reader, input, _mapped(lambda n: 1 / n, divisor))
 
 
 @form("neg", "neg_", "__neg__")
@@ -214,9 +237,9 @@ def sub(reader: Reader, input: Any, other: Any, alpha: Any = 1) -> Value:
     """A Subtract; a Rescaling of a number."""
     if alpha != 1:
         raise Unsupported(f"its alpha is {alpha}; Subtract here has none")
-    if (number := _number(other)) is not None:
-        return _scaled(reader, input, 1.0, -number)
-    if (number := _number(input)) is not None:
+    if (number := _number(other, input)) is not None:
+        return _scaled(reader, input, 1.0, _mapped(lambda n: -n, number))
+    if (number := _number(input, other)) is not None:
         return _scaled(reader, other, -1.0, number)
     return joined(reader, "Subtract", input, other)
 
@@ -230,7 +253,7 @@ def rsub(reader: Reader, input: Any, other: Any, alpha: Any = 1) -> Value:
 @form("add", "add_", "__add__", "__radd__", "__iadd__")
 def add(reader: Reader, input: Any, other: Any, alpha: Any = 1) -> Value:
     """An Add, of tensors whose axes and orders lie alike; a Rescaling of a number."""
-    for one, number in ((input, _number(other)), (other, _number(input))):
+    for one, number in ((input, _number(other, input)), (other, _number(input, other))):
         if number is not None and alpha == 1:
             return _scaled(reader, one, 1.0, number)
     if not isinstance(input, Value) or not isinstance(other, Value):

@@ -210,8 +210,7 @@ class Reader:
                 "puts them so; return the image, or put a Linear behind"
             )
             return value.tensor
-        if value.axes not in (straight(value.rank), FIRST):
-            value = self.arranged(value, FIRST if value.rank == 4 else straight(value.rank))
+        value = self.arranged(value, FIRST if value.rank == 4 else straight(value.rank))
         return value.tensor
 
     # --- for the functions ---

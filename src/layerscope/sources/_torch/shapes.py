@@ -76,6 +76,26 @@ def transpose(reader: Reader, input: Any, dim0: int, dim1: int) -> Value:
     return permute(reader, input, *(swapped.get(d, d) for d in range(input.rank)))
 
 
+@form("movedim", "moveaxis")
+def movedim(reader: Reader, input: Any, source: Any, destination: Any) -> Value:
+    """Nothing here: some axes only lie elsewhere."""
+    pairs = zip(*(v if isinstance(v, tuple | list) else (v,) for v in (source, destination)), strict=True)
+    held = {there % input.rank: here % input.rank for here, there in pairs}
+    rest = iter(axis for axis in range(input.rank) if axis not in held.values())
+    return permute(reader, input, *(held[axis] if axis in held else next(rest) for axis in range(input.rank)))
+
+
+@form("expand")
+def expand(reader: Reader, input: Any, *sizes: Any, **_: Any) -> Value:
+    """A RepeatVector, where one axis of one cell behind the batch is repeated."""
+    wanted = reader.step.outputs[0].shape[1:]
+    if input.rank != 3 or input.shape[0] != 1 or wanted[1:] != input.shape[1:]:
+        raise Unsupported("it repeats numbers; layers here repeat a whole row of them, (batch, 1, n)")
+    plain = reader.arranged(input, straight(3))
+    (row,) = reader.add("Reshape", {"target_shape": plain.ours[1:]}, plain)
+    return Value(reader.add("RepeatVector", {"n": wanted[0]}, row)[0], straight(3), None, input.positive)
+
+
 @form("flatten")
 def flatten(reader: Reader, input: Any, start_dim: int = 0, end_dim: int = -1) -> Value:
     """A Flatten; or axes merged."""
