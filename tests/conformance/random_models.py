@@ -15,15 +15,17 @@ import numpy as np
 
 from layerscope import layers as ls
 from layerscope.core.graph import Symbolic
+from layerscope.layers._activation import NAMES
 from layerscope.models import Model
 
-from . import random_spatial
+from . import random_layers, random_spatial
 
 EVERY, PLACE = 4, 3
 """One network in so many is of layers of one to three spatial axes, and which one."""
 LARGEST = 900
 """Numbers of an example at any place of a network, about."""
-ACTIVATIONS = (None, None, "linear", "relu", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "softplus")  # fmt: skip
+ACTIVATIONS = (None, None, None, "linear", "relu", "relu", *(name for name in NAMES if name != "exponential"))
+"""Those that are computed; one of them grows beyond all numbers."""
 DISTINCT, POOLABLE, ANY = 2, 1, 0
 
 
@@ -52,6 +54,7 @@ class Growth:
 
     def __init__(self, seed: int) -> None:
         self.seed, self.random = seed, np.random.default_rng([seed, 77])
+        self.turn = seed * 2
         self.inputs: list[Symbolic] = []
         self.seen: list[Value] = []
 
@@ -178,7 +181,7 @@ class Growth:
     def framed(self, x: Value) -> Value:
         ends = ((self.whole(0, 2), self.whole(0, 2)), (self.whole(0, 2), self.whole(0, 2)))
         frame = self.pick((1, (1, 2), ends))
-        if self.chance(0.5):
+        if self.chance(0.4):
             return Value(ls.ZeroPadding2D(frame)(x.tensor))
         return Value(ls.Cropping2D(frame)(x.tensor), x.cells) if min(x.shape[:2]) > 4 else x
 
@@ -206,7 +209,7 @@ class Growth:
         return Value(layer(x.tensor))
 
     def activated(self, x: Value) -> Value:
-        return Value(ls.Activation(self.pick(ACTIVATIONS[2:]))(x.tensor))
+        return Value(ls.Activation(self.pick(ACTIVATIONS[3:]))(x.tensor))
 
     def dropped(self, x: Value) -> Value:
         return Value(ls.Dropout(self.pick((0, 0.25, 0.5)))(x.tensor), x.cells)
@@ -235,6 +238,11 @@ class Growth:
         if x.image and self.chance(0.6):
             layer = ls.Conv2D(count, 3, padding="same", activation=self.pick(("relu", "tanh")))
         return Value(layer(layer(x.tensor)))
+
+    def other(self, x: Value) -> Value:
+        """A layer of `random_layers`, whose turn it is."""
+        self.turn += 1
+        return Value(random_layers.grown(self, random_layers.KINDS[self.turn % len(random_layers.KINDS)], x.tensor))
 
     def flattened(self, x: Value) -> Value:
         if x.image and self.chance(0.4):
@@ -269,6 +277,11 @@ class Growth:
             if made is not None and prod(made.shape) <= LARGEST:
                 self.seen.append(made)
                 x = made
+        for _ in range(2):
+            made = self.other(self.pick(self.seen) if self.seen and self.chance(0.3) else x)
+            if prod(made.shape) <= LARGEST:
+                self.seen.append(made)
+                x = made
         if not self.seen:
             self.seen.append(self.activated(x))
         second = self.pick(self.seen)
@@ -291,7 +304,11 @@ def random_model(seed: int) -> Model:
     random = np.random.default_rng([seed, 78])
     for variable in model.weights:
         scale = 0.3 if variable.role == "bias" else 1 / np.sqrt(max(1, prod(variable.shape[:-1])))
-        variable.assign(random.normal(size=variable.shape) * scale + 0.01)
+        spread = "variance" in variable.role  # which is never negative
+        numbers = (
+            random.uniform(0.5, 2, variable.shape) if spread else random.normal(size=variable.shape) * scale + 0.01
+        )
+        variable.assign(numbers)
     return model
 
 

@@ -34,7 +34,11 @@ def model_of(case: Example) -> tuple[Model, list[np.ndarray]]:
     arrays = weights_for(case, "float32")
     for variable in model.weights:
         variable.assign(arrays[variable.role])
-    return model, [np.array(array) for array in inputs_for(case, "float32", seed_of(case))]
+    given = inputs_for(case, "float32", seed_of(case))
+    return model, [
+        np.array(array, type.dtype if type.dtype != "float64" else "float32")
+        for array, type in zip(given, case.inputs, strict=True)
+    ]
 
 
 def ours(model: Model, given: list[np.ndarray]) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ import layerscope as ls
 from layerscope.core.errors import SourceError
 
 from .random_models import random_inputs, random_model
-from .targets_helpers import NEAR, distance, first, last, ours, sequences
+from .targets_helpers import KINDS, NEAR, distance, first, last, ours, sequences
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +68,15 @@ def test_modules_come_over_and_go_back(name, torch, modules):
     assert distance(ours(model, arrays(given, sequence)), theirs) <= NEAR
     again = model.to_torch().eval()
     assert distance(theirs, computed(torch, again, given, sequence)) <= NEAR
-    assert sum(p.numel() for p in again.parameters()) == model.count_params()
-    if name not in ("normed", "attributes", "normalised", "mobile"):  # whose weights are computed from others
+    moving = sum(variable.numpy().size for variable in model.weights if variable.role.startswith("moving"))
+    assert sum(p.numel() for p in again.parameters()) == model.count_params() - moving
+    if name not in ("normed", "attributes", "normalised", "mobile"):  # computed from others; statistics are buffers
         assert model.count_params() == sum(p.numel() for p in module.parameters())
 
 
 def test_random_networks_come_back(torch):
     """What `to_torch` made of ours is read again, but for what no layer does (means of a frame, and the like)."""
-    gaps, refused = {}, {}
+    gaps, refused, back = {}, {}, set()
     for seed in range(200):
         model = random_model(seed)
         given = random_inputs(model, seed, 2)
@@ -88,10 +89,14 @@ def test_random_networks_come_back(torch):
             continue
         theirs = ours(again, given)
         gaps[seed] = distance(ours(model, given), theirs)
+        back |= {layer.kind for layer in model.layers}
     worst = max(gaps, key=gaps.__getitem__)
     print(f"from_torch: {len(gaps)} of 200 come back; the largest difference is {gaps[worst]:.2e}, seed {worst}")
     assert gaps[worst] <= NEAR
-    assert len(gaps) >= 140, refused
+    assert len(gaps) >= 100, refused
+    # PyTorch has no module for these: what `to_torch` says with functions is more than a layer each.
+    apart = {"Dot", "GaussianNoise", "GaussianDropout"}
+    assert set(KINDS) - back == apart
 
 
 def test_the_graph_has_the_modules_names(torch, modules):
@@ -203,22 +208,27 @@ def test_the_module_is_left_as_it_was(torch, modules):
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
-def test_normalisation_is_folded_where_it_can_be(torch):
+def test_normalisation_is_a_layer_of_its_own(torch):
+    """Whether the module is in training or not, and nothing of it is changed."""
     nn = torch.nn
-    norm = nn.BatchNorm2d(2)
-    module = nn.Sequential(nn.Conv2d(1, 2, 3), norm, nn.ReLU(), nn.BatchNorm2d(2)).eval()
-    with pytest.raises(SourceError) as caught:
-        ls.from_torch(module, input=(1, 5, 5))
-    assert str(caught.value) == (
-        "this PyTorch module (Sequential) cannot be taken over:\n  3 (BatchNorm2d): it can only be folded into a convolution or "
-        "Linear that stands right before it"
-    )
-    with pytest.raises(SourceError) as caught:
-        ls.from_torch(module[:3].train(), input=(1, 5, 5))
-    assert str(caught.value) == (
-        "this PyTorch module (Sequential) cannot be taken over:\n  1 (BatchNorm2d): it changes its statistics in training; call module.eval() first"
-    )
+    norm = nn.BatchNorm2d(2, momentum=0.25, eps=1e-4)
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), norm, nn.ReLU(), nn.GroupNorm(2, 2), nn.LayerNorm([2, 3, 3]))
+    model = ls.from_torch(module.train(), input=(1, 5, 5))
     assert norm.num_batches_tracked == 0
+    assert [layer.kind for layer in model.layers[1:]] == [
+        "Conv2D", "BatchNormalization", "Activation", "GroupNormalization", "LayerNormalization",
+    ]  # fmt: skip
+    layer = model.layers[2]
+    assert (layer.axis, layer.momentum, layer.epsilon) == (-1, 0.75, 1e-4)
+    assert model.layers[5].axis == (1, 2, 3)
+    given = [torch.rand(4, 1, 5, 5)]
+    assert distance(ours(model, arrays(given)), computed(torch, module.eval(), given)) <= NEAR
+    with pytest.raises(SourceError) as caught:
+        ls.from_torch(nn.BatchNorm2d(2, track_running_stats=False).eval(), input=(2, 5, 5))
+    assert str(caught.value) == (
+        "this PyTorch module (BatchNorm2d) cannot be taken over:\n  BatchNorm2d: it has no running statistics; at inference "
+        "BatchNormalization here takes them"
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])

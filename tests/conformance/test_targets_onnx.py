@@ -224,8 +224,8 @@ def test_weights_that_one_file_cannot_hold(runtime, monkeypatch):
 
 
 def test_every_layer_that_computes_has_a_form(runtime):
-    from layerscope.targets import _onnx_spatial  # its forms stand there
+    from layerscope.targets import _onnx_normalisation, _onnx_pointwise, _onnx_spatial  # which register more
     from layerscope.targets._onnx_layers import FORMS
 
-    assert _onnx_spatial.form is not None
+    assert _onnx_normalisation.form is _onnx_pointwise.form is _onnx_spatial.form
     assert sorted(FORMS) == KINDS

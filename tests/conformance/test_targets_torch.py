@@ -311,8 +311,8 @@ def test_what_cannot_be_a_module_is_all_named(torch, tmp_path):
 
 
 def test_every_layer_that_computes_has_a_form(torch):
-    from layerscope.targets import _torch_normalisation, _torch_spatial  # their forms stand there
+    from layerscope.targets import _torch_normalisation, _torch_pointwise, _torch_spatial  # which register more
     from layerscope.targets._torch_layers import FORMS
 
-    assert _torch_normalisation.form is _torch_spatial.form
+    assert _torch_normalisation.form is _torch_pointwise.form is _torch_spatial.form
     assert sorted(FORMS) == KINDS

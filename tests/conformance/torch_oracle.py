@@ -116,16 +116,6 @@ def separable(layer, x, depthwise_kernel, pointwise_kernel, bias=None):
     return activated(layer.activation, last(of_rank("conv", layer)(deep, heavy(pointwise_kernel), bias)))
 
 
-@spells("BatchNormalization")
-def batch_normalization(layer, x, moving_mean, moving_variance, gamma=None, beta=None):
-    """Its channels are the second axis. PyTorch has no gradient of the statistics: that is written out."""
-    still = [moving_mean.detach(), moving_variance.detach()]
-    y = modules()[1].batch_norm(x.movedim(-1, 1), *still, gamma, beta, training=False, eps=layer.epsilon)
-    out = (x.detach() - moving_mean) / (moving_variance + layer.epsilon).sqrt()
-    out = out if gamma is None else out * gamma.detach()
-    return y.movedim(1, -1) + out - out.detach()
-
-
 @spells(*named("Conv{}DTranspose"))
 def conv_transpose(layer, x, kernel, bias=None):
     """Without any padding; then cropped, or with the cells that `output_padding` computes."""
@@ -275,6 +265,11 @@ def activated(name, x):
         return functional.softmax(x, dim=-1)
     if name == "leaky_relu":
         return functional.leaky_relu(x, 0.2)
+    if name in torch_more.FUNCTIONS:
+        return torch_more.FUNCTIONS[name](functional, x)
     if name == "softplus":  # beyond its threshold PyTorch returns x itself: see docs/disagreements.md
         return functional.softplus(x, threshold=100)
     return getattr(torch if name in ("sigmoid", "tanh") else functional, name)(x)
+
+
+from . import torch_more  # noqa: E402  which registers the other half

@@ -44,7 +44,7 @@ def seed_of(case: Example) -> int:
 
 def fixed(array: np.ndarray) -> np.ndarray:
     """Read-only, so that whoever computes with it cannot change it unseen."""
-    array = np.ascontiguousarray(array)
+    array = np.ascontiguousarray(array).reshape(np.shape(array))  # which has an axis, otherwise
     array.flags.writeable = False
     return array
 
@@ -53,11 +53,13 @@ def inputs_for(case: Example, dtype: str = "float64", seed: int | None = None) -
     """Normal numbers, all different; for switches, winners of random planes of the right size."""
     rng = np.random.default_rng(seed_of(case) if seed is None else seed)
     made = []
-    for type in case.inputs:
+    for number, type in enumerate(case.inputs):
         if is_float(type):
             made.append(fixed(rng.normal(size=type.shape).astype(dtype)))
-        else:
+        elif number in case.layer.integer_inputs:
             made.append(fixed(switches_for(case, rng)))
+        else:  # pixels and counts, which are numbers like others to who computes
+            made.append(fixed(rng.integers(0, 200, type.shape).astype(dtype)))
     return made
 
 

@@ -143,3 +143,5 @@ def products(c: Seeded) -> Iterator[Linear]:
     yield Linear(matmul.MatMul(), [x, matrix], (0, 1))
     yield Linear(matmul.MatMul(transposed=True), [y, matrix], (0, 1))
     yield Linear(matmul.RowProduct(), [x, y], (0, 1))
+    batch, k = c.whole(1, 3), c.whole(1, 5)
+    yield Linear(matmul.Dots(), [c.rng.normal(size=(batch, n, k)), c.rng.normal(size=(batch, m, k))], (0, 1))

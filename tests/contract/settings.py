@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from layerscope import layers as ls
 from layerscope.core.contract import Example
 from layerscope.core.types import TensorType
+from layerscope.layers import _activation
 
 
 class Choices(Protocol):
@@ -212,7 +213,95 @@ def upsampling(c: Choices, cls: Any) -> Example:
     return _case(cls(size, **told), _image(c, 5, cls.rank))
 
 
-NAMES = ("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "softplus")
+def merged(c: Choices, cls: Any, most: int = 3) -> Example:
+    """Inputs in which some axes (never the batch) have size 1, and some of which lack axes behind the batch."""
+    shape = [c.whole(1, 4) for _ in range(c.whole(2, 4))]
+    shapes = [[shape[0], *(c.one([n, n, 1]) for n in shape[1:])] for _ in range(c.whole(2, most))]
+    if len(shape) > 2 and c.one([True, False, False]):
+        shapes[-1] = [shape[0], *shapes[-1][2:]]
+    return _case(cls(), *map(tuple, shapes))
+
+
+def dot(c: Choices) -> Example:
+    size, batch = c.whole(1, 4), c.whole(1, 3)
+    shapes = [[batch, *(c.whole(1, 3) for _ in range(c.whole(0, 2)))] for _ in range(2)]
+    axes = [c.whole(1, len(shape)) for shape in shapes]
+    for shape, axis in zip(shapes, axes, strict=True):
+        shape.insert(axis, size)
+    told = [c.one([axis, axis - len(shape)]) for axis, shape in zip(axes, shapes, strict=True)]
+    return _case(ls.Dot(tuple(told), normalize=c.one([False, True]) and size > 1), *map(tuple, shapes))
+
+
+def axes_of(c: Choices, shape: Sequence[int]) -> Any:
+    """One axis behind the batch, counted from either end, or several."""
+    rank = len(shape)
+    if c.one([True, False]):
+        axis = c.whole(1, rank - 1)
+        return c.one([axis, axis - rank])
+    return sorted({c.whole(1, rank - 1) for _ in range(2)})
+
+
+def normalised(c: Choices, cls: Any, affine: bool = True, several: bool = True) -> Example:
+    shape = tuple(c.whole(2, 4) for _ in range(c.whole(2 if several else 3, 4)))
+    axis = c.whole(1, len(shape) - 1)
+    told = {"axis": axes_of(c, shape) if several else c.one([axis, axis - len(shape)])}
+    if affine:
+        told |= {"scale": c.one([True, False]), "center": c.one([True, False]), "epsilon": c.one([1e-3, 0.1])}
+    if cls is ls.RMSNormalization:
+        told["epsilon"] = c.one([0.05, 0.5])
+    return _case(cls(**told), shape)
+
+
+def group_normalization(c: Choices) -> Example:
+    shape = [c.whole(2, 3) for _ in range(c.whole(3, 4))]
+    axis, groups = c.whole(1, len(shape) - 1), c.one([-1, 1, 2, 3])
+    shape[axis] = max(groups, 1) * c.whole(1, 2)
+    told = {"scale": c.one([True, False]), "center": c.one([True, False])}
+    return _case(ls.GroupNormalization(groups, c.one([axis, axis - len(shape)]), **told), tuple(shape))
+
+
+def permute(c: Choices) -> Example:
+    rank = c.whole(1, 3)
+    axes, dims = list(range(1, rank + 1)), []
+    while axes:
+        dims.append(axes.pop(c.whole(0, len(axes) - 1)))
+    return _case(ls.Permute(tuple(dims)), tuple(c.whole(1, 4) for _ in range(rank + 1)))
+
+
+def prelu(c: Choices) -> Example:
+    shape = tuple(c.whole(1, 4) for _ in range(c.whole(2, 4)))
+    shared = sorted({c.whole(1, len(shape) - 1) for _ in range(2)})
+    return _case(ls.PReLU(shared_axes=c.one([None, shared, shared[0]])), shape)
+
+
+def relu(c: Choices) -> Example:
+    most, slope, threshold = c.one([None, 6.0, 1.5]), c.one([0.0, 0.25]), c.one([0.0, 0.3])
+    return _any(c, ls.ReLU(most, slope, threshold))
+
+
+def rescaling(c: Choices) -> Example:
+    shape = tuple(c.whole(1, 4) for _ in range(c.whole(2, 4)))
+    scale = tuple(0.5 + n for n in range(shape[-1]))
+    return _case(ls.Rescaling(c.one([0.25, -3, scale]), c.one([0.0, 1.5, scale])), shape)
+
+
+def normalization(c: Choices) -> Example:
+    shape = tuple(c.whole(1, 4) for _ in range(c.whole(2, 4)))
+    told = c.one([{}, {"mean": 0.5, "variance": 2.0}])
+    return _case(ls.Normalization(c.one([-1, None, 1]), **told, invert=c.one([True, False])), shape)
+
+
+def _any(c: Choices, layer: Any) -> Example:
+    return _case(layer, tuple(c.whole(1, 4) for _ in range(c.whole(2, 4))))
+
+
+def _dropped(c: Choices, cls: Any, rank: int) -> Example:
+    shape = (c.whole(1, 2), *(c.whole(1, 4) for _ in range(rank)), c.whole(1, 3))
+    order = {} if rank == 1 else {"data_format": c.one([None, "channels_first"])}
+    return _case(cls(c.one([0, 0.3, 1]), **order), shape)
+
+
+NAMES = _activation.NAMES
 
 RANDOM: dict[str, Callable[[Choices], Example]] = {
     **_spatial(),
@@ -224,8 +313,35 @@ RANDOM: dict[str, Callable[[Choices], Example]] = {
     "Add": add,
     "Reshape": reshape,
     "Flatten": flatten,
-    "Activation": lambda c: _case(ls.Activation(c.one(NAMES)), tuple(c.whole(1, 4) for _ in range(c.whole(2, 4)))),
+    "Activation": lambda c: _case(ls.Activation(c.one(NAMES)), tuple(c.whole(2, 4) for _ in range(c.whole(2, 4)))),
     "Dropout": lambda c: _case(ls.Dropout(c.one([0, 0.25, 0.7])), _image(c)),
+    "Subtract": lambda c: merged(c, ls.Subtract, 2),
+    "Multiply": lambda c: merged(c, ls.Multiply),
+    "Average": lambda c: merged(c, ls.Average),
+    "Maximum": lambda c: merged(c, ls.Maximum),
+    "Minimum": lambda c: merged(c, ls.Minimum),
+    "Dot": dot,
+    "LayerNormalization": lambda c: normalised(c, ls.LayerNormalization),
+    "RMSNormalization": lambda c: normalised(c, ls.RMSNormalization, affine=False),
+    "UnitNormalization": lambda c: normalised(c, ls.UnitNormalization, affine=False),
+    "BatchNormalization": lambda c: normalised(c, ls.BatchNormalization, several=False),
+    "GroupNormalization": group_normalization,
+    "Softmax": lambda c: normalised(c, ls.Softmax, affine=False),
+    "Permute": permute,
+    "RepeatVector": lambda c: _case(ls.RepeatVector(c.whole(1, 4)), (c.whole(1, 3), c.whole(1, 4))),
+    "PReLU": prelu,
+    "ReLU": relu,
+    "LeakyReLU": lambda c: _any(c, ls.LeakyReLU(c.one([0.0, 0.01, 0.3, 1.5]))),
+    "ELU": lambda c: _any(c, ls.ELU(c.one([1.0, 0.5, 1.7]))),
+    "Rescaling": rescaling,
+    "Normalization": normalization,
+    "Identity": lambda c: _any(c, ls.Identity()),
+    "SpatialDropout1D": lambda c: _dropped(c, ls.SpatialDropout1D, 1),
+    "SpatialDropout2D": lambda c: _dropped(c, ls.SpatialDropout2D, 2),
+    "SpatialDropout3D": lambda c: _dropped(c, ls.SpatialDropout3D, 3),
+    "GaussianNoise": lambda c: _any(c, ls.GaussianNoise(c.one([0, 0.5]))),
+    "GaussianDropout": lambda c: _any(c, ls.GaussianDropout(c.one([0, 0.5]))),
+    "AlphaDropout": lambda c: _any(c, ls.AlphaDropout(c.one([0, 0.5]))),
 }
 
 

@@ -76,9 +76,9 @@ def test_define_with_the_same_numbers_is_lower(rate, dtype):
 
 def test_a_number_equal_to_the_rate_is_kept(monkeypatch):
     """Of the 2²⁴ numbers exactly rate · 2²⁴ drop: those below it."""
-    monkeypatch.setattr(random, "uniform", lambda shape, *_: np.full(shape, 0.5))
+    monkeypatch.setitem(random.LAWS, "uniform", lambda shape, *_: np.full(shape, 0.5))
     assert not dropped(0.5).any()
-    monkeypatch.setattr(random, "uniform", lambda shape, *_: np.full(shape, 0.5 - 2**-24))
+    monkeypatch.setitem(random.LAWS, "uniform", lambda shape, *_: np.full(shape, 0.5 - 2**-24))
     assert dropped(0.5).all()
 
 

@@ -147,7 +147,7 @@ def test_single_precision_stays_single_and_near(case):
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * max(1.0, np.abs(wanted).max()))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"exponential"}))  # which does grow beyond all numbers
 def test_huge_numbers_stay_finite(name):
     """Softmax subtracts the largest first; exponentials of either sign do not overflow."""
     layer, x = ls.Activation(name), TensorType((3, 3))

@@ -18,11 +18,13 @@ from .settings import RANDOM, Drawn
 SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
 FORWARD = ("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D")
 BACK = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
-PRODUCTS = ("Dense", *FORWARD, *BACK, *SEPARABLE)
+PRODUCTS = ("Dense", "Dot", *FORWARD, *BACK, *SEPARABLE)
 
 
 def probe(layer, *types: TensorType) -> int:
     """What the layer's definition adds up, before any crop, with padding cells that are 1."""
+    if isinstance(layer, ls.Dot):
+        return round(float(define(replace(layer, normalize=False), [np.ones(t.shape) for t in types], {})[0].sum()))
     plain = {"activation": None, "use_bias": False}
     shape = types[0].shape
     if layer.kind in SEPARABLE:

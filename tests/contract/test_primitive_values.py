@@ -10,6 +10,7 @@ import pytest
 
 from layerscope.engine.primitives.base import Frame
 from layerscope.engine.primitives.conv import Conv
+from layerscope.engine.primitives.matmul import Dots
 from layerscope.engine.primitives.place import (
     Gather,
     GatherLast,
@@ -24,7 +25,7 @@ from layerscope.engine.primitives.place import (
 )
 from layerscope.engine.primitives.pool import PoolMax, PoolMean
 from layerscope.engine.primitives.reduce import Expand, Reduce
-from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape, Slice
+from layerscope.engine.primitives.shape import Concatenate, Numbers, Permute, Reshape, Slice
 
 from .linear_cases import Linear, convolutions, places, pools
 from .settings import Seeded
@@ -181,3 +182,15 @@ def test_plain_shapes():
         made = Reduce(how, (0, 2)).run(FRAME, x)[0]
         assert np.array_equal(made, getattr(x, how)(axis=(0, 2)))
     assert np.array_equal(Expand((3, 2), (1,), mean=True).run(FRAME, np.ones(3))[0], np.full((3, 2), 0.5))
+    (given,) = Numbers((0.5, -2.0)).run(FRAME)
+    assert (given.tolist(), given.dtype) == ([0.5, -2.0], FRAME.dtype)
+
+
+@SEEDS
+def test_dots_of_every_row_with_every_row(seed):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(3, 4, 5)), rng.normal(size=(3, 2, 5))
+    made = Dots().run(FRAME, x, y)[0]
+    assert made.shape == (3, 4, 2)
+    for example, i, j in np.ndindex(*made.shape):
+        np.testing.assert_allclose(made[example, i, j], math.fsum(x[example, i] * y[example, j]), rtol=1e-12)

@@ -41,7 +41,7 @@ def poked(case: Example, number: int, bases) -> np.ndarray:
     batch, count = case.inputs[0].shape[0], elements(case.inputs[number])
     many = [np.concatenate([base] * count) for base in bases]
     flat = many[number].reshape(count, count)
-    flat[np.arange(count), np.arange(count)] += BUMP
+    flat[np.arange(count), np.arange(count)] += -BUMP if isinstance(case.layer, ls.Minimum) else BUMP
     weights = weights_for(case, positive=True)
     still = [np.concatenate([base] * count) for base in bases]  # as many rows at once, so that all round alike
     before, after = (define(case.layer, arrays, weights)[0] for arrays in (still, many))
@@ -52,7 +52,10 @@ def poked(case: Example, number: int, bases) -> np.ndarray:
 def found_by_poking(case: Example, number: int) -> np.ndarray:
     if isinstance(case.layer, ls.MaxUnpooling2D):
         return unpool_found(case, number)
-    return poked(case, number, [np.ones(type.shape) for type in case.inputs])
+    found = poked(case, number, [np.ones(type.shape) for type in case.inputs])
+    if case.layer.elementwise:  # some functions end before 1
+        found |= poked(case, number, [np.full(type.shape, 0.4) for type in case.inputs])
+    return found
 
 
 def consistent_switches(case: Example, rng):

@@ -28,6 +28,8 @@ CASES = [
     case_of(BatchNormalization(center=False), 3, 6, 5),
     case_of(BatchNormalization(scale=False), 3, 6, 5),
     case_of(BatchNormalization(center=False, scale=False), 2, 3, 2, 2, 3),
+    case_of(BatchNormalization(axis=1), 4, 2, 5, 3),
+    case_of(BatchNormalization(axis=-2, scale=False), 3, 4, 2, 3),
 ]
 EACH = pytest.mark.parametrize("case", CASES, ids=title)
 

@@ -18,7 +18,9 @@ from layerscope.engine.plan import Job
 from layerscope.engine.program import Program
 from layerscope.layers import BatchNormalization, _activation
 
-POINTWISE = ("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softplus")
+from . import random_layers
+
+POINTWISE = tuple(name for name in _activation.NAMES if name not in ("softmax", "log_softmax", "exponential"))
 LARGEST = 420
 """Numbers of an example at any place of a network, about."""
 
@@ -262,6 +264,9 @@ class Builder:
             return None
         return self.program.reduce(self.pick(("sum", "mean", "max")), x, axes, keep)
 
+    def layered(self, x):
+        return random_layers.layered(self, x)
+
     def softmax(self, x):
         return _activation.lower(self.program, "softmax", x)
 
@@ -280,7 +285,8 @@ class Builder:
         "pool_mean",
     )
     IMAGE += ("unpooled", "unpooled", "moved", "moved")
-    ANY = ("dense", "normalised", "activation", "branched", "dropped", "reshaped", "reduced", "softmax")
+    ANY = ("dense", "normalised", "layered", "layered", "activation", "branched", "dropped", "reshaped", "reduced")
+    ANY += ("softmax",)
 
     def grown(self, depth):
         """The output of up to `depth` operations behind an image, a sequence, or a row of numbers."""
@@ -292,7 +298,7 @@ class Builder:
         if rank == 2 and self.chance(0.6):  # an image of two axes is the usual case
             x = self.program.reshape(x, (*x.type.shape, 1))
         for _ in range(self.below(depth + 1, 2)):
-            names = self.IMAGE + self.ANY[:5] if x.type.rank > 2 and self.chance(0.85) else self.ANY
+            names = self.IMAGE + self.ANY[:7] if x.type.rank > 2 and self.chance(0.85) else self.ANY
             made = getattr(self, self.pick(names))(x)
             if made is not None and prod(made.type.shape[1:]) <= 3 * LARGEST:
                 x = made

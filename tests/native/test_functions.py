@@ -34,6 +34,8 @@ CONSTANTS = {
     "one_hot": {"depth": 5, "index": 3},
     "leaky_relu": {"slope": 0.125},
     "leaky_relu_grad": {"slope": 0.125},
+    "elu": {"alpha": 1.75},
+    "elu_grad": {"alpha": 1.75},
 }
 
 # Errors in units of the last place, for float and double; all other functions are exact.
@@ -41,6 +43,8 @@ ULPS = {
     **dict.fromkeys(("exp", "log", "expm1", "log1p", "elu"), (2, 4)),
     **dict.fromkeys(("sigmoid", "tanh", "softplus", "erf", "elu_grad", "tanh_grad"), (4, 4)),
     **dict.fromkeys(("gelu", "gelu_grad"), (4, 6)),
+    **dict.fromkeys(("silu", "silu_grad", "mish", "mish_grad"), (6, 6)),
+    **dict.fromkeys(("gelu_tanh", "gelu_tanh_grad"), (6, 6)),
 }
 
 # What an error is a part of where the result is a difference: these, or the result if that is larger.
@@ -49,7 +53,16 @@ SCALES = {
     "gelu": np.abs,
     "gelu_grad": lambda g, x: np.abs(g),
     "tanh_grad": lambda g, r: np.abs(g),
+    **dict.fromkeys(("silu", "mish"), lambda x: lost(x) * np.abs(x)),
+    "gelu_tanh": np.abs,
+    **dict.fromkeys(("silu_grad", "mish_grad", "gelu_tanh_grad"), lambda g, x: np.abs(g)),
 }
+
+
+def lost(x):
+    """What exponentials lose where their digits do."""
+    about = np.finfo(x.dtype)
+    return about.tiny / about.eps
 
 
 def arity(name):
@@ -123,6 +136,8 @@ def inputs(name, dtype):
         first = np.fmod(np.nan_to_num(first, posinf=1, neginf=-1), dtype(1))
     if name == "tanh_grad":
         second = np.clip(second, -1, 1)
+    if arity(name) == 3:
+        return [first, second, np.where(np.arange(COUNT) % 3 == 0, second, np.roll(second, 1))]
     return [first, second]
 
 

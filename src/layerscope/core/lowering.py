@@ -55,6 +55,10 @@ class Builder(Protocol):
         """(…, n) and (n, m) → (…, m)."""
         ...
 
+    def dots(self, x: Value, y: Value) -> Value:
+        """(batch, m, k) and (batch, n, k) → (batch, m, n): products of each example's rows."""
+        ...
+
     def pool_max(self, x: Value, window: Sequence[int], strides: Sequence[int], pads: Pads) -> tuple[Value, Value]:
         """Largest value of each window, padded with -inf, and its switch (first wins a tie)."""
         ...
@@ -91,6 +95,10 @@ class Builder(Protocol):
         """The same elements in row-major order."""
         ...
 
+    def permute(self, x: Value, order: Sequence[int]) -> Value:
+        """The axes in another order; the batch stays."""
+        ...
+
     def concatenate(self, values: Sequence[Value], axis: int) -> Value:
         """Side by side along one axis."""
         ...
@@ -103,8 +111,12 @@ class Builder(Protocol):
         """ "sum", "mean", "max" or "argmax" over axes."""
         ...
 
-    def random(self, type: TensorType, seed: int = 0) -> Value:
-        """Uniform numbers in [0, 1), repeatable from seed, step and position; no gradient."""
+    def random(self, type: TensorType, seed: int = 0, law: str = "uniform") -> Value:
+        """Numbers, "uniform" in [0, 1) or "normal", repeatable from seed, step and position; no gradient."""
+        ...
+
+    def numbers(self, numbers: Sequence[float]) -> Value:
+        """A row of numbers that are always the same."""
         ...
 
     def update(self, weight: Value, fresh: Value) -> None:

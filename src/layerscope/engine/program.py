@@ -15,7 +15,7 @@ from layerscope.core.types import TensorType
 from layerscope.engine.primitives import conv, matmul, place, pool, random, reduce
 from layerscope.engine.primitives.base import Primitive
 from layerscope.engine.primitives.map import Map
-from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape
+from layerscope.engine.primitives.shape import Concatenate, Numbers, Permute, Reshape
 
 Key = tuple[Hashable, ...]
 """What an input or output of a program is: ("data", 0), ("weight", "conv2d/kernel"), ("loss",) ..."""
@@ -154,11 +154,16 @@ class Program:
         return self.add(Reshape(shape), x)[0]
 
     def permute(self, x: lowering.Value, order: Sequence[int]) -> Value:
-        """The axes in another order."""
         return self.add(Permute(tuple(order)), x)[0]
 
     def concatenate(self, values: Sequence[lowering.Value], axis: int) -> Value:
         return self.add(Concatenate(axis), *values)[0]
+
+    def dots(self, x: lowering.Value, y: lowering.Value) -> Value:
+        return self.add(matmul.Dots(), x, y)[0]
+
+    def numbers(self, numbers: Sequence[float]) -> Value:
+        return self.add(Numbers(tuple(numbers)))[0]
 
     def map(self, function: str, *values: lowering.Value, **constants: float) -> Value:
         return self.add(Map(function, tuple(sorted(constants.items()))), *values)[0]
@@ -166,9 +171,9 @@ class Program:
     def reduce(self, how: str, x: lowering.Value, axes: Sequence[int], keep: bool = False) -> Value:
         return self.add(reduce.Reduce(how, tuple(axes), keep), x)[0]
 
-    def random(self, type: TensorType, seed: int = 0) -> Value:
+    def random(self, type: TensorType, seed: int = 0, law: str = "uniform") -> Value:
         self._streams += 1
-        return self.add(random.Random(type, self._streams, seed))[0]
+        return self.add(random.Random(type, self._streams, seed, law))[0]
 
     def update(self, weight: lowering.Value, fresh: lowering.Value) -> None:
         first = next((old for old, new in self._fresh.items() if new is weight), self._mine(weight).index)
@@ -189,10 +194,12 @@ class Program:
     def sum_to(self, value: Value, type: TensorType) -> Value:
         """The adjoint of broadcasting from `type`: sums over the axes that were repeated."""
         extra = value.type.rank - type.rank
-        if extra:
-            value = self.reduce("sum", value, range(extra))
-        repeated = [a for a in range(type.rank) if type.shape[a] == 1 and value.type.shape[a] != 1]
-        return self.reduce("sum", value, repeated, keep=True) if repeated else value
+        repeated = [a for a in range(type.rank) if type.shape[a] == 1 and value.type.shape[a + extra] != 1]
+        if not extra:
+            return self.reduce("sum", value, repeated, keep=True) if repeated else value
+        # At once, since only a sum over the batch itself is one that blocks can share.
+        summed = self.reduce("sum", value, (*range(extra), *(a + extra for a in repeated)))
+        return self.reshape(summed, type.shape) if repeated else summed
 
     def differentiate(self, of: lowering.Value, start: Value, wanted: Sequence[Value]) -> list[Value | None]:
         """Gradients of `of` (whose own gradient is `start`) with respect to the `wanted` values.

@@ -22,19 +22,29 @@ if TYPE_CHECKING:
 SLOPE = 0.2
 """Keras's negative slope of `leaky_relu` as an activation."""
 
-NAMES = ("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "softplus")
-"""Those that are computed here."""
+ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
+"""Of selu: SCALE · elu, below zero ALPHA times as much."""
 
-KEPT = ("celu", "exponential", "log_sigmoid", "selu", "softsign", "squareplus")
-"""Of the others, those that different numbers never bring to the same one."""
-DESCRIBED = (
-    *("glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "log_softmax", "mish", "relu6", "silu"),
-    *("soft_shrink", "sparse_plus", "sparse_sigmoid", "sparsemax", "tanh_shrink", "threshold", *KEPT),
+NAMES = (
+    *("linear", "relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "softplus"),
+    *("celu", "exponential", "gelu_tanh", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid"),
+    *("log_softmax", "mish", "relu6", "selu", "silu", "soft_shrink", "softsign", "sparse_plus", "sparse_sigmoid"),
+    *("squareplus", "tanh_shrink"),
 )
+"""Those that are computed here."""
+OWN = ("gelu_tanh",)
+"""What Keras says in another way: gelu(approximate=True)."""
+
+DESCRIBED = ("glu", "sparsemax", "threshold")
 """The other ones of Keras 3."""
 OTHER_NAMES = {"swish": "silu", "hard_swish": "hard_silu"}
 KNOWN = (*NAMES, *DESCRIBED, *OTHER_NAMES)
 
+INJECTIVE = (
+    *("linear", "leaky_relu", "elu", "sigmoid", "tanh", "softplus"),
+    *("celu", "exponential", "log_sigmoid", "selu", "softsign", "squareplus"),
+)
+"""Those that different numbers never bring to the same one."""
 BY_OUTPUT = (
     *("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softmax"),
     *("relu6", "selu", "celu", "exponential", "log_softmax", "sparsemax"),
@@ -107,37 +117,134 @@ def define(name: str | None, x: Array) -> Array:
 
     if name in (None, "linear"):
         return x
-    if name == "softmax":
-        powers = np.exp(x - x.max(axis=-1, keepdims=True))
-        return powers / powers.sum(axis=-1, keepdims=True)
-    scalars: dict[str, Callable[[float], float]] = {
-        "relu": lambda v: max(v, 0.0),
-        "leaky_relu": lambda v: v if v >= 0 else SLOPE * v,
-        "elu": lambda v: v if v > 0 else math.expm1(v),
-        "gelu": lambda v: 0.5 * v * (1 + math.erf(v / math.sqrt(2))),
-        "sigmoid": lambda v: 1 / (1 + math.exp(-v)) if v >= 0 else math.exp(v) / (1 + math.exp(v)),
-        "tanh": math.tanh,
-        "softplus": lambda v: max(v, 0.0) + math.log1p(math.exp(-abs(v))),
-    }
-    scalar = scalars[str(name)]
+    if name in ("softmax", "log_softmax"):
+        return define_softmax(x, -1, log=name == "log_softmax")
+    scalar = SCALARS[str(name)]
     return np.array([scalar(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
+
+
+def define_softmax(x: Array, axis: int | tuple[int, ...], log: bool = False) -> Array:
+    """exp(x) / Σ exp(x) over the axes, or its logarithm."""
+    import numpy as np
+
+    shifted = x - x.max(axis=axis, keepdims=True)
+    powers = np.exp(shifted)
+    total = powers.sum(axis=axis, keepdims=True)
+    return shifted - np.log(total) if log else powers / total
 
 
 def lower(program: Builder, name: str | None, x: Value) -> Value:
     """The function as primitives; sigmoid and softmax leave their logits to the losses."""
     if name in (None, "linear"):
         return x
-    if name == "softmax":
-        last = (x.type.rank - 1,)
-        # A constant shift changes nothing, so the maximum takes no part in the gradient.
-        shifted = program.map("sub", x, program.map("constant", program.reduce("max", x, last, keep=True)))
-        powers = program.map("exp", shifted)
-        result = program.map("div", powers, program.reduce("sum", powers, last, keep=True))
-        program.note_logits(result, "softmax", x)
-        return result
-    if name == "leaky_relu":
-        return program.map("leaky_relu", x, slope=SLOPE)
+    if name in ("softmax", "log_softmax"):
+        return lower_softmax(program, x, (x.type.rank - 1,), log=name == "log_softmax")
+    if name in COMPOSED:
+        return COMPOSED[name](program, x)
     result = program.map(str(name), x)
     if name == "sigmoid":
         program.note_logits(result, "sigmoid", x)
     return result
+
+
+def lower_softmax(program: Builder, x: Value, axes: tuple[int, ...], log: bool = False) -> Value:
+    """Softmax over the axes as primitives; of the last axis alone it leaves its logits to the losses."""
+    # A constant shift changes nothing, so the maximum takes no part in the gradient.
+    shifted = program.map("sub", x, program.map("constant", program.reduce("max", x, axes, keep=True)))
+    powers = program.map("exp", shifted)
+    total = program.reduce("sum", powers, axes, keep=True)
+    if log:
+        return program.map("sub", shifted, program.map("log", total))
+    result = program.map("div", powers, total)
+    if axes == (x.type.rank - 1,):
+        program.note_logits(result, "softmax", x)
+    return result
+
+
+def _hard_sigmoid(v: float) -> float:
+    return min(max(v / 6 + 0.5, 0.0), 1.0)
+
+
+def _sigmoid(v: float) -> float:
+    return 1 / (1 + math.exp(-v)) if v >= 0 else math.exp(v) / (1 + math.exp(v))
+
+
+def _softplus(v: float) -> float:
+    return max(v, 0.0) + math.log1p(math.exp(-abs(v)))
+
+
+def _elu(v: float) -> float:
+    return v if v > 0 else math.expm1(v)
+
+
+def _exp(v: float) -> float:
+    try:
+        return math.exp(v)
+    except OverflowError:
+        return math.inf
+
+
+def _squareplus(v: float) -> float:
+    return (v + math.sqrt(v * v + 4)) / 2 if v >= 0 else 2 / (math.sqrt(v * v + 4) - v)
+
+
+def _sparse_plus(v: float) -> float:
+    return 0.0 if v <= -1 else v if v >= 1 else (v + 1) ** 2 / 4
+
+
+SCALARS: dict[str, Callable[[float], float]] = {
+    "relu": lambda v: max(v, 0.0),
+    "leaky_relu": lambda v: v if v >= 0 else SLOPE * v,
+    "elu": _elu,
+    "gelu": lambda v: 0.5 * v * (1 + math.erf(v / math.sqrt(2))),
+    "sigmoid": _sigmoid,
+    "tanh": math.tanh,
+    "softplus": _softplus,
+    "celu": _elu,
+    "exponential": _exp,
+    "gelu_tanh": lambda v: 0.5 * v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))),
+    "hard_shrink": lambda v: v if abs(v) > 0.5 else 0.0,
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_silu": lambda v: v * _hard_sigmoid(v),
+    "hard_tanh": lambda v: min(max(v, -1.0), 1.0),
+    "log_sigmoid": lambda v: -_softplus(-v),
+    "mish": lambda v: v * math.tanh(_softplus(v)),
+    "relu6": lambda v: min(max(v, 0.0), 6.0),
+    "selu": lambda v: SCALE * (v if v > 0 else ALPHA * math.expm1(v)),
+    "silu": lambda v: v * _sigmoid(v),
+    "soft_shrink": lambda v: math.copysign(max(abs(v) - 0.5, 0.0), v),
+    "softsign": lambda v: v / (1 + abs(v)),
+    "sparse_plus": _sparse_plus,
+    "sparse_sigmoid": lambda v: min(max((v + 1) / 2, 0.0), 1.0),
+    "squareplus": _squareplus,
+    "tanh_shrink": lambda v: v - math.tanh(v),
+}
+"""What each function makes of one number."""
+
+
+def _lower_hard_sigmoid(p: Builder, x: Value) -> Value:
+    return p.map("clip", p.map("shift", p.map("scale", x, factor=1 / 6), offset=0.5), low=0.0, high=1.0)
+
+
+def _lower_sparse_plus(p: Builder, x: Value) -> Value:
+    inner = p.map("square", p.map("shift", p.map("clip", x, low=-1.0, high=1.0), offset=1.0))
+    return p.map("add", p.map("scale", inner, factor=0.25), p.map("relu", p.map("shift", x, offset=-1.0)))
+
+
+COMPOSED: dict[str, Callable[[Builder, Value], Value]] = {
+    "leaky_relu": lambda p, x: p.map("leaky_relu", x, slope=SLOPE),
+    "celu": lambda p, x: p.map("elu", x),
+    "exponential": lambda p, x: p.map("exp", x),
+    "hard_shrink": lambda p, x: p.map("mul", x, p.map("above", p.map("abs", x), bound=0.5)),
+    "hard_sigmoid": _lower_hard_sigmoid,
+    "hard_silu": lambda p, x: p.map("mul", x, _lower_hard_sigmoid(p, x)),
+    "hard_tanh": lambda p, x: p.map("clip", x, low=-1.0, high=1.0),
+    "log_sigmoid": lambda p, x: p.map("neg", p.map("softplus", p.map("neg", x))),
+    "relu6": lambda p, x: p.map("clip", p.map("relu", x), low=0.0, high=6.0),
+    "selu": lambda p, x: p.map("scale", p.map("elu", x, alpha=ALPHA), factor=SCALE),
+    "soft_shrink": lambda p, x: p.map("sub", x, p.map("clip", x, low=-0.5, high=0.5)),
+    "sparse_plus": _lower_sparse_plus,
+    "sparse_sigmoid": lambda p, x: p.map("clip", p.map("half", p.map("shift", x, offset=1.0)), low=0.0, high=1.0),
+    "tanh_shrink": lambda p, x: p.map("sub", x, p.map("tanh", x)),
+}
+"""Functions that are made of several primitives, or of one with settings; all others are one of the same name."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import ClassVar
 
 from layerscope.core import sizes
-from layerscope.core.contract import Layer
+from layerscope.core.contract import Array, Layer, Outputs
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
@@ -55,9 +57,10 @@ def reads_of(type: TensorType, out: TensorType) -> Reads:
 class Merge(Layer):
     """One function of several tensors, element by element."""
 
-    executable = False
     law = "all inputs (...) → (...), axes of size 1 repeated"
     verb: ClassVar[str]
+    function: ClassVar[str]
+    """The pointwise function that joins two."""
     exactly: ClassVar[int] = 0
     """How many inputs it takes; 0: one or more."""
     extra_steps: ClassVar[int] = 0
@@ -83,6 +86,21 @@ class Merge(Layer):
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         (out,) = self.out(*types)
         return tuple(reads_of(type, out) for type in types)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        joins = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+        most = max(array.ndim for array in arrays)
+        wide = [array.reshape(len(array), *(1,) * (most - array.ndim), *array.shape[1:]) for array in arrays]
+        return (reduce(joins[self.function], wide),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        most = max(value.type.rank for value in values)
+        wide = [v if v.type.rank == most else program.reshape(v, widened(v.type, most)) for v in values]
+        return (reduce(lambda left, right: program.map(self.function, left, right), wide),)
 
 
 class Choice(Merge):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from layerscope.core.contract import Layer
+from layerscope.core.contract import Array, Layer
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
@@ -58,8 +60,64 @@ class Normalisation(Layer):
         whole = set(self.places(type))
         return TensorType(tuple(1 if axis in whole else n for axis, n in enumerate(type.shape)), floating(type))
 
+    def spread(self, program: Builder, weight: Value, type: TensorType) -> Value:
+        """A weight of the axes' sizes in a shape in which it meets the input."""
+        shape = self.beside(type)
+        return weight if weight.type.shape == shape else program.reshape(weight, shape)
+
+    def beside(self, type: TensorType) -> tuple[Size, ...]:
+        """The input's shape with 1 for all other axes, without those in front."""
+        whole = set(self.places(type))
+        return tuple(n if axis in whole else 1 for axis, n in enumerate(type.shape) if axis >= min(whole))
+
+    def scaled(self, program: Builder, y: Value, gamma: Value | None = None, beta: Value | None = None) -> Value:
+        """gamma · y + beta, each where it is given."""
+        if gamma is not None:
+            y = program.map("mul", y, self.spread(program, gamma, y.type))
+        return y if beta is None else program.map("add", y, self.spread(program, beta, y.type))
+
+    def rescaled(self, y: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
+        """The same of arrays."""
+        shape = [n if axis in {a % y.ndim for a in self.axes} else 1 for axis, n in enumerate(y.shape)]
+        y = y if gamma is None else y * gamma.reshape(shape)
+        return y if beta is None else y + beta.reshape(shape)
+
+    def affine(self, weights: Mapping[str, Any]) -> tuple[Any, Any]:
+        """gamma and beta of a layer that may do without."""
+        layer: Any = self
+        return weights["gamma"] if layer.scale else None, weights["beta"] if layer.center else None
+
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank, everything=self.places(types[0])),)
+
+
+def standardised(program: Builder, x: Value, axes: tuple[int, ...], epsilon: float, centred: bool = True) -> Value:
+    """(x - mean) / √(variance + epsilon) over axes; not centred, x over that root."""
+    mean = program.reduce("mean", x, axes, keep=True)
+    # Around the mean a sum of squares does not move with it, so the gradient need not go this way.
+    away = program.map("sub", x, program.map("constant", mean))
+    variance = program.reduce("mean", program.map("square", away), axes, keep=True)
+    numerator = program.map("sub", x, mean) if centred else x
+    return program.map("mul", numerator, _inverse_root(program, program.map("shift", variance, offset=epsilon)))
+
+
+def shortened(program: Builder, x: Value, axes: tuple[int, ...], epsilon: float) -> Value:
+    """x divided by its length along axes, which is taken to be at least epsilon."""
+    squares = program.reduce("sum", program.map("square", x), axes, keep=True)
+    bounded = program.map("clip", squares, low=epsilon**2, high=math.inf)
+    return program.map("mul", x, _inverse_root(program, bounded))
+
+
+def by_root_mean_square(program: Builder, x: Value, axes: tuple[int, ...], epsilon: float) -> Value:
+    """x / √(mean of x² + epsilon) over axes."""
+    mean = program.reduce("mean", program.map("square", x), axes, keep=True)
+    return program.map("mul", x, _inverse_root(program, program.map("shift", mean, offset=epsilon)))
+
+
+def _inverse_root(program: Builder, x: Value) -> Value:
+    root = program.map("sqrt", x)
+    # 0·√… + 1 is the one that is divided.
+    return program.map("div", program.map("shift", program.map("scale", root, factor=0.0), offset=1.0), root)
 
 
 def kept(numbers: TensorType, count: int) -> Saved:

@@ -18,13 +18,19 @@ from layerscope.layers._spatial import floating, one_input
 class Activation(Layer):
     """A function put to every number by itself; some, such as softmax, to the last axis as a whole.
 
-    relu max(x, 0); leaky_relu x or 0.2·x; elu x or exp(x) - 1; gelu x·Φ(x); sigmoid 1 / (1 + exp(-x));
-    tanh; softplus log(1 + exp(x)); softmax exp(xᵢ) / Σ exp(xⱼ); linear x. These are computed. All other functions of
-    Keras 3 are described: silu (swish), mish, selu, relu6, hard_silu, glu (which halves the last axis), ...
+    relu max(x, 0); relu6 that, at most 6; leaky_relu x or 0.2·x; elu, celu x or exp(x) - 1; selu 1.0507·x or
+    1.7581·(exp(x) - 1); gelu x·Φ(x), gelu_tanh its approximation by tanh (Keras's gelu(approximate=True)); sigmoid
+    1 / (1 + exp(-x)); silu (swish) x·sigmoid(x); log_sigmoid; hard_sigmoid x/6 + 1/2 within 0 … 1; hard_silu
+    (hard_swish) x·hard_sigmoid(x); tanh; hard_tanh x within ±1; mish x·tanh(softplus(x)); softplus log(1 + exp(x));
+    squareplus (x + √(x² + 4)) / 2; softsign x / (1 + |x|); exponential exp(x); hard_shrink x or 0 within ±1/2;
+    soft_shrink x brought nearer to 0 by 1/2; tanh_shrink x - tanh(x); sparse_plus 0, (x + 1)²/4 or x; sparse_sigmoid
+    (x + 1)/2 within 0 … 1; softmax exp(xᵢ) / Σ exp(xⱼ), log_softmax its logarithm; linear x. The other functions of
+    Keras 3 are described only: glu (which halves the last axis), sparsemax, threshold.
 
     Shapes: (batch, ...) → (batch, ...); glu: (batch, ..., n) → (batch, ..., n / 2).
     Errors: UnknownNameError for a function that Keras does not know; ShapeError where glu meets an odd axis.
-    Source: Nair & Hinton (2010) for relu; Clevert et al. (2015) for elu; Hendrycks & Gimpel (2016) for gelu.
+    Source: Nair & Hinton (2010) for relu; Clevert et al. (2015) for elu; Hendrycks & Gimpel (2016) for gelu and silu;
+    Klambauer et al. (2017) for selu; Misra (2019) for mish; Howard et al. (2019) for hard_silu; keras.activations.
     """
 
     activation: Any
@@ -44,7 +50,7 @@ class Activation(Layer):
 
     @property
     def injective(self) -> bool:
-        return self.activation in ("linear", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", *_activation.KEPT)
+        return self.activation in _activation.INJECTIVE
 
     @property
     def elementwise(self) -> bool:
@@ -80,14 +86,14 @@ class Activation(Layer):
     def examples(cls) -> Sequence[Example]:
         x = TensorType((2, 3, 4, 5))
         even, half = TensorType((2, 3, 4, 6)), TensorType((2, 3, 4, 3))
-        names = ("relu", *_activation.NAMES, "silu", "hard_sigmoid", "log_softmax")
+        names = ("relu", *_activation.NAMES)
         return [*(Example(cls(name), (x,), (x,)) for name in names), Example(cls("glu"), (even,), (half,))]
 
     spellings = {
         "keras": Spelling("Activation"),
         "torch": Spelling(
             "torch.nn.ReLU",
-            "LeakyReLU(0.2), ELU, GELU, Sigmoid, Tanh, Softmax(dim=1), Softplus: one module each",
+            "LeakyReLU(0.2), ELU, GELU, Sigmoid, SiLU, Tanh, Softmax(dim=1), Softplus: one module each",
         ),
         "onnx": Spelling("Relu", "LeakyRelu, Elu, Gelu, Sigmoid, Tanh, Softmax, Softplus: one operator each"),
     }

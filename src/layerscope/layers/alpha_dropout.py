@@ -3,16 +3,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Spelling, Words, describe_only
 from layerscope.core.costs import NOTHING_SAVED, Saved
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
-from layerscope.layers._dropping import mask, noise_shape
-from layerscope.layers._pointwise import Passing, real
+from layerscope.layers._activation import ALPHA, SCALE
+from layerscope.layers._dropping import BATCHED, Noise, kept, mask, noise_shape
+from layerscope.layers._pointwise import real
+from layerscope.layers._spatial import floating
 
 
 @dataclass(frozen=True, eq=False)
-class AlphaDropout(Passing):
+class AlphaDropout(Noise):
     """Dropout for selu: while training, dropped elements become its lower end, and mean and variance are kept.
 
     Shapes: (batch, ...) → (batch, ...).
@@ -24,13 +27,16 @@ class AlphaDropout(Passing):
     noise_shape: Any = None
     seed: int | None = None
 
-    executable = False
     words = Words(("alphadropout", "alpha_dropout"), ("rate",))
     law = "(...) → (...)"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", real(self.rate, f"{self.kind}: rate", 0, 1))
+        if self.rate == 1:
+            describe_only(self, "with rate=1 nothing is left to compute with")
         object.__setattr__(self, "noise_shape", noise_shape(self.noise_shape, self.kind))
+        if self.noise_shape and self.noise_shape[0] is not None:
+            describe_only(self, BATCHED)
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         found = super().out(*types)
@@ -40,6 +46,33 @@ class AlphaDropout(Passing):
     def saved(self, *types: TensorType) -> Saved | None:
         """Which elements were kept."""
         return Saved(extra=(mask(self.noise_shape, types[0]),)) if self.rate else NOTHING_SAVED
+
+    @property
+    def idle(self) -> bool:
+        return not self.rate
+
+    def changed(self, x: Array, noise: Array) -> Array:
+        import numpy as np
+
+        scale, low, shift = self._numbers
+        taken = noise >= self.rate
+        return scale * np.where(taken, x, low) + shift
+
+    def lowered(self, program: Builder, x: Value, noise: Value) -> Value:
+        scale, low, shift = self._numbers
+        taken = kept(program, noise, self.rate)
+        rest = program.map("shift", program.map("scale", taken, factor=-scale * low), offset=scale * low + shift)
+        return program.map("add", program.map("mul", x, program.map("scale", taken, factor=scale)), rest)
+
+    def noise(self, type: TensorType) -> TensorType:
+        return TensorType(mask(self.noise_shape, type).shape, floating(type))
+
+    @property
+    def _numbers(self) -> tuple[float, float, float]:
+        """a, what dropped numbers become, and b: a·x + b has mean 0 and variance 1 again where x has."""
+        low = -ALPHA * SCALE
+        scale = ((1 - self.rate) * (1 + self.rate * low**2)) ** -0.5
+        return scale, low, -scale * low * self.rate
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.core.contract import Example, Spelling
+from layerscope.core.contract import Array, Example, Outputs, Spelling
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.layers._merging import Merge
 
@@ -19,12 +20,23 @@ class Average(Merge):
     """
 
     verb = "average"
+    function = "add"
     extra_steps = 1
     """The division by their number."""
 
     @property
     def linear(self) -> bool:
         return True
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        made, state = super().define(*arrays)
+        return (made[0] / len(arrays),), state
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (total,) = super().lower(program, *values)
+        return (program.map("scale", total, factor=1 / len(values)),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

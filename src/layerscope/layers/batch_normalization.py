@@ -45,8 +45,6 @@ class BatchNormalization(Normalisation):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "axis", one_axis(self.axis, self.kind))
-        if self.axis != -1:
-            describe_only(self, f"axis={self.axis} is not supported; layers here have their channels last, axis=-1")
         if self.renorm:
             describe_only(self, "renorm is not supported")
 
@@ -92,25 +90,25 @@ class BatchNormalization(Normalisation):
         (x,) = arrays
         mean, variance, state = weights["moving_mean"], weights["moving_variance"], {}
         if training:
-            axes = tuple(range(x.ndim - 1))
+            axes = tuple(axis for axis in range(x.ndim) if axis != self.axis % x.ndim)
             mean, variance = x.mean(axis=axes), x.var(axis=axes)
             state = {
                 f"moving_{name}": weights[f"moving_{name}"] * self.momentum + found * (1 - self.momentum)
                 for name, found in (("mean", mean), ("variance", variance))
             }
-        y = (x - mean) / np.sqrt(variance + self.epsilon)
-        y = y * weights["gamma"] if self.scale else y
-        y = y + weights["beta"] if self.center else y
+        shape = [n if axis == self.axis % x.ndim else 1 for axis, n in enumerate(x.shape)]
+        y = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + self.epsilon)
+        y = self.rescaled(y, *self.affine(weights))
         return (y.astype(x.dtype),), {name: array.astype(x.dtype) for name, array in state.items()}
 
     def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
         mean, variance = weights["moving_mean"], weights["moving_variance"]
         if training:
-            axes = range(x.type.rank - 1)
+            axes = tuple(axis for axis in range(x.type.rank) if axis != self.places(x.type)[0])
             mean = program.reduce("mean", x, axes)
             # Around the mean a sum of squares does not move with it, so the gradient need not go this way.
-            away = program.map("sub", x, program.map("constant", mean))
+            away = program.map("sub", x, self.spread(program, program.map("constant", mean), x.type))
             variance = program.reduce("mean", program.map("square", away), axes)
             for name, found in (("moving_mean", mean), ("moving_variance", variance)):
                 kept = program.map("scale", weights[name], factor=self.momentum)
@@ -123,8 +121,9 @@ class BatchNormalization(Normalisation):
             if self.scale
             else program.map("shift", program.map("scale", root, factor=0.0), offset=1.0)
         )
-        y = program.map("mul", program.map("sub", x, mean), program.map("div", one, root))
-        return (program.map("add", y, weights["beta"]) if self.center else y,)
+        mean, factor = (self.spread(program, v, x.type) for v in (mean, program.map("div", one, root)))
+        y = program.map("mul", program.map("sub", x, mean), factor)
+        return (program.map("add", y, self.spread(program, weights["beta"], x.type)) if self.center else y,)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -4,14 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.core import sizes
-from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
+from layerscope.layers._normalisation import shortened
 from layerscope.layers._spatial import floating, sequence
+
+EPSILON = 1e-7
+"""Keras's: no length is taken to be less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,6 @@ class Dot(Layer):
     axes: Any
     normalize: bool = False
 
-    executable = False
     law = "(a..., n, b...), (c..., n, d...) → (a..., b..., c..., d...)"
 
     def __post_init__(self) -> None:
@@ -40,12 +44,17 @@ class Dot(Layer):
             raise SettingError(f"{self.kind}: axes must be one whole number or two, not {self.axes!r}")
         object.__setattr__(self, "axes", pair[0] if alone else pair)
 
-    def _axes(self, types: Sequence[TensorType]) -> tuple[int, int]:
+    @property
+    def _pair(self) -> tuple[int, ...]:
+        """The axes as they were given, one for each input."""
+        return sequence(self.axes) * (2 if isinstance(self.axes, int) else 1)
+
+    def places(self, types: Sequence[TensorType]) -> tuple[int, int]:
+        """The two axes counted from the front; ShapeError for one that the inputs do not have."""
         if len(types) != 2:
             raise ShapeError(f"takes a list of 2 inputs, but got {len(types)}")
-        given = sequence(self.axes) * (2 if isinstance(self.axes, int) else 1)
         found: list[int] = []
-        for axis, type in zip(given, types, strict=True):
+        for axis, type in zip(self._pair, types, strict=True):
             place = axis + type.rank if axis < 0 else axis
             if not 0 < place < type.rank:
                 raise ShapeError(f"axis {axis} is not one of the {type.rank - 1} axes after the batch of {type}")
@@ -53,7 +62,7 @@ class Dot(Layer):
         return found[0], found[1]
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        one, other = self._axes(types)
+        one, other = self.places(types)
         x, y = types
         if not sizes.equal(x.shape[one], y.shape[other]):
             raise ShapeError(
@@ -68,7 +77,7 @@ class Dot(Layer):
         return (TensorType(shape if len(shape) > 1 else (*shape, 1), floating(x)),)
 
     def macs(self, *types: TensorType) -> Size:
-        return self.out(*types)[0].elements * types[0].shape[self._axes(types)[0]]
+        return self.out(*types)[0].elements * types[0].shape[self.places(types)[0]]
 
     def operations(self, *types: TensorType) -> Operations | None:
         normalised = types[0].elements + types[1].elements
@@ -80,7 +89,7 @@ class Dot(Layer):
             return Saved(inputs=(0, 1))
         lengths = (
             t.with_shape(tuple(1 if a == axis else n for a, n in enumerate(t.shape)))
-            for t, axis in zip(types, self._axes(types), strict=True)
+            for t, axis in zip(types, self.places(types), strict=True)
         )
         return Saved(extra=(*types, *lengths))
 
@@ -88,7 +97,7 @@ class Dot(Layer):
         return types[0].bytes + types[1].bytes if self.normalize else 0
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
-        one, other = self._axes(types)
+        one, other = self.places(types)
         place = 1
         found: list[Reads] = []
         for type, summed in zip(types, (one, other), strict=True):
@@ -98,6 +107,34 @@ class Dot(Layer):
                 place += axis != summed
             found.append(tuple(reads))
         return tuple(found)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        one, other = (axis % array.ndim for axis, array in zip(self._pair, arrays, strict=True))
+        x, y = arrays
+        if self.normalize:
+            x, y = (
+                a / np.maximum(np.sqrt((a * a).sum(axis=axis, keepdims=True)), EPSILON)
+                for a, axis in ((x, one), (y, other))
+            )
+        made = np.stack([np.tensordot(a, b, (one - 1, other - 1)) for a, b in zip(x, y, strict=True)])
+        return (made[:, None] if made.ndim == 1 else made,), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        types = tuple(value.type for value in values)
+        rows: list[Value] = []
+        for value, axis in zip(values, self.places(types), strict=True):
+            if self.normalize:
+                value = shortened(program, value, (axis,), EPSILON)
+            rank = value.type.rank
+            if axis != rank - 1:
+                value = program.permute(value, (*(a for a in range(rank) if a != axis), axis))
+            batch, *rest, size = value.type.shape
+            rows.append(program.reshape(value, (batch, sizes.product(rest), size)))
+        return (program.reshape(program.dots(rows[0], rows[1]), self.out(*types)[0].shape),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -11,7 +11,7 @@ from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType
-from layerscope.layers._dropping import mask, noise_shape
+from layerscope.layers._dropping import BATCHED, kept, mask, noise_shape
 from layerscope.layers._spatial import floating, one_input
 
 
@@ -22,8 +22,8 @@ class Dropout(Layer):
     At inference it passes its input through. The random numbers repeat for the same seed of `fit`.
 
     Shapes: (batch, ...) → (batch, ...).
-    With `noise_shape` one number of that shape drops all that it is broadcast to; this is described only.
-    Errors: SettingError when rate is not in [0, 1); ShapeError when noise_shape has another number of axes.
+    With `noise_shape`, (None, 1, 1, C) for whole channels, one random number drops all that it is broadcast to.
+    Errors: SettingError when rate is not in [0, 1); ShapeError when noise_shape does not fit the input.
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
     """
 
@@ -39,7 +39,8 @@ class Dropout(Layer):
             raise SettingError(f"{self.kind}: rate must be at least 0 and below 1, not {self.rate!r}")
         if self.noise_shape is not None:
             object.__setattr__(self, "noise_shape", noise_shape(self.noise_shape, self.kind))
-            describe_only(self, "noise_shape is not supported; every number is dropped by itself")
+            if self.noise_shape[:1] != (None,):
+                describe_only(self, BATCHED)
 
     @property
     def elementwise(self) -> bool:
@@ -81,7 +82,8 @@ class Dropout(Layer):
         (x,) = values
         if not training or self.rate == 0:
             return (x,)
-        keep = program.map("at_least", program.random(x.type, self.seed or 0), bound=float(self.rate))
+        drawn = TensorType(mask(self.noise_shape, x.type).shape, x.type.dtype)
+        keep = kept(program, program.random(drawn, self.seed or 0), self.rate)
         return (program.map("mul", x, program.map("scale", keep, factor=1 / (1 - self.rate))),)
 
     @classmethod

@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._normalisation import (
@@ -17,6 +18,7 @@ from layerscope.layers._normalisation import (
     numbers_of,
     one_axis,
     scale_and_shift,
+    standardised,
 )
 from layerscope.layers._spatial import floating
 
@@ -40,7 +42,6 @@ class GroupNormalization(Normalisation):
     beta_initializer: Any = "zeros"
     gamma_initializer: Any = "ones"
 
-    executable = False
     words = Words(("groupnorm", "group_normalization", "gn"), ("groups",))
     law = "(...) → (...)"
 
@@ -78,6 +79,30 @@ class GroupNormalization(Normalisation):
         (channels,) = self.places(types[0])
         alone = self._split(types[0])[1] == 1
         return (same(rank, everything=tuple(a for a in range(1, rank) if a != channels or not alone)),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        groups, each = self._split(TensorType(x.shape))
+        place = self.axis % x.ndim
+        parts = x.reshape(*x.shape[:place], groups, each, *x.shape[place + 1 :])
+        others = tuple(axis for axis in range(1, parts.ndim) if axis != place)
+        mean, variance = parts.mean(axis=others, keepdims=True), parts.var(axis=others, keepdims=True)
+        y = ((parts - mean) / np.sqrt(variance + self.epsilon)).reshape(x.shape)
+        return (self.rescaled(y, *self.affine(weights)).astype(x.dtype),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        groups, each = self._split(x.type)
+        (place,) = self.places(x.type)
+        shape = x.type.shape
+        parts = program.reshape(x, (*shape[:place], groups, each, *shape[place + 1 :]))
+        others = tuple(axis for axis in range(1, len(shape) + 1) if axis != place)
+        y = program.reshape(standardised(program, parts, others, self.epsilon), shape)
+        return (self.scaled(program, y, *self.affine(weights)),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.layers._pointwise import Passing
 from layerscope.layers._spatial import one_input
@@ -16,12 +17,19 @@ class Identity(Passing):
     Shapes: (batch, ...) → (batch, ...).
     """
 
-    executable = False
     words = Words(("identity",))
     law = "(...) → (...)"
 
     def out(self, *types: TensorType) -> tuple[TensorType, ...]:
         return (one_input(types),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        return arrays, {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        return values
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

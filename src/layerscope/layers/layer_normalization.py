@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType, WeightType
-from layerscope.layers._normalisation import Normalisation, kept, listed, scale_and_shift, several_axes
+from layerscope.layers._normalisation import Normalisation, kept, listed, scale_and_shift, several_axes, standardised
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +29,8 @@ class LayerNormalization(Normalisation):
     beta_initializer: Any = "zeros"
     gamma_initializer: Any = "ones"
     rms_scaling: bool = False
-    """Keras's deprecated setting: gamma alone, as its RMSNormalization."""
+    """Keras's deprecated setting: gamma · x / √(variance + epsilon)."""
 
-    executable = False
     words = Words(("layernorm", "layer_normalization", "ln"), ("axis",))
     law = "(...) → (...)"
 
@@ -47,8 +47,27 @@ class LayerNormalization(Normalisation):
             return {"gamma": WeightType(shape, self.gamma_initializer)}
         return scale_and_shift(self, shape)
 
+    def affine(self, weights: Mapping[str, Any]) -> tuple[Any, Any]:
+        return (weights["gamma"], None) if self.rms_scaling else super().affine(weights)
+
     def saved(self, *types: TensorType) -> Saved | None:
         return kept(self.statistics(types[0]), 1 if self.rms_scaling else 2)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        places = tuple(axis % x.ndim for axis in self.axes)
+        variance = x.var(axis=places, keepdims=True)
+        away = x if self.rms_scaling else x - x.mean(axis=places, keepdims=True)
+        return (self.rescaled(away / np.sqrt(variance + self.epsilon), *self.affine(weights)).astype(x.dtype),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        y = standardised(program, x, self.places(x.type), self.epsilon, centred=not self.rms_scaling)
+        return (self.scaled(program, y, *self.affine(weights)),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:
@@ -57,6 +76,7 @@ class LayerNormalization(Normalisation):
             Example(cls(), (TensorType((2, 9, 8)),), (TensorType((2, 9, 8)),)),
             Example(cls(axis=[1, 2, 3], center=False), (x,), (x,)),
             Example(cls(axis=1, scale=False), (x,), (x,)),
+            Example(cls(axis=[1, 3], rms_scaling=True), (x,), (x,)),
         ]
 
     spellings = {

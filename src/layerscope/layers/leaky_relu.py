@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.layers._pointwise import Pointwise, real
 
@@ -22,7 +23,6 @@ class LeakyReLU(Pointwise):
 
     negative_slope: float = 0.3
 
-    executable = False
     words = Words(("leakyrelu", "leaky"), ("negative_slope",))
     law = "(...) → (...)"
 
@@ -36,6 +36,17 @@ class LeakyReLU(Pointwise):
     def saved(self, *types: TensorType) -> Saved | None:
         """Its output, from which the derivative follows."""
         return Saved(outputs=(0,))
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        return (np.where(x >= 0, x, self.negative_slope * x),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        return (program.map("leaky_relu", values[0], slope=self.negative_slope),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

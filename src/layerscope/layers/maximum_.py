@@ -19,6 +19,7 @@ class Maximum(Choice):
     """
 
     verb = "compare"
+    function = "maximum"
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

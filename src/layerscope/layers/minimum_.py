@@ -19,6 +19,7 @@ class Minimum(Choice):
     """
 
     verb = "compare"
+    function = "minimum"
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -20,6 +20,7 @@ class Multiply(Merge):
     """
 
     verb = "multiply"
+    function = "mul"
 
     def saved(self, *types: TensorType) -> Saved | None:
         return Saved(inputs=tuple(range(len(types))))

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
 from layerscope.core import sizes
-from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import Shape, TensorType, WeightType
 from layerscope.layers._spatial import floating, one_input
+
+EPSILON = 1e-7
+"""Keras's: no deviation is taken to be less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +37,6 @@ class Normalization(Layer):
     variance: Any = None
     invert: bool = False
 
-    executable = False
     law = "(...) → (...)"
 
     def __post_init__(self) -> None:
@@ -87,6 +91,51 @@ class Normalization(Layer):
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        mean, variance = (
+            np.array(weights[name] if given is None else given, np.float64)
+            for name, given in (("mean", self.mean), ("variance", self.variance))
+        )
+        type = TensorType(x.shape)
+        mean, root = self.whole(mean, type), np.maximum(np.sqrt(self.whole(variance, type)), EPSILON)
+        y = mean + x * root if self.invert else (x - mean) / root
+        return (y.astype(x.dtype if x.dtype.kind == "f" else np.float32),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        shape = self._beside(x.type)
+        if self.mean is None:
+            bounded = program.map("clip", program.map("sqrt", weights["variance"]), low=EPSILON, high=math.inf)
+            mean, root = (program.reshape(value, shape or (1,)) for value in (weights["mean"], bounded))
+        else:
+            import numpy as np
+
+            numbers = [self.whole(np.array(given, np.float64), x.type) for given in (self.mean, self.variance)]
+            numbers[1] = np.maximum(np.sqrt(numbers[1]), EPSILON)
+            mean, root = (
+                program.reshape(program.numbers(array.ravel().tolist()), shape or (1,)) for array in numbers
+            )
+        if self.invert:
+            return (program.map("add", program.map("mul", x, root), mean),)
+        return (program.map("div", program.map("sub", x, mean), root),)
+
+    def _beside(self, x: TensorType) -> Shape:
+        """The input's shape with 1 for all axes along which mean and variance do not vary, without those in front."""
+        axes = {axis % x.rank for axis in self.axis}
+        return tuple(n if axis in axes else 1 for axis, n in enumerate(x.shape) if axis >= min(axes, default=x.rank))
+
+    def whole(self, given: Array, x: TensorType) -> Array:
+        """Numbers that were given, or weights, in a shape in which they meet the input."""
+        import numpy as np
+
+        found: Array = np.broadcast_to(given, sizes.numbers(self.kept(x)))
+        return found.reshape(sizes.numbers(self._beside(x)))
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

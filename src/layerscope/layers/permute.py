@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Example, Layer, Spelling, Words
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, Window
 from layerscope.core.types import TensorType
 from layerscope.layers._spatial import one_input, sequence
@@ -22,7 +23,6 @@ class Permute(Layer):
 
     dims: Any
 
-    executable = False
     words = Words(("permute",), ("dims",))
     law = "(n₁, n₂, ...) → (n of dims[0], n of dims[1], ...)"
 
@@ -61,6 +61,14 @@ class Permute(Layer):
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return ((Window(0), *(Window(self.dims.index(axis) + 1) for axis in range(1, types[0].rank))),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        return (arrays[0].transpose(0, *self.dims),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        return (program.permute(values[0], (0, *self.dims)),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

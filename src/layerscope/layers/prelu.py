@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.core import sizes
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._pointwise import Pointwise
 from layerscope.layers._spatial import sequence
@@ -26,7 +27,6 @@ class PReLU(Pointwise):
     alpha_initializer: Any = "zeros"
     shared_axes: Any = None
 
-    executable = False
     words = Words(("prelu",), ("shared_axes",))
     law = "(...) → (...)"
 
@@ -59,11 +59,24 @@ class PReLU(Pointwise):
         """Its input, of which the gradient of alpha is made."""
         return Saved(inputs=(0,))
 
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        return (np.where(x > 0, x, weights["alpha"] * x),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        below = program.map("neg", program.map("relu", program.map("neg", x)))
+        return (program.map("add", program.map("relu", x), program.map("mul", below, weights["alpha"])),)
+
     @classmethod
     def examples(cls) -> Sequence[Example]:
         x = TensorType((2, 7, 5, 3))
         return [
-            Example(cls(), (TensorType((2, 9)),), (TensorType((2, 9)),)),
+            Example(cls(), (TensorType((8, 5)),), (TensorType((8, 5)),)),
             Example(cls(shared_axes=[1, 2]), (x,), (x,)),
         ]
 

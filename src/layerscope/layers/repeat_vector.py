@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.core import sizes
-from layerscope.core.contract import Example, Layer, Spelling, Words
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, Window
 from layerscope.core.types import TensorType
 from layerscope.layers._spatial import one_input
@@ -23,7 +24,6 @@ class RepeatVector(Layer):
 
     n: Any
 
-    executable = False
     words = Words(("repeat", "repeat_vector"), ("n",))
     law = "(features) → (n, features)"
 
@@ -52,6 +52,18 @@ class RepeatVector(Layer):
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return ((Window(0), Window(2)),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        return (np.stack([arrays[0]] * self.n, axis=1),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        batch, features = x.type.shape
+        return (program.repeat(program.reshape(x, (batch, 1, features)), (self.n,)),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from layerscope.core.contract import Example, Layer, Spelling, Words
+from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType
 from layerscope.layers._spatial import floating, one_input
@@ -27,7 +28,6 @@ class Rescaling(Layer):
     scale: Any
     offset: Any = 0.0
 
-    executable = False
     words = Words(("rescaling", "rescale"), ("scale", "offset"))
     law = "(...) → (...)"
 
@@ -60,6 +60,28 @@ class Rescaling(Layer):
 
     def reach(self, output: int, *types: TensorType) -> tuple[Reads | None, ...]:
         return (same(types[0].rank),)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        scale, offset = np.array(self.scale), np.array(self.offset)
+        made = x * scale + offset
+        return (made.astype(x.dtype if x.dtype.kind == "f" else np.float32),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        if isinstance(self.scale, tuple):
+            x = program.map("mul", x, program.numbers(self.scale))
+        else:
+            x = program.map("scale", x, factor=float(self.scale))
+        if isinstance(self.offset, tuple):
+            x = program.map("add", x, program.numbers(self.offset))
+        elif self.offset:
+            x = program.map("shift", x, offset=float(self.offset))
+        return (x,)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

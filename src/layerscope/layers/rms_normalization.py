@@ -3,11 +3,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType, WeightType
-from layerscope.layers._normalisation import Normalisation, kept, listed, several_axes
+from layerscope.layers._normalisation import Normalisation, by_root_mean_square, kept, listed, several_axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,6 @@ class RMSNormalization(Normalisation):
     axis: Any = -1
     epsilon: float = 1e-6
 
-    executable = False
     words = Words(("rmsnorm", "rms_normalization"), ("axis",))
     law = "(...) → (...)"
 
@@ -35,11 +35,31 @@ class RMSNormalization(Normalisation):
     def axes(self) -> tuple[int, ...]:
         return listed(self.axis)
 
+    def trailing(self, type: TensorType) -> bool:
+        """Whether its axes are the last ones, in order."""
+        places = self.places(type)
+        return places == tuple(range(type.rank - len(places), type.rank))
+
     def weight_types(self, *types: TensorType) -> dict[str, WeightType]:
         return {"scale": WeightType(self.along(types[0]), "ones")}
 
     def saved(self, *types: TensorType) -> Saved | None:
         return kept(self.statistics(types[0]), 1)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        places = tuple(axis % x.ndim for axis in self.axes)
+        y = x / np.sqrt((x * x).mean(axis=places, keepdims=True) + self.epsilon)
+        return (self.rescaled(y, weights["scale"]).astype(x.dtype),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        y = by_root_mean_square(program, x, self.places(x.type), self.epsilon)
+        return (self.scaled(program, y, weights["scale"]),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
+from layerscope.layers import _activation
 from layerscope.layers._normalisation import Normalisation, listed, several_axes
 
 
@@ -22,7 +24,6 @@ class Softmax(Normalisation):
 
     axis: Any = -1
 
-    executable = False
     words = Words(("softmax",), ("axis",))
     law = "(...) → (...)"
 
@@ -39,6 +40,17 @@ class Softmax(Normalisation):
     def saved(self, *types: TensorType) -> Saved | None:
         """Its output, from which the derivative follows."""
         return Saved(outputs=(0,))
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        (x,) = arrays
+        places = tuple(axis % x.ndim for axis in self.axes)
+        return (_activation.define_softmax(x, places),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        return (_activation.lower_softmax(program, x, self.places(x.type)),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

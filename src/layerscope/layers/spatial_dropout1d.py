@@ -23,7 +23,6 @@ class SpatialDropout1D(SpatialDropping):
     seed: int | None = None
 
     rank = 1
-    executable = False
     words = Words(("spatialdropout1d", "spatial_dropout1d"), ("rate",))
     law = "(...) → (...)"
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Example, Spelling, Words, check_data_format
+from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
+from layerscope.layers._checks import data_format
 from layerscope.layers._dropping import SpatialDropping
 from layerscope.layers._pointwise import real
 
@@ -25,13 +26,12 @@ class SpatialDropout2D(SpatialDropping):
     seed: int | None = None
 
     rank = 2
-    executable = False
     words = Words(("spatialdropout", "spatial_dropout2d"), ("rate",))
     law = "(...) → (...)"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", real(self.rate, f"{self.kind}: rate", 0, 1))
-        check_data_format(self, self.data_format)
+        data_format(self)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

@@ -19,6 +19,7 @@ class Subtract(Merge):
     """
 
     verb = "subtract"
+    function = "sub"
     exactly = 2
 
     @property

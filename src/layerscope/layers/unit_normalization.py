@@ -3,11 +3,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from layerscope.core.contract import Example, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
-from layerscope.layers._normalisation import Normalisation, kept, listed, several_axes
+from layerscope.layers._normalisation import Normalisation, kept, listed, several_axes, shortened
+
+EPSILON = 1e-12
+"""Keras's: no length is taken to be less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +24,6 @@ class UnitNormalization(Normalisation):
 
     axis: Any = -1
 
-    executable = False
     words = Words(("unitnorm", "unit_normalization"), ("axis",))
     law = "(...) → (...)"
 
@@ -33,6 +36,20 @@ class UnitNormalization(Normalisation):
 
     def saved(self, *types: TensorType) -> Saved | None:
         return kept(self.statistics(types[0]), 1)
+
+    def define(
+        self, *arrays: Array, training: bool = False, random: Array | None = None, **weights: Array
+    ) -> Outputs:
+        import numpy as np
+
+        (x,) = arrays
+        places = tuple(axis % x.ndim for axis in self.axes)
+        length = np.sqrt((x * x).sum(axis=places, keepdims=True))
+        return ((x / np.maximum(length, EPSILON)).astype(x.dtype),), {}
+
+    def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
+        (x,) = values
+        return (shortened(program, x, self.places(x.type), EPSILON),)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

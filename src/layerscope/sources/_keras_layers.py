@@ -15,7 +15,7 @@ from layerscope.core.contract import Layer
 from layerscope.core.dataclasses import fields
 from layerscope.core.errors import LayerscopeError
 from layerscope.layers import kinds, layer_class
-from layerscope.layers._activation import NAMES, SLOPE
+from layerscope.layers._activation import NAMES, OTHER_NAMES, SLOPE
 from layerscope.sources._keras.plan import Refused
 
 Config = Mapping[str, Any]
@@ -50,6 +50,7 @@ def translate(layer: Any, rank: int) -> Layer:
 def settings(layer: Any) -> dict[str, Any]:
     """The arguments of its constructor, as the layer holds them, and its name."""
     named = [name for name in inspect.signature(type(layer).__init__).parameters if hasattr(layer, name)]
+    named += [name for name in ("input_mean", "input_variance") if hasattr(layer, name)]
     return {name: getattr(layer, name) for name in (*named, "activity_regularizer", "name", "trainable")}
 
 
@@ -79,11 +80,8 @@ def rules() -> dict[str, Rule]:
         _rules.update(
             MaxPoolingWithSwitches2D=_same(kinds()["MaxPooling2D"], return_switches=True),
             BatchNormalization=_batch_normalization,
-            ReLU=_relu,
-            LeakyReLU=_leaky,
-            ELU=_elu,
-            Softmax=_softmax,
-            Identity=lambda config, rank: _function("linear", config),
+            Normalization=_normalization,
+            RMSNormalization=_rms_normalization,
         )
     return _rules
 
@@ -127,15 +125,38 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
 
 
 def _batch_normalization(config: Config, rank: int) -> Layer:
-    """The axis may be counted from the front; one that is frozen computes as at inference, in training, too."""
+    """One that is frozen computes as at inference, in training, too."""
     from layerscope.layers import BatchNormalization
 
     if not config.get("trainable", True):
         raise Refused(
             "trainable=False: here it would take the statistics of the batch in training, and Keras's does not"
         )
-    axis = config["axis"]
-    return _same(BatchNormalization)({**config, "axis": -1 if axis in (-1, rank - 1) else axis}, rank)
+    return _same(BatchNormalization)(config, rank)
+
+
+INNER_SCALE = (
+    "Keras (3.15.1) multiplies by its scale along the last axes, whatever its axis says; "
+    "here it is along the axis. Move that to the end by Permute"
+)
+
+
+def _rms_normalization(config: Config, rank: int) -> Layer:
+    from layerscope.layers import RMSNormalization
+
+    made = _same(RMSNormalization)(config, rank)
+    axes = tuple(axis % rank for axis in made.axes)  # pyright: ignore[reportAttributeAccessIssue]
+    if axes != tuple(range(rank - len(axes), rank)):
+        raise Refused(f"axis={config['axis']!r}: {INNER_SCALE}")
+    return made
+
+
+def _normalization(config: Config, rank: int) -> Layer:
+    """Keras keeps what it was given under other names than what it has made of it."""
+    from layerscope.layers import Normalization
+
+    told: dict[str, Any] = {"axis": config["axis"], "invert": config["invert"], "name": config["name"]}
+    return Normalization(**told, mean=config["input_mean"], variance=config["input_variance"])
 
 
 def _why(key: str) -> str:
@@ -155,14 +176,32 @@ def activation(value: Any, rank: int) -> str:
         return "linear"
     if hasattr(value, "get_config"):  # a layer
         rule = rules().get(_known(value))
-        made = rule(settings(value), rank) if rule is not None else None
-        name = getattr(made, "activation", None) if type(made).__name__ == "Activation" else None
+        name = _name_of(rule(settings(value), rank), rank) if rule is not None else None
     else:
         name = getattr(value, "__name__", "")
         name = name if getattr(sys.modules["keras"].activations, name, None) is value else None
+    name = OTHER_NAMES.get(str(name), name)
     if name not in NAMES:
         raise Refused(f"activation={_shown(value)} is not known here; known: {', '.join(NAMES)}")
     return name
+
+
+def _name_of(layer: Any, rank: int) -> str | None:
+    """The activation that a layer is, by its settings."""
+    if layer.kind == "Activation":
+        return layer.activation
+    if layer.kind == "Identity":
+        return "linear"
+    if layer.kind == "Softmax":
+        return "softmax" if layer.axis in (-1, rank - 1, (-1,), (rank - 1,)) else None
+    if layer.kind == "ELU":
+        return "elu" if layer.alpha == 1 else None
+    if layer.kind in ("ReLU", "LeakyReLU"):
+        most, threshold = getattr(layer, "max_value", None), getattr(layer, "threshold", 0)
+        if not threshold and layer.negative_slope in (0, SLOPE):
+            names = {(0, None): "relu", (0, 6): "relu6", (SLOPE, None): "leaky_relu"}
+            return names.get((layer.negative_slope, most))
+    return None
 
 
 def initializer(value: Any) -> Any:
@@ -195,46 +234,17 @@ def _function(name: str, config: Config) -> Layer:
     return made(name, name=config["name"])
 
 
-def _relu(config: Config, rank: int) -> Layer:
-    if config.get("max_value") is not None:
-        raise Refused(f"max_value={config['max_value']}: relu here has no upper end")
-    if config.get("threshold"):
-        raise Refused(f"threshold={config['threshold']}: relu here begins at 0")
-    return _sloped(config, float(config.get("negative_slope") or 0))
-
-
-def _leaky(config: Config, rank: int) -> Layer:
-    return _sloped(config, float(config["negative_slope"]))
-
-
-def _sloped(config: Config, slope: float) -> Layer:
-    if slope == 0:
-        return _function("relu", config)
-    if abs(slope - SLOPE) > 1e-7:
-        raise Refused(f"negative_slope={slope:g}: leaky_relu here has {SLOPE}")
-    return _function("leaky_relu", config)
-
-
-def _elu(config: Config, rank: int) -> Layer:
-    if config["alpha"] != 1:
-        raise Refused(f"alpha={config['alpha']:g}: elu here has 1")
-    return _function("elu", config)
-
-
-def _softmax(config: Config, rank: int) -> Layer:
-    if config["axis"] not in (-1, rank - 1, [-1], [rank - 1]):
-        raise Refused(f"axis={config['axis']}: softmax here is over the last axis")
-    return _function("softmax", config)
-
-
-def _operation_add(operation: Any) -> Layer:
-    made: Any = layer_class("Add")
-    return made(name=operation.name)
-
-
 def _operation_concatenate(operation: Any) -> Layer:
     made: Any = layer_class("Concatenate")
     return made(axis=operation.axis, name=operation.name)
+
+
+def _joint(kind: str) -> Callable[[Any], Layer]:
+    def rule(operation: Any) -> Layer:
+        made: Any = layer_class(kind)
+        return made(name=operation.name)
+
+    return rule
 
 
 def _operation_function(name: str, **wanted: Any) -> Callable[[Any], Layer]:
@@ -248,17 +258,58 @@ def _operation_function(name: str, **wanted: Any) -> Callable[[Any], Layer]:
     return rule
 
 
+def _operation_layer(kind: str, **names: str) -> Callable[[Any], Layer]:
+    """A layer with settings, from the operation's attributes of these names."""
+
+    def rule(operation: Any) -> Layer:
+        made: Any = layer_class(kind)
+        return made(**{ours: getattr(operation, theirs) for ours, theirs in names.items()}, name=operation.name)
+
+    return rule
+
+
+def _gelu(operation: Any) -> Layer:
+    return _function("gelu_tanh" if operation.approximate else "gelu", {"name": operation.name})
+
+
+def _softmax(operation: Any) -> Layer:
+    if operation.axis is None:
+        raise Refused("axis=None: softmax here is over axes that are named")
+    return _operation_layer("Softmax", axis="axis")(operation)
+
+
 OPERATIONS: dict[tuple[str, str], Callable[[Any], Layer]] = {
-    ("numpy", "Add"): _operation_add,
+    ("numpy", "Add"): _joint("Add"),
+    ("numpy", "Subtract"): _joint("Subtract"),
+    ("numpy", "Multiply"): _joint("Multiply"),
+    ("numpy", "Maximum"): _joint("Maximum"),
+    ("numpy", "Minimum"): _joint("Minimum"),
     ("numpy", "Concatenate"): _operation_concatenate,
     ("numpy", "Tanh"): _operation_function("tanh"),
+    ("numpy", "Exp"): _operation_function("exponential"),
     ("nn", "Relu"): _operation_function("relu"),
-    ("nn", "LeakyRelu"): _operation_function("leaky_relu", negative_slope=SLOPE),
-    ("nn", "Elu"): _operation_function("elu", alpha=1.0),
-    ("nn", "Gelu"): _operation_function("gelu", approximate=False),
+    ("nn", "Relu6"): _operation_function("relu6"),
+    ("nn", "LeakyRelu"): _operation_layer("LeakyReLU", negative_slope="negative_slope"),
+    ("nn", "Elu"): _operation_layer("ELU", alpha="alpha"),
+    ("nn", "Celu"): _operation_function("celu", alpha=1.0),
+    ("nn", "Selu"): _operation_function("selu"),
+    ("nn", "Gelu"): _gelu,
+    ("nn", "Silu"): _operation_function("silu"),
+    ("nn", "HardSilu"): _operation_function("hard_silu"),
     ("nn", "Sigmoid"): _operation_function("sigmoid"),
+    ("nn", "HardSigmoid"): _operation_function("hard_sigmoid"),
+    ("nn", "LogSigmoid"): _operation_function("log_sigmoid"),
+    ("nn", "HardTanh"): _operation_function("hard_tanh"),
+    ("nn", "TanhShrink"): _operation_function("tanh_shrink"),
+    ("nn", "HardShrink"): _operation_function("hard_shrink", threshold=0.5),
+    ("nn", "SoftShrink"): _operation_function("soft_shrink", threshold=0.5),
+    ("nn", "SparsePlus"): _operation_function("sparse_plus"),
+    ("nn", "SparseSigmoid"): _operation_function("sparse_sigmoid"),
+    ("nn", "Squareplus"): _operation_function("squareplus", b=4),
     ("nn", "Softplus"): _operation_function("softplus"),
-    ("nn", "Softmax"): _operation_function("softmax", axis=-1),
+    ("nn", "Softsign"): _operation_function("softsign"),
+    ("nn", "Softmax"): _softmax,
+    ("nn", "LogSoftmax"): _operation_function("log_softmax", axis=-1),
 }
 """Functions of keras.ops (and operators: x + y) that are layers here, by the last part of their module."""
 

@@ -124,7 +124,7 @@ def convert(module: Any, input: Any, name: str | None = None) -> Imported:
     module = getattr(module, "_orig_mod", module)  # of one that torch.compile wraps
     volumes = any(type(part).__name__.endswith("3d") for part in module.modules())
     played, held = tape.record(module, given_shapes(input, volumes))
-    reading = reader.Reader(played, held, functions.plan(played), functions.FUNCTIONS, functions.REASONS)
+    reading = reader.Reader(played, held, functions.plan(played), functions.FUNCTIONS)
     inputs, outputs = reading.run()
     for value in outputs:
         if not isinstance(value, Symbolic):

@@ -6,7 +6,6 @@ Which way round an image lies is said by the operator that makes it (`writer.put
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -33,30 +32,9 @@ def form(kind: str) -> Callable[[Form], Form]:
 
 def activated(writer: Writer, name: str | None, value: Value) -> Value:
     """A pointwise function behind a value, in the layout that this has."""
-    if name in (None, "linear"):
-        return value
-    first = value.first is not None
-    x = value.first if value.first is not None else writer.last(value)
-    if name == "gelu":
-        return writer.put(value.type, _gelu(writer, x), first)
-    kinds: dict[str, tuple[str, dict[str, Any]]] = {
-        "relu": ("Relu", {}),
-        "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
-        "elu": ("Elu", {"alpha": 1.0}),
-        "sigmoid": ("Sigmoid", {}),
-        "tanh": ("Tanh", {}),
-        "softplus": ("Softplus", {}),
-        "softmax": ("Softmax", {"axis": 1 if first else -1}),
-    }
-    kind, settings = kinds[str(name)]
-    return writer.put(value.type, writer.op(kind, x, **settings), first)
+    from layerscope.targets import _onnx_pointwise  # which registers with this module
 
-
-def _gelu(writer: Writer, x: str) -> str:
-    """x · (1 + erf(x / sqrt 2)) / 2."""
-    half, one, root = (writer.constant(np.float32(number)) for number in (0.5, 1.0, 1 / sqrt(2)))
-    grown = writer.op("Add", writer.op("Erf", writer.op("Mul", x, root)), one)
-    return writer.op("Mul", writer.op("Mul", x, half), grown)
+    return _onnx_pointwise.activated(writer, name, value)
 
 
 @form("Dense")
@@ -155,25 +133,6 @@ def _alike(writer: Writer, values: Sequence[Value]) -> tuple[list[str], bool]:
     return [writer.first(value) if first else writer.last(value) for value in values], first
 
 
-@form("BatchNormalization")
-def batch_normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """At inference: the channels of ONNX's are the second axis. Of other ranks a product and a sum."""
-    layer: Any = node.layer
-    ones = np.ones(int(x.type.shape[-1]), np.float32)  # pyright: ignore[reportArgumentType]
-    gamma = writer.weight(node, "gamma") if layer.scale else writer.constant(ones)
-    beta = writer.weight(node, "beta") if layer.center else writer.constant(0 * ones)
-    moving = [writer.weight(node, f"moving_{name}") for name in ("mean", "variance")]
-    if x.type.rank in (2, 4) or x.first is not None:
-        image = x.type.rank > 2
-        fed = writer.first(x) if image else writer.last(x)
-        made = writer.op("BatchNormalization", fed, gamma, beta, *moving, epsilon=float(layer.epsilon))
-        return writer.put(out[0], made, image)
-    epsilon = writer.constant(np.float32(layer.epsilon))
-    factor = writer.op("Div", gamma, writer.op("Sqrt", writer.op("Add", moving[1], epsilon)))
-    product = writer.op("Mul", writer.op("Sub", writer.last(x), moving[0]), factor)
-    return writer.put(out[0], writer.op("Add", product, beta), False)
-
-
 @form("Add")
 def add(writer: Writer, node: Node, *values: Value, out: Out) -> Value:
     """Add, one after another."""
@@ -206,16 +165,3 @@ def reshape(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     """Reshape, of channels last; a 0 keeps the batch."""
     layer: Any = node.layer
     return writer.put(out[0], writer.op("Reshape", writer.last(x), writer.whole(0, *layer.target_shape)), False)
-
-
-@form("Activation")
-def activation(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """The function alone."""
-    layer: Any = node.layer
-    return activated(writer, layer.activation, x)
-
-
-@form("Dropout")
-def dropout(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """Passes its input through, as it does when a network is used."""
-    return x

@@ -15,6 +15,7 @@ import numpy as np
 from layerscope.core.graph import Node
 from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
+from layerscope.targets._torch_functions import FUNCTIONS, MIXING, MODULES
 from layerscope.targets.torch import Value, Writer, made_first
 
 Form = Callable[..., Value | tuple[Value, ...]]
@@ -36,20 +37,15 @@ def activated(writer: Writer, name: str | None, value: Value, suffix: bool = Tru
     """A pointwise function behind a value, as a module."""
     if name in (None, "linear"):
         return value
-    nn = writer.torch.nn
-    if name == "softmax" and value.order is not None:
-        value = Value(value.type, writer.rows(value))
-    made = {
-        "relu": lambda: nn.ReLU(),
-        "leaky_relu": lambda: nn.LeakyReLU(0.2),
-        "elu": lambda: nn.ELU(),
-        "gelu": lambda: nn.GELU(),
-        "sigmoid": lambda: nn.Sigmoid(),
-        "tanh": lambda: nn.Tanh(),
-        "softplus": lambda: nn.Softplus(),
-        "softmax": lambda: nn.Softmax(dim=1 if value.type.rank == 4 or value.turned else -1),
-    }[str(name)]()
-    return value.like(value.type, writer.module(made, value.held, suffix=f"_{name}" if suffix else ""))
+    nn, end = writer.torch.nn, f"_{name}" if suffix else ""
+    if name in MIXING:
+        if value.order is not None:
+            value = Value(value.type, writer.rows(value))
+        made = getattr(nn, MIXING[str(name)])(dim=1 if value.type.rank == 4 or value.turned else -1)
+        return value.like(value.type, writer.module(made, value.held, suffix=end))
+    if name in FUNCTIONS:
+        return value.like(value.type, FUNCTIONS[str(name)](value.held))
+    return value.like(value.type, writer.module(MODULES[str(name)](nn), value.held, suffix=end))
 
 
 @form("Dense")
@@ -222,10 +218,3 @@ def activation(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     """The function alone."""
     layer: Any = node.layer
     return activated(writer, layer.activation, x, suffix=False)
-
-
-@form("Dropout")
-def dropout(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """Dropout."""
-    layer: Any = node.layer
-    return x.like(out[0], writer.module(writer.torch.nn.Dropout(float(layer.rate)), x.held))

@@ -22,8 +22,13 @@ from layerscope.core.types import TensorType
 from layerscope.initializers import ICNR, get
 from layerscope.models.model import Model
 from layerscope.targets import _keras_spatial as spatial
+from layerscope.targets._keras_normalisation import normalization
 
 Array = Any
+INNER_SCALE = (
+    "Keras (3.15.1) multiplies by its scale along the last axes, whatever its axis says. Move the axis to the end "
+    "by Permute"
+)
 OURS_ONLY = {"MaxPooling2D": ("return_switches",), **dict.fromkeys(spatial.TRANSPOSED, ("groups",))}
 """Settings that Keras's layers of the same name do not have."""
 
@@ -108,6 +113,8 @@ def _why_not(graph: Graph, node: Node, types: Sequence[TensorType]) -> str:
         return "it is described only: its shapes are known, but not what it computes"
     if why := spatial.why_not(layer, types):
         return why
+    if layer.kind == "RMSNormalization" and not layer.trailing(types[0]):
+        return INNER_SCALE
     if layer.kind == "MaxUnpooling2D" and _open(layer.plane(*types)) and types[1].plane is not None:
         source = graph.nodes[node.inputs[1][0]]
         if source.layer.kind != "MaxPooling2D":
@@ -151,6 +158,8 @@ class Writer:
             return
         fed = [self.tensors[edge] for edge in node.inputs]
         made = RULES.get(node.layer.kind, _same)(self, node, fed, self.types[index])
+        if getattr(node.layer, "activation", None) == "gelu_tanh":
+            made = self.keras.ops.gelu(made, approximate=True)
         outputs = made if isinstance(made, list | tuple) else [made]
         self.tensors |= {(index, number): tensor for number, tensor in enumerate(outputs)}
 
@@ -179,15 +188,16 @@ class Writer:
         key = (id(node.layer), part, sizes)
         if key not in self.layers:
             own = [id_ for role, id_ in node.weights.items() if not role.startswith("moving_")]
-            trainable = all(self.model.graph.parameters[id_].trainable for id_ in own)
-            self.layers[key] = cls(**given, **self.dtype, trainable=trainable, name=self.name(node.label, part))
+            if own:  # not every layer without weights takes it
+                given["trainable"] = all(self.model.graph.parameters[id_].trainable for id_ in own)
+            self.layers[key] = cls(**given, **self.dtype, name=self.name(node.label, part))
         return self.layers[key]
 
     def weighted(self, layer: Any, node: Node, fed: Any, change: Callable[[Array], Array] = np.asarray) -> Any:
         """What a layer with weights makes of a tensor. The weights are set when it is built, at its first use."""
         if layer.built:
             return layer(fed)
-        names = dict.fromkeys(_initialized_by(layer, role) for role in node.weights)
+        names = filter(None, dict.fromkeys(_initialized_by(layer, role) for role in node.weights))
         wanted = {name: getattr(layer, name) for name in names}
         for name in wanted:
             setattr(layer, name, self.keras.initializers.get("zeros"))  # nothing is drawn that would be replaced
@@ -209,6 +219,8 @@ class Writer:
                 told[key] = "channels_last"
             elif key.endswith("_initializer"):
                 told[key] = _initializer(self.keras, value)
+            elif key == "activation" and value == "gelu_tanh":  # which has no name in Keras
+                told[key] = "linear"
         return told if layer.kind not in spatial.ENDS_OF_ONE_AXIS else spatial.of_one_axis(told)
 
     def same(self, node: Node, fed: list[Any]) -> Any:
@@ -225,10 +237,10 @@ def _plain(label: str, otherwise: str) -> str:
     return name if re.match(r"[A-Za-z0-9.]", name) else f"{otherwise}{name if name.strip('_') else ''}"
 
 
-def _initialized_by(layer: Any, role: str) -> str:
-    """The setting of a Keras layer that gives this weight its first numbers."""
+def _initialized_by(layer: Any, role: str) -> str | None:
+    """The setting of a Keras layer that gives this weight its first numbers, if one does."""
     stems = (role, role.removesuffix("_kernel"), "depthwise")
-    return next(name for name in (f"{stem}_initializer" for stem in stems) if hasattr(layer, name))
+    return next((name for name in (f"{stem}_initializer" for stem in stems) if hasattr(layer, name)), None)
 
 
 def _initializer(keras: Any, value: Any) -> Any:
@@ -282,6 +294,7 @@ RULES: dict[str, Callable[[Writer, Node, list[Any], Sequence[TensorType]], Any]]
     "PixelShuffle2D": _own,
     "MaxPooling2D": _max_pooling,
     "MaxUnpooling2D": _max_unpooling,
+    "Normalization": normalization,
     **dict.fromkeys(spatial.MOVING, spatial.convolution),
     **dict.fromkeys(spatial.TRANSPOSED, spatial.transposed),
 }

@@ -177,7 +177,7 @@ def model(model: Model, name: str | None = None) -> Any:
     """
     onnx = framework("onnx", "ONNX", "pip install onnx")
     from layerscope.targets import _onnx_layers as layers
-    from layerscope.targets import _onnx_spatial  # noqa: F401
+    from layerscope.targets import _onnx_normalisation, _onnx_pointwise, _onnx_spatial  # noqa: F401
 
     graph = model.graph
     refuse(graph, "ONNX", layers.FORMS)

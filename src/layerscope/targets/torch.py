@@ -102,6 +102,7 @@ class Writer:
     plain: dict[str, str] = field(default_factory=dict[str, str])
     made: dict[tuple[int, str], str] = field(default_factory=dict[tuple[int, str], str])
     parameters: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
+    attributes: dict[int, str] = field(default_factory=dict[int, str])
     types: list[tuple[TensorType, ...]] = field(default_factory=list[tuple[TensorType, ...]])
     where: str = ""
 
@@ -160,6 +161,14 @@ class Writer:
             self.parameters[id, how] = self.torch.nn.Parameter(array, requires_grad=trainable)
         return self.parameters[id, how]
 
+    def attribute(self, stem: str, held: Any) -> Any:
+        """The proxy of a parameter, or of a buffer of numbers, of the whole network."""
+        known = self.attributes.get(id(held))
+        if known is None:
+            known = self.attributes[id(held)] = self.title(f"{self.where}_{stem}")
+            self.modules[known] = held
+        return self.tracer.create_proxy("get_attr", known, (), {})
+
     def rows(self, value: Value) -> Any:
         """The proxy with its numbers in the network's order."""
         if value.order is None:
@@ -191,10 +200,13 @@ def module(model: Model) -> Any:
     """
     torch = framework("torch", "a PyTorch module", INSTALL)
     from layerscope.targets import _torch_layers as layers
-    from layerscope.targets import _torch_normalisation, _torch_spatial  # noqa: F401
+    from layerscope.targets import _torch_normalisation, _torch_pointwise, _torch_spatial  # noqa: F401
+
+    def reason(node: Node, fed: Sequence[TensorType]) -> str | None:
+        return _open_pads(node, fed) or _torch_pointwise.refused(node, fed)
 
     graph = model.graph
-    refuse(graph, "a PyTorch module", layers.FORMS, _open_pads)
+    refuse(graph, "a PyTorch module", layers.FORMS, reason)
     fx = framework("torch.fx", "a PyTorch module", INSTALL)
     body = fx.Graph()
     writer = Writer(torch, model, fx.proxy.GraphAppendingTracer(body))

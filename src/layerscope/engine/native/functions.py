@@ -333,6 +333,13 @@ def softplus(code: Code, x: Value) -> Value:
     return _softplus_of(code, x, exp_of_negative(code, _minus_abs(code, x)))
 
 
+def sigmoid_and_slope(code: Code, x: Value) -> tuple[Value, Value]:
+    """1 / (1 + e^-x), and its derivative, also where that is small."""
+    e = exp_of_negative(code, _minus_abs(code, x))
+    one = code.fadd(e, code.constant(1.0, x.type))
+    return _sigmoid_of(code, x, e), code.fdiv(e, code.fmul(one, one))
+
+
 def sigmoid_softplus(code: Code, x: Value) -> tuple[Value, Value]:
     """Both, which share their exponential."""
     e = exp_of_negative(code, _minus_abs(code, x))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from layerscope.engine.native import functions
 from layerscope.engine.native.functions import muladd
 from layerscope.engine.native.ir import Code, Index, Value, lanes, scalar
+from layerscope.engine.primitives.map import GELU_CUBIC, GELU_ROOT
 
 _Form = Callable[..., Value]
 
@@ -122,13 +123,15 @@ def _leaky_relu_grad(code: Code, g: Value, x: Value, slope: float) -> Value:
     return _gate(code, "oge", x, 0.0, g, _scale(code, g, slope))
 
 
-def _elu(code: Code, x: Value) -> Value:
-    return _gate(code, "ogt", x, 0.0, x, functions.expm1_of_negative(code, functions.at_most(code, x, 0.0)))
+def _elu(code: Code, x: Value, alpha: float = 1.0) -> Value:
+    below = functions.expm1_of_negative(code, functions.at_most(code, x, 0.0))
+    return _gate(code, "ogt", x, 0.0, x, below if alpha == 1 else _scale(code, below, alpha))
 
 
-def _elu_grad(code: Code, g: Value, x: Value) -> Value:
+def _elu_grad(code: Code, g: Value, x: Value, alpha: float = 1.0) -> Value:
     slope = functions.exp_of_negative(code, functions.at_most(code, x, 0.0))
-    return _gate(code, "ogt", x, 0.0, g, code.fmul(g, slope))
+    below = code.fmul(g, slope)
+    return _gate(code, "ogt", x, 0.0, g, below if alpha == 1 else _scale(code, below, alpha))
 
 
 def _normal(code: Code, x: Value) -> Value:
@@ -144,6 +147,90 @@ def _gelu_grad(code: Code, g: Value, x: Value) -> Value:
     density = functions.exp_of_negative(code, code.fmul(x, _scale(code, x, -0.5)))
     weighted = code.fmul(x, _scale(code, density, 1 / math.sqrt(2 * math.pi)))
     return code.fmul(g, code.fadd(_normal(code, x), weighted))
+
+
+def _tanh_argument(code: Code, x: Value) -> Value:
+    return code.fmul(x, muladd(code, code.fmul(x, x), 2 * GELU_ROOT * GELU_CUBIC, 2 * GELU_ROOT))
+
+
+def _gelu_tanh(code: Code, x: Value) -> Value:
+    return code.fmul(x, functions.sigmoid(code, _tanh_argument(code, x)))
+
+
+def _gelu_tanh_grad(code: Code, g: Value, x: Value) -> Value:
+    x = functions.at_most(code, functions.at_least(code, x, -99.0), 99.0)  # beyond, powers may overflow
+    s, d = functions.sigmoid_and_slope(code, _tanh_argument(code, x))
+    slope = muladd(code, code.fmul(x, x), 6 * GELU_ROOT * GELU_CUBIC, 2 * GELU_ROOT)
+    return code.fmul(g, muladd(code, code.fmul(x, d), slope, s))
+
+
+def _silu(code: Code, x: Value) -> Value:
+    return code.fmul(x, functions.sigmoid(code, x))
+
+
+def _silu_grad(code: Code, g: Value, x: Value) -> Value:
+    s, d = functions.sigmoid_and_slope(code, x)
+    return code.fmul(g, muladd(code, d, x, s))
+
+
+def _tanh_of_softplus(code: Code, x: Value) -> tuple[Value, Value, Value, Value]:
+    """Numerator and denominator of tanh(log(1 + e^x)); e^-|x|, of which they are made; and where x is above 0."""
+    e = functions.exp_of_negative(code, code.fneg(code.fabs(x)))
+    above = code.compare("ogt", x, _zero(code, x))
+    low = code.fmul(e, _shift(code, e, 2.0))
+    twice = _double(code, e)
+    high = _shift(code, twice, 1.0)
+    under = code.select(above, muladd(code, twice, e, high), _shift(code, low, 2.0))
+    return code.select(above, high, low), under, e, above
+
+
+def _mish(code: Code, x: Value) -> Value:
+    over, under, _, _ = _tanh_of_softplus(code, x)
+    return code.fmul(x, code.fdiv(over, under))
+
+
+def _mish_grad(code: Code, g: Value, x: Value) -> Value:
+    over, under, e, above = _tanh_of_softplus(code, x)
+    small = code.fmul(e, _scale(code, _shift(code, e, 1.0), 4.0))
+    small = code.select(above, code.fmul(small, e), small)
+    slope = code.fdiv(small, code.fmul(under, under))
+    return code.fmul(g, muladd(code, x, slope, code.fdiv(over, under)))
+
+
+def _softsign(code: Code, x: Value) -> Value:
+    return code.fdiv(x, _shift(code, code.fabs(x), 1.0))
+
+
+def _softsign_grad(code: Code, g: Value, x: Value) -> Value:
+    return code.fdiv(g, _square(code, _shift(code, code.fabs(x), 1.0)))
+
+
+def _squareplus_of(code: Code, x: Value) -> tuple[Value, Value]:
+    root = code.sqrt(_shift(code, code.fmul(x, x), 4.0))
+    sum_ = code.fadd(root, code.fabs(x))
+    return root, _gate(code, "oge", x, 0.0, _half(code, sum_), code.fdiv(code.constant(2.0, x.type), sum_))
+
+
+def _squareplus(code: Code, x: Value) -> Value:
+    return _squareplus_of(code, x)[1]
+
+
+def _squareplus_grad(code: Code, g: Value, x: Value) -> Value:
+    root, result = _squareplus_of(code, x)
+    return code.fmul(g, code.fdiv(result, root))
+
+
+def _maximum(code: Code, x: Value, y: Value) -> Value:
+    return code.select(code.either(code.compare("ogt", x, y), code.compare("uno", x, x)), x, y)
+
+
+def _minimum(code: Code, x: Value, y: Value) -> Value:
+    return code.select(code.either(code.compare("olt", x, y), code.compare("uno", x, x)), x, y)
+
+
+def _maximum_grad(code: Code, g: Value, x: Value, y: Value) -> Value:
+    equal = code.select(code.compare("oeq", x, y), _half(code, g), _zero(code, g))
+    return code.select(code.compare("ogt", x, y), g, equal)
 
 
 def _sigmoid_grad(code: Code, g: Value, r: Value) -> Value:
@@ -176,6 +263,9 @@ _CHEAP: dict[str, _Form] = {
     "relu_grad": _relu_grad,
     "leaky_relu": _leaky_relu,
     "leaky_relu_grad": _leaky_relu_grad,
+    "maximum": _maximum,
+    "minimum": _minimum,
+    "maximum_grad": _maximum_grad,
 }
 """What costs about four instructions at most."""
 
@@ -195,6 +285,16 @@ _FORMS: dict[str, _Form] = {
     "tanh": functions.tanh,
     "tanh_grad": _tanh_grad,
     "softplus": functions.softplus,
+    "gelu_tanh": _gelu_tanh,
+    "gelu_tanh_grad": _gelu_tanh_grad,
+    "silu": _silu,
+    "silu_grad": _silu_grad,
+    "mish": _mish,
+    "mish_grad": _mish_grad,
+    "softsign": _softsign,
+    "softsign_grad": _softsign_grad,
+    "squareplus": _squareplus,
+    "squareplus_grad": _squareplus_grad,
 }
 
 

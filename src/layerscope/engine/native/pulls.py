@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from layerscope.core.sizes import numbers
-from layerscope.engine.native.ir import Array, Index, Value, like, vector
+from layerscope.engine.native import draws
+from layerscope.engine.native.ir import Array, Index, Value, like
 from layerscope.engine.native.operations import AtWinner, Copy, Op, Places, rest
 from layerscope.engine.primitives import place, pool
-from layerscope.engine.primitives.random import GOLDEN, Random
+from layerscope.engine.primitives.random import Random
 from layerscope.engine.primitives.reduce import Expand
 from layerscope.engine.primitives.shape import Permute, Slice
 
 if TYPE_CHECKING:
     from layerscope.engine.native.kernel import Kernel, Scope
-
-FIRST, SEED, STEP = range(3)
-"""Places in a thread's counters: see `kernel`."""
 
 
 def inside(k: Kernel, index: Index, size: int) -> Value | None:
@@ -186,48 +184,6 @@ def _places(s: Scope, op: Op) -> Value:
     return flat
 
 
-def _mixed(k: Kernel, z: Value) -> Value:
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 0)):
-        z = k.put(z.type, f"xor {z}, {k.put(z.type, f'lshr {z}, {_whole(shift, z.type)}').name}")
-        if factor:
-            z = k.put(z.type, f"mul {z}, {_whole(factor, z.type)}")
-    return z
-
-
-def _whole(number: int, type: str) -> str:
-    signed = number - 2**64 if number >= 2**63 else number
-    return str(signed) if type == "i64" else f"splat (i64 {signed})"
-
-
-def _random(s: Scope, op: Op) -> Value:
-    """As `primitives.random.uniform`: a hash of seed, step, stream and the element's place in the batch."""
-    k, random = s.kernel, op.do
-    assert isinstance(random, Random)
-    counters = k.array(s.memory.counters)
-    own = k.put("i64", f"add i64 {k.load(counters, SEED).name}, {_whole((random.seed << 32) % 2**64, 'i64')}")
-    key = Value("0", "i64")
-    for part in (own, k.load(counters, STEP), Value(str(random.stream), "i64")):
-        word = k.put("i64", f"mul i64 {k.put('i64', f'add i64 {part.name}, 1').name}, {_whole(GOLDEN, 'i64')}")
-        key = _mixed(k, k.put("i64", f"add i64 {word.name}, {key.name}"))
-    lanes = k.module.lanes
-    wide = vector("i64", lanes)
-    together = s.memory.together
-    first = k.add(k.load(counters, FIRST), k.mul(s.index[0], together))
-    shape = rest(op.outputs[0])
-    size = math.prod(shape)
-    strides = [math.prod(shape[n + 1 :]) for n in range(len(shape))]
-    flat = k.add(k.dot(s.index[1:], strides), 1)
-    start = k.add(k.mul(first, size * op.strips), flat)
-    place = k.splat(k.i64(start))
-    if lanes > 1:  # lane s·together + e holds strip s of example e
-        starts = [(n % together * op.strips + (n // together if op.strips > 1 else 0)) * size for n in range(lanes)]
-        place = k.put(wide, f"add {place}, <{', '.join(f'i64 {n}' for n in starts)}>")
-    hashed = k.put(wide, f"mul {place}, {_whole(GOLDEN, wide)}")
-    bits = _mixed(k, k.put(wide, f"add {hashed}, {k.splat(key).name}"))
-    top = k.convert("trunc", k.put(wide, f"lshr {bits}, {_whole(40, wide)}"), "i32")
-    return k.fmul(k.convert("sitofp", top, k.module.real), k.constant(2.0**-24))
-
-
 def _shuffle(s: Scope, op: Op) -> Value:
     """(…, h, w, c) from channel (c·r + h % r)·s + w % s at (h // r, w // s)."""
     k, channel = s.kernel, s.index[-1]
@@ -309,7 +265,7 @@ EMIT: dict[type, Callable[[Any, Op], Value]] = {
     place.ResizeLinearAdjoint: _resize_adjoint,
     Places: _places,
     AtWinner: _at_winner,
-    Random: _random,
+    Random: draws.emit,
     Expand: _expand,
 }
 

@@ -15,6 +15,7 @@ from layerscope.engine.native.operations import Op, rest
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.primitives import place, pool, reduce
+from layerscope.engine.primitives.matmul import Dots
 from layerscope.engine.primitives.shape import Concatenate
 from layerscope.engine.program import Value as Node
 
@@ -164,6 +165,26 @@ def _reduce_max_adjoint(scope: Scope, op: Op) -> None:
             here = k.compare("oeq", winner, turn.values[0])
             _write(scope, op.outputs[0], _merged(kept, outer, over, inner), k.select(here, gradient, k.constant(0)))
             turn.values = [k.fadd(turn.values[0], k.constant(1))]
+
+
+def _dots(scope: Scope, op: Op) -> None:
+    """Four columns at a time share what is read of a row."""
+    k, (x, y) = scope.kernel, op.inputs
+    (rows, size), columns = rest(x), rest(y)[0]
+    for start in range(0, columns, columns - columns % 4 or columns):
+        width = 4 if start + 4 <= columns else 1
+        count = (columns - start) // width
+        with k.nest((scope.memory.groups, rows, count)) as ((group, i, turn), _):
+            first = k.add(k.mul(turn, width), start)
+            places = [k.add(first, n) for n in range(width)]
+            with k.loop(size, carry=[k.constant(0)] * width) as (n, carry):
+                left = scope.read(x, [group, i, n])
+                carry.values = [
+                    k.fma(left, scope.read(y, [group, j, n]), total)
+                    for j, total in zip(places, carry.values, strict=True)
+                ]
+            for j, total in zip(places, carry.values, strict=True):
+                _write(scope, op.outputs[0], [group, i, j], total)
 
 
 def _concatenate(scope: Scope, op: Op) -> None:
@@ -335,4 +356,5 @@ ROOTS: dict[type, Callable[[Scope, Op], None]] = {
     Concatenate: _concatenate,
     ToStrips: _to_strips,
     ToWhole: _to_whole,
+    Dots: _dots,
 }

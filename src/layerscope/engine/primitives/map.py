@@ -18,6 +18,10 @@ from layerscope.engine.primitives.base import Array, Frame, Gradients, Primitive
 if TYPE_CHECKING:
     from layerscope.engine.program import Program, Value
 
+GELU_ROOT = (2 / np.pi) ** 0.5
+GELU_CUBIC = 0.044715
+"""Of the approximation of gelu: x / 2 · (1 + tanh(root · (x + cubic · x³)))."""
+
 Derivative = Callable[..., "Value"]
 
 
@@ -103,6 +107,11 @@ def _sigmoid(x: Array) -> Array:
     return result
 
 
+def _sigmoid_slope(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return e / ((1 + e) * (1 + e))
+
+
 def _sigmoid_grad(g: Array, r: Array) -> Array:
     return g * r * (1 - r)
 
@@ -124,12 +133,78 @@ def _gelu_grad(g: Array, x: Array) -> Array:
     return g * (0.5 * (1 + _erf(x * 0.5**0.5)) + x * density)
 
 
-def _elu(x: Array) -> Array:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+def _gelu_tanh(x: Array) -> Array:
+    return x * _sigmoid(_tanh_argument(x))
 
 
-def _elu_grad(g: Array, x: Array) -> Array:
-    return np.where(x > 0, g, g * np.exp(np.minimum(x, 0)))
+def _gelu_tanh_grad(g: Array, x: Array) -> Array:
+    x = np.clip(x, x.dtype.type(-99), x.dtype.type(99))  # beyond, the slope is 0 or 1, and powers may overflow
+    argument = _tanh_argument(x)
+    slope = x.dtype.type(2 * GELU_ROOT) + x.dtype.type(6 * GELU_ROOT * GELU_CUBIC) * (x * x)
+    return g * (_sigmoid(argument) + x * _sigmoid_slope(argument) * slope)
+
+
+def _tanh_argument(x: Array) -> Array:
+    """(1 + tanh y) / 2 is the sigmoid of 2y."""
+    return x * (x.dtype.type(2 * GELU_ROOT) + x.dtype.type(2 * GELU_ROOT * GELU_CUBIC) * (x * x))
+
+
+def _elu(x: Array, alpha: float = 1.0) -> Array:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)) * x.dtype.type(alpha))
+
+
+def _elu_grad(g: Array, x: Array, alpha: float = 1.0) -> Array:
+    return np.where(x > 0, g, g * np.exp(np.minimum(x, 0)) * x.dtype.type(alpha))
+
+
+def _silu(x: Array) -> Array:
+    return x * _sigmoid(x)
+
+
+def _silu_grad(g: Array, x: Array) -> Array:
+    return g * (_sigmoid(x) + _sigmoid_slope(x) * x)
+
+
+def _tanh_of_softplus(x: Array) -> tuple[Array, Array, Array]:
+    """Numerator and denominator of tanh(log(1 + e^x)), and e^-|x|, of which they are made."""
+    e = np.exp(-np.abs(x))
+    low = e * (e + 2)
+    high = 1 + (e + e)
+    return np.where(x > 0, high, low), np.where(x > 0, high + (e + e) * e, low + 2), e
+
+
+def _mish(x: Array) -> Array:
+    over, under, _ = _tanh_of_softplus(x)
+    return x * (over / under)
+
+
+def _mish_grad(g: Array, x: Array) -> Array:
+    over, under, e = _tanh_of_softplus(x)
+    slope = 4 * (e * (1 + e)) * np.where(x > 0, e, 1) / (under * under)
+    return g * (over / under + x * slope)
+
+
+def _softsign(x: Array) -> Array:
+    return x / (1 + np.abs(x))
+
+
+def _softsign_grad(g: Array, x: Array) -> Array:
+    one = 1 + np.abs(x)
+    return g / (one * one)
+
+
+def _squareplus(x: Array) -> Array:
+    root = np.sqrt(x * x + 4)
+    return np.where(x >= 0, (x + root) * x.dtype.type(0.5), 2 / (root + np.abs(x)))
+
+
+def _squareplus_grad(g: Array, x: Array) -> Array:
+    return g * (_squareplus(x) / np.sqrt(x * x + 4))
+
+
+def _maximum_grad(g: Array, x: Array, y: Array) -> Array:
+    """What of a gradient goes to x: all of it where x is larger, half where both are equal."""
+    return np.where(x > y, g, np.where(x == y, g * g.dtype.type(0.5), g.dtype.type(0)))
 
 
 def _call(name: str, *wires: str, **constants: Any) -> Derivative:
@@ -139,6 +214,16 @@ def _call(name: str, *wires: str, **constants: Any) -> Derivative:
         wired = {"g": g, "r": r, **dict(zip("xyz", inputs, strict=False))}
         filled = {k: given[v[1:]] if isinstance(v, str) else v for k, v in constants.items()}
         return p.map(name, *(wired[w] for w in wires), **filled)
+
+    return derivative
+
+
+def _told(name: str, *wires: str) -> Derivative:
+    """The derivative that puts `name`, with the function's own constants, to some of g, r, x, y."""
+
+    def derivative(p: Program, g: Value, r: Value, *inputs: Value, **given: float) -> Value:
+        wired = {"g": g, "r": r, **dict(zip("xyz", inputs, strict=False))}
+        return p.map(name, *(wired[w] for w in wires), **given)
 
     return derivative
 
@@ -186,7 +271,7 @@ FUNCTIONS: dict[str, Function] = {
     "relu_grad": Function(_relu_grad),
     "leaky_relu": Function(_leaky_relu, (_call("leaky_relu_grad", "g", "x", slope="@slope"),)),
     "leaky_relu_grad": Function(_leaky_relu_grad),
-    "elu": Function(_elu, (_call("elu_grad", "g", "x"),)),
+    "elu": Function(_elu, (_told("elu_grad", "g", "x"),)),
     "elu_grad": Function(_elu_grad),
     "gelu": Function(_gelu, (_call("gelu_grad", "g", "x"),)),
     "gelu_grad": Function(_gelu_grad),
@@ -195,6 +280,19 @@ FUNCTIONS: dict[str, Function] = {
     "tanh": Function(np.tanh, (_call("tanh_grad", "g", "r"),)),
     "tanh_grad": Function(_tanh_grad),
     "softplus": Function(_softplus, (_chain(("sigmoid", "x"), ("mul", "g", "t")),)),
+    "gelu_tanh": Function(_gelu_tanh, (_call("gelu_tanh_grad", "g", "x"),)),
+    "gelu_tanh_grad": Function(_gelu_tanh_grad),
+    "silu": Function(_silu, (_call("silu_grad", "g", "x"),)),
+    "silu_grad": Function(_silu_grad),
+    "mish": Function(_mish, (_call("mish_grad", "g", "x"),)),
+    "mish_grad": Function(_mish_grad),
+    "softsign": Function(_softsign, (_call("softsign_grad", "g", "x"),)),
+    "softsign_grad": Function(_softsign_grad),
+    "squareplus": Function(_squareplus, (_call("squareplus_grad", "g", "x"),)),
+    "squareplus_grad": Function(_squareplus_grad),
+    "maximum": Function(np.maximum, (_call("maximum_grad", "g", "x", "y"), _call("maximum_grad", "g", "y", "x"))),
+    "minimum": Function(np.minimum, (_call("maximum_grad", "g", "y", "x"), _call("maximum_grad", "g", "x", "y"))),
+    "maximum_grad": Function(_maximum_grad),
 }
 
 

@@ -1,4 +1,4 @@
-"""Products with a matrix, and the product of a tensor's rows that is its adjoint."""
+"""Products with a matrix, and the product of a tensor's rows that is its adjoint; products of each example's rows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from layerscope.core.types import TensorType
 from layerscope.engine.primitives.base import Array, Frame, Gradients, Primitive, only
+from layerscope.engine.primitives.shape import Permute
 
 if TYPE_CHECKING:
     from layerscope.engine.program import Program, Value
@@ -59,3 +60,29 @@ class RowProduct(Primitive):
     ) -> Gradients:
         (x, y), g = inputs, only(gradients)
         return [program.add(MatMul(transposed=True), y, g)[0], program.add(MatMul(), x, g)[0]]
+
+
+@dataclass(frozen=True)
+class Dots(Primitive):
+    """(batch, m, k) and (batch, n, k) → (batch, m, n): every row of one with every row of the other, by example."""
+
+    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
+        x, y = types
+        return (TensorType((*x.shape[:2], y.shape[1]), x.dtype),)
+
+    def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
+        x, y = arrays
+        return (np.matmul(x, y.transpose(0, 2, 1)),)
+
+    def adjoint(
+        self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients
+    ) -> Gradients:
+        (x, y), g, wanted = inputs, only(gradients), program.differentiable
+
+        def turned(value: Value) -> Value:
+            return program.add(Permute((0, 2, 1)), value)[0]
+
+        return [
+            program.add(Dots(), g, turned(y))[0] if wanted(x) else None,
+            program.add(Dots(), turned(g), turned(x))[0] if wanted(y) else None,
+        ]

@@ -91,6 +91,10 @@ def _refuse(model: Any, problems: dict[tuple[str, str], str]) -> None:
         )
 
 
+ADAPTED = {"mean": "adapt_mean", "variance": "adapt_variance"}
+"""Variables of Normalization, by the names that they have when saved."""
+
+
 class _Taking:
     """The translator for a model that is to be trained here: only what computes the same, with all its settings."""
 
@@ -135,7 +139,8 @@ def _arrays(keras: Any, graph: Graph, builder: Builder) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in graph.nodes:
         for role, id_ in node.weights.items():
-            variable = getattr(builder.units[id(node.layer)].origin, role)
+            name = ADAPTED.get(role, role) if node.layer.kind == "Normalization" else role
+            variable = getattr(builder.units[id(node.layer)].origin, name)
             if str(variable.dtype) == "bfloat16":
                 variable = keras.ops.cast(variable, "float32")
             found[id_] = keras.ops.convert_to_numpy(getattr(variable, "value", variable))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from math import prod
 from typing import Any
 
@@ -105,15 +106,13 @@ class Reader:
         held: Mapping[str, Any],
         wanted: Mapping[int, tuple[int, ...]],
         functions: Mapping[str, Callable[..., Any]],
-        reasons: Mapping[str, str],
     ) -> None:
-        self.tape, self.held, self.wanted, self.functions, self.reasons = tape, held, wanted, functions, reasons
+        self.tape, self.held, self.wanted, self.functions = tape, held, wanted, functions
         self.values: dict[int, Value | Constant] = {}
         self.arrays: dict[int, tuple[Layer, dict[str, Any]]] = {}
         self.layers: dict[Any, Layer] = {}
         self.problems: list[str] = []
         self.taken: set[str] = set()
-        self.folded: set[int] = set()
         self.frozen: set[tuple[int, str]] = set()
         self.step: Step = Step("", None, (), {}, [], "", "", False)
 
@@ -143,7 +142,7 @@ class Reader:
             if any(self.tape.later(step, ref) for ref in step.aliases):
                 raise Unsupported("it changes a tensor in place, and with it another one that is used afterwards")
             if step.name not in self.functions:
-                raise Unsupported(self.reasons.get(step.name, "no layer here does this"))
+                raise Unsupported("no layer here does this")
             made = self.functions[step.name](self, *mapped(step.args, self.get), **mapped(step.kwargs, self.get))
             found = list(made) if isinstance(made, tuple) else [made]
             self._agree(step, found)
@@ -224,8 +223,11 @@ class Reader:
                 "the output: it is an image's numbers in a row in PyTorch's order, channels first, and no layer here "
                 "puts them so; return the image, or put a Linear behind"
             )
-        elif value.axes not in (straight(value.rank), channels_first(value.rank - 2)):
-            self.problems.append("the output: its axes are turned, and no layer here turns them; return it unturned")
+            return value.tensor
+        if value.rank in (4, 5):
+            return self.arranged(value, channels_first(value.rank - 2)).tensor
+        if value.axes not in (straight(value.rank), channels_first(value.rank - 2)):
+            value = self.arranged(value, straight(value.rank))
         return value.tensor
 
     # --- for the functions ---
@@ -246,18 +248,19 @@ class Reader:
         weights: Callable[[], dict[str, Any]],
         value: Symbolic,
         constants: Sequence[Constant | None],
+        roles: Sequence[str] = ("kernel", "bias"),
     ) -> Symbolic:
         """The output of a layer with weights; one that was made for the same `key` and settings is used again.
 
-        `constants` are PyTorch's weight and bias: what needs no gradient there is not trained here.
+        `constants` are PyTorch's, of these roles: what needs no gradient there is not trained here.
         """
         known = (kind, key, tuple(sorted(settings.items())))
         if known not in self.layers:
             if any(other[1][0] == key[0] for other in self.layers):
                 raise Unsupported("its weights are used a second time, in another way, so they cannot be one layer's")
             layer = self.layers[known] = make(kind, settings)
-            roles = zip(("kernel", "bias"), constants, strict=True)
-            self.frozen |= {(id(layer), role) for role, held in roles if held is not None and not held.trainable}
+            pairs = zip(roles, constants, strict=True)
+            self.frozen |= {(id(layer), role) for role, held in pairs if held is not None and not held.trainable}
             self.arrays[id(layer)] = (
                 layer,
                 {role: array.detach().contiguous().float().numpy() for role, array in weights().items()},
@@ -278,19 +281,28 @@ class Reader:
         call = Call(layer, tuple(inputs), types, tuple(parts), name)
         return tuple(Symbolic(call, number) for number in range(len(types)))
 
+    def ones(self, shape: tuple[int, ...]) -> Any:
+        """A tensor of ones, of the PyTorch that is read."""
+        torch: Any = import_module("torch")
+        return torch.ones(shape)
+
     def arranged(self, value: Value, axes: tuple[int, ...]) -> Value:
-        """The value with its axes lying otherwise, where that moves only axes of one cell."""
+        """The value with its axes lying otherwise: by a Reshape where only axes of one cell move, else a Permute."""
         if value.axes == axes:
             return value
 
         def real(chosen: tuple[int, ...]) -> list[int]:
             return [a for a in sorted(range(1, len(axes)), key=lambda a: chosen[a]) if value.shape[a - 1] > 1]
 
-        if len(axes) != value.rank or real(value.axes) != real(axes) or value.order is not None:
+        if len(axes) != value.rank or value.order is not None:
             raise Unsupported(
-                f"it takes a tensor {('batch', *value.shape)} whose axes were turned or made by reshaping, and no "
-                "layer here turns axes".replace("'", "")
+                f"it takes a tensor {('batch', *value.shape)} with its numbers in PyTorch's order, and no layer here "
+                "puts them otherwise".replace("'", "")
             )
+        if real(value.axes) != real(axes):
+            held = dict(zip(axes, value.axes, strict=True))
+            dims = tuple(held[place] for place in range(1, len(axes)))
+            return replace(value, tensor=self.add("Permute", {"dims": dims}, value)[0], axes=axes)
         place = sorted(range(1, len(axes)), key=lambda a: axes[a])
         (made,) = self.add("Reshape", {"target_shape": tuple(value.shape[a - 1] for a in place)}, value)
         return replace(value, tensor=made, axes=axes)

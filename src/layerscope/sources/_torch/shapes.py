@@ -9,7 +9,6 @@ from typing import Any
 from layerscope.core.dataclasses import replace
 from layerscope.sources._torch.reader import (
     FIRST,
-    Constant,
     Reader,
     Unsupported,
     Value,
@@ -39,25 +38,6 @@ def identity(reader: Reader, input: Any, *_: Any, **__: Any) -> Value:
 
 
 # --- joined ---
-
-
-@form("add", "add_", "__add__", "__radd__", "__iadd__")
-def add(reader: Reader, input: Any, other: Any, alpha: Any = 1) -> Value:
-    """An Add, of tensors whose axes and orders lie alike."""
-    if not isinstance(input, Value) or not isinstance(other, Value):
-        what = "a parameter" if isinstance(input, Constant) or isinstance(other, Constant) else "a number"
-        raise Unsupported(f"it adds {what}; Add here adds tensors that depend on the input")
-    if alpha != 1:
-        raise Unsupported(f"its alpha is {alpha}; Add here has none")
-    if input.order != other.order:
-        raise Unsupported(
-            "one is an image's numbers in a row, the other is not, so they stand in different orders here"
-        )
-    if len(input.axes) != len(other.axes):
-        raise Unsupported(f"it adds tensors of {len(input.axes)} and {len(other.axes)} axes; Add here wants as many")
-    other = reader.arranged(other, input.axes) if other.axes != input.axes else other
-    (made,) = reader.add("Add", {}, input, other)
-    return replace(input, tensor=made, positive=input.positive and other.positive)
 
 
 @form("cat", "concat", "concatenate")
@@ -107,11 +87,22 @@ def transpose(reader: Reader, input: Any, dim0: int, dim1: int) -> Value:
 
 @form("movedim", "moveaxis")
 def movedim(reader: Reader, input: Any, source: Any, destination: Any) -> Value:
-    """Nothing here: some axes only lie otherwise."""
-    pairs = [(source, destination)] if isinstance(source, int) else zip(source, destination, strict=True)
-    places = {to % input.rank: of % input.rank for of, to in pairs}
-    rest = iter(d for d in range(input.rank) if d not in places.values())
-    return permute(reader, input, *(places[d] if d in places else next(rest) for d in range(input.rank)))
+    """Nothing here: some axes only lie elsewhere."""
+    pairs = zip(*(v if isinstance(v, tuple | list) else (v,) for v in (source, destination)), strict=True)
+    held = {there % input.rank: here % input.rank for here, there in pairs}
+    rest = iter(axis for axis in range(input.rank) if axis not in held.values())
+    return permute(reader, input, *(held[axis] if axis in held else next(rest) for axis in range(input.rank)))
+
+
+@form("expand")
+def expand(reader: Reader, input: Any, *sizes: Any, **_: Any) -> Value:
+    """A RepeatVector, where one axis of one cell behind the batch is repeated."""
+    wanted = reader.step.outputs[0].shape[1:]
+    if input.rank != 3 or input.shape[0] != 1 or wanted[1:] != input.shape[1:]:
+        raise Unsupported("it repeats numbers; layers here repeat a whole row of them, (batch, 1, n)")
+    plain = reader.arranged(input, straight(3))
+    (row,) = reader.add("Reshape", {"target_shape": plain.ours[1:]}, plain)
+    return Value(reader.add("RepeatVector", {"n": wanted[0]}, row)[0], straight(3), None, input.positive)
 
 
 @form("flatten")

@@ -9,7 +9,6 @@ from typing import Any
 from layerscope.core.contract import Layer
 from layerscope.core.dataclasses import replace
 from layerscope.core.types import TensorType
-from layerscope.sources._torch.folding import folded
 from layerscope.sources._torch.reader import FIRST, Constant, Reader, Unsupported, Value, channels_first, make
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -48,7 +47,6 @@ def conv(
     """A Conv, or a DepthwiseConv; pads that are neither none nor those of "same" become a ZeroPadding before it."""
     if not isinstance(weight, Constant) or isinstance(bias, Value):
         raise Unsupported("its kernel is computed from the input")
-    weight, bias = folded(reader, weight, bias, axis=0)
     x, filters, kernel = reader.image(input, rank), int(weight.tensor.shape[0]), tuple(weight.tensor.shape[2:])
     told = {"kernel_size": kernel, "strides": each(stride, rank), "dilation_rate": each(dilation, rank)}
     deep = groups == x.shape[0] > 1 and rank in DEPTHWISE
@@ -108,7 +106,6 @@ def conv_transpose(
     """A ConvTranspose: with "same" where that crops alike, else all of it, and a Cropping."""
     if not isinstance(weight, Constant) or isinstance(bias, Value):
         raise Unsupported("its kernel is computed from the input")
-    weight, bias = folded(reader, weight, bias, axis=1, groups=groups)
     kind, x = f"Conv{rank}DTranspose", reader.image(input, rank)
     strides, crop, more = each(stride, rank), each(padding, rank), each(output_padding, rank)
     told = {"filters": int(weight.tensor.shape[1]) * groups, "kernel_size": tuple(weight.tensor.shape[2:])}

@@ -13,8 +13,35 @@ from layerscope.core.types import show
 
 WORDS = {"__getitem__": "indexing", "__setitem__": "assigning to a part"}
 """What Python writes as no name."""
-POINTWISE = ("relu", "relu_", "sigmoid", "tanh", "gelu", "elu", "elu_", "leaky_relu", "leaky_relu_", "softplus")
-THROUGH = (*POINTWISE, "dropout", "dropout_", "contiguous", "clone")
+POINTWISE = (
+    *(
+        "relu",
+        "relu6",
+        "sigmoid",
+        "tanh",
+        "softplus",
+        "silu",
+        "hardswish",
+        "hardsigmoid",
+        "mish",
+        "selu",
+        "celu",
+        "exp",
+    ),
+    *(
+        "softsign",
+        "logsigmoid",
+        "log_sigmoid",
+        "hardshrink",
+        "softshrink",
+        "tanhshrink",
+        "elu",
+        "leaky_relu",
+        "hardtanh",
+    ),
+)
+THROUGH = (*POINTWISE, *(f"{name}_" for name in POINTWISE), "gelu", "dropout", "dropout_", "contiguous", "clone")
+THROUGH += ("batch_norm",)
 """What leaves each number at its place."""
 SEQUENCE = (
     *("conv1d", "conv_transpose1d", "max_pool1d", "max_pool1d_with_indices", "avg_pool1d", "adaptive_avg_pool1d"),
@@ -100,7 +127,7 @@ def is_sequence(tape: Tape, ref: Ref) -> bool:
         for step in tape.users(left.pop()):
             if step.name in SEQUENCE:
                 return True
-            if step.name in (*THROUGH, "pad", "constant_pad_nd", "add", "__add__", "cat", "silu", "mul", "__mul__"):
+            if step.name in (*THROUGH, "pad", "constant_pad_nd", "add", "__add__", "cat", "mul", "__mul__"):
                 fresh = [one for one in step.outputs if id(one) not in known]
                 known |= {id(one) for one in fresh}
                 left += fresh
