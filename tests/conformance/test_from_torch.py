@@ -269,24 +269,6 @@ def test_four_sizes_have_the_batch_in_front(torch):
     assert ls.from_torch(torch.nn.MaxPool2d(2), input=(1, 3, 8, 6)).input_shape == (None, 8, 6, 3)
 
 
-def test_four_sizes_are_a_volume_where_modules_say_so(torch):
-    for size in ((3, 4, 8, 6), (1, 3, 4, 8, 6)):
-        assert ls.from_torch(torch.nn.MaxPool3d(2), input=size).input_shape == (None, 4, 8, 6, 3)
-
-
-def test_two_sizes_are_a_sequence_where_its_reader_says_so(torch):
-    nn = torch.nn
-    for module in (nn.Conv1d(3, 2, 1), nn.Sequential(nn.ReLU(), nn.MaxPool1d(2))):
-        assert ls.from_torch(module, input=(3, 8)).input_shape == (None, 8, 3)
-    assert ls.from_torch(nn.Sequential(nn.ReLU(), nn.Linear(8, 2)), input=(3, 8)).input_shape == (None, 3, 8)
-
-
-def test_a_convolution_of_single_channels_is_a_depthwise_one(torch, modules):
-    model = ls.from_torch(made(torch, modules, "mobile")[0], input=(3, 9, 7))
-    kinds = [layer.kind for layer in model.layers]
-    assert kinds.count("DepthwiseConv2D") == kinds.count("Conv2D") == 2
-
-
 def bad(torch):
     nn = torch.nn
 

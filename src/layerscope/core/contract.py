@@ -277,8 +277,8 @@ def plain(name: str, value: Any) -> Any:
     if name in ("shape", "target_shape"):
         return value
     value = normal(value)
-    alone = name in (*PER_AXIS, *ENDS) and isinstance(value, tuple) and len(cast(Sequence[Any], value)) == 1
-    return value[0] if alone else value
+    parts: Sequence[Any] = cast(Sequence[Any], value) if isinstance(value, tuple) else ()
+    return parts[0] if len(parts) == 1 and name in (*PER_AXIS, *ENDS) else value
 
 
 def _shown(value: Any) -> str:

@@ -40,7 +40,9 @@ class DepthwiseConv1D(DepthwiseConvolution):
         ]
 
     spellings = {
-        "keras": Spelling("DepthwiseConv1D"),
+        "keras": Spelling(
+            "DepthwiseConv1D", "refuses strides > 1 together with dilation_rate > 1; here both are allowed"
+        ),
         "torch": Spelling("torch.nn.Conv1d", "groups = C; weight (C·m, 1, k)"),
         "onnx": Spelling("Conv", "group = C"),
     }

@@ -46,7 +46,10 @@ class DepthwiseConv2D(DepthwiseConvolution):
         ]
 
     spellings = {
-        "keras": Spelling("DepthwiseConv2D"),
+        "keras": Spelling(
+            "DepthwiseConv2D",
+            "refuses strides > 1 with dilation_rate > 1, and on TensorFlow unequal strides; here all are allowed",
+        ),
         "torch": Spelling("torch.nn.Conv2d", "groups = C; weight (C·m, 1, kh, kw)"),
         "onnx": Spelling("Conv", "group = C"),
     }

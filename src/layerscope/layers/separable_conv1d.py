@@ -41,7 +41,9 @@ class SeparableConv1D(SeparableConvolution):
         ]
 
     spellings = {
-        "keras": Spelling("SeparableConv1D"),
+        "keras": Spelling(
+            "SeparableConv1D", "refuses strides > 1 together with dilation_rate > 1; here both are allowed"
+        ),
         "torch": Spelling("torch.nn.Conv1d", "two of them: groups = C, then kernel size 1"),
         "onnx": Spelling("Conv", "two of them: group = C, then kernel size 1"),
     }

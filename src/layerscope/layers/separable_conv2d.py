@@ -45,7 +45,10 @@ class SeparableConv2D(SeparableConvolution):
         ]
 
     spellings = {
-        "keras": Spelling("SeparableConv2D"),
+        "keras": Spelling(
+            "SeparableConv2D",
+            "refuses strides > 1 with dilation_rate > 1, and on TensorFlow unequal strides; here all are allowed",
+        ),
         "torch": Spelling("torch.nn.Conv2d", "two of them: groups = C, then kernel size 1"),
         "onnx": Spelling("Conv", "two of them: group = C, then kernel size 1"),
     }
