@@ -26,7 +26,8 @@ def framework():
 
 def precision(case) -> float:
     """Keras brings 64 bits down to 32 inside `mean`, `rsqrt` and `tanh` on JAX: see docs/disagreements.md."""
-    kinds = ("GlobalAveragePooling2D", "BatchNormalization")
+    kinds = ("GlobalAveragePooling2D", "BatchNormalization", "LayerNormalization", "GroupNormalization")
+    kinds += ("RMSNormalization",)
     single = case.layer.kind in kinds or getattr(case.layer, "activation", None) == "tanh"
     return 2e-6 if single else 1e-9
 
