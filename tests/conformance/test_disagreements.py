@@ -315,6 +315,26 @@ def test_what_a_backward_pass_keeps(torch):
     assert mine - saved == 4 * 2 * 3 * 6 * 6  # the convolution's result: its factor is an image, without a gradient
 
 
+def test_scale_of_rms_normalization(keras):
+    x, scale = np.random.default_rng(0).normal(size=(2, 3, 3)).astype(np.float32), np.float32([1, 2, 4])
+    theirs = keras.layers.RMSNormalization(axis=1)
+    theirs.build(x.shape)
+    theirs.set_weights([scale])
+    bare = x / np.sqrt((x * x).mean(axis=1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(np.asarray(theirs(x)), bare * scale, rtol=1e-5)
+    ours = ls.RMSNormalization(axis=1).define(x, scale=scale)[0][0]
+    np.testing.assert_allclose(ours, bare * scale[:, None], rtol=1e-5)
+
+
+def test_a_sixth_in_hard_sigmoid(torch):
+    x = np.linspace(-2.9, 2.9, 50)
+    ours = ls.Activation("hard_sigmoid").define(x)[0][0]
+    functional = torch.nn.functional
+    theirs = functional.hardsigmoid(torch.tensor(x)).numpy()
+    assert 1e-9 < np.abs(theirs - ours).max() < 1e-7
+    np.testing.assert_allclose(functional.relu6(torch.tensor(x) + 3).numpy() / 6, ours, rtol=1e-14)
+
+
 def test_variance_of_a_moving_average(keras, torch):
     x = np.array([[1.0], [3], [5], [11]])
     start = {"moving_mean": np.zeros(1), "moving_variance": np.zeros(1)}
