@@ -327,12 +327,17 @@ def test_scale_of_rms_normalization(keras):
 
 
 def test_a_sixth_in_hard_sigmoid(torch):
-    x = np.linspace(-2.9, 2.9, 50)
-    ours = ls.Activation("hard_sigmoid").define(x)[0][0]
+    def slope(function):
+        x = torch.linspace(-2.9, 2.9, 50, dtype=torch.float64, requires_grad=True)
+        return torch.autograd.grad(function(x).sum(), x)[0].numpy()
+
     functional = torch.nn.functional
-    theirs = functional.hardsigmoid(torch.tensor(x)).numpy()
-    assert 1e-9 < np.abs(theirs - ours).max() < 1e-7
-    np.testing.assert_allclose(functional.relu6(torch.tensor(x) + 3).numpy() / 6, ours, rtol=1e-14)
+    assert set(np.abs(slope(functional.hardsigmoid) - 1 / 6)) == {abs(float(np.float32(1 / 6)) - 1 / 6)}
+    np.testing.assert_allclose(slope(lambda x: functional.relu6(x + 3) / 6), 1 / 6, rtol=1e-14)
+    layer, x = ls.Activation("hard_sigmoid"), TensorType((1, 50))
+    case = Example(layer, (x,), (x,))
+    ours = run_layer(case, [np.linspace(-2.9, 2.9, 50)[None]], cotangent=np.ones((1, 50))).inputs[0]
+    np.testing.assert_allclose(ours, 1 / 6, rtol=1e-14)
 
 
 def test_variance_of_a_moving_average(keras, torch):
