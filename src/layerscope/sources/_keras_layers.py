@@ -50,7 +50,7 @@ def translate(layer: Any, rank: int) -> Layer:
 def settings(layer: Any) -> dict[str, Any]:
     """The arguments of its constructor, as the layer holds them, and its name."""
     named = [name for name in inspect.signature(type(layer).__init__).parameters if hasattr(layer, name)]
-    named += [name for name in ("input_mean", "input_variance") if hasattr(layer, name)]
+    named += [name for name in ("input_mean", "input_variance", "rms_scaling") if hasattr(layer, name)]
     return {name: getattr(layer, name) for name in (*named, "activity_regularizer", "name", "trainable")}
 
 
