@@ -108,7 +108,7 @@ def test_a_frozen_one_is_refused_for_now():
         ls.from_keras(model)
 
 
-SETTINGS = ({}, {"scale": False}, {"center": False}, {"center": False, "scale": False})
+SETTINGS = ({}, {"scale": False}, {"center": False}, {"center": False, "scale": False}, {"axis": 1})
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

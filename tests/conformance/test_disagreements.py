@@ -315,6 +315,31 @@ def test_what_a_backward_pass_keeps(torch):
     assert mine - saved == 4 * 2 * 3 * 6 * 6  # the convolution's result: its factor is an image, without a gradient
 
 
+def test_scale_of_rms_normalization(keras):
+    x, scale = np.random.default_rng(0).normal(size=(2, 3, 3)).astype(np.float32), np.float32([1, 2, 4])
+    theirs = keras.layers.RMSNormalization(axis=1)
+    theirs.build(x.shape)
+    theirs.set_weights([scale])
+    bare = x / np.sqrt((x * x).mean(axis=1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(np.asarray(theirs(x)), bare * scale, rtol=1e-5)
+    ours = ls.RMSNormalization(axis=1).define(x, scale=scale)[0][0]
+    np.testing.assert_allclose(ours, bare * scale[:, None], rtol=1e-5)
+
+
+def test_a_sixth_in_hard_sigmoid(torch):
+    def slope(function):
+        x = torch.linspace(-2.9, 2.9, 50, dtype=torch.float64, requires_grad=True)
+        return torch.autograd.grad(function(x).sum(), x)[0].numpy()
+
+    functional = torch.nn.functional
+    assert set(np.abs(slope(functional.hardsigmoid) - 1 / 6)) == {abs(float(np.float32(1 / 6)) - 1 / 6)}
+    np.testing.assert_allclose(slope(lambda x: functional.relu6(x + 3) / 6), 1 / 6, rtol=1e-14)
+    layer, x = ls.Activation("hard_sigmoid"), TensorType((1, 50))
+    case = Example(layer, (x,), (x,))
+    ours = run_layer(case, [np.linspace(-2.9, 2.9, 50)[None]], cotangent=np.ones((1, 50))).inputs[0]
+    np.testing.assert_allclose(ours, 1 / 6, rtol=1e-14)
+
+
 def test_variance_of_a_moving_average(keras, torch):
     x = np.array([[1.0], [3], [5], [11]])
     start = {"moving_mean": np.zeros(1), "moving_variance": np.zeros(1)}

@@ -273,14 +273,14 @@ def test_models_that_do_not_know_their_input(keras, classes):
 def test_training_refuses_what_only_a_trace_can_take(keras, classes):
     image = keras.Input((8, 8, 4), name="image")
     model = keras.Model(
-        image, classes[1](4, name="block")(keras.layers.Conv2D(4, 1, activation="silu", name="conv")(image))
+        image, classes[1](4, name="block")(keras.layers.Conv2D(4, 1, activation="sparsemax", name="conv")(image))
     )
     assert not ls.trace(model).totals["at_least"]
     with pytest.raises(SourceError) as caught:
         ls.from_keras(model)
     first, conv, block, known = str(caught.value).split("\n")
     assert first == f"this Keras model ({model.name}) cannot be taken over:"
-    assert conv.startswith("  conv (Conv2D): activation=silu is not known here; known: linear, relu, ")
+    assert conv.startswith("  conv (Conv2D): activation=sparsemax is not known here; known: linear, relu, ")
     assert block.startswith("  block (Block): ")
     assert block.endswith(".Block is none of Keras's layers, and what it computes is Python code")
     assert known.startswith("Layers that can be: ")

@@ -78,11 +78,16 @@ def test_every_setting_of_keras_is_seen(keras):
         "Reshape": ((2,),), "Conv1D": (2, 3), "Conv3D": (2, 3), "Conv1DTranspose": (2, 3), "Conv3DTranspose": (2, 3),
         "DepthwiseConv1D": (2,), "DepthwiseConv2D": (2,), "SeparableConv1D": (2, 3), "SeparableConv2D": (2, 3),
         **{f"{name}Pooling{rank}D": (2,) for name in ("Max", "Average") for rank in (1, 2, 3)},
+        "Permute": ((1,),), "RepeatVector": (2,), "Dot": (1,), "Rescaling": (0.5,), "GaussianNoise": (0.5,),
+        "GaussianDropout": (0.5,), "AlphaDropout": (0.5,),
+        **{f"SpatialDropout{rank}D": (0.5,) for rank in (1, 2, 3)},
     }  # fmt: skip
     for name in rules():
         cls = getattr(keras.layers, name, None) or getattr(layerscope.keras, name)
         layer = cls(*needed.get(name, ()))
-        assert set(layer.get_config()) - {"trainable", "dtype"} <= set(keras_settings(layer)), name
+        given = {"mean": "input_mean", "variance": "input_variance"} if name == "Normalization" else {}
+        saved = {given.get(key, key) for key in layer.get_config()}
+        assert saved - {"trainable", "dtype"} <= set(keras_settings(layer)), name
 
 
 @pytest.mark.filterwarnings("ignore:.*softmax over axis -1:UserWarning")
@@ -98,8 +103,13 @@ def test_a_layer_that_keras_made(keras, case):
     arrays = inputs_for(case, "float32")
     assert distance(listed(again(fed(arrays))), listed(model(fed(arrays), training=False))) < CLOSE
     (layer,) = [one for one in again.layers if one.kind != "InputLayer"]
+    free = (
+        "data_format",
+        "activation",
+        *(("groups",) if getattr(case.layer, "groups", 1) == -1 else ()),
+    )  # one a channel
     assert settings(layer) == settings(case.layer) | {
-        key: settings(layer)[key] for key in ("data_format", "activation") if key in settings(layer)
+        key: settings(layer)[key] for key in free if key in settings(layer)
     }
 
 
@@ -138,16 +148,16 @@ def test_what_keras_refuses_is_said_with_several_of_its_layers(case):
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda kl: kl.ReLU(), "relu"),
-        (lambda kl: kl.ReLU(negative_slope=0.2), "leaky_relu"),
-        (lambda kl: kl.LeakyReLU(negative_slope=0.2), "leaky_relu"),
-        (lambda kl: kl.LeakyReLU(negative_slope=0.0), "relu"),
-        (lambda kl: kl.ELU(), "elu"),
-        (lambda kl: kl.Softmax(), "softmax"),
-        (lambda kl: kl.Softmax(axis=2), "softmax"),
-        (lambda kl: kl.Identity(), "linear"),
-        (lambda kl: kl.Activation("gelu"), "gelu"),
         (lambda kl: kl.Activation(kl.ReLU()), "relu"),
+        (lambda kl: kl.Activation(kl.ReLU(max_value=6)), "relu6"),
+        (lambda kl: kl.Activation(kl.ReLU(negative_slope=0.2)), "leaky_relu"),
+        (lambda kl: kl.Activation(kl.LeakyReLU(negative_slope=0.2)), "leaky_relu"),
+        (lambda kl: kl.Activation(kl.LeakyReLU(negative_slope=0.0)), "relu"),
+        (lambda kl: kl.Activation(kl.ELU()), "elu"),
+        (lambda kl: kl.Activation(kl.Softmax()), "softmax"),
+        (lambda kl: kl.Activation(kl.Softmax(axis=2)), "softmax"),
+        (lambda kl: kl.Activation("gelu"), "gelu"),
+        (lambda kl: kl.Activation("swish"), "silu"),
         (lambda kl: kl.Activation("softplus"), "softplus"),
     ],
 )

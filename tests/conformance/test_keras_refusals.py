@@ -13,6 +13,11 @@ from layerscope.sources._keras_layers import rules
 from . import keras_oracle
 
 KNOWN = f"Layers that can be: {', '.join(sorted(rules()))}."
+FUNCTIONS = (
+    "linear, relu, leaky_relu, elu, gelu, sigmoid, tanh, softmax, softplus, celu, exponential, gelu_tanh, hard_shrink, "
+    "hard_sigmoid, hard_silu, hard_tanh, log_sigmoid, log_softmax, mish, relu6, selu, silu, soft_shrink, softsign, "
+    "sparse_plus, sparse_sigmoid, squareplus, tanh_shrink"
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,19 +43,20 @@ def test_everything_that_is_not_here_at_once(keras):
         """Called like one of Keras's, and something else."""
 
     image = keras.Input((16, 16, 3), name="image")
-    x = kl.Conv2D(4, 3, activation="selu", kernel_regularizer="l2", bias_constraint="non_neg", name="conv")(image)
-    x = kl.BatchNormalization(axis=1, name="norm")(x)
+    x = kl.Conv2D(4, 3, activation="sparsemax", kernel_regularizer="l2", bias_constraint="non_neg", name="conv")(
+        image
+    )
+    x = kl.RMSNormalization(axis=1, name="norm")(x)
     part = keras.Sequential(
-        [keras.Input((14, 14, 4)), kl.LeakyReLU(name="leaky"), kl.RandomBrightness(0.1, name="deep")], name="part"
+        [keras.Input((14, 14, 4)), kl.GaussianDropout(1, name="none"), kl.RandomBrightness(0.1, name="deep")],
+        name="part",
     )
     x = part(x)
-    x = kl.Dropout(0.5, noise_shape=(None, 1, 1, 4), name="drop")(x)
+    x = kl.Dropout(0.5, noise_shape=(1, 1, 1, 4), name="drop")(x)
     x = kl.UpSampling2D(2, interpolation="bicubic", name="up")(x)
-    x = kl.ReLU(max_value=6, name="six")(x)
-    x = kl.Softmax(axis=1, name="soft")(x)
     x = Conv2D(2, 1, name="look_alike")(x)
     x = kl.Lambda(lambda value: value * 2, name="twice")(x)
-    x = keras.ops.gelu(x + 1)
+    x = keras.ops.celu(x + 1, alpha=0.5)
     x = keras.ops.square(x)
     model = keras.Model(image, Own(3, name="own")(x), name="net")
     here = f"{__name__}.test_everything_that_is_not_here_at_once.<locals>"
@@ -59,20 +65,18 @@ def test_everything_that_is_not_here_at_once(keras):
         "this Keras model (net) cannot be taken over:\n"
         "  conv (Conv2D): kernel_regularizer=L2(l2=0.01): training here adds no penalties to the loss; set it to None "
         "on the layer to go without; bias_constraint=NonNeg(): training here does not constrain weights; set it to "
-        "None on the layer to go without; activation=selu is not known here; known: linear, relu, leaky_relu, elu, "
-        "gelu, sigmoid, tanh, softmax, softplus\n"
-        "  norm (BatchNormalization): axis=1 is not supported; layers here have their channels last, axis=-1\n"
-        "  part/leaky (LeakyReLU): negative_slope=0.3: leaky_relu here has 0.2\n"
+        "None on the layer to go without; activation=sparsemax is not known here; known: " + FUNCTIONS + "\n"
+        "  norm (RMSNormalization): axis=[1]: Keras (3.15.1) multiplies by its scale along the last axes, whatever its axis "
+        "says; here it is along the axis. Move that to the end by Permute\n"
+        "  part/none (GaussianDropout): with rate=1 nothing is left to compute with\n"
         "  part/deep (RandomBrightness): it can be traced here, but not computed or trained\n"
-        "  drop (Dropout): noise_shape is not supported; every number is dropped by itself\n"
+        "  drop (Dropout): noise_shape must have None for the batch, so that each example has random numbers of its own\n"
         "  up (UpSampling2D): interpolation='bicubic' can be traced, but not computed or trained; those that can: "
         "nearest, bilinear\n"
-        "  six (ReLU): max_value=6: relu here has no upper end\n"
-        "  soft (Softmax): axis=1: softmax here is over the last axis\n"
         f"  look_alike (Conv2D): {here}.Conv2D is none of Keras's layers, and what it computes is Python code\n"
         "  twice (Lambda): what it computes is a Python function\n"
         f"  {names[0]} (Add): one of its inputs is a constant\n"
-        f"  {names[1]} (Gelu): approximate=True: gelu here has False\n"
+        f"  {names[1]} (Celu): alpha=0.5: celu here has 1.0\n"
         f"  {names[2]} (Square): this function of keras.ops is no layer here\n"
         f"  own (Own): {here}.Own is none of Keras's layers, and what it computes is Python code\n"
         f"{KNOWN}"

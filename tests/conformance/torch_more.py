@@ -11,7 +11,7 @@ FUNCTIONS = {
     "gelu_tanh": lambda F, x: F.gelu(x, approximate="tanh"),
     "exponential": lambda F, x: x.exp(),
     "hard_shrink": lambda F, x: F.hardshrink(x),
-    "hard_sigmoid": lambda F, x: F.relu6(x + 3) / 6,  # its own takes a sixth in single precision
+    "hard_sigmoid": lambda F, x: F.relu6(x + 3) / 6,  # whose own slope is a sixth in single precision
     "hard_silu": lambda F, x: F.hardswish(x),
     "hard_tanh": lambda F, x: F.hardtanh(x),
     "log_sigmoid": lambda F, x: F.logsigmoid(x),

@@ -238,7 +238,8 @@ def axes_of(c: Choices, shape: Sequence[int]) -> Any:
     if c.one([True, False]):
         axis = c.whole(1, rank - 1)
         return c.one([axis, axis - rank])
-    return sorted({c.whole(1, rank - 1) for _ in range(2)})
+    several = sorted({c.whole(1, rank - 1) for _ in range(2)})
+    return several if len(several) > 1 else several[0]
 
 
 def normalised(c: Choices, cls: Any, affine: bool = True, several: bool = True) -> Example:

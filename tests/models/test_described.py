@@ -20,14 +20,16 @@ CHANNELS = (
 )
 FUNCTIONS = (
     "can be traced, but not computed or trained; those that can: "
-    "linear, relu, leaky_relu, elu, gelu, sigmoid, tanh, softmax, softplus"
+    "linear, relu, leaky_relu, elu, gelu, sigmoid, tanh, softmax, softplus, celu, exponential, gelu_tanh, hard_shrink, "
+    "hard_sigmoid, hard_silu, hard_tanh, log_sigmoid, log_softmax, mish, relu6, selu, silu, soft_shrink, softsign, "
+    "sparse_plus, sparse_sigmoid, squareplus, tanh_shrink"
 )
 INTERPOLATIONS = "can be traced, but not computed or trained; those that can: nearest, bilinear"
 ONLY = "is described only: it can be traced, but not computed or trained"
 
 CASES: dict[str, tuple[Layer, tuple[int, ...], str]] = {
-    "silu": (layers.Conv2D(2, 3, activation="swish"), (8, 6, 3), f": activation='silu' {FUNCTIONS}"),
-    "mish": (layers.Dense(4, "mish"), (5,), f": activation='mish' {FUNCTIONS}"),
+    "sparse": (layers.Conv2D(2, 3, activation="SparseMax"), (8, 6, 3), f": activation='sparsemax' {FUNCTIONS}"),
+    "bound": (layers.Dense(4, "threshold"), (5,), f": activation='threshold' {FUNCTIONS}"),
     "glu": (layers.Activation("GLU"), (6,), f": activation='glu' {FUNCTIONS}"),
     "transposed": (layers.Conv2DTranspose(2, 3, data_format="channels_first"), (3, 8, 6), f": {CHANNELS}"),
     "pool": (layers.MaxPooling2D(data_format="channels_first"), (3, 8, 6), f": {CHANNELS}"),
@@ -39,10 +41,11 @@ CASES: dict[str, tuple[Layer, tuple[int, ...], str]] = {
     "up": (layers.UpSampling2D(2, "channels_first"), (3, 8, 6), f": {CHANNELS}"),
     "cubic": (layers.UpSampling2D(2, interpolation="bicubic"), (8, 6, 3), f": interpolation='bicubic' {INTERPOLATIONS}"),
     "noise": (
-        layers.Dropout(0.5, noise_shape=(None, 1, 1, 3)), (8, 6, 3),
-        ": noise_shape is not supported; every number is dropped by itself",
+        layers.Dropout(0.5, noise_shape=(1, 1, 1, 3)), (8, 6, 3),
+        ": noise_shape must have None for the batch, so that each example has random numbers of its own",
     ),
-    "norm": (layers.LayerNormalization(), (8, 6, 3), f" {ONLY}"),
+    "rest": (layers.GaussianDropout(1), (8, 6, 3), ": with rate=1 nothing is left to compute with"),
+    "mask": (layers.Masking(), (8, 6), f" {ONLY}"),
 }  # fmt: skip
 
 
@@ -87,13 +90,13 @@ def test_called_on_an_array_it_says_why_not(name):
 
 
 def test_the_first_reason_stands():
-    layer = layers.Conv2D(2, 3, activation="silu", data_format="channels_first")
+    layer = layers.Conv2D(2, 3, activation="sparsemax", data_format="channels_first")
     assert layer.obstacle == CHANNELS
 
 
 def test_only_that_layer_is_not_executable():
     """An answer of each layer: others of its kind, and the same layer with another setting, go on."""
-    layer = layers.Conv2D(2, 3, activation="silu")
+    layer = layers.Conv2D(2, 3, activation="sparsemax")
     assert not layer.executable
     assert layers.Conv2D.executable
     assert layers.Conv2D(2, 3).executable

@@ -133,7 +133,7 @@ class Dot(Layer):
             if axis != rank - 1:
                 value = program.permute(value, (*(a for a in range(rank) if a != axis), axis))
             batch, *rest, size = value.type.shape
-            rows.append(program.reshape(value, (batch, sizes.product(rest), size)))
+            rows.append(program.reshape(value, (batch, sizes.product(tuple(rest)), size)))
         return (program.reshape(program.dots(rows[0], rows[1]), self.out(*types)[0].shape),)
 
     @classmethod

@@ -74,11 +74,11 @@ class Rescaling(Layer):
     def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
         if isinstance(self.scale, tuple):
-            x = program.map("mul", x, program.numbers(self.scale))
+            x = program.map("mul", x, program.numbers(cast(Sequence[float], self.scale)))
         else:
             x = program.map("scale", x, factor=float(self.scale))
         if isinstance(self.offset, tuple):
-            x = program.map("add", x, program.numbers(self.offset))
+            x = program.map("add", x, program.numbers(cast(Sequence[float], self.offset)))
         elif self.offset:
             x = program.map("shift", x, offset=float(self.offset))
         return (x,)

@@ -50,7 +50,7 @@ def translate(layer: Any, rank: int) -> Layer:
 def settings(layer: Any) -> dict[str, Any]:
     """The arguments of its constructor, as the layer holds them, and its name."""
     named = [name for name in inspect.signature(type(layer).__init__).parameters if hasattr(layer, name)]
-    named += [name for name in ("input_mean", "input_variance") if hasattr(layer, name)]
+    named += [name for name in ("input_mean", "input_variance", "rms_scaling") if hasattr(layer, name)]
     return {name: getattr(layer, name) for name in (*named, "activity_regularizer", "name", "trainable")}
 
 
@@ -102,6 +102,8 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
             if key not in allowed and key not in OF_KERAS and value is not None
         ]
         told = {key: value for key, value in config.items() if key in allowed} | fixed
+        if isinstance(told.get("axis"), list) and len(told["axis"]) == 1:
+            told["axis"] = told["axis"][0]  # as most normalising layers keep one number
         for key in [key for key in told if key.endswith("_initializer")]:
             told[key] = initializer(told[key])
             if told[key] is None:

@@ -194,12 +194,13 @@ def _softsign_grad(g: Array, x: Array) -> Array:
 
 
 def _squareplus(x: Array) -> Array:
-    root = np.sqrt(x * x + 4)
+    root: Array = np.sqrt(x * x + 4)
     return np.where(x >= 0, (x + root) * x.dtype.type(0.5), 2 / (root + np.abs(x)))
 
 
 def _squareplus_grad(g: Array, x: Array) -> Array:
-    return g * (_squareplus(x) / np.sqrt(x * x + 4))
+    root: Array = np.sqrt(x * x + 4)
+    return g * (_squareplus(x) / root)
 
 
 def _maximum_grad(g: Array, x: Array, y: Array) -> Array:
