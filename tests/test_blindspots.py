@@ -212,7 +212,7 @@ def test_data_and_files(tmp_path, capsys):
     assert main(["blindspot", text, *data, "-o", str(tmp_path / "a.npz"), "--format", "json"]) == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
-    assert err == f"\nWritten: {tmp_path / 'a.npz'}\n"
+    assert err == f"\nWrote {tmp_path / 'a.npz'}: the arrays\n"
     assert found["images_read"] == 60
     assert [row["name"] for row in found["layers"]] == ["conv2d", "flatten", "dense"]
     assert all(0 < row["recovered"] <= 1 for row in found["layers"][:2])

@@ -132,7 +132,7 @@ MISTAKES = {
     ),
     "picture": (
         ["demo", "-o", "{tmp}/none/ten.png"],
-        "cannot write {tmp}/none/ten.png: No such file or directory",
+        "cannot write {tmp}/none/ten.png: there is no folder {tmp}/none; make it first",
     ),
     "unwritable folder": (
         ["train", IMAGES, "--data", "digits", "--out", "{tmp}/file/run"],
@@ -154,7 +154,7 @@ MISTAKES = {
     ),
     "export into a folder that is not there": (
         ["export", "{tmp}/none", "-o", "{tmp}/no/model.onnx"],
-        "cannot write {tmp}/no/model.onnx: No such file or directory",
+        "cannot write {tmp}/no/model.onnx: there is no folder {tmp}/no; make it first",
     ),
     "export of another folder": (
         ["export", "{tmp}", "-o", "{tmp}/model.onnx"],

@@ -288,7 +288,7 @@ def test_commands_draw(name, capsys, tmp_path):
     path = tmp_path / "a.svg"
     found, out, err = layerscope(capsys, name, *arguments, "-o", str(path))
     assert (found, err) == (code, "")
-    assert out.endswith(f"\n\nThe picture: {path}\n")
+    assert out.endswith(f"\n\nWrote {path}: the picture\n")
     told = words(path)
     assert [one for one in expected if one not in told] == []
     first = path.read_bytes()
@@ -307,7 +307,7 @@ def test_no_encoder_no_picture(capsys, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "check"])  # which writes reports, too
 def test_a_file_that_is_no_picture_is_refused_at_once(name, capsys, tmp_path):
-    message = f"layerscope {name}: cannot write {tmp_path}/a.txt: a picture is a .png, .svg or .pdf file\n"
+    message = f"layerscope {name}: cannot write {tmp_path}/a.txt: a picture ends in .png, .svg or .pdf\n"
     assert refused(capsys, name, *COMMANDS[name][0], "-o", f"{tmp_path}/a.txt") == message
 
 
@@ -320,5 +320,7 @@ def test_what_cannot_be_drawn(tmp_path):
     assert str(caught.value) == "there is no encoder to draw: none satisfies all that is asked"
     with pytest.raises(OutputError) as caught:
         studies.draw(check(BROKEN), tmp_path / "none" / "a.png")
-    assert str(caught.value) == f"cannot write {tmp_path}/none/a.png: No such file or directory"
+    assert (
+        str(caught.value) == f"cannot write {tmp_path}/none/a.png: there is no folder {tmp_path}/none; make it first"
+    )
     assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
+from layerscope.lab.painting import words
 from layerscope.lab.scenes import scene
 
 WEB = Path(__file__).parents[2] / "src" / "layerscope" / "lab" / "web"
@@ -54,7 +55,7 @@ def open_at(page, hash, address=OFFLINE):
 def say(text, lang):
     """A Text in a language."""
     assert text.key in STRINGS, f"strings.json lacks {text.key}"
-    return re.sub(r"\{(\w+)\}", lambda found: str(text.args[found[1]]), STRINGS[text.key][lang])
+    return words.say(text, lang)
 
 
 def check(page, hash):

@@ -125,6 +125,8 @@ def sources(tmp_path_factory):
     shutil.copytree(WEB, lab / "web", ignore=shutil.ignore_patterns("node_modules", "build"))
     for path in WEB.parent.glob("*.json"):
         shutil.copy(path, lab / path.name)
+    (lab.parent / "report").mkdir()
+    shutil.copy(WEB.parents[1] / "report" / "particles.json", lab.parent / "report")
     (lab / "web" / "node_modules").symlink_to(WEB / "node_modules")
     return lab / "web"
 

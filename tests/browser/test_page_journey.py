@@ -108,3 +108,20 @@ def test_typing_a_network_changes_the_table_and_is_one_step_back(tab):
     assert page.evaluate("location.hash") == link("8x8x1 | maxpool 2")
     page.go_back()
     assert len(page.evaluate(ROWS)) == len(scene(link(NETS[0])).data["rows"])
+
+
+def test_a_table_that_goes_on_is_seen_to_and_keys_scroll_it(tab):
+    page = tab(viewport={"width": 390, "height": 900})
+    open_at(page, "#lab=journey")
+    path = page.locator(".path")
+    assert path.get_attribute("data-more") == "right"
+    assert "linear-gradient" in path.evaluate("box => getComputedStyle(box).maskImage")
+    path.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.path').dataset.more === 'left right'")
+    path.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+    page.wait_for_function("() => document.querySelector('.path').dataset.more === 'left'")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_function("() => !document.querySelector('.path').dataset.more")
+    assert path.evaluate("box => getComputedStyle(box).maskImage") == "none"

@@ -3,6 +3,8 @@
 import pytest
 from tests.browser.reading import SCREENS, STRINGS, check, open_at, read
 
+from layerscope.lab.painting.words import say
+from layerscope.lab.scene import Text
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import LONGEST
 
@@ -111,7 +113,7 @@ def test_what_is_refused_is_said(tab):
     open_at(page, "#lab=nothing")
     assert read(page)["notice"] == STRINGS["refused.screen"]["en"].format(screen="nothing")
     open_at(page, "#lab=pool&x=" + "1" * 5000)
-    assert "5011" in read(page)["notice"]
+    assert "5,011" in read(page)["notice"]
 
 
 def test_what_is_copied_leads_back(tab, tmp_path):
@@ -131,3 +133,32 @@ def test_what_is_copied_leads_back(tab, tmp_path):
     other.goto((tmp_path / "figure.svg").as_uri())
     assert other.said == []
     assert drawn.count("<rect") == 1 + sum(len(grid.cells) for grid in scene("#lab=pool&n=7").grids)
+
+
+@pytest.mark.parametrize("hash", ["#lang=ko&theme=dark&n=4", "#lang=ko&theme=dark&lab=nothing"])
+def test_a_link_without_a_screen_keeps_its_language_and_theme(tab, hash):
+    page = tab()
+    open_at(page, hash)
+    assert page.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme]") == ["ko", "dark"]
+    key, screen = ("refused.screenless", "") if "lab" not in hash else ("refused.screen", "nothing")
+    assert page.locator(".notice p").all_inner_texts() == [say(Text(key, {"screen": screen}), "ko")]
+
+
+def test_language_and_theme_alone_are_the_first_screen(tab):
+    page = tab()
+    open_at(page, "#theme=dark&lang=ko")
+    assert hash_of(page) == "#lab=journey&lang=ko&theme=dark"
+    assert page.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme]") == ["ko", "dark"]
+    assert page.locator(".notice p").count() == 0
+
+
+def test_what_a_link_gives_in_vain_is_said_until_it_is_changed(tab):
+    page = tab()
+    open_at(page, "#lab=pool&cell=99,-1&n=4&n=5&foo=1")
+    assert page.locator(".notice p").all_inner_texts() == [
+        "n = 4 is ignored: the link says n more than once, and the last one counts.",
+        "foo = 1 is ignored: this screen has no such setting.",
+        "cell = 99,-1 is not possible, 1,0 is shown: rows 0 to 1 and columns 0 to 1 are there.",
+    ]
+    page.check("#set-pad-same", force=True)
+    assert len(page.locator(".notice p").all_inner_texts()) == 2  # what was said of the link's cell stays

@@ -129,8 +129,8 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     )
     assert "each run                    1 epoch of 6 batches of 256, adam 0.001, mean_squared_error\n" in out
     assert out.endswith(
-        "The picture: runs/compare-decoders-digits/decoders.png\n"
-        "Everything as numbers: runs/compare-decoders-digits/decoders.json\n"
+        "Wrote runs/compare-decoders-digits/decoders.png: the picture\n"
+        "Wrote runs/compare-decoders-digits/decoders.json: everything as numbers\n"
         "Next: layerscope reconstruct runs/compare-decoders-digits/nearest-0 -o ten.png\n"
     )
     assert main([*command, "--format", "json"]) == 0

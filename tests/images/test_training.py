@@ -81,7 +81,7 @@ def test_other_images_are_reconstructed_in_the_size_of_the_network(photos, tmp_p
     assert (
         main(["reconstruct", "run", "--data", "photos/sun", "--fit", "stretch", "--count", "2", "-o", "two.png"]) == 0
     )
-    assert capsys.readouterr().out.splitlines()[-1] == "The picture: two.png"
+    assert capsys.readouterr().out.splitlines()[-1] == "Wrote two.png: the picture"
 
 
 def test_resuming_on_a_folder_gives_the_same_bits(photos, tmp_path):

@@ -14,6 +14,7 @@ from layerscope.core import propagate
 from layerscope.lab import drawing
 from layerscope.lab.autoencoders import kept, packed, shapes, trained, unpacked
 from layerscope.lab.numbers import text
+from layerscope.lab.painting import words
 from layerscope.lab.scenes import scene
 from layerscope.layers import BedOfNails2D, PixelShuffle2D, UpSampling2D
 from layerscope.models import Model
@@ -215,5 +216,5 @@ def test_every_text_is_in_the_table_in_both_languages():
         said = [made.title, *made.why, *(one.title for one in made.grids), *(clamp.why for clamp in made.clamped)]
         for one in said:
             assert set(strings[one.key]) == {"en", "ko"}
-            for pattern in strings[one.key].values():
-                assert "{" not in pattern.format(**one.args)
+            for lang in words.LANGUAGES:
+                assert "{" not in words.say(one, lang)

@@ -12,9 +12,12 @@ from layerscope.cli import main
 from layerscope.core.errors import OutputError
 from layerscope.lab.exporting import export, opened
 from layerscope.lab.painting import raster
+from layerscope.lab.painting.cells import READABLE
 from layerscope.lab.painting.layout import paint
+from layerscope.lab.painting.pages import SHARES, scaled
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import described
+from layerscope.report.papers import PAGE
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -115,13 +118,18 @@ MISTAKES = {
     ),
     "suffix": (
         ["export", "convt", "-o", "a.gif"],
-        "cannot tell what to write from the name 'a.gif': end it in .svg, .png, .pdf, .html, .json or .txt",
+        "cannot write a.gif: an export of the lab ends in .svg, .png, .pdf, .html, .json or .txt",
     ),
-    "width": (["export", "convt", "-o", "a.svg", "--width-mm", "8"], "--width-mm is 8; 40 to 1000 is possible"),
-    "nan": (["export", "convt", "-o", "a.svg", "--width-mm", "nan"], "--width-mm is nan; 40 to 1000 is possible"),
+    "width": (["export", "convt", "-o", "a.svg", "--width-mm", "8"], "a figure is 70 to 1,000 mm wide, not 8; one column of a paper has about 84"),
+    "nan": (["export", "convt", "-o", "a.svg", "--width-mm", "nan"], "a figure is 70 to 1,000 mm wide, not nan; one column of a paper has about 84"),
     "dots": (["export", "convt", "-o", "a.png", "--dpi", "9999"], "--dpi is 9999; 36 to 2400 is possible"),
     "no hash": (["export", "#n=4", "-o", "a.svg"], "a link of the lab starts with its screen: #lab="),
     "long": (["export", "#lab=convt&x=" + "1," * 3000, "-o", "a.svg"], "the link has 6,012 characters; the lab writes at most 4,000"),
+    "no ending": (["export", "convt", "-o", "figure"], "cannot write figure: an export of the lab ends in .svg, .png, .pdf, .html, .json or .txt"),
+    "wide": (["export", "convt", "-o", "a.svg", "--width-mm", "2000"], "a figure is 70 to 1,000 mm wide, not 2000; one column of a paper has about 84"),
+    "no network": (["export", "#lab=journey&net=x%7Cy", "-o", "a.svg"], "there is nothing to draw: The lab needs numbers as sizes, such as 28x28x1."),
+    "large planes": (["export", "#lab=field&net=1920x1080x3|conv 8 3", "-o", "a.svg"], "there is nothing to draw: Planes with more than 32 cells along an axis are not drawn; choose a smaller input to see them."),
+    "high": (["export", "#lab=convt&n=8&k=5&s=4&d=3&op=0&p=0", "-o", "a.svg"], "the figure would be 174 × 411 mm, but a page is 240 mm high, and with smaller letters it could not be read: choose --width-mm 209, or a state with fewer or smaller grids; .html and .txt have no pages"),
     "folder": (["export", "convt", "-o", "/proc/nothing/a.svg"], "cannot write /proc/nothing/a.svg: there is no folder /proc/nothing; make it first"),
 }  # fmt: skip
 
@@ -151,7 +159,7 @@ def test_korean_without_a_font_is_refused_with_the_way_out(monkeypatch, tmp_path
 def test_all_screens_can_be_exported(tmp_path):
     for screen in described()["screens"]:
         for suffix in ("svg", "png", "txt"):
-            assert export(screen, tmp_path / f"{screen}.{suffix}", dpi=72).startswith("Wrote ")
+            assert export(screen, tmp_path / f"{screen}.{suffix}", dpi=72).said.startswith("Wrote ")
 
 
 @pytest.mark.parametrize("name", ["lab-convt.svg", "lab-upsampling.svg"])
@@ -162,3 +170,92 @@ def test_figures_of_the_documentation_are_their_own_state_exported(name, tmp_pat
     assert link is not None
     export(unescape(link[1]), tmp_path / name)
     assert (tmp_path / name).read_text("utf-8") == held
+
+
+BROKEN = "#lab=journey&net=28x28x1 | conv 8 3 | conv 8 30"
+WRONG = "the network does not fit: Conv2D: the kernel covers 30 cells along the height, but the input has only 26."
+
+
+def test_a_network_that_breaks_is_drawn_up_to_there_and_the_exit_code_says_so(tmp_path, capsys):
+    code, out, err = run(capsys, "export", BROKEN, "-o", str(tmp_path / "a.svg"))
+    assert (code, err) == (2, f"layerscope lab: {WRONG}\n")
+    assert out.startswith(f"Wrote {tmp_path / 'a.svg'}: 174 × ")
+    drawn = (tmp_path / "a.svg").read_text("utf-8")
+    assert "26×26×8" in drawn
+    assert "conv 8 30" in drawn
+    code, out, err = run(capsys, "export", BROKEN)
+    assert (code, err) == (2, f"layerscope lab: {WRONG}\n")
+    assert "26×26×8" in out
+
+
+def test_a_network_that_fits_and_does_not_come_back_to_its_input_is_no_mistake(tmp_path, capsys):
+    code, _, err = run(capsys, "export", "#lab=journey&net=8x8x1|conv 1 3|upsample 2", "-o", str(tmp_path / "a.svg"))
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("screen", described()["screens"])
+def test_one_column_is_no_longer_than_a_page(screen, tmp_path):
+    """Every screen as it opens, in both widths of a paper."""
+    for width in (70, 84, 174):
+        export(screen, tmp_path / "a.svg", width_mm=width)
+        size = re.search('width="([0-9.]+)mm" height="([0-9.]+)mm"', (tmp_path / "a.svg").read_text("utf-8"))
+        assert float(size[1]) == width
+        assert float(size[2]) <= PAGE
+        smallest = min(
+            float(one) for one in re.findall('font-size="([0-9.]+)"', (tmp_path / "a.svg").read_text("utf-8"))
+        )
+        assert smallest >= READABLE * min(SHARES)
+
+
+def test_a_smaller_figure_is_the_same_figure(tmp_path):
+    drawing = paint(scene("#lab=convt"), 100)
+    half = scaled(drawing, 0.5)
+    assert (half.width, half.height) == (50, drawing.height / 2)
+    assert [type(shape) for shape in half.shapes] == [type(shape) for shape in drawing.shapes]
+    for large, small in zip(drawing.shapes, half.shapes, strict=True):
+        for name, value in vars(large).items():
+            if name == "points":
+                assert small.points == [(x / 2, y / 2) for x, y in value]
+            elif isinstance(value, float):
+                assert getattr(small, name) == value / 2
+
+
+def test_text_cuts_nothing_off(tmp_path):
+    made = scene("#lab=convt&n=8&k=5&s=4&d=3&op=0&p=0")
+    export("#lab=convt&n=8&k=5&s=4&d=3&op=0&p=0", tmp_path / "a.txt")
+    lines = (tmp_path / "a.txt").read_text("utf-8").splitlines()
+    output = next(grid for grid in made.grids if grid.id == "output")
+    for row in range(output.rows):
+        numbers = [cell.text for cell in output.cells[row * output.columns : (row + 1) * output.columns]]
+        assert any(re.findall("−?[0-9]+", line)[-output.columns :] == numbers for line in lines if "│" in line), row
+    export("#lab=journey", tmp_path / "b.txt")
+    assert "…" not in (tmp_path / "b.txt").read_text("utf-8")
+
+
+def test_the_journeys_figure_has_the_totals_that_the_page_has(tmp_path):
+    net = "28x28x1 | conv 16 3 same relu | flatten | dense 10"
+    export(f"#lab=journey&net={net}&lang=ko", tmp_path / "a.svg")
+    said = re.findall(">([^<>]+)</text>", (tmp_path / "a.svg").read_text("utf-8"))
+    assert said[said.index("모두 합해서") :][:3] == ["모두 합해서", "125,610", "238,336"]
+    export(f"#lab=journey&net={net}", tmp_path / "a.txt")
+    text = (tmp_path / "a.txt").read_text("utf-8")
+    assert "\n4 stages\n" in text
+    assert re.search(r"All together +125,610 +238,336", text)
+    export("#lab=journey&net=28x28x1", tmp_path / "a.txt")
+    assert "\n1 stage\n" in (tmp_path / "a.txt").read_text("utf-8")
+
+
+def test_links_say_what_they_cannot_keep(tmp_path):
+    given = "#lab=pool&cell=99,-1&n=4&n=5&foo=1"
+    assert export(given, tmp_path / "a.txt").said.splitlines()[1:] == [
+        "n=4: the link says n more than once, and the last one counts",
+        "foo=1: this screen has no such setting",
+        "cell=99,-1 → 1,0: rows 0 to 1 and columns 0 to 1 are there",
+    ]
+    assert export(given, tmp_path / "a.txt", lang="ko").said.splitlines()[1:] == [
+        "n=4: 링크에 n이 여러 번 있어 마지막 것만 씁니다",
+        "foo=1: 이 화면에 없는 설정입니다",
+        "cell=99,-1 → 1,0: 행은 0부터 1까지, 열은 0부터 1까지 있습니다",
+    ]
+    assert scene("#lab=pool&n=2").clamped == ()  # its cell was not asked for
+    assert opened("#lang=ko&theme=dark").to_json() == scene("#lab=journey&lang=ko&theme=dark").to_json()

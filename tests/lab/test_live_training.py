@@ -120,6 +120,11 @@ def test_a_network_that_does_not_fit_the_images_says_so(fresh):
         ({"network": "28x28x1 | kconv 3"}, "unknown layer 'kconv'"),
         ({"network": "example:none"}, "unknown example 'none'"),
         ({"optimizer": 3}, "the optimizer is a name, not 3"),
+        ({"optimizer": "adamm"}, "unknown optimizer 'adamm'. Did you mean 'adam' or 'nadam' or 'adamw'?"),
+        (
+            {"loss": "mse"},
+            "a training has no setting 'loss'; it has network, data, epochs, batch_size, optimizer, learning_rate, seed",
+        ),
         ({"learning_rate": "fast"}, "the learning rate is a number above 0, not 'fast'"),
         ({"learning_rate": -1}, "the learning rate is a number above 0, not -1"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from layerscope.core.errors import LayerscopeError
 from layerscope.lab import net, words
 from layerscope.lab.net import LARGEST, LONGEST_AXIS, MOST_LAYERS
+from layerscope.lab.scene import Text
 from layerscope.lab.troubles import BY_AXIS, PATTERNS, trouble_of
 
 A = "28x28x1 | "
@@ -15,7 +16,7 @@ WRONG = [
     ("", None, (0, 1), "net.empty", {}),
     ("28 28 1 | flatten", 0, (0, 2), "net.start", {}),
     ("ax28x1", 0, (0, 6), "net.open", {}),
-    ("28x0x1", 0, (0, 6), "net.size", {"axis": "width", "value": 0}),
+    ("28x0x1", 0, (0, 6), "net.size", {"axis": Text("axis.width"), "value": 0}),
     ("100001x1x1", 0, (0, 10), "net.large", {"most": LONGEST_AXIS}),
     (A + "[ conv 3 3 same ] x65", None, (10, 1), "net.many", {"most": MOST_LAYERS}),
     (A + "conv 3 3 [ relu ] x2", None, (19, 1), "net.bracket.stage", {}),
@@ -30,7 +31,7 @@ WRONG = [
     (A + "conv 3", 1, (10, 6), "net.missing", {"kind": "Conv2D", "needed": "kernel_size", "usage": "conv FILTERS KERNEL_SIZE"}),
     (A + "conv 3 3 same same", 1, (24, 4), "net.twice", {"kind": "Conv2D", "setting": "padding"}),
     (A + "conv 3 3 as", 1, (19, 2), "net.as", {}),
-    (A + "conv 3 3 3", 1, (19, 1), "net.bare", {"kind": "Conv2D", "places": "filters and kernel_size", "word": "3"}),
+    (A + "conv 3 3 3", 1, (19, 1), "net.bare", {"kind": "Conv2D", "places": "filters, kernel_size", "word": "3"}),
     (A + "flatten 3", 1, (18, 1), "net.bare.none", {"kind": "Flatten", "word": "3"}),
     (A + "conv 3 3 strides", 1, (19, 7), "net.value", {"word": "strides"}),
     (A + "crop a=1", 1, (15, 3), "net.setting", {"kind": "Cropping2D", "name": "a=1"}),

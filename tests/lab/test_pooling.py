@@ -1,5 +1,7 @@
 """The screens of pooling and of three upsamplings."""
 
+import re
+
 import numpy as np
 import pytest
 from tests.lab.helpers import grid, settings_at_random, values
@@ -132,7 +134,11 @@ def test_stale_switches_are_those_that_the_edited_image_would_not_have(edit):
 def test_the_formula_of_a_switch_comes_out(given):
     made = scene(given)
     words = [token.text for token in made.formula]
-    assert int(words[2]) == eval("".join(words[4:]).replace("·", "*"))
+    value, switch = words[0], int(words[-1])
+    found = re.fullmatch(r"→\((\d+), (\d+)\):(\d+)·(\d+)\+(\d+)=", "".join(words[1:-1]))
+    row, column, *numbers = map(int, found.groups())
+    assert numbers == [row, grid(made, "unpooled").columns, column]
+    assert row * numbers[1] + column == switch
     arrow = next(link for link in made.links if link.role == "switch")
-    assert arrow.target == ("unpooled", int(words[2]))
-    assert grid(made, "unpooled").cells[int(words[2])].text == words[0]
+    assert arrow.target == ("unpooled", switch)
+    assert grid(made, "unpooled").cells[switch].text == value

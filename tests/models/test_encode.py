@@ -57,7 +57,7 @@ def test_chunks_change_nothing(run, monkeypatch):
 def test_the_npz_holds_plain_arrays(run, tmp_path, capsys):
     path = tmp_path / "codes.npz"
     assert main(["encode", str(run.folder), "digits:test", "-o", str(path)]) == 0
-    assert capsys.readouterr().out == f"360 codes of 12 numbers: output of code, 12\nThe codes: {path}\n"
+    assert capsys.readouterr().out == f"360 codes of 12 numbers: output of code, 12\nWrote {path}: the codes\n"
     found = studies.encode(run, "digits:test", verbose=0)
     with np.load(path, allow_pickle=False) as file:
         assert sorted(file) == ["classes", "codes", "labels", "layer", "names"]
@@ -113,10 +113,10 @@ MISTAKES = {
               "input_layer is the input itself. Layers that compute: max_pooling2d (7, 7, 1), flatten (49,), "
               "code (12,), dense (784,), reshape (28, 28, 1)"),
     "suffix": (["{run}", "digits", "-o", "{tmp}/c.txt"],
-               "cannot write {tmp}/c.txt: a file of codes is a .npz or .csv file"),
-    "folder": (["{run}", "digits", "-o", "{tmp}"], "{tmp} is a folder; give the name of a file"),
+               "cannot write {tmp}/c.txt: a file of codes ends in .npz or .csv"),
+    "folder": (["{run}", "digits", "-o", "{tmp}"], "cannot write {tmp}: it is a folder; give the name of a file"),
     "no place": (["{run}", "digits", "-o", "{tmp}/no/c.npz"],
-                 "cannot write {tmp}/no/c.npz: No such file or directory"),
+                 "cannot write {tmp}/no/c.npz: there is no folder {tmp}/no; make it first"),
     "no run": (["{tmp}/none", "digits", "-o", "{tmp}/c.npz"],
                "{tmp}/none: there is no such run folder; layerscope train makes one"),
 }  # fmt: skip
@@ -150,7 +150,7 @@ def test_images_of_other_channels(run, tmp_path):
 def test_errors_of_the_function_are_those_of_the_command(run, tmp_path):
     with refuses(SourceError, f"{tmp_path}/none: there is no such run folder; layerscope train makes one"):
         studies.encode(tmp_path / "none")
-    with refuses(OutputError, f"cannot write {tmp_path}/c.txt: a file of codes is a .npz or .csv file"):
+    with refuses(OutputError, f"cannot write {tmp_path}/c.txt: a file of codes ends in .npz or .csv"):
         studies.encode(run, out=tmp_path / "c.txt")
 
 

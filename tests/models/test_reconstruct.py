@@ -101,7 +101,7 @@ def test_colours_in_a_terminal():
 
 MISTAKES = {
     "no such file": (["{tmp}/none.png"], "{tmp}/none.png: there is no such file or folder."),
-    "picture": (["-o", "{tmp}/x.gif"], "cannot write {tmp}/x.gif: a picture is a .png, .svg or .pdf file"),
+    "picture": (["-o", "{tmp}/x.gif"], "cannot write {tmp}/x.gif: a picture ends in .png, .svg or .pdf"),
 }
 
 

@@ -231,9 +231,9 @@ def test_reconstructions_are_what_the_model_predicts(done, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ten.xyz", "cannot write {tmp}/ten.xyz: a picture is a .png, .svg or .pdf file"),
-        ("", "{tmp} is a folder; give the name of a file"),
-        ("no/ten.png", "cannot write {tmp}/no/ten.png: No such file or directory"),
+        ("ten.xyz", "cannot write {tmp}/ten.xyz: a picture ends in .png, .svg or .pdf"),
+        ("", "cannot write {tmp}: it is a folder; give the name of a file"),
+        ("no/ten.png", "cannot write {tmp}/no/ten.png: there is no folder {tmp}/no; make it first"),
     ],
 )
 def test_pictures_that_cannot_be_written_are_refused_before_anything_is_done(name, message, done, tmp_path, capsys):
@@ -294,7 +294,7 @@ def test_a_link_stays_a_link_and_a_pipe_is_refused(done, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with refuses(OutputError, f"cannot write {tmp_path}/pipe.png: it is no regular file"):
         studies.reconstruct(done[1], count=2).save(tmp_path / "pipe.png")
-    with refuses(OutputError, f"{tmp_path}/pipe.png is no regular file"):
+    with refuses(OutputError, f"cannot write {tmp_path}/pipe.png: it is no regular file"):
         runs.writable(tmp_path / "pipe.png")
 
 

@@ -155,7 +155,7 @@ def test_the_csv_is_worst_first(run, found, tmp_path, capsys):
     assert all(f"test/{number}" in text for number in order[:3])
     assert f"test/{order[3]}" not in text
     printed = capsys.readouterr().out
-    assert printed.endswith(f"\nAll scores: {path}\n\nThe worst as a picture: {picture}\n")
+    assert printed.endswith(f"\nWrote {path}: all scores\n\nWrote {picture}: the worst as a picture\n")
 
 
 def test_what_is_printed(run, found, capsys, monkeypatch):
@@ -232,9 +232,9 @@ def test_a_classifier_has_nothing_to_score(tmp_path):
 MISTAKES = {
     "score": (["{run}", "digits", "--score", "relativ"], "unknown score 'relativ'. Did you mean 'relative'?"),
     "suffix": (["{run}", "digits", "-o", "{tmp}/s.xlsx"],
-               "cannot write {tmp}/s.xlsx: a file of scores is a .csv file"),
+               "cannot write {tmp}/s.xlsx: a file of scores ends in .csv"),
     "heat map": (["{run}", "digits", "--heatmap", "{tmp}/h.bmp"],
-                 "cannot write {tmp}/h.bmp: a picture is a .png, .svg or .pdf file"),
+                 "cannot write {tmp}/h.bmp: a picture ends in .png, .svg or .pdf"),
     "no run": (["{tmp}/none", "digits"], "{tmp}/none: there is no such run folder; layerscope train makes one"),
 }  # fmt: skip
 

@@ -44,7 +44,7 @@ MISTAKES = {
     ),
     "a picture": (
         ["shift", IMAGES, "--data", "digits", "-o", "a.txt"],
-        "cannot write a.txt: a picture is a .png, .svg or .pdf file",
+        "cannot write a.txt: a picture ends in .png, .svg or .pdf",
     ),
     "format": (["shift", IMAGES, "--format", "xml"], "unknown format 'xml'. Did you mean 'html'?"),
     "too near": (["reach", "3"], "the reach must be 8 to 512 pixels, not 3"),
@@ -100,7 +100,7 @@ def test_shift_prints_and_draws(capsys, tmp_path):
         "px",
     ]
     assert lines[4].split()[0] == "conv2d"
-    assert lines[-1] == f"The picture: {drawn}"
+    assert lines[-1] == f"Wrote {drawn}: the picture"
     assert "max_pooling2d" in drawn.read_text("utf-8")
     _, text, _ = layerscope(capsys, *asked, "--format", "json")
     found = json.loads(text)

@@ -30,7 +30,7 @@ def test_a_report_is_the_same_bytes_twice_and_leaves_nothing_beside_it(tmp_path,
     first, second = tmp_path / f"first{ending.upper()}", tmp_path / f"second{ending}"
     for path in (first, second):
         assert main(["trace", "example:autoencoder", "-o", str(path)]) == 0
-        assert capsys.readouterr().out == f"The report is in {path}\n"
+        assert capsys.readouterr().out == f"Wrote {path}: the report\n"
     assert first.read_bytes() == second.read_bytes()
     assert len(first.read_bytes()) > 700
     assert sorted(path.name for path in tmp_path.iterdir()) == [first.name, second.name]
@@ -94,15 +94,15 @@ def test_the_figure_in_the_documentation_is_what_is_drawn(tmp_path):
 
 MISTAKES = {
     "ending": (["trace", "example:autoencoder", "-o", "{tmp}/a.docx"],
-               f"cannot write {{tmp}}/a.docx: a report does not end with .docx; use {KNOWN}"),
+               f"cannot write {{tmp}}/a.docx: a report ends in {KNOWN}"),
     "none": (["trace", "example:autoencoder", "-o", "{tmp}/a"],
-             f"cannot write {{tmp}}/a: the name does not end with the kind of report; use {KNOWN}"),
+             f"cannot write {{tmp}}/a: a report ends in {KNOWN}"),
     "folder": (["trace", "example:autoencoder", "-o", "{tmp}/no/a.html"],
                "cannot write {tmp}/no/a.html: there is no folder {tmp}/no; make it first"),
     "narrow": (["trace", "example:autoencoder", "-o", "{tmp}/a.svg", "--width-mm", "30"],
-               "a figure is 70 to 2000 mm wide, not 30.0; a paper's column has about 84"),
+               "a figure is 70 to 1,000 mm wide, not 30; one column of a paper has about 84"),
     "not a number": (["trace", "example:autoencoder", "-o", "{tmp}/a.svg", "--width-mm", "nan"],
-                     "a figure is 70 to 2000 mm wide, not nan; a paper's column has about 84"),
+                     "a figure is 70 to 1,000 mm wide, not nan; one column of a paper has about 84"),
     "no figure": (["trace", "example:autoencoder", "-o", "{tmp}/a.md", "--width-mm", "84"],
                   "--width-mm is that of a figure, but {tmp}/a.md is none; write a .svg, .png or .pdf"),
     "no file": (["trace", "example:autoencoder", "--width-mm", "84"],
@@ -112,14 +112,14 @@ MISTAKES = {
     "quiet": (["trace", "example:autoencoder", "-o", "{tmp}/a.svg", "-q"],
               "-q leaves out what words mean, which a figure does not have"),
     "check": (["check", "example:autoencoder", "-o", "{tmp}/a.doc"],
-              f"cannot write {{tmp}}/a.doc: a report does not end with .doc; use {KNOWN}"),
+              f"cannot write {{tmp}}/a.doc: a report ends in {KNOWN}"),
     "train": (["train", "example:autoencoder", "-o", "{tmp}/runs"],
-              "cannot write {tmp}/runs: a run's report ends with .html, .md, .tex, .csv, .json or .txt "
+              "cannot write {tmp}/runs: a run's report ends in .html, .md, .tex, .csv, .json or .txt "
               "(the folder of the run is --out)"),
     "train, folder": (["train", "example:autoencoder", "-o", "{tmp}/no/a.html"],
-                      "cannot write {tmp}/no/a.html: No such file or directory"),
+                      "cannot write {tmp}/no/a.html: there is no folder {tmp}/no; make it first"),
     "compare": (["compare", "decoders", "--report", "{tmp}/a.doc"],
-                f"cannot write {{tmp}}/a.doc: a report does not end with .doc; use {KNOWN}"),
+                f"cannot write {{tmp}}/a.doc: a report ends in {KNOWN}"),
 }  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def test_a_check_is_reported(tmp_path, capsys):
     path = tmp_path / "c.html"
     broken = "28x28x1 | flatten | dense 392 | reshape 7x7x4 | upsample 4 | conv 1 3 same"
     assert main(["check", broken, "-o", str(path)]) == 1
-    assert capsys.readouterr().out == f"The report is in {path}\n"
+    assert capsys.readouterr().out == f"Wrote {path}: the report\n"
     page = Page(path.read_text())
     assert page.rows == [
         ["layer", "kind", "output", "numbers"],

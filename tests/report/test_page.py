@@ -235,12 +235,12 @@ def test_a_trace_is_said_in_korean(name):
 
 SAID = {
     "18,804 bias, 18,804 pointwise, 14,368 pooling": "편향 18,804, 원소별 연산 18,804, 풀링 14,368",
-    "at least 12 bytes alive at once, in conv": "한 번에 적어도 12 바이트, conv에서",
+    "at least 12 bytes alive at once, in conv": "동시에 적어도 12 바이트, conv에서",
     "1,234 (1,000 trainable, 234 not)": "1,234 (학습 대상 1,000, 고정 234)",
     "block2 … block9: 8 times the same 10 layers": "block2 … block9: 같은 레이어 10개가 8번",
     "for a batch of 3, floats as float16": "배치 3 기준, 실수는 float16",
     "per example (the batch size is open), sorted by parameters": "예제 하나 기준 (배치 크기는 미정), 파라미터 순",
-    "for a batch of 8, as the network states": "배치 8 기준, 네트워크에 적힌 대로",
+    "for a batch of 8, as the network states": "배치 8 기준, 신경망에 적힌 대로",
     "condense ÷3.062": "집약 ÷3.062",
 }
 

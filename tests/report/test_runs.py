@@ -61,7 +61,7 @@ def test_other_endings_are_refused(run, tmp_path):
     with pytest.raises(OutputError) as caught:
         run.report(tmp_path / "r.svg")
     assert str(caught.value) == (
-        f"cannot write {tmp_path / 'r.svg'}: a run's report ends with .html, .md, .tex, .csv, .json or .txt"
+        f"cannot write {tmp_path / 'r.svg'}: a run's report ends in .html, .md, .tex, .csv, .json or .txt"
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import add_own, natural, positive
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 
 ABOUT = "what a network cannot tell apart: two inputs with the same output"
 EPILOG = """MODEL is a run folder, a model file of ours or of Keras (.keras, .h5; Keras reads its weights),
@@ -50,8 +50,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: Any) -> int:
     """Look, print, draw."""
-    import sys
-
     from layerscope import studies, tracing
     from layerscope.report import formats
     from layerscope.studies import runs
@@ -65,5 +63,6 @@ def run(asked: Any) -> int:
     put(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
     if path is not None:
         found.save(path)
-        print(f"\nWritten: {path}", file=sys.stdout if asked.format == "terminal" else sys.stderr)
+        what = "the arrays" if path.suffix.lower() == ".npz" else "the picture"
+        wrote(path, what, asked.format == "terminal", gap=True)
     return 0

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import WHAT, check_picture, positive, size
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 
 ABOUT = "whether a network fits, the smallest changes that mend it, and warnings where it does"
 EPILOG = """exit code:
@@ -64,23 +64,24 @@ def run(asked: Any) -> int:
     elif asked.out is not None:
         from layerscope.report import files
 
-        files.format_of(asked.out)  # OutputError for an ending that is none, before there is any work for it
+        files.writable(asked.out)
     found = checking.check(
         asked.what, asked.target, sizes=dict(asked.sizes), examples=asked.examples, loss=asked.loss,
         from_logits=asked.from_logits, optimizer=asked.optimizer, learning_rate=asked.learning_rate,
         silence=asked.silence,
     )  # fmt: skip
+    plain = asked.format == "terminal"
     if asked.out is not None and drawn is None:
         found.report(asked.out)
-        print(f"The report is in {asked.out}")
+        wrote(asked.out, "the report")
     else:
         put(found.render(asked.format, tracing.terminal_width(), tracing.colourful()))
     if asked.save is not None:
         found.save(asked.save)
+        wrote(asked.save, "the network with the first change", plain, gap=True)
     if drawn is not None:
         from layerscope import studies
 
         studies.draw(found, drawn)
-        if asked.format == "terminal":
-            print(f"\nThe picture: {asked.out}")
+        wrote(drawn, "the picture", plain, gap=True)
     return int(not found.fits or (asked.strict and bool(found.warnings)))

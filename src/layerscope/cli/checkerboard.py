@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import WHAT, add_own, natural, positive
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 
 ABOUT = "how unevenly transposed convolutions overlap, and what would be even"
 EPILOG = """examples:
@@ -54,6 +54,6 @@ def run(asked: Any) -> int:
     )
     plain = asked.format == "terminal"
     put(found.table(tracing.terminal_width(), plain and tracing.colourful(), asked.format))
-    if asked.out is not None and plain:
-        print(f"\nThe picture: {asked.out}")
+    if asked.out is not None:
+        wrote(asked.out, "the picture", plain, gap=True)
     return 0

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from layerscope.cli._arguments import add_data, positive
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 
 ABOUT = "train networks that differ in one thing, and compare them: decoders"
 EPILOG = "example: layerscope compare decoders --data digits --epochs 5\nlayerscope compare decoders --help has more."
@@ -70,7 +70,7 @@ def run(asked: Any) -> int:
     if asked.format not in formats.names():
         raise UnknownNameError("format", asked.format, formats.names())
     if asked.report is not None:
-        files.format_of(asked.report)
+        files.writable(asked.report)
     plain = asked.format == "terminal"
     encoder = {} if asked.encoder is None else {"encoder": asked.encoder}
     found = studies.compare_decoders(
@@ -102,10 +102,10 @@ def run(asked: Any) -> int:
     put(found.table(*shown))
     if asked.report is not None:
         found.report(asked.report)
-        print(f"\nThe report is in {asked.report}", file=sys.stdout if plain else sys.stderr)
+        wrote(asked.report, "the report", plain, gap=True)
     if plain:
-        print(f"\nThe picture: {found.folder / 'decoders.png'}")
-        print(f"Everything as numbers: {found.folder / 'decoders.json'}")
+        wrote(found.folder / "decoders.png", "the picture", gap=True)
+        wrote(found.folder / "decoders.json", "everything as numbers")
         first = found.rows[0]
         folder = found.folder / f"{first.decoder}-{first.results[0].seed}"
         print(f"Next: layerscope reconstruct {shlex.quote(str(folder))} -o ten.png")

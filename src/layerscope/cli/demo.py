@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from layerscope.cli._arguments import natural
+from layerscope.cli._printing import wrote
 
 ABOUT = "the reference document's autoencoder on real digits: journey, training, reconstructions"
 EPILOG = "example: layerscope demo -o ten.png\nIt takes about a minute on two cores and downloads nothing."
@@ -40,6 +41,6 @@ def run(asked: Any) -> int:
         f"Validation loss {found.loss:.4f} after {found.epochs} epochs. The reader reads {found.share:.0%} of the "
         f"360 reconstructions right ({found.originals:.0%} of the originals)."
     )
-    print(f"Ten originals over ten reconstructions: {found.path}")
+    wrote(found.path, "ten originals over ten reconstructions")
     print("\nNext: layerscope explain transpose    layerscope train example:autoencoder --data mnist --epochs 2")
     return 130 if found.interrupted else 0

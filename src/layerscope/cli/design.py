@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from layerscope.cli._arguments import add_picture, check_picture, positive
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 
 ABOUT = "encoders to order: a code of so many numbers within limits, the smallest first, or proof that there is none"
 EPILOG = """exit code: 0 where there are such encoders, 1 where there are none.
@@ -96,6 +96,5 @@ def run(asked: Any) -> int:
         from layerscope import studies
 
         studies.draw(found, asked.out, asked.decoder)
-        if asked.format == "terminal" and not asked.text:
-            print(f"\nThe picture: {asked.out}")
+        wrote(asked.out, "the picture", asked.format == "terminal" and not asked.text, gap=True)
     return 0 if found.proposals else 1

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import add_own, add_run
+from layerscope.cli._printing import wrote
 
 ABOUT = "the numbers that a trained network keeps of each image"
 EPILOG = """examples:
@@ -38,5 +39,5 @@ def run(asked: Any) -> int:
     print(f"{codes} of {found.flat.shape[1]:,} numbers: output of {found.layer}, {shape}")
     if found.unread:
         print(found.unread)
-    print(f"The codes: {asked.out}")
+    wrote(asked.out, "the codes")
     return 0

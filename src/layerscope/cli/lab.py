@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,7 +26,8 @@ packages for that (pip install 'layerscope[lab]') it is opened from its file, an
 
 A state is a link's hash, as the page copies it, its whole address, or a screen's name. Without -o the scene is
 printed. The suffix chooses the format: .svg, .png and .pdf are figures, .html is the page in one file that opens on
-this state, .json the scene as data, .txt as text."""
+this state, .json the scene as data, .txt as text. Of a network that breaks, the figure shows where, and the exit
+code is 2."""
 NEEDED = ("starlette", "uvicorn")
 
 
@@ -43,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", metavar="FILE", help="a .svg, .png, .pdf, .html, .json or .txt (default: print)"
     )
     export.add_argument(
-        "--width-mm", type=float, default=174.0, metavar="N", help="of a figure (default: 174; column: 84)"
+        "--width-mm", type=float, metavar="MM", help="of a figure, 70 to 1,000 (default: 174; one column: 84)"
     )
     export.add_argument("--dpi", type=int, default=300, metavar="N", help="dots per inch of a .png (default: 300)")
     export.add_argument("--theme", choices=("light", "dark"), help="colours (default: the state's, or light)")
@@ -64,6 +66,8 @@ def run(asked: Any) -> int:
     what, state = asked.what, asked.state
     if state is None and what is not None and what.startswith("#"):
         what, state = None, what
+    if state is None and (asked.lang or asked.theme):
+        state = f"#lang={asked.lang or 'en'}"  # the first screen
     hash = "" if state is None else _hash(state, asked)
     if any(find_spec(name) is None for name in NEEDED):
         return _from_file(asked, what, hash)
@@ -114,12 +118,23 @@ def _export(asked: Any) -> int:
 
     if asked.out is not None:
         told = {"width_mm": asked.width_mm, "theme": asked.theme, "lang": asked.lang, "dpi": asked.dpi}
-        print(exporting.export(asked.state, asked.out, bare=asked.bare, **told))
-        return 0
+        done = exporting.export(asked.state, asked.out, bare=asked.bare, **told)
+        print(done.said)
+        return _wrong(done.wrong)
     from layerscope.lab.painting import terminal
     from layerscope.tracing import colourful, terminal_width
 
     made = exporting.opened(asked.state, theme=asked.theme, lang=asked.lang)
     lang = str(made.settings["lang"])
     print(terminal.render(made, terminal_width(), colourful(), lang, explained=not asked.bare))
-    return 0
+    if asked.bare:
+        for line in exporting.clamps(made):
+            print(line, file=sys.stderr)
+    return _wrong(exporting.misfit(made))
+
+
+def _wrong(why: str) -> int:
+    """Say what is wrong with the network of a figure, whose picture shows where; the exit code."""
+    if why:
+        print(f"layerscope lab: the network does not fit: {why}", file=sys.stderr)
+    return 2 if why else 0

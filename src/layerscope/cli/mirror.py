@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import WHAT, add_picture, check_picture, size
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 
 ABOUT = "the decoder that leads an encoder's code back to exactly its input's shape"
 EPILOG = """ways of enlarging (--up): nearest, bilinear, nails (bed of nails), unpool (max unpooling), transpose
@@ -59,6 +59,8 @@ def run(asked: Any) -> int:
     found = mirror(traced.graph, asked.up, asked.in_place)
     if asked.save is not None:
         tracing.trace(found.graph).save(asked.save)
+        wrote(asked.save, "the autoencoder", told=False)
+    plain = asked.format == "terminal" and not asked.text and not asked.python
     if asked.text:
         put(written.one_line(found.graph, found.decoder))
     elif asked.python:
@@ -70,6 +72,5 @@ def run(asked: Any) -> int:
         from layerscope import studies
 
         studies.draw(found, asked.out)
-        if asked.format == "terminal" and not asked.text and not asked.python:
-            print(f"\nThe picture: {asked.out}")
+        wrote(asked.out, "the picture", plain, gap=True)
     return 0

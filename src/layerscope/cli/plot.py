@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import add_data
+from layerscope.cli._printing import wrote
 
 ABOUT = "a trained network as figures: curves, filters, activations, codes"
 EPILOG = """examples:
@@ -35,7 +36,6 @@ def run(asked: Any) -> int:
     found = studies.plot(
         asked.run_folder, image=asked.image, out=asked.out, format=asked.format, data=asked.data, folder=asked.folder
     )
-    print(f"{len(found.files)} figures in {found.folder}:")
-    for path in found.files.values():
-        print(f"  {path.name}")
+    for what, path in found.files.items():
+        wrote(path, what)
     return 0

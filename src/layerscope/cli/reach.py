@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from layerscope.cli._arguments import natural, positive
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 
 ABOUT = "pooling, stacked and dilated convolutions that see equally far, side by side"
 EPILOG = """examples:
@@ -52,6 +52,6 @@ def run(asked: Any) -> int:
     found = studies.reach(asked.size, asked.input, asked.channels, seed=asked.seed, out=asked.out)
     plain = asked.format == "terminal"
     put(found.table(tracing.terminal_width(), plain and tracing.colourful(), asked.format))
-    if asked.out is not None and plain:
-        print(f"\nThe picture: {asked.out}")
+    if asked.out is not None:
+        wrote(asked.out, "the picture", plain, gap=True)
     return 0

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import add_data, add_run, positive
+from layerscope.cli._printing import wrote
 
 ABOUT = "images over what a trained autoencoder makes of them"
 EPILOG = """examples:
@@ -40,5 +41,5 @@ def run(asked: Any) -> int:
         print(found.unread)
     if path is not None:
         found.save(path)
-        print(f"The picture: {path}")
+        wrote(path, "the picture")
     return 0

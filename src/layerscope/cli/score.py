@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import add_own, add_run, positive
+from layerscope.cli._printing import wrote
 
 ABOUT = "how badly a trained autoencoder reconstructs each image, worst first"
 EPILOG = """examples:
@@ -41,7 +42,7 @@ def run(asked: Any) -> int:
     )  # fmt: skip
     shown = (tracing.terminal_width(), tracing.colourful(), tracing.encoding())
     print(formats.render(found.document(asked.top), "terminal", *shown))
-    for title, path in (("All scores", asked.out), ("The worst as a picture", asked.heatmap)):
+    for what, path in (("all scores", asked.out), ("the worst as a picture", asked.heatmap)):
         if path is not None:
-            print(f"\n{title}: {path}")
+            wrote(path, what, gap=True)
     return 0

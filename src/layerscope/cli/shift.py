@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import add_own, natural, positive
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 
 ABOUT = "what changes in every layer when the image moves, and what moves along"
 EPILOG = """a run has weights and images of its own, a model file (of ours, .keras, .h5) has weights; any other
@@ -68,6 +68,6 @@ def run(asked: Any) -> int:
         found = studies.shift(asked.model, asked.data, seed=asked.seed, fit=asked.fit, **told)
     plain = asked.format == "terminal"
     put(found.table(tracing.terminal_width(), plain and tracing.colourful(), asked.format))
-    if asked.out is not None and plain:
-        print(f"\nThe picture: {asked.out}")
+    if asked.out is not None:
+        wrote(asked.out, "the picture", plain, gap=True)
     return 0

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from layerscope.cli._arguments import WHAT, add_quiet, input_sizes, inputs, positive, size
-from layerscope.cli._printing import put
+from layerscope.cli._printing import put, wrote
 from layerscope.core.errors import SettingError
 
 ABOUT = "follow the data through a network, without running it"
@@ -66,7 +66,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--width-mm",
         type=float,
         metavar="MM",
-        help="how wide a figure is: 84 for one column of a paper (default: 174)",
+        help="how wide a figure is, 70 to 1,000: 84 for one column of a paper (default: 174)",
     )
     parser.add_argument(
         "--format", metavar="FORMAT",
@@ -98,6 +98,7 @@ def run(asked: Any) -> int:
     )
     if asked.save is not None:
         found.save(asked.save)
+        wrote(asked.save, "the network", told=False)
     wishes = {
         "columns": asked.columns,
         "depth": asked.depth,
@@ -119,7 +120,7 @@ def _agreed(asked: Any) -> None:
     """Refuse a file that nothing is written as, before any work; OutputError, SettingError."""
     from layerscope.report import files
 
-    format = files.format_of(asked.out)
+    format = files.writable(asked.out)
     if asked.format is not None and asked.format != format:
         raise SettingError(f"--format {asked.format} and -o {asked.out} do not agree; leave --format out")
     if asked.width_mm is not None and f".{format}" not in files.DRAWN:
@@ -131,4 +132,4 @@ def _agreed(asked: Any) -> None:
 def _write(found: Any, asked: Any, wishes: dict[str, Any]) -> None:
     """Write the report and say where it is."""
     found.report(asked.out, width_mm=asked.width_mm, legend=not asked.quiet, **wishes)
-    print(f"The report is in {asked.out}")
+    wrote(asked.out, "the report")

@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from layerscope.cli._arguments import WHAT, add_data, natural, positive
+from layerscope.cli._printing import wrote
 from layerscope.core.errors import SettingError
 
 ABOUT = "train a network on a data set, into a run folder"
@@ -84,7 +85,7 @@ def _resumed(folder: str, given: dict[str, Any]) -> Any:
 def _told(done: Any, report: Any) -> int:
     if report is not None and done.history.epoch:
         done.report(report)
-        print(f"The report is in {report}")
+        wrote(report, "the report")
     count, wanted = len(done.history.epoch), done.recipe.epochs
     if done.history.interrupted:
         print(f"Go on with: layerscope train --resume {shlex.quote(str(done.folder))}")

@@ -1,10 +1,10 @@
-"""Writing files so that an interruption loses nothing; and which modules a folder of the package has."""
+"""Writing files so that an interruption loses nothing, and where none can be written; a package's modules."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from layerscope.core.errors import OutputError
@@ -16,6 +16,49 @@ if TYPE_CHECKING:
 def modules(init: str) -> list[str]:
     """The names of the modules beside an `__init__.py`, in order, but for those that start with an underscore."""
     return sorted(name[:-3] for name in os.listdir(os.path.dirname(init)) if name.endswith(".py") and name[0] != "_")
+
+
+def writable(path: str | os.PathLike[str], suffixes: Sequence[str], what: str) -> Path:
+    """The path of a file to write, shown to be writable before there is any work for it.
+
+    Errors: OutputError for a name that does not end in one of the suffixes (`what` is what they are of: "a
+    picture"), for a folder that is not there, and for what cannot be written.
+    """
+    target = ended(path, suffixes, what)
+    if target.is_dir():
+        raise OutputError(f"cannot write {target}: it is a folder; give the name of a file")
+    _placed(target)
+    try:
+        existed = os.path.lexists(target)
+        with open(target, "ab"):
+            pass
+        if not existed:
+            target.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {why(error)}") from None
+    return target
+
+
+def ended(path: str | os.PathLike[str], suffixes: Sequence[str], what: str) -> Path:
+    """The path; OutputError where its name does not end in one of the suffixes, in capitals or not."""
+    from pathlib import Path
+
+    target = Path(path)
+    if target.suffix.lower() not in suffixes and not target.is_dir():
+        *first, last = suffixes
+        kinds = f"{', '.join(first)} or {last}" if first else last
+        raise OutputError(f"cannot write {os.fspath(path)}: {what} ends in {kinds}")
+    return target
+
+
+def _placed(target: Path, folders: bool = False) -> None:
+    """OutputError where a file cannot take its place: something else is there, or the folder is not (`folders`: it
+    may be made).
+    """
+    if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
+        raise OutputError(f"cannot write {target}: it is no regular file")
+    if not folders and not os.path.lexists(target.parent):
+        raise OutputError(f"cannot write {target}: there is no folder {target.parent}; make it first")
 
 
 @contextlib.contextmanager
@@ -30,10 +73,7 @@ def replacing(path: str | os.PathLike[str], folders: bool = True) -> Generator[P
     target = Path(os.path.realpath(path) if os.path.islink(path) else path)  # a link stays one
     if not target.name:
         raise OutputError(f"cannot write {os.fspath(path)!r}: give the name of a file")
-    if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
-        raise OutputError(f"cannot write {target}: it is no regular file")
-    if not folders and not os.path.lexists(target.parent):
-        raise OutputError(f"cannot write {target}: there is no folder {target.parent}; make it first")
+    _placed(target, folders)
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         if folders:

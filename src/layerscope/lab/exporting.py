@@ -4,46 +4,80 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
-from layerscope.core.errors import OutputError, SettingError
-from layerscope.core.files import replacing
+from layerscope.core.errors import SettingError
+from layerscope.core.files import replacing, writable
 from layerscope.lab.painting import words
-from layerscope.lab.scene import Clamp, Scene
+from layerscope.lab.scene import Scene, Text
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import spell
+from layerscope.report import papers
 
 SUFFIXES = ("svg", "png", "pdf", "html", "json", "txt")
-NARROWEST, WIDEST = 40.0, 1000.0
-"""Millimetres; a column of a journal has about 84, a page 174."""
 NAMED = 4
 """Grids whose numbers do not fit that are named."""
 DOTS = (36, 2400)
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What was written, in words; and what is wrong with the network that it shows, if anything."""
+
+    said: str
+    wrong: str = ""
+
+
 def export(
-    link: str, out: str | os.PathLike[str], *, width_mm: float = 174.0, theme: str | None = None,
+    link: str, out: str | os.PathLike[str], *, width_mm: float | None = None, theme: str | None = None,
     lang: str | None = None, bare: bool = False, dpi: int = 300,
-) -> str:  # fmt: skip
-    """Write the state that the link names; the suffix of `out` chooses the format. Says what was written.
+) -> Exported:  # fmt: skip
+    """Write the state that the link names; the suffix of `out` chooses the format.
 
-    svg, png and pdf are figures, `width_mm` wide; `bare` leaves title, formula and law to the caption. html is the
-    page itself in one file that opens on this state; json the scene; txt the scene as a terminal has it. `theme` and
-    `lang` stand above those of the link. The same state gives the same bytes.
+    svg, png and pdf are figures, `width_mm` wide (174); `bare` leaves title, formula and law to the caption. html
+    is the page itself in one file that opens on this state; json the scene; txt the scene as a terminal has it,
+    nothing cut off. `theme` and `lang` stand above those of the link. The same state gives the same bytes. A
+    network that breaks somewhere is drawn up to there.
 
-    Errors: SettingError, UnknownNameError for a link or option that is none; OutputError for a place or format.
+    Errors: SettingError, UnknownNameError for a link or option that is none, or a state of which nothing can be
+    drawn; OutputError for a place or format.
     """
+    writable(out, [f".{suffix}" for suffix in SUFFIXES], "an export of the lab")
     kind = Path(out).suffix[1:].lower()
-    if kind not in SUFFIXES:
-        raise OutputError(
-            f"cannot tell what to write from the name {os.fspath(out)!r}: end it in {_listed(SUFFIXES)}"
-        )
     made = opened(link, theme=theme, lang=lang)
-    _checked("--width-mm", width_mm, NARROWEST, WIDEST)
-    _checked("--dpi", dpi, *DOTS)
+    wide = papers.checked(width_mm)
+    if not DOTS[0] <= dpi <= DOTS[1]:
+        raise SettingError(f"--dpi is {dpi}; {DOTS[0]} to {DOTS[1]} is possible")
+    wrong = misfit(made)
+    if kind != "html" and not drawable(made):
+        raise SettingError(f"there is nothing to draw: {wrong or words.say(made.why[0], _lang(made))}")
     with replacing(out, folders=False) as aside:
-        said = _write(made, kind, aside, width_mm, bare, dpi)
-    return "\n".join([f"Wrote {os.fspath(out)}: {said}", *clamps(made)])
+        said = _write(made, kind, aside, wide, bare, dpi)
+    return Exported("\n".join([f"Wrote {os.fspath(out)}: {said}", *clamps(made)]), wrong)
+
+
+def misfit(made: Scene) -> str:
+    """What is wrong with the scene's network, in words; "" where it fits, though its output may not be as the
+    input.
+    """
+    trouble = made.data.get("trouble")
+    if isinstance(trouble, Mapping):  # the journey's
+        found = cast(Mapping[str, Any], trouble)
+        trouble = None if found["target"] else found["why"]
+    return words.say(trouble, _lang(made)) if isinstance(trouble, Text) else ""
+
+
+def drawable(made: Scene) -> bool:
+    """Whether there is anything to draw: a grid, and of a network that breaks more than its input."""
+    rows = made.data.get("rows", ())
+    return any(grid.cells for grid in made.grids) and not (misfit(made) and len(rows) < 1)
+
+
+def _lang(made: Scene) -> str:
+    return str(made.settings["lang"])
 
 
 def opened(link: str, theme: str | None = None, lang: str | None = None) -> Scene:
@@ -60,12 +94,7 @@ def opened(link: str, theme: str | None = None, lang: str | None = None) -> Scen
 
 def clamps(made: Scene) -> list[str]:
     """What could not be as asked, a line each."""
-    lang = str(made.settings["lang"])
-    return [f"{clamp.name}={clamp.asked}{_used(clamp)}: {words.say(clamp.why, lang)}" for clamp in made.clamped]
-
-
-def _used(clamp: Clamp) -> str:
-    return f" → {clamp.used}" if clamp.used else ""
+    return [words.clamped(clamp, str(made.settings["lang"])) for clamp in made.clamped]
 
 
 def _write(made: Scene, kind: str, path: Path, width: float, bare: bool, dpi: int) -> str:
@@ -78,7 +107,7 @@ def _write(made: Scene, kind: str, path: Path, width: float, bare: bool, dpi: in
     if kind == "txt":
         from layerscope.lab.painting.terminal import render
 
-        path.write_text(render(made, 100, lang=lang) + "\n", "utf-8")
+        path.write_text(render(made, None, lang=lang) + "\n", "utf-8")
         return f"the scene of {link} as text"
     if kind == "html":
         from layerscope.lab.page import offline_html
@@ -89,10 +118,10 @@ def _write(made: Scene, kind: str, path: Path, width: float, bare: bool, dpi: in
 
 
 def _figure(made: Scene, kind: str, path: Path, width: float, bare: bool, dpi: int) -> str:
-    from layerscope.lab.painting.layout import paint
+    from layerscope.lab.painting.pages import on_a_page
 
     lang = str(made.settings["lang"])
-    drawing = paint(made, width, str(made.settings["theme"]), lang, bare)
+    drawing = on_a_page(made, width, str(made.settings["theme"]), lang, bare)
     if kind == "svg":
         from layerscope.lab.painting import svg
 
@@ -106,12 +135,3 @@ def _figure(made: Scene, kind: str, path: Path, width: float, bare: bool, dpi: i
         more = f" and {len(drawing.silent) - NAMED} more" if len(drawing.silent) > NAMED else ""
         said += "\nCells too small for their numbers: " + "; ".join(drawing.silent[:NAMED]) + more
     return said
-
-
-def _checked(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise SettingError(f"{name} is {value:g}; {low:g} to {high:g} is possible")
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(f".{name}" for name in names[:-1]) + f" or .{names[-1]}"

@@ -26,6 +26,16 @@ def text(value: float) -> str:
     return f"{sign}{mantissa}e{'−' if exponent < 0 else ''}{abs(exponent)}"
 
 
+def amount(value: float) -> str:
+    """A count, whole however large, with a comma before every three digits: 113,000."""
+    return f"{'−' if value < 0 else ''}{abs(int(value)):,}"
+
+
+def said(value: float) -> str:
+    """A number in a sentence: whole ones as an amount, others with three digits."""
+    return amount(value) if math.isfinite(value) and value == int(value) else text(value)
+
+
 def draws(seed: int) -> Iterator[int]:
     """Whole numbers from 0 to 65,535: upper half of a 32-bit linear congruential generator (Numerical Recipes)."""
     state = seed & 0xFFFFFFFF

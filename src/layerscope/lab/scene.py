@@ -13,10 +13,12 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True)
 class Text:
-    """A sentence by its key in `strings.json`, and what stands in its {braces}; painters put it into words."""
+    """A sentence by its key in `strings.json`, and what stands in its {braces}, which may be a text itself;
+    painters put it into words.
+    """
 
     key: str
-    args: Mapping[str, str | int | float] = field(default_factory=dict[str, "str | int | float"])
+    args: Mapping[str, str | int | float | Text] = field(default_factory=dict[str, "str | int | float | Text"])
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,14 @@ LONGEST = 4000
 
 @dataclass(frozen=True)
 class State:
-    """A screen, all its settings (those not given by their defaults), and what could not be as asked."""
+    """A screen, all its settings (those not given by their defaults), what could not be as asked, and the names
+    given.
+    """
 
     screen: str
     settings: Mapping[str, Any]
     clamped: tuple[Clamp, ...] = field(default=())
+    given: tuple[str, ...] = field(default=())
 
 
 @cache
@@ -33,27 +36,41 @@ def described() -> dict[str, Any]:
 
 
 def parse(hash: str) -> State:
-    """Read a hash, with or without the leading `#`.
+    """Read a hash, with or without the leading `#`. One that gives language or colours alone means the first screen;
+    of a setting that is given more than once the last counts.
 
     Errors: UnknownNameError for a screen that there is not; SettingError where it is too long or no hash.
     """
     given = hash.removeprefix("#")
     if len(given) > LONGEST:
         raise SettingError(f"the link has {len(given):,} characters; the lab writes at most {LONGEST:,}")
-    pairs = [part.partition("=") for part in given.split("&") if part]
-    asked = {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
-    screens = described()["screens"]
-    screen = asked.pop("lab", None)
-    if screen is None:
-        raise SettingError("a link of the lab starts with its screen: #lab=" + next(iter(screens)))
+    clamped: list[Clamp] = []
+    asked = _asked(given, clamped)
+    names = tuple(asked)
+    common, screens = described()["common"], described()["screens"]
+    screen = asked.pop("lab", "")
+    if not screen and asked and asked.keys() <= {entry["name"] for entry in common}:
+        screen = described()["first"]
+    if not screen:
+        raise SettingError("a link of the lab starts with its screen: #lab=" + described()["first"])
     if screen not in screens:
         raise UnknownNameError("screen of the lab", screen, screens)
     settings: dict[str, Any] = {}
-    clamped: list[Clamp] = []
-    for entry in described()["common"] + screens[screen]:
+    for entry in common + screens[screen]:
         settings[entry["name"]] = _value(entry, asked.pop(entry["name"], None), clamped)
     clamped += [Clamp(name, value, "", Text("clamp.unknown")) for name, value in asked.items()]
-    return State(screen, settings, tuple(clamped))
+    return State(screen, settings, tuple(clamped), names)
+
+
+def _asked(given: str, clamped: list[Clamp]) -> dict[str, str]:
+    """The values by their names; those that a later one stands for go into `clamped`."""
+    asked: dict[str, str] = {}
+    for part in filter(None, given.split("&")):
+        name, _, value = map(unquote_plus, part.partition("="))
+        if name in asked:
+            clamped.append(Clamp(name, asked[name], "", Text("clamp.twice", {"name": name})))
+        asked[name] = value
+    return asked
 
 
 def spell(screen: str, settings: Mapping[str, Any]) -> str:

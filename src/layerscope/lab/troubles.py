@@ -83,6 +83,8 @@ PATTERNS: Mapping[str, str] = {
     "net.dense.rank": rf"{_KIND}needs a batch and at least one more axis, but got .*",
 }
 """The first pattern that a whole message fits says its key; its named groups are the arguments."""
+AXES = ("length", "height", "width", "depth", "channels")
+"""Those that have a name of their own in each language; others are called as they are."""
 BY_AXIS = ("net.window", "net.crop")
 """Told by a key of its own for each axis: net.window.height."""
 _COMPILED = {key: re.compile(pattern) for key, pattern in PATTERNS.items()}
@@ -100,10 +102,14 @@ def trouble_of(error: LayerscopeError) -> Text:
     return Text("net.other", {"message": message})
 
 
-def _argument(name: str, found: str) -> str | int:
+def _argument(name: str, found: str) -> str | int | Text:
     """An argument as one would write it in the text: 3x3 for (3, 3), same for 'same'."""
+    if name == "axis" and found in AXES:
+        return Text(f"axis.{found}")
     if name == "nearest":
         return ", ".join(word.strip("'") for word in found.split(" or "))
+    if name in ("needed", "places"):
+        return ", ".join(found.split(" and "))
     if name == "most":
         return int(found.replace(",", ""))
     if name in ("shape", "switches") and not found.startswith("("):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from layerscope.core.errors import OutputError
+from layerscope.core import files
 from layerscope.core.files import replacing
 from layerscope.report import formats, svg
 from layerscope.report.document import Document
@@ -13,6 +12,7 @@ from layerscope.report.papers import paper
 
 DRAWN = (".svg", ".png", ".pdf")
 """Figures, in millimetres; .svg needs no library, the others matplotlib."""
+REPORT = "a report"
 WIDTH = 120
 """Columns of a table in a text file."""
 
@@ -24,15 +24,14 @@ def suffixes() -> list[str]:
 
 def format_of(path: str | os.PathLike[str]) -> str:
     """The format that a file's ending says; OutputError for another one."""
-    ending = Path(path).suffix.lower()
-    known = formats.suffixes()
-    if ending in known:
-        return known[ending]
-    if ending in DRAWN:
-        return ending[1:]
-    *first, last = suffixes()
-    told = f"a report does not end with {ending}" if ending else "the name does not end with the kind of report"
-    raise OutputError(f"cannot write {os.fspath(path)}: {told}; use {', '.join(first)} or {last}")
+    ending = files.ended(path, suffixes(), REPORT).suffix.lower()
+    return formats.suffixes().get(ending, ending[1:])
+
+
+def writable(path: str | os.PathLike[str]) -> str:
+    """The same, for a place that is shown to be writable before there is any work for it; OutputError."""
+    files.writable(path, suffixes(), REPORT)
+    return format_of(path)
 
 
 def needs_rows(path: str | os.PathLike[str]) -> bool:

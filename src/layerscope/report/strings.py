@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 
+from layerscope.report.particles import settled
+
 PLACE = re.compile(r"\{([#*\d]?)\}")
 """Where a text has a value: {} anything, {#} a number, {*} a text of the report's own; {1} the second of them."""
 ENOUGH = 400
@@ -54,9 +56,9 @@ def _inner(value: str, mark: str) -> str:
 
 
 def _put(told: str, values: list[str]) -> str:
-    """Values in the place of {} in order, or of {1} by number."""
+    """Values in the place of {} in order, or of {1} by number; particles as these have them."""
     rest = iter(values)
-    return PLACE.sub(lambda mark: values[int(mark[1])] if mark[1].isdigit() else next(rest), told)
+    return settled(PLACE.sub(lambda mark: values[int(mark[1])] if mark[1].isdigit() else next(rest), told))
 
 
 @cache

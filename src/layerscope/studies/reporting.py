@@ -32,12 +32,12 @@ def reported(path: str | os.PathLike[str]) -> Path:
 
     Errors: OutputError for an ending that no table has, or a place that cannot be written.
     """
-    target = Path(path)
-    if target.suffix.lower() not in TABLES:
-        hint = " (the folder of the run is --out)" if not target.suffix else ""
-        known = f"{', '.join(TABLES[:-1])} or {TABLES[-1]}"
-        raise OutputError(f"cannot write {target}: a run's report ends with {known}{hint}")
-    return runs.writable(target, TABLES, "a run's report")
+    if not Path(path).suffix:  # as where the folder of the run is meant
+        try:
+            return runs.writable(path, TABLES, "a run's report")
+        except OutputError as error:
+            raise OutputError(f"{error} (the folder of the run is --out)") from None
+    return runs.writable(path, TABLES, "a run's report")
 
 
 def document(run: Run) -> Document:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerscope.callbacks import Callback
+from layerscope.core import files
 from layerscope.core.errors import OutputError, SourceError
 from layerscope.core.files import replacing, why
 
@@ -132,24 +133,8 @@ def usable(folder: str | os.PathLike[str]) -> Path:
 
 
 def writable(path: str | os.PathLike[str], suffixes: Sequence[str] = PICTURES, what: str = "a picture") -> Path:
-    """The path of a file to write, whose folder is shown to be writable; OutputError otherwise."""
-    target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; give the name of a file")
-    if target.suffix.lower() not in ("", *suffixes):
-        kinds = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
-        raise OutputError(f"cannot write {target}: {what} is a {kinds} file")
-    existed = target.exists()
-    if existed and not target.is_file():
-        raise OutputError(f"{target} is no regular file")
-    try:
-        with open(target, "ab"):
-            pass
-        if not existed:
-            target.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {why(error)}") from None
-    return target
+    """The path of a file to write, shown to be writable; OutputError as in `core.files.writable`."""
+    return files.writable(path, suffixes, what)
 
 
 class Keeper(Callback):

@@ -24,12 +24,15 @@ TALLEST, LONG, FEW, TITLE = 28, 4, 8, 18
 
 @dataclass(frozen=True)
 class Asked:
-    """What a frame is made for: its width at most, which cells take which part, colours or none, heads of columns."""
+    """What a frame is made for: its width at most, which cells take which part, colours or none, heads of columns,
+    and how many rows it has at most.
+    """
 
     width: int
     parts: dict[int, str]
     look: Theme | None
     heads: Sequence[str] = ()
+    tall: int = TALLEST
 
 
 def framed(grid: Grid, title: str, asked: Asked) -> list[str]:
@@ -85,7 +88,7 @@ def _window(grid: Grid, asked: Asked, most: int) -> tuple[range, range, tuple[bo
     """The rows and columns that are printed, around what is chosen; where something is cut off."""
     here = sorted((PARTS.index(part), number) for number, part in asked.parts.items())
     row, column = divmod(here[0][1] if here else 0, grid.columns)
-    rows, across = _cut(grid.rows, TALLEST, row), _cut(grid.columns, max(most, 1), column)
+    rows, across = _cut(grid.rows, asked.tall, row), _cut(grid.columns, max(most, 1), column)
     cut = (across.start > 0, across.stop < grid.columns, rows.start > 0, rows.stop < grid.rows)
     return rows, across, cut
 

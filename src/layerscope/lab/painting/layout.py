@@ -51,6 +51,7 @@ def paint(
     scene: Scene, width: float = 174.0, theme_name: str = "light", lang: str = "en", bare: bool = False
 ) -> Drawing:
     """The scene as a drawing `width` millimetres wide; `bare` leaves out title, formula and law, for a caption."""
+    scene = words.summed(scene, lang)
     sheet = _Sheet(scene, width, theme(theme_name), lang)
     if not bare:
         sheet.lines(wrapped(words.title(scene, lang), sheet.inner, TITLE), TITLE, sheet.theme.ink, bold=True)

@@ -30,7 +30,7 @@ def rows(scene: Scene) -> list[list[Grid]]:
     """The rows of the screen; planes without numbers that have a row each stand side by side."""
     named = {grid.id: grid for grid in scene.grids}
     found: list[list[Grid]] = []
-    for names in scene.layout:
+    for names in scene.data.get("paper", scene.layout):
         row = [named[name] for name in names]
         if found and len(row) == 1 and all(_blank(grid) for grid in [*row, *found[-1]]):
             found[-1] += row

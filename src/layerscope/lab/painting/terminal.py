@@ -5,35 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from layerscope.lab.painting import words
-from layerscope.lab.painting.frames import AROUND, NO_BREAK, ROLES, Asked, columns, folded, framed, printed
+from layerscope.lab.painting.frames import AROUND, NO_BREAK, ROLES, TALLEST, Asked, columns, folded, framed, printed
 from layerscope.lab.painting.grids import heads
 from layerscope.lab.painting.parts import parts, rows
 from layerscope.lab.painting.themes import theme
 from layerscope.lab.scene import Place, Scene, Text
 
+WHOLE, PAGE = 1_000_000, 100
+"""Columns and rows that no grid has; columns of a page of text."""
 GAP = 3
 """Columns between grids."""
 NAMES = {"keras": "Keras", "torch": "PyTorch", "numpy": "NumPy", "layerscope": "Shell"}
 
 
 def render(
-    scene: Scene, width: int = 80, colour: bool = False, lang: str = "en", explained: bool = True, titled: bool = True
+    scene: Scene,
+    width: int | None = 80,
+    colour: bool = False,
+    lang: str = "en",
+    explained: bool = True,
+    titled: bool = True,
 ) -> str:
     """The scene in lines of at most `width` letters; `explained` adds why, and the same in three libraries.
 
-    A grid that is wider, or higher than 28 rows, is cut to the part around what is chosen; its frame is open there.
-    Pictures, of which nobody could read the numbers, are printed in shades.
+    Without a width nothing is cut, and lines are as long as the widest grid, or as a page of text. Else a grid that
+    is wider, or higher than 28 rows, is cut to the part around what is chosen; its frame is open there. Pictures,
+    of which nobody could read the numbers, are printed in shades.
     """
     look = theme(str(scene.settings.get("theme", "auto"))) if colour else None
+    scene = words.summed(scene, lang)
     lit = parts(scene)
     lines = [words.title(scene, lang), ""] if titled else []
+    room, tall = (WHOLE, WHOLE) if width is None else (width, TALLEST)
+    frames: list[list[list[str]]] = []
     for row in rows(scene):
-        frames: list[list[str]] = []
+        frames.append([])
         for grid in row:
             here = {place[1]: part for place, part in lit.items() if place[0] == grid.id}
-            asked = Asked(width, here, look, heads(scene, grid, lang))
-            frames.append(framed(grid, words.say(grid.title, lang), asked))
-        for band in _bands(frames, width):
+            asked = Asked(room, here, look, heads(scene, grid, lang), tall)
+            frames[-1].append(framed(grid, words.say(grid.title, lang), asked))
+    if width is None:
+        width = max([PAGE, *(columns(frame[0]) for row in frames for frame in row)])
+    for row in frames:
+        for band in _bands(row, width):
             lines += [*_side_by_side(band), ""]
     marks = legend(scene, lit, lang)
     lines += folded(marks, width) if marks else []
@@ -86,7 +100,7 @@ def _side_by_side(frames: list[list[str]]) -> list[str]:
 def _explained(scene: Scene, width: int, lang: str) -> list[str]:
     lines: list[str] = []
     for clamp in scene.clamped:
-        lines += folded(f"{clamp.name}={clamp.asked}: {words.say(clamp.why, lang)}", width)
+        lines += folded(words.clamped(clamp, lang), width)
     for told in scene.why:
         lines += ["", *folded(words.say(told, lang), width)]
     for name, code in scene.code.items():

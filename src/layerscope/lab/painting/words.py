@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from typing import cast
 
-from layerscope.lab.numbers import text
-from layerscope.lab.scene import Scene, Text, Token
+from layerscope.lab.numbers import amount, said
+from layerscope.lab.scene import Cell, Clamp, Scene, Text, Token
+from layerscope.report.particles import settled
 
 LANGUAGES = ("en", "ko")
 
@@ -19,16 +23,46 @@ def strings() -> dict[str, dict[str, str]]:
 
 
 def say(told: Text, lang: str) -> str:
-    """A text in words; numbers in it are printed as everywhere in the lab."""
-    given = {name: value if isinstance(value, str) else text(value) for name, value in told.args.items()}
-    return strings()[told.key][lang].format_map(given)
+    """A text in words: whole numbers whole, endings as the words before them have them, texts in it said first."""
+    given = {
+        name: say(value, lang) if isinstance(value, Text) else value if isinstance(value, str) else said(value)
+        for name, value in told.args.items()
+    }
+    return settled(strings()[told.key][lang].format_map(given))
+
+
+def clamped(clamp: Clamp, lang: str) -> str:
+    """What could not be as asked, what is there instead, and why."""
+    used = f" → {clamp.used}" if clamp.used else ""
+    return f"{clamp.name}={clamp.asked}{used}: {say(clamp.why, lang)}"
+
+
+def summed(scene: Scene, lang: str) -> Scene:
+    """The scene with a last row of totals below its table, where it has them (`totals` in its data), as on the
+    page.
+    """
+    totals, columns = scene.data.get("totals"), scene.data.get("columns")
+    if not isinstance(totals, Mapping) or not columns or not scene.grids or not scene.grids[0].rows:
+        return scene
+    told, table = cast(Mapping[str, float | None], totals), scene.grids[0]
+    names = [text.key.rpartition(".")[2] for text in columns]
+    sums = [
+        say(Text("page.total"), lang) if name == names[0] else _amount(told[name]) if name in told else ""
+        for name in names
+    ]
+    row = [Cell(None, said) for said in sums]
+    return replace(scene, grids=[replace(table, rows=table.rows + 1, cells=[*table.cells, *row]), *scene.grids[1:]])
+
+
+def _amount(value: float | None) -> str:
+    return "?" if value is None else amount(value)
 
 
 def formula(tokens: list[Token] | tuple[Token, ...]) -> str:
     """Tokens as one line; a sign stands close to its number, brackets close to what they hold."""
     line = ""
     for before, token in zip([None, *tokens], tokens, strict=False):
-        close = not line or token.text in (")", ", ", "]") or (before is not None and before.text in ("(", "["))
+        close = not line or token.text[:1] in (")", ",", "]") or (before is not None and before.text in ("(", "["))
         call = token.text in ("(", "[") and before is not None and before.kind == "name"
         line += ("" if close or call else " ") + token.text.strip()
     return line

@@ -67,7 +67,8 @@ def _inner(settings: dict[str, Any], network: Autoencoder, tensors: list[Array],
     layer = at_most(settings, "layer", len(nodes) - 1, Text("autoencoder.clamp.layer"), clamped)
     _, wide, maps = sizes[layer]
     map = at_most(settings, "map", maps - 1, Text("autoencoder.clamp.map", {"maps": maps}), clamped)
-    told = {"layer": nodes[layer].label, "kind": nodes[layer].layer.kind, "map": map + 1, "maps": maps}
+    kind = Text(f"kind.{nodes[layer].layer.kind}")
+    told = {"layer": nodes[layer].label, "kind": kind, "map": map + 1, "maps": maps}
     code = network.graph.index(CODE)
     _, columns, count = sizes[code]
     return [
@@ -141,13 +142,17 @@ def _sheet(settings: dict[str, Any], sheet: Pixels) -> Grid:
 
 
 def _made(facts: dict[str, Any], made: Array) -> Grid:
-    title = Text("autoencoder.made", {"decoder": facts["name"], "mse": text(facts["mse"])})
+    title = Text("autoencoder.made", {"decoder": _called(facts["name"]), "mse": text(facts["mse"])})
     return _grid(f"made.{facts['name']}", title, SIDE, made, select=f"cell&decoder={facts['name']}")
 
 
 def _error(name: str, error: Array) -> Grid:
-    title = Text("autoencoder.error", {"decoder": name})
+    title = Text("autoencoder.error", {"decoder": _called(name)})
     return _grid(f"error.{name}", title, SIDE, error, scale="diverging", select=f"cell&decoder={name}")
+
+
+def _called(decoder: str) -> Text:
+    return Text(f"autoencoder.choice.decoder.{decoder}")
 
 
 def _formula(decoder: str, chosen: int, made: float, given: float) -> list[Token]:

@@ -56,9 +56,10 @@ def scene(settings: dict[str, Any]) -> Scene:
     grids += [_products(chosen, row, column), _grid("input.other", Text("dense.other"), other, "data")]
     grids += [_grid(f"out{s.number}.other", Text("dense.made.other", {"number": s.number}), s.other, "result")
               for s in stages]  # fmt: skip
+    other_row = ["input.other", *(f"out{s.number}.other" for s in stages)]
     layout = [["input", *(f"{name}{s.number}" for s in stages[:1] for name in _parts(s))]]
     layout += [[f"{name}{s.number}" for name in _parts(s)] for s in stages[1:]]
-    layout += [["products"], ["input.other", *(f"out{s.number}.other" for s in stages)]]
+    layout += [["products"], other_row]
     into, out = chosen.kernel.shape
     return Scene(
         screen="dense", settings=settings, title=Text("dense.title"), clamped=clamped, grids=grids, layout=layout,
@@ -70,6 +71,7 @@ def scene(settings: dict[str, Any]) -> Scene:
         why=_why(settings, stages, pair),
         step=settings["step"], steps=count,
         data={
+            "paper": [[name for line in layout[:-1] for name in line], other_row],
             "bars": _bars(chosen, row, column),
             "parameters": [int(s.kernel.size + s.bias.size) for s in stages],
             "weights": {"keras": [into, out], "torch": [out, into]},

@@ -231,7 +231,7 @@ def _plane(chain: Chain, number: int, lit: Lit, unread: Places, start: int, forw
 def _hull_words(lit: Lit) -> dict[str, int | str]:
     row, column, rows, columns = lit.hull or (0, 0, 0, 0)
     count = rows * columns if lit.count is None else lit.count
-    return {"count": count, "row": row, "column": column, "rows": rows, "columns": columns}
+    return {"count": count, "row": str(row), "column": str(column), "rows": str(rows), "columns": str(columns)}
 
 
 def _row(chain: Chain, number: int, lit: Lit, grid: str) -> dict[str, Any]:
@@ -363,6 +363,8 @@ def _why(
 ) -> list[Text]:
     there = lit[stage if forward else 0]
     told = [] if chain.net.trouble is None else [chain.net.trouble.why]
+    if any(max(chain.plane(n) or (0, 0)) > LARGEST for n in range(chain.count)):
+        told.append(Text("field.large", {"most": LARGEST}))
     key = "field.forward" if forward else "field.back"
     if there.hull is None:
         told.append(Text(f"{key}.none"))

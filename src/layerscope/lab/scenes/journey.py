@@ -12,7 +12,7 @@ from layerscope.core.graph import Graph
 from layerscope.core.types import BATCH, Shape
 from layerscope.lab import laws, links, net, spelling, state
 from layerscope.lab.net import Net
-from layerscope.lab.numbers import text
+from layerscope.lab.numbers import amount
 from layerscope.lab.scene import Cell, Clamp, Grid, Scene, Text, Token
 from layerscope.lab.troubles import written
 
@@ -107,8 +107,8 @@ def row_words(row: dict[str, Any]) -> list[str]:
         str(row["words"]),
         "×".join(map(str, row["shape"])) or "1",
         "" if ratio is None else f"×{ratio[0]}" if ratio[1] == 1 else f"×{ratio[0]}/{ratio[1]}",
-        "" if row["parameters"] is None else text(row["parameters"]),
-        "" if row["macs"] is None else text(row["macs"]),
+        "" if row["parameters"] is None else amount(row["parameters"]),
+        "" if row["macs"] is None else amount(row["macs"]),
         field,
     ]
 
@@ -125,14 +125,14 @@ def _law(found: Net, step: int) -> list[Token]:
 
 
 def _formula(rows: Sequence[dict[str, Any]], step: int) -> list[Token]:
-    """What the chosen stage makes of how many numbers: 784 → 12544 (×16)."""
+    """What the chosen stage makes of how many numbers: 784 → 28×28×16 = 12,544."""
     if step >= len(rows) or rows[step]["elements"] is None:
         return []
     here = rows[step]
     now = "×".join(map(str, here["shape"])) or "1"
-    tokens = [Token(now), Token("=", "operator"), Token(str(here["elements"]))]
+    tokens = [Token(now), Token("=", "operator"), Token(amount(here["elements"]))]
     if step and rows[step - 1]["elements"] is not None:
-        tokens = [Token(str(rows[step - 1]["elements"])), Token("→", "operator"), *tokens]
+        tokens = [Token(amount(rows[step - 1]["elements"])), Token("→", "operator"), *tokens]
     return tokens
 
 

@@ -134,13 +134,15 @@ def _links(made: _Made, chosen: int) -> list[Link]:
 
 
 def _formula(made: _Made, chosen: int) -> list[Token]:
-    """Where unpooling puts the chosen number: its switch counts the cells row by row."""
+    """Where unpooling puts the number, and how the switch says it: 8 → (0, 2): 0 · 4 + 2 = 2."""
     switch = made.switches[chosen]
-    row, column = divmod(switch, made.size)
+    row, column = map(text, divmod(switch, made.size))
+    place = [Token(row), Token(", ", "operator"), Token(column)]
     return [
         Token(text(made.code[chosen]), cell=("code", chosen)), Token("→", "operator"),
-        Token(text(switch), cell=("switches", chosen)), Token("=", "operator"), Token(text(row)),
-        Token("·", "operator"), Token(text(made.size)), Token("+", "operator"), Token(text(column)),
+        Token("(", "operator"), *place, Token("):", "operator"),
+        Token(row), Token("·", "operator"), Token(text(made.size)), Token("+", "operator"), Token(column),
+        Token("=", "operator"), Token(text(switch), cell=("switches", chosen)),
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from layerscope import optimizers
 from layerscope.core.errors import LayerscopeError, SettingError
 from layerscope.core.sizes import checked
 from layerscope.datasets import names
@@ -48,7 +49,7 @@ def asked(given: Any, own: str | None) -> dict[str, Any]:
     """The settings of a training, checked. `own` is the user's network, which "own" stands for; no other file is read
     and no code is called because a page asks for it.
 
-    Errors: SettingError; LayerscopeError for a network that does not fit.
+    Errors: SettingError; UnknownNameError for an optimizer; LayerscopeError for a network that does not fit.
     """
     if not isinstance(given, dict):
         raise SettingError("a training is asked for with an object of settings")
@@ -64,6 +65,7 @@ def asked(given: Any, own: str | None) -> dict[str, Any]:
             raise SettingError(f"{name} is at most {most:,} here, not {found[name]:,}")
     if not isinstance(found["optimizer"], str):
         raise SettingError(f"the optimizer is a name, not {found['optimizer']!r}")
+    optimizers.get(found["optimizer"])
     rate = found["learning_rate"]
     if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1e6):
         raise SettingError(f"the learning rate is a number above 0, not {rate!r}")

@@ -8,7 +8,7 @@ import { build } from "esbuild";
 const common = { bundle: true, charset: "utf8", legalComments: "none", logLevel: "warning", target: "es2022" };
 
 // In the page JSON files are blocks of text beside the script, so that the script is code alone.
-const BLOCKS = ["strings", "settings", "layers", "autoencoder"];
+const BLOCKS = ["strings", "settings", "layers", "autoencoder", "../report/particles"];
 const blocks = {
   name: "blocks",
   setup: (made) => made.onLoad({ filter: /\.json$/ }, ({ path }) => ({
@@ -33,7 +33,7 @@ async function page(target) {
   const frame = await readFile("page.html", "utf8");
   const block = async (name) => {
     const json = JSON.stringify(JSON.parse(await readFile(`../${name}.json`, "utf8"))).replaceAll("<", "\\u003c");
-    return `<script type="application/json" id="${name}">${json}</script>`;
+    return `<script type="application/json" id="${basename(name)}">${json}</script>`;
   };
   const data = (await Promise.all(BLOCKS.map(block))).join("\n");
 

@@ -322,6 +322,18 @@
     };
   }
 
+  /** What can be scrolled sideways fades at the sides where there is more. */
+  for (const box of document.querySelectorAll(".scroll")) {
+    const look = () => {
+      const more = [box.scrollLeft > 1 && "left", box.scrollLeft + box.clientWidth < box.scrollWidth - 1 && "right"];
+      if (more.some(Boolean)) box.dataset.more = more.filter(Boolean).join(" ");
+      else delete box.dataset.more;
+    };
+    box.addEventListener("scroll", look, { passive: true });
+    const watching = new ResizeObserver(look);
+    for (const one of [box, ...box.children]) watching.observe(one);
+  }
+
   document.getElementById("language").addEventListener("change", (event) => {
     remember("lang", event.target.value, "");
     speak(event.target.value);

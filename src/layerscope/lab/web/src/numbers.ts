@@ -13,6 +13,13 @@ export function text(value: number): string {
   return `${sign}${trimmed(mantissa)}e${exponent < 0 ? "−" : ""}${Math.abs(exponent)}`;
 }
 
+/** A count, whole however large, with a comma before every three digits. */
+export const amount = (value: number): string =>
+  (value < 0 ? "−" : "") + String(Math.abs(value)).replace(/\B(?=(\d{3})+$)/g, ",");
+
+/** A number in a sentence: whole ones as an amount, others with three digits. */
+export const said = (value: number): string => (Number.isInteger(value) ? amount(value) : text(value));
+
 const trimmed = (digits: string): string =>
   digits.includes(".") ? digits.replace(/0+$/, "").replace(/\.$/, "") : digits;
 

@@ -3,8 +3,8 @@
 export const VERSION = 1;
 
 export type Place = [grid: string, index: number];
-export type Args = Record<string, string | number>;
 export interface Text { key: string; args: Args }
+export interface Args { [name: string]: string | number | Text }
 export interface Cell { value: number | null; text: string; role: string }
 export interface Grid {
   id: string; title: Text; rows: number; columns: number; cells: Cell[];

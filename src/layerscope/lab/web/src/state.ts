@@ -9,33 +9,53 @@ export interface Entry {
   name: string; kind: "int" | "choice" | "cell" | "text"; default: any; min?: number; max?: number; choices?: string[];
   presets?: { key: string; value: string }[];
 }
-export interface State { screen: string; settings: Settings; clamped: Clamp[] }
+/** `given`: the names that a link gave. */
+export interface State { screen: string; settings: Settings; clamped: Clamp[]; given?: string[] }
 
 export const SCREENS = described.screens as unknown as Record<string, Entry[]>;
 export const COMMON = described.common as unknown as Entry[];
+export const FIRST = described.first;
 
-/** What cannot be read is thrown as an Error with a Text in `cause`. */
+/** One that gives language or colours alone means the first screen; of a setting that is given more than once the last
+ * counts. What cannot be read is thrown as an Error with a Text in `cause`. */
 export function parse(hash: string): State {
-  const given = hash.replace(/^#/, "");
-  if (given.length > LONGEST) throw refused(say("refused.long", { length: given.length, longest: LONGEST }));
-  const asked = new Map<string, string>();
-  for (const part of given.split("&")) {
-    if (!part) continue;
-    const at = part.indexOf("=");
-    asked.set(unquoted(at < 0 ? part : part.slice(0, at)), at < 0 ? "" : unquoted(part.slice(at + 1)));
-  }
-  const screen = asked.get("lab");
-  if (screen === undefined) throw refused(say("refused.screenless"));
-  if (!Object.hasOwn(SCREENS, screen)) throw refused(say("refused.screen", { screen }));
-  asked.delete("lab");
-  const settings: Settings = {};
+  const text = hash.replace(/^#/, "");
+  if (text.length > LONGEST) throw refused(say("refused.long", { length: text.length, longest: LONGEST }));
   const clamped: Clamp[] = [];
+  const asked = askedIn(text, clamped);
+  const given = [...asked.keys()];
+  let screen = asked.get("lab") ?? "";
+  asked.delete("lab");
+  if (!screen && asked.size && [...asked.keys()].every((name) => COMMON.some((entry) => entry.name === name))) screen = FIRST;
+  if (!screen) throw refused(say("refused.screenless"));
+  if (!Object.hasOwn(SCREENS, screen)) throw refused(say("refused.screen", { screen }));
+  const settings: Settings = {};
   for (const entry of [...COMMON, ...SCREENS[screen]!]) {
     settings[entry.name] = valueOf(entry, asked.get(entry.name), clamped);
     asked.delete(entry.name);
   }
   for (const [name, value] of asked) clamped.push({ name, asked: value, used: "", why: say("clamp.unknown") });
-  return { screen, settings, clamped };
+  return { screen, settings, clamped, given };
+}
+
+/** Language and colours of a link, which it keeps even where it names no screen that there is. */
+export function looksOf(hash: string): Settings {
+  const asked = askedIn(hash.replace(/^#/, "").slice(0, LONGEST), []);
+  const known = COMMON.filter(({ name, choices }) => choices!.includes(asked.get(name) ?? ""));
+  return Object.fromEntries(known.map(({ name }) => [name, asked.get(name)]));
+}
+
+/** The values by their names; those that a later one stands for go into `clamped`. */
+function askedIn(text: string, clamped: Clamp[]): Map<string, string> {
+  const asked = new Map<string, string>();
+  for (const part of text.split("&")) {
+    if (!part) continue;
+    const at = part.indexOf("=");
+    const [name, value] = [unquoted(at < 0 ? part : part.slice(0, at)), at < 0 ? "" : unquoted(part.slice(at + 1))];
+    if (asked.has(name)) clamped.push({ name, asked: asked.get(name)!, used: "", why: say("clamp.twice", { name }) });
+    asked.set(name, value);
+  }
+  return asked;
 }
 
 export function spell(screen: string, settings: Settings): string {

@@ -93,7 +93,7 @@ function built(kind: Kind, settings: Layer["settings"]): Layer {
   const needed = kind.needed.filter((name) => !Object.hasOwn(settings, name));
   if (needed.length) {
     const usage = [kind.words[0]!, ...kind.places.map((name) => name.toUpperCase())].join(" ");
-    throw new Wrong("net.missing", { kind: kind.kind, needed: needed.join(" and "), usage });
+    throw new Wrong("net.missing", { kind: kind.kind, needed: needed.join(", "), usage });
   }
   return layerOf(kind.kind, settings);
 }

@@ -1,5 +1,6 @@
 /** One line of text as stages with layers: the twin of sources/text.py. Wrong points at the word that is wrong. */
 
+import { say } from "../scene.ts";
 import { KNOWN_ACTIVATIONS, INTERPOLATIONS, kindOf, nearest, nearestLayers, type Kind } from "./words.ts";
 import { Float, Wrong, type Value } from "./wrong.ts";
 
@@ -76,10 +77,13 @@ export function inputOf(words: Stage): { shape: number[]; name: string | null } 
   if (large >= 0 && (empty < 0 || large < empty)) throw new Wrong("net.most", {}, place);
   if (empty >= 0) {
     const prefix = name ? `${name}_`.replace(/\W/g, "_") : "";
-    throw new Wrong("net.size", { axis: prefix + axisNames(shape.length)[empty]!, value: 0 }, place);
+    const axis = prefix + axisNames(shape.length)[empty]!;
+    throw new Wrong("net.size", { axis: NAMED_AXES.includes(axis) ? say(`axis.${axis}`) : axis, value: 0 }, place);
   }
   return { shape, name };
 }
+
+const NAMED_AXES = ["length", "height", "width", "depth", "channels"];
 
 function axisNames(rank: number): string[] {
   const open: Record<number, string[]> = {
@@ -143,7 +147,7 @@ function refused(kind: Kind, word: Word, number: boolean): Wrong {
   const place: [number, number] = [word.start, word.text.length];
   const known = (key: string | undefined): boolean => key !== undefined && kind.settings.includes(key);
   if (number) {
-    const places = kind.places.join(" and ");
+    const places = kind.places.join(", ");
     const args = { kind: kind.kind, word: word.text };
     return places ? new Wrong("net.bare", { ...args, places }, place) : new Wrong("net.bare.none", args, place);
   }

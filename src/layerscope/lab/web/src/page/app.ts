@@ -1,11 +1,10 @@
 /** The page as a whole: one state, kept in the link; each change makes a scene, and each scene is painted. */
 
 import { type Place, type Scene, type Settings, type Text } from "../scene.ts";
-import { SCENES, sceneOf } from "../scenes/index.ts";
-import { parse, SCREENS, spell, type State } from "../state.ts";
+import { heeded, SCENES, sceneOf } from "../scenes/index.ts";
+import { FIRST, looksOf, parse, SCREENS, spell, type State } from "../state.ts";
 import { Palette } from "./colours.ts";
 import { Frame } from "./frame.ts";
-import { screens } from "./screens.ts";
 import type { Change, Page } from "./page.ts";
 import { has, words } from "./words.ts";
 
@@ -44,7 +43,7 @@ export class Lab implements Page {
     const embedded = document.querySelector<HTMLMetaElement>("meta[name=layerscope-state]")?.content ?? "";
     const first = location.hash.length > 1 ? location.hash : embedded;
     const korean = !first && navigator.language.toLowerCase().startsWith("ko");
-    this.open(first || `#lab=${screens()[0]}${korean ? "&lang=ko" : ""}`, "replace");
+    this.open(first || `#lab=${FIRST}${korean ? "&lang=ko" : ""}`, "replace");
     window.addEventListener("hashchange", () => {
       if (location.hash !== this.written && location.hash.length > 1) this.take(location.hash);
     });
@@ -103,11 +102,12 @@ export class Lab implements Page {
       if (!Object.hasOwn(SCENES, state.screen)) {
         throw new Error("screen", { cause: { key: "refused.screen", args: { screen: state.screen } } });
       }
-      this.state = state;
+      this.state = heeded(state);
       this.refusal = null;
     } catch (error) {
       this.refusal = ((error as Error).cause as Text | undefined) ?? { key: "refused.screenless", args: {} };
-      this.state ??= parse(`#lab=${screens()[0]}`);
+      const { screen, settings, clamped } = this.state ?? parse(`#lab=${FIRST}`);
+      this.state = { screen, settings: { ...settings, ...looksOf(hash) }, clamped };
     }
     this.settle();
   }
@@ -129,10 +129,9 @@ export class Lab implements Page {
   }
 
   private render(): void {
-    const { screen, clamped } = this.state;
     let scene: Scene;
     try {
-      scene = sceneOf({ screen, settings: { ...this.state.settings, ...this.trial }, clamped });
+      scene = sceneOf({ ...this.state, settings: { ...this.state.settings, ...this.trial } });
     } catch (error) {
       this.refusal = ((error as Error).cause as Text | undefined) ?? { key: "page.broken", args: { why: String(error) } };
       if (!this.scene) throw error;

@@ -2,10 +2,11 @@
 
 import { FULL, written } from "../drawing.ts";
 import { forward } from "../network.ts";
-import { text } from "../numbers.ts";
+import { said } from "../numbers.ts";
 import type { Scene } from "../scene.ts";
 import type { Facts } from "../scenes/autoencoder.ts";
 import type { Range } from "./colours.ts";
+import { cued } from "./cue.ts";
 import { h, put, tell } from "./dom.ts";
 import { GridView } from "./grid.ts";
 import { LiveTraining } from "./live.ts";
@@ -69,7 +70,7 @@ export class AutoencoderPainter implements Painter {
     this.digits.length = 0;
     this.pad = new Pad(page, (pixels, done) => this.drew(pixels, done));
     this.strip = new Strip(page);
-    this.table = h("div", { class: "table", tabindex: 0, role: "region", "aria-label": page.words("autoencoder.compare") });
+    this.table = cued(h("div", { class: "table", tabindex: 0, role: "region", "aria-label": page.words("autoencoder.compare") }));
     for (const grid of scene.grids) if (grid.id !== "drawing") this.views.set(grid.id, new GridView(page));
     const view = (id: string): HTMLElement => this.views.get(id)!.element;
     this.codes.replaceChildren(...scene.grids.filter(({ id }) => id.startsWith("code.")).map(({ id }) => view(id)));
@@ -133,7 +134,7 @@ export class AutoencoderPainter implements Painter {
     const rows = facts.map((one) => h(
       "tr", { "aria-current": one.name === scene.settings.decoder ? "true" : null },
       h("th", { scope: "row" }, this.page.words(`autoencoder.choice.decoder.${one.name}`)),
-      ...columns.map((key) => h("td", {}, one[key] ? text(one[key]) : "")),
+      ...columns.map((key) => h("td", {}, one[key] ? said(one[key]) : "")),
     ));
     const words = JSON.stringify([facts, scene.settings.decoder]);
     if (this.table.dataset.shown === words) return;

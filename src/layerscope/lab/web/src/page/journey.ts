@@ -1,7 +1,8 @@
 /** The network as the data's path: one row a layer, its shape as a box, what it costs; where it breaks, and what helps. */
 
 import type { Scene, Text } from "../scene.ts";
-import { text } from "../numbers.ts";
+import { amount as whole, text } from "../numbers.ts";
+import { cued } from "./cue.ts";
 import { h, put, s } from "./dom.ts";
 import type { Page, Painter } from "./page.ts";
 
@@ -23,9 +24,9 @@ export class JourneyPainter implements Painter {
   private readonly body = h("tbody");
   private readonly foot = h("tfoot");
   private readonly head = h("thead");
-  private readonly table = h(
+  private readonly table = cued(h(
     "div", { class: "path", tabindex: 0, role: "region" }, h("table", {}, this.head, this.body, this.foot),
-  );
+  ));
   private shown = "";
 
   paint(host: HTMLElement, scene: Scene, page: Page): void {
@@ -126,7 +127,7 @@ function restOf(words: string, wrong: boolean, columns: number): HTMLElement {
   return h("tr", { class: wrong ? "breaks" : "unread" }, h("td"), h("th", { scope: "row", class: "first", colspan: columns }, words), h("td"));
 }
 
-const amount = (value: number | null): string => (value === null ? "?" : value.toLocaleString("en"));
+const amount = (value: number | null): string => (value === null ? "?" : whole(value));
 
 function largest(rows: Row[]): { side: number; channels: number } {
   const side = Math.max(1, ...rows.map((row) => (row.shape.length > 1 ? row.shape[0]! : 1)));

@@ -25,14 +25,14 @@ export class Strip {
   show(scene: Scene, tensors: Tensor[]): void {
     const layers = scene.data.layers as Told[];
     const { layer: chosen, map, decoder } = scene.settings as { layer: number; map: number; decoder: string };
-    tell(this.title, this.page.words("autoencoder.strip", { decoder: this.page.words(`autoencoder.choice.decoder.${decoder}`) }));
+    tell(this.title, this.page.words("autoencoder.strip", { decoder: { key: `autoencoder.choice.decoder.${decoder}`, args: {} } }));
     while (this.blocks.length < layers.length) this.add(this.blocks.length);
     this.blocks.forEach(({ button, canvas, label, size }, n) => {
       const layer = layers[n];
       button.hidden = !layer;
       if (!layer) return;
       const [rows, columns, maps] = layer.shape;
-      put(canvas, "aria-label", layer.kind);
+      put(canvas, "aria-label", this.page.words(`kind.${layer.kind}`));
       put(button, "aria-pressed", String(n === chosen));
       tell(label, layer.name);
       tell(size, `${rows}×${columns}×${maps}`);

@@ -1,6 +1,7 @@
 /** A grid as a table, for those who read rather than look. */
 
 import type { Grid } from "../scene.ts";
+import { cued } from "./cue.ts";
 import { h } from "./dom.ts";
 import type { Page } from "./page.ts";
 
@@ -18,10 +19,10 @@ export function table(grid: Grid, page: Page): HTMLElement {
     body.append(line);
   }
   const title = page.words(grid.title);
-  return h(
+  return cued(h(
     "div", { class: "table", tabindex: 0, role: "region", "aria-label": title },
     h("table", {}, h("caption", { class: "hidden" }, title), h("thead", {}, head), body),
-  );
+  ));
 }
 
 /** What a role is called; those that every cell of a grid may have are not said. */

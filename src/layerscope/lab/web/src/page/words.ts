@@ -1,7 +1,9 @@
 /** Texts in the reader's language: keys and arguments of a scene become sentences of strings.json. */
 
 import strings from "../../../strings.json";
-import type { Text } from "../scene.ts";
+import { said } from "../numbers.ts";
+import { settled } from "../particles.ts";
+import type { Args, Text } from "../scene.ts";
 
 const table = strings as Record<string, Record<string, string>>;
 
@@ -11,6 +13,9 @@ export const has = (key: string): boolean => Object.hasOwn(table, key);
 export function words(text: Text, lang: string): string {
   const entry = has(text.key) ? table[text.key]! : {};
   const pattern = entry[lang] ?? entry.en ?? text.key;
-  return pattern.replace(/\{(\w+)\}/g, (whole, name: string) =>
-    Object.hasOwn(text.args, name) ? String(text.args[name]) : whole);
+  return settled(pattern.replace(/\{(\w+)\}/g, (whole, name: string) =>
+    Object.hasOwn(text.args, name) ? worded(text.args[name]!, lang) : whole));
 }
+
+const worded = (value: Args[string], lang: string): string =>
+  typeof value === "object" ? words(value, lang) : typeof value === "number" ? said(value) : value;

@@ -37,7 +37,7 @@ export default function autoencoder(settings: Settings): Scene {
   const [rows, columns, count] = layers[code]!.shape;
   const codes = Array.from({ length: count }, (_, n) =>
     plane(`code.${n}`, say("autoencoder.code", { map: n + 1 }), columns, channel(tensors[decoder]![code]!, n)));
-  const title = say("autoencoder.map", { layer: layer.name, kind: layer.kind, map: settings.map + 1, maps });
+  const title = say("autoencoder.map", { layer: layer.name, kind: say(`kind.${layer.kind}`), map: settings.map + 1, maps });
   return scene({
     screen: "autoencoder", settings, clamped, title: say("autoencoder.title", { count: rows * columns * count }),
     grids: [
@@ -45,9 +45,9 @@ export default function autoencoder(settings: Settings): Scene {
       plane("input", say("autoencoder.input"), SIDE, image, { select: "cell" }),
       plane("map", title, wide, channel(tensors[decoder]![settings.layer]!, settings.map)),
       ...codes,
-      ...facts.map(({ name, mse }) => plane(`made.${name}`, say("autoencoder.made", { decoder: name, mse: text(mse) }),
+      ...facts.map(({ name, mse }) => plane(`made.${name}`, say("autoencoder.made", { decoder: called(name), mse: text(mse) }),
         SIDE, made[name]!, { select: `cell&decoder=${name}` })),
-      ...names.map((name) => plane(`error.${name}`, say("autoencoder.error", { decoder: name }), SIDE,
+      ...names.map((name) => plane(`error.${name}`, say("autoencoder.error", { decoder: called(name) }), SIDE,
         made[name]!.map((v, n) => v - image[n]!), { scale: "diverging", select: `cell&decoder=${name}` })),
     ],
     layout: [
@@ -62,6 +62,8 @@ export default function autoencoder(settings: Settings): Scene {
     data: { decoders: facts, layers: layers.map(({ name, kind, shape }) => ({ name, kind, shape })) },
   });
 }
+
+const called = (decoder: string): Text => say(`autoencoder.choice.decoder.${decoder}`);
 
 const levels = (pixels: readonly number[]): number[] => pixels.map((level) => level / FULL);
 

@@ -37,12 +37,10 @@ export default function dense(settings: Settings): Scene {
   }
   const parts = ({ number, bias }: Stage): string[] => ["w", ...(bias ? ["bias"] : []), "out"].map((p) => p + number);
   const [into, out] = [chosen.kernel.length, chosen.kernel[0]!.length];
+  const otherRow = ["input.other", ...stages.map(({ number }) => `out${number}.other`)];
+  const layout = [["input", ...parts(stages[0]!)], ...stages.slice(1).map(parts), ["products"], otherRow];
   return scene({
-    screen: "dense", settings, title: say("dense.title"), clamped, grids,
-    layout: [
-      ["input", ...parts(stages[0]!)], ...stages.slice(1).map(parts), ["products"],
-      ["input.other", ...stages.map(({ number }) => `out${number}.other`)],
-    ],
+    screen: "dense", settings, title: say("dense.title"), clamped, grids, layout,
     links: links(chosen, row, column),
     selected: [`out${chosen.number}`, row * out + column],
     formula: formula(chosen, row, column),
@@ -51,6 +49,7 @@ export default function dense(settings: Settings): Scene {
     why: why(settings, stages, pair),
     step: settings.step, steps: count,
     data: {
+      paper: [layout.slice(0, -1).flat(), otherRow],
       bars: bars(chosen, row, column),
       parameters: stages.map(parameters),
       weights: { keras: [into, out], torch: [out, into] },

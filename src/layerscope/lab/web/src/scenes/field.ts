@@ -154,7 +154,8 @@ function planeGrid(
 
 function hullWords(lit: Lit): Args {
   const [row, column, rows, columns] = lit.hull ?? [0, 0, 0, 0];
-  return { count: lit.count ?? rows * columns, row, column, rows, columns };
+  const words = { row: String(row), column: String(column), rows: String(rows), columns: String(columns) };
+  return { count: lit.count ?? rows * columns, ...words };
 }
 
 function rowOf(net: Net, number: number, lit: Lit, id: string): object {
@@ -226,6 +227,7 @@ function why(
 ): Text[] {
   const there = lit[forward ? stage : 0]!;
   const told = net.trouble ? [net.trouble.why] : [];
+  if (net.nodes.some((_, n) => Math.max(...planeOf(net, n)!) > LARGEST)) told.push(say("field.large", { most: LARGEST }));
   const way = forward ? "field.forward" : "field.back";
   told.push(there.hull ? say(way, hullWords(there)) : say(`${way}.none`));
   if (missing(there)) told.push(say("field.holes", { missing: missing(there) }));

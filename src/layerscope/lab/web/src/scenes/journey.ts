@@ -2,7 +2,7 @@
 
 import { fixesOf } from "../net/fixes.ts";
 import { read, row, totals, type Net, type Row } from "../net/net.ts";
-import { text } from "../numbers.ts";
+import { amount } from "../numbers.ts";
 import {
   cell, grid, say, scene, token, type Cell, type Clamp, type Grid, type Scene, type Settings, type Text, type Token,
 } from "../scene.ts";
@@ -75,17 +75,17 @@ function rowWords({ words, shape, ratio, parameters, macs, field }: Row): string
   return [
     words, shape.join("×") || "1",
     ratio === null ? "" : ratio[1] === 1 ? `×${ratio[0]}` : `×${ratio[0]}/${ratio[1]}`,
-    text(parameters), text(macs), field.map(range).join("×"),
+    amount(parameters), amount(macs), field.map(range).join("×"),
   ];
 }
 
-/** What the chosen stage makes of how many numbers: 784 → 28×28×16 = 12544. */
+/** What the chosen stage makes of how many numbers: 784 → 28×28×16 = 12,544. */
 function formula(rows: Row[], step: number): Token[] {
   const here = rows[step];
   if (!here) return [];
-  const tokens = [token(here.shape.join("×") || "1"), token("=", "operator"), token(String(here.elements))];
+  const tokens = [token(here.shape.join("×") || "1"), token("=", "operator"), token(amount(here.elements))];
   const before = rows[step - 1];
-  return before ? [token(String(before.elements)), token("→", "operator"), ...tokens] : tokens;
+  return before ? [token(amount(before.elements)), token("→", "operator"), ...tokens] : tokens;
 }
 
 /** What is wrong first; then what the chosen stage does to the data. */

@@ -109,13 +109,16 @@ function links(made: Made, chosen: number): Link[] {
   ];
 }
 
+/** Where unpooling puts the number, and how the switch says it: 8 → (0, 2): 0 · 4 + 2 = 2. */
 function formula({ size, code: small, switches }: Made, chosen: number): Token[] {
   const place = switches[chosen]!;
   const plain = (word: string): Token => token(word, "operator");
+  const [row, column] = [text(Math.floor(place / size)), text(place % size)];
   return [
     token(text(small[chosen]!), "number", ["code", chosen]), plain("→"),
-    token(text(place), "number", ["switches", chosen]), plain("="), token(text(Math.floor(place / size))), plain("·"),
-    token(text(size)), plain("+"), token(text(place % size)),
+    plain("("), token(row), plain(", "), token(column), plain("):"),
+    token(row), plain("·"), token(text(size)), plain("+"), token(column), plain("="),
+    token(text(place), "number", ["switches", chosen]),
   ];
 }
 
