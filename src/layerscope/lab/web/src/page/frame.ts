@@ -3,6 +3,7 @@
 import type { Scene, Text } from "../scene.ts";
 import type { Lab } from "./app.ts";
 import { Code } from "./code.ts";
+import type { Palette } from "./colours.ts";
 import { Controls } from "./controls.ts";
 import { h, put, tell } from "./dom.ts";
 import { figure } from "./figure.ts";
@@ -36,9 +37,10 @@ export class Frame {
   private controls!: Controls;
   private drawing!: HTMLElement;
   private painter: Painter | null = null;
-  private screen = "";
+  screen = "";
   private noticed = "";
   private explained = "";
+  private shown: [Scene, Palette, Text | null] | null = null;
 
   constructor(root: HTMLElement, private readonly page: Lab) {
     this.lang = page.lang;
@@ -54,16 +56,22 @@ export class Frame {
 
   show(scene: Scene, refusal: Text | null): void {
     if (this.screen !== scene.screen) this.enter(scene);
+    const { palette } = this.page;
+    this.controls.show(scene);
+    if (this.shown?.[0] !== scene || this.shown[1] !== palette || this.shown[2] !== refusal) this.explain(scene, refusal);
+    this.shown = [scene, palette, refusal];
+    this.showLooked(scene);
+    this.painter!.paint(this.stage, scene, this.page);  // last, as it measures where things stand
+  }
+
+  private explain(scene: Scene, refusal: Text | null): void {
     tell(this.title, this.page.words(scene.title));
     this.showLinks(scene);
-    this.controls.show(scene);
     this.steps.show(scene);
     this.showNotice(scene, refusal);
     this.formula.show(scene);
-    this.showLooked(scene);
     this.showWords(scene);
     this.code.show(scene);
-    this.painter!.paint(this.stage, scene, this.page);  // last, as it measures where things stand
   }
 
   private showWords(scene: Scene): void {

@@ -21,7 +21,9 @@ export class GridPainter implements Painter {
   private shape = "";
   private width = 0;
   private resized: ResizeObserver | null = null;
-  private again: () => void = () => undefined;
+  private page!: Page;
+  private scene: Scene | null = null;
+  private shown: [palette: unknown, width: number] | null = null;
   private sizes = new Map<string, number>();
 
   constructor(private readonly readers: Readers, private readonly cells: "large" | "small" = "large") {}
@@ -29,7 +31,16 @@ export class GridPainter implements Painter {
   paint(host: HTMLElement, scene: Scene, page: Page): void {
     if (this.host !== host || !host.contains(this.body)) this.begin(host);
     if (!this.width) this.measure();
-    this.again = () => this.paint(host, scene, page);
+    const known = this.scene === scene && this.shown?.[0] === page.palette && this.shown[1] === this.width;
+    this.page = page;
+    this.scene = scene;
+    this.shown = [page.palette, this.width];
+    if (!known) this.draw(scene);
+    this.light();
+  }
+
+  private draw(scene: Scene): void {
+    const { page } = this;
     const width = Math.max(this.width, 200);
     const sizes = this.cells === "small" ? smallSizes(scene, width) : cellSizes(scene, width);
     const scales = ranges(scene);
@@ -49,7 +60,6 @@ export class GridPainter implements Painter {
         this.views.get(grid.id)?.update(grid, size, scales.get(grid.id)!, onCanvas);
       }
     }
-    this.light(scene, page);
   }
 
   /** While something is only tried, nothing moves: what it does not have is not seen, what only it has does not come. */
@@ -61,14 +71,17 @@ export class GridPainter implements Painter {
   private begin(host: HTMLElement): void {
     this.host = host;
     this.views.clear();
+    this.scene = null;
     this.shape = "";
     host.replaceChildren(this.body, this.lines.element);
     this.width = 0;
     this.resized?.disconnect();
     this.resized = new ResizeObserver(() => {
-      const width = this.width;
+      const { width, scene } = this;
       this.measure();
-      if (width && width !== this.width) this.again();
+      if (!width || !scene) return;
+      if (width !== this.width) this.paint(host, scene, this.page);
+      else this.light();  // what stands above may have become higher
     });
     this.resized.observe(host);
   }
@@ -99,12 +112,12 @@ export class GridPainter implements Painter {
     arranged(this.body, lines);
   }
 
-  private light(scene: Scene, page: Page): void {
-    const { looked } = page;
-    const readers = looked ? this.readers.of(looked, scene, () => this.light(page.scene, page)) : [];
+  private light(): void {
+    const [scene, { looked, trying }] = [this.scene!, this.page];
+    const readers = looked ? this.readers.of(looked, scene, () => this.light()) : [];
     const links = linksOf(scene, looked, readers);
     const lit = litOf(links, looked);
-    for (const [id, view] of this.views) view.light(lit.get(id), page.trying);
+    for (const [id, view] of this.views) view.light(lit.get(id), trying);
     const planes = new Map([...this.views].map(([id, view]) => [id, view.plane]));
     this.lines.draw(links, scene.grids, planes, this.host!);
   }
