@@ -8,10 +8,10 @@ import { cellSizes, rowsOf, smallSizes } from "./layout.ts";
 import { Lines, linksOf, litOf } from "./links.ts";
 import type { Page, Painter } from "./page.ts";
 import { Readers } from "./readers.ts";
-import { MARKED } from "./surface.ts";
 
-const LARGEST_SVG = 32 * 32;
-const MOST_NODES = 3500;
+/** Cells that are elements: of a grid, and of a screen, grid by grid. Others are on canvases, which are painted sooner. */
+const LARGEST_SVG = 16 * 16;
+const MOST_SVG = 450;
 
 export class GridPainter implements Painter {
   private host: HTMLElement | null = null;
@@ -53,9 +53,9 @@ export class GridPainter implements Painter {
     let drawn = 0;
     for (const row of rowsOf(scene)) {
       for (const grid of row) {
-        const nodes = nodesOf(grid);
-        const onCanvas = grid.cells.length > LARGEST_SVG || drawn + nodes > MOST_NODES;
-        if (!onCanvas) drawn += nodes;
+        const count = grid.cells.length;
+        const onCanvas = count > LARGEST_SVG || drawn + count > MOST_SVG;
+        if (!onCanvas) drawn += count;
         const size = (steady && this.sizes.get(grid.id)) || sizes.get(grid.id)!;
         this.views.get(grid.id)?.update(grid, size, scales.get(grid.id)!, onCanvas);
       }
@@ -125,9 +125,6 @@ export class GridPainter implements Painter {
 
 /** Grids of one height stand on one line, whatever the length of their titles. */
 const even = (row: Grid[]): boolean => row.every((grid) => grid.rows === row[0]!.rows);
-
-const nodesOf = (grid: Grid): number =>
-  grid.cells.length * 3 + grid.cells.filter((cell) => Object.hasOwn(MARKED, cell.role)).length;
 
 /** Makes these the children of an element and moves as few as possible: one that is moved would lose the focus. */
 function arranged(parent: HTMLElement, children: HTMLElement[]): void {
