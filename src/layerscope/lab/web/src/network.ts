@@ -37,11 +37,19 @@ export function kept(): Kept {
 
 /** What the input (its levels from 0 to 1) and each layer put out. */
 export function forward(decoder: string, image: readonly number[]): Tensor[] {
-  const key = `${decoder} ${image.join(" ")}`;
+  const key = `${decoder} ${lettersOf(image)}`;
   const known = latest.get(key) ?? computed(decoder, image);
   latest.delete(key);
   latest.set(key, known);
   for (const old of latest.keys()) if (latest.size > LATEST) latest.delete(old);
+  return known;
+}
+
+const spelled = new WeakMap<readonly number[], string>();
+
+function lettersOf(image: readonly number[]): string {
+  const known = spelled.get(image) ?? image.join(" ");
+  spelled.set(image, known);
   return known;
 }
 

@@ -73,10 +73,9 @@ export class Lab implements Page {
   }
 
   change(changes: Settings, how: Change = "push"): void {
-    const defaults = parse(`#lab=${this.state.screen}`).settings;
     const before = this.state;
     const settings = { ...before.settings };
-    for (const [name, value] of Object.entries(changes)) settings[name] = value === undefined ? defaults[name] : value;
+    for (const [name, value] of Object.entries(changes)) settings[name] = value === undefined ? this.usual(name) : value;
     const asked = before.clamped.filter((clamp) => Object.hasOwn(settings, clamp.name) && !(clamp.name in changes));
     this.state = { screen: before.screen, settings, clamped: asked };
     if (asked.length !== before.clamped.length || this.hash !== spell(before.screen, before.settings)) this.kept = null;
@@ -107,6 +106,10 @@ export class Lab implements Page {
   announce(message: string): void {
     clearTimeout(this.saying);
     this.saying = window.setTimeout(() => this.frame?.say(message), 250);
+  }
+
+  private usual(name: string): unknown {
+    return parse(`#lab=${this.state.screen}`).settings[name];
   }
 
   /** Another state, from a link. */

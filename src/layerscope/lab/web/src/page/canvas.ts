@@ -1,7 +1,7 @@
 /** Grids of many cells on a canvas, with the one cell that has the focus as an element over it. */
 
 import { h, put } from "./dom.ts";
-import { rgb, type Palette } from "./colours.ts";
+import { packed, type Palette } from "./colours.ts";
 import type { Cell } from "../scene.ts";
 import { cellAt, fillOf, lettering, MARKED, UNIT, type Surface, type View } from "./surface.ts";
 
@@ -169,18 +169,4 @@ function stroke(pen: CanvasRenderingContext2D, { role }: Cell, x: number, y: num
     pen.stroke(paths.get(role)!);
   }
   pen.restore();
-}
-
-/** A colour as a pixel of an image, taken apart once. */
-const pixels = new Map<string, number>();
-const OPAQUE = 0xff000000;
-
-function packed(fill: string): number {
-  let pixel = pixels.get(fill);
-  if (pixel === undefined) {
-    const [red, green, blue] = rgb(fill);
-    pixel = (OPAQUE | (blue << 16) | (green << 8) | red) >>> 0;
-    pixels.set(fill, pixel);
-  }
-  return pixel;
 }

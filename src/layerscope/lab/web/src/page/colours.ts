@@ -45,6 +45,11 @@ export class Palette {
     return at(this.diverging, size > 0 ? 0.5 + (0.5 * value) / size : 0.5);
   }
 
+  /** The same as a pixel of an image. */
+  pixel(value: number | null, scale: Grid["scale"], range: Range): number {
+    return packed(this.fill(value, scale, range));
+  }
+
   /** A colour halfway to the paper: what is there and does not count. */
   faded(fill: string): string {
     return hex(mix([rgb(fill), rgb(this.paper)], 0.55));
@@ -108,6 +113,20 @@ const hex = (colour: Rgb): string =>
   "#" + colour.map((part) => Math.round(part).toString(16).padStart(2, "0")).join("");
 
 export const rgb = (colour: string): Rgb => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) as Rgb;
+
+/** A colour as a pixel of an image, taken apart once. */
+const pixels = new Map<string, number>();
+const OPAQUE = 0xff000000;
+
+export function packed(fill: string): number {
+  let pixel = pixels.get(fill);
+  if (pixel === undefined) {
+    const [red, green, blue] = rgb(fill);
+    pixel = (OPAQUE | (blue << 16) | (green << 8) | red) >>> 0;
+    pixels.set(fill, pixel);
+  }
+  return pixel;
+}
 
 function luminance(colour: Rgb): number {
   const [red, green, blue] = colour.map((part) => {

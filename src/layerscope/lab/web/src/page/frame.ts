@@ -40,6 +40,7 @@ export class Frame {
   screen = "";
   private noticed = "";
   private explained = "";
+  private linked = "";
   private shown: [Scene, Palette, Text | null] | null = null;
 
   constructor(root: HTMLElement, private readonly page: Lab) {
@@ -163,12 +164,16 @@ export class Frame {
   }
 
   private showLinks(scene: Scene): void {
-    for (const [screen, link] of this.links) {
-      if (!this.page.trying) put(link, "href", this.page.linkTo(screen));
-      put(link, "aria-current", screen === scene.screen ? "page" : null);
-    }
     const theme = document.getElementById("theme") as HTMLSelectElement | null;
-    if (theme && theme.value !== this.page.state.settings.theme) theme.value = this.page.state.settings.theme;
+    const asked = this.page.state.settings.theme as string;
+    const entered = this.linked !== `${scene.screen} ${asked}`;
+    this.linked = `${scene.screen} ${asked}`;
+    if (theme && theme.value !== asked) theme.value = asked;
+    for (const [screen, link] of this.links) {
+      const here = screen === scene.screen;
+      if (!this.page.trying && (here || entered)) put(link, "href", this.page.linkTo(screen));
+      put(link, "aria-current", here ? "page" : null);
+    }
   }
 
   /** What could not be as asked, and what is there instead. */

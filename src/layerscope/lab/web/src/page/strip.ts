@@ -74,22 +74,28 @@ export class Strip {
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d")!;
-    pen.setTransform(dense, 0, 0, dense, 0, 0);
-    pen.clearRect(0, 0, width, height);
+    const image = pen.createImageData(canvas.width, canvas.height);
+    const pixels = new Uint32Array(image.data.buffer);
     const { palette } = this.page;
-    const high = values.reduce((most, v) => Math.max(most, v), 0);
-    const [w, t] = [side(rows) / columns, side(rows) / rows];
-    for (let m = 0; m < maps; m++) {
-      const [left, top] = [(m % across) * each + 1, Math.floor(m / across) * each + 1];
-      for (let n = 0; n < rows * columns; n++) {
-        pen.fillStyle = palette.fill(values[n * maps + m]!, "sequential", { low: 0, high });
-        pen.fillRect(left + (n % columns) * w, top + Math.floor(n / columns) * t, w + 0.3, t + 0.3);
-      }
-      if (m !== chosen) continue;
-      pen.strokeStyle = palette.accent;
-      pen.lineWidth = 2;
-      pen.strokeRect(left, top, each - GAP, each - GAP);
+    const range = { low: 0, high: values.reduce((most, v) => Math.max(most, v), 0) };
+    const colours = new Uint32Array(maps);
+    const size = Math.round(side(rows) * dense);
+    const from = ([row, column]: [number, number]): number =>
+      (Math.floor((row * rows) / size) * columns + Math.floor((column * columns) / size)) * maps;
+    const corners = Array.from({ length: maps }, (_, m) =>
+      Math.round((Math.floor(m / across) * each + 1) * dense) * canvas.width + Math.round(((m % across) * each + 1) * dense));
+    for (let row = 0; row < size; row++) for (let column = 0, last = -1; column < size; column++) {
+      const begin = from([row, column]);
+      if (begin !== last) for (let m = 0; m < maps; m++) colours[m] = palette.pixel(values[begin + m]!, "sequential", range);
+      last = begin;
+      for (let m = 0; m < maps; m++) pixels[corners[m]! + row * canvas.width + column] = colours[m]!;
     }
+    pen.putImageData(image, 0, 0);
+    if (chosen < 0) return;
+    pen.setTransform(dense, 0, 0, dense, 0, 0);
+    pen.strokeStyle = palette.accent;
+    pen.lineWidth = 2;
+    pen.strokeRect((chosen % across) * each + 1, Math.floor(chosen / across) * each + 1, each - GAP, each - GAP);
   }
 }
 

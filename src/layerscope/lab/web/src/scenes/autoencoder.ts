@@ -4,9 +4,24 @@ import { FULL, fitted, read, shifted, SIDE } from "../drawing.ts";
 import { forward, kept, type Tensor } from "../network.ts";
 import { text } from "../numbers.ts";
 import {
-  cell, grid, say, scene, token, type Clamp, type Grid, type Scene, type Settings, type Text, type Token,
+  cell, grid, say, scene, token, type Cell, type Clamp, type Grid, type Scene, type Settings, type Text, type Token,
 } from "../scene.ts";
 import { atMost, law, within } from "./shared.ts";
+
+/** A pixel: its number is put into words when somebody reads it, as a screen has ten thousand of them. */
+class Pixel implements Cell {
+  readonly role = "data";
+
+  constructor(readonly value: number) {}
+
+  get text(): string {
+    return text(this.value);
+  }
+
+  toJSON(): Cell {
+    return cell(this.value, this.text);
+  }
+}
 
 const CODE = "code";
 const MILLION = 1_000_000;
@@ -100,7 +115,7 @@ function channel({ shape: [, , count], values }: Tensor, n: number): number[] {
 function plane(
   id: string, title: Text, columns: number, values: number[], more: Partial<Pick<Grid, "scale" | "select">> = {},
 ): Grid {
-  const cells = values.map((value) => { const v = short(value); return cell(v, text(v)); });
+  const cells = values.map((value) => new Pixel(short(value)));
   return grid(id, title, cells.length / columns, columns, cells, { scale: "sequential", ...more });
 }
 
