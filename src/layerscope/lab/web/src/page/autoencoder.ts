@@ -1,7 +1,7 @@
 /** The autoencoder's screen: a sheet to draw on, the layers, the code, and the decoders side by side. */
 
-import { FULL, written } from "../drawing.ts";
-import { forward } from "../network.ts";
+import { FULL, read, written } from "../drawing.ts";
+import { forward, kept } from "../network.ts";
 import { text } from "../numbers.ts";
 import type { Scene } from "../scene.ts";
 import type { Facts } from "../scenes/autoencoder.ts";
@@ -31,6 +31,7 @@ export class AutoencoderPainter implements Painter {
   private readonly codes = h("div", { class: "row codes" });
   private readonly decoders = h("div", { class: "decoders" });
   private table!: HTMLElement;
+  private shown: [Scene | null, unknown] = [null, null];
   private live: LiveTraining | null = null;
   private waiting: { pixels: number[] | null; done: boolean } | null = null;
   private planned = 0;
@@ -41,6 +42,8 @@ export class AutoencoderPainter implements Painter {
     if (!this.body || !host.contains(this.body)) this.begin(host, scene);
     const { drawn, digit, decoder } = scene.settings as { drawn: string; digit: number; decoder: string };
     if (!this.waiting) this.pad.show(sheet(scene), drawn !== "");
+    if (scene === this.shown[0] && page.palette === this.shown[1]) return;
+    this.shown = [scene, page.palette];
     this.digits.forEach((button, n) => put(button, "aria-pressed", String(drawn === "" && n === digit)));
     const image = given(scene);
     if (!page.trying) this.strip.show(scene, forward(decoder, image.map((level) => level / FULL)));
@@ -64,6 +67,7 @@ export class AutoencoderPainter implements Painter {
 
   private begin(host: HTMLElement, scene: Scene): void {
     const { page } = this;
+    this.shown = [null, null];
     this.views.clear();
     this.heads.clear();
     this.digits.length = 0;
@@ -84,6 +88,7 @@ export class AutoencoderPainter implements Painter {
       this.live?.element ?? null,
     );
     host.replaceChildren(this.body);
+    warm();
   }
 
   private drawing(): HTMLElement {
@@ -142,6 +147,23 @@ export class AutoencoderPainter implements Painter {
     tell(caption, this.page.words("autoencoder.compare"));
     this.table.replaceChildren(h("table", {}, caption, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)));
   }
+}
+
+/**
+ * Some digits through all decoders, one at a time, while nobody waits: the first images take the longest, as the
+ * browser has not compiled the loops by then.
+ */
+function warm(): void {
+  const { digits, networks } = kept();
+  const waiting = digits.slice(1, 3).flatMap((digit) => {
+    const image = read(digit)!.map((level) => level / FULL);
+    return Object.keys(networks).map((name) => () => { forward(name, image); });
+  });
+  const next = (): void => {
+    waiting.shift()?.();
+    if (waiting.length) window.requestIdleCallback?.(next);
+  };
+  window.requestIdleCallback?.(next);  // Safari has none
 }
 
 /** The levels that are on the sheet, and those that the network gets. */

@@ -1,9 +1,9 @@
 /** Grids of many cells on a canvas, with the one cell that has the focus as an element over it. */
 
 import { h, put } from "./dom.ts";
-import { packed, type Palette } from "./colours.ts";
+import type { Palette } from "./colours.ts";
 import type { Cell } from "../scene.ts";
-import { cellAt, fillOf, lettering, MARKED, UNIT, type Surface, type View } from "./surface.ts";
+import { cellAt, fillOf, lettering, MARKED, pixelOf, UNIT, type Surface, type View } from "./surface.ts";
 
 /** The element of a tiny cell is still as large as a finger. */
 const FINGER = 24;
@@ -106,7 +106,7 @@ export class CanvasSurface implements Surface {
     const pen = this.canvas.getContext("2d")!;
     const image = pen.createImageData(grid.columns, grid.rows);
     const pixels = new Uint32Array(image.data.buffer);
-    grid.cells.forEach((cell, index) => { pixels[index] = packed(fillOf(cell, grid, range, palette)); });
+    grid.cells.forEach((cell, index) => { pixels[index] = pixelOf(cell, grid, range, palette); });
     pen.putImageData(image, 0, 0);
   }
 

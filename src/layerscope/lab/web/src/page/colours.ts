@@ -12,6 +12,8 @@ export class Palette {
   /** Each as STEPS + 1 colours from one end to the other. */
   private readonly diverging: string[];
   private readonly sequential: string[];
+  private readonly pixels: [sequential: Uint32Array, diverging: Uint32Array];
+  private readonly blank: number;
   private readonly inks: [dark: Rgb, light: Rgb];
   private readonly known = new Map<string, string>();
   readonly paper: string;
@@ -35,6 +37,8 @@ export class Palette {
     [this.paper, this.ink, this.accent, this.line, this.muted, this.lit] =
       ["--paper", "--ink", "--accent", "--rule", "--soft", "--lit"].map((token) => hex(read(token))) as
       [string, string, string, string, string, string];
+    this.pixels = [Uint32Array.from(this.sequential, packed), Uint32Array.from(this.diverging, packed)];
+    this.blank = packed(this.paper);
   }
 
   fill(value: number | null, scale: Grid["scale"], range: Range): string {
@@ -46,8 +50,11 @@ export class Palette {
   }
 
   /** The same as a pixel of an image. */
-  pixel(value: number | null, scale: Grid["scale"], range: Range): number {
-    return packed(this.fill(value, scale, range));
+  pixel(value: number | null, scale: Grid["scale"], { low, high }: Range): number {
+    if (value === null || scale === "plain" || Number.isNaN(value)) return this.blank;
+    if (scale === "sequential") return this.pixels[0][step(high > low ? (value - low) / (high - low) : 0)]!;
+    const size = Math.max(Math.abs(low), Math.abs(high));
+    return this.pixels[1][step(size > 0 ? 0.5 + (0.5 * value) / size : 0.5)]!;
   }
 
   /** A colour halfway to the paper: what is there and does not count. */
@@ -100,7 +107,9 @@ const STEPS = 512;
 
 const steps = (stops: Rgb[]): string[] => Array.from({ length: STEPS + 1 }, (_, i) => hex(mix(stops, i / STEPS)));
 
-const at = (colours: string[], place: number): string => colours[Math.round(Math.min(Math.max(place, 0), 1) * STEPS)]!;
+const step = (place: number): number => Math.round(Math.min(Math.max(place, 0), 1) * STEPS);
+
+const at = (colours: string[], place: number): string => colours[step(place)]!;
 
 function mix(stops: Rgb[], at: number): Rgb {
   const place = Math.min(Math.max(at, 0), 1) * (stops.length - 1);
@@ -114,18 +123,12 @@ const hex = (colour: Rgb): string =>
 
 export const rgb = (colour: string): Rgb => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) as Rgb;
 
-/** A colour as a pixel of an image, taken apart once. */
-const pixels = new Map<string, number>();
 const OPAQUE = 0xff000000;
 
+/** A colour as a pixel of an image. */
 export function packed(fill: string): number {
-  let pixel = pixels.get(fill);
-  if (pixel === undefined) {
-    const [red, green, blue] = rgb(fill);
-    pixel = (OPAQUE | (blue << 16) | (green << 8) | red) >>> 0;
-    pixels.set(fill, pixel);
-  }
-  return pixel;
+  const [red, green, blue] = rgb(fill);
+  return (OPAQUE | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
 function luminance(colour: Rgb): number {

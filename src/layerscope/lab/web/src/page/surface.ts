@@ -1,7 +1,7 @@
 /** What a painted grid is to its view, whether SVG or canvas paints it. */
 
 import type { Cell, Grid } from "../scene.ts";
-import type { Palette, Range } from "./colours.ts";
+import { packed, type Palette, type Range } from "./colours.ts";
 
 export interface View {
   grid: Grid;
@@ -52,6 +52,13 @@ export function fillOf(cell: Cell, grid: Grid, range: Range, palette: Palette): 
   if (cell.role === "lit") return palette.lit;
   if (FADED.has(cell.role)) return palette.faded(palette.fill(cell.value, grid.scale, range));
   return HOLLOW.has(cell.role) ? palette.paper : palette.fill(cell.value, grid.scale, range);
+}
+
+/** The same as a pixel of an image. */
+export function pixelOf(cell: Cell, grid: Grid, range: Range, palette: Palette): number {
+  const { role } = cell;
+  if (role === "lit" || FADED.has(role) || HOLLOW.has(role)) return packed(fillOf(cell, grid, range, palette));
+  return palette.pixel(cell.value, grid.scale, range);
 }
 
 /** Roles that carry a mark besides their colour: paths from a cell's corner, which they follow. */

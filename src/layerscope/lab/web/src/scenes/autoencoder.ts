@@ -41,7 +41,7 @@ export default function autoencoder(settings: Settings): Scene {
   const image = levels(shifted(placed, dx, dy));
   const names = Object.keys(kept().networks);
   const tensors = Object.fromEntries(names.map((name) => [name, forward(name, image)]));
-  const made = Object.fromEntries(names.map((name) => [name, [...tensors[name]!.at(-1)!.values]]));
+  const made = Object.fromEntries(names.map((name) => [name, tensors[name]!.at(-1)!.values]));
   const facts = names.map((name) => factsOf(name, made[name]!, image, dx || dy ? still : null));
   const { layers, switches } = kept().networks[decoder]!;
   atMost(settings, "layer", layers.length - 1, say("autoencoder.clamp.layer"), clamped);
@@ -94,13 +94,13 @@ function pixels(settings: Settings, clamped: Clamp[]): { sheet: number[]; placed
   return { sheet: found, placed: settings.fit === "mnist" ? fitted(found) : found };
 }
 
-function factsOf(name: string, made: number[], image: number[], still: number[] | null): Facts {
+function factsOf(name: string, made: Float64Array, image: number[], still: number[] | null): Facts {
   const { mse, parameters, switches } = kept().networks[name]!;
-  const centred = still && short(meanSquare([...forward(name, still).at(-1)!.values], still));
+  const centred = still && short(meanSquare(forward(name, still).at(-1)!.values, still));
   return { name, mse: short(meanSquare(made, image)), centred, usual: mse, parameters, switches };
 }
 
-const meanSquare = (made: number[], image: number[]): number =>
+const meanSquare = (made: Float64Array, image: number[]): number =>
   made.reduce((sum, v, n) => sum + (v - image[n]!) ** 2, 0) / made.length;
 
 /** Why not 0.5: as in Python. */
@@ -113,9 +113,10 @@ function channel({ shape: [, , count], values }: Tensor, n: number): number[] {
 }
 
 function plane(
-  id: string, title: Text, columns: number, values: number[], more: Partial<Pick<Grid, "scale" | "select">> = {},
+  id: string, title: Text, columns: number, values: ArrayLike<number>, more: Partial<Pick<Grid, "scale" | "select">> = {},
 ): Grid {
-  const cells = values.map((value) => new Pixel(short(value)));
+  const cells: Pixel[] = [];
+  for (let n = 0; n < values.length; n++) cells.push(new Pixel(short(values[n]!)));
   return grid(id, title, cells.length / columns, columns, cells, { scale: "sequential", ...more });
 }
 
