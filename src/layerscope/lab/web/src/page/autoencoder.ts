@@ -3,11 +3,12 @@
 import { FULL, read, written } from "../drawing.ts";
 import { forward, kept } from "../network.ts";
 import { text } from "../numbers.ts";
-import type { Scene } from "../scene.ts";
+import type { Grid, Scene } from "../scene.ts";
 import type { Facts } from "../scenes/autoencoder.ts";
 import type { Range } from "./colours.ts";
 import { h, put, tell } from "./dom.ts";
 import { GridView } from "./grid.ts";
+import { Late } from "./late.ts";
 import { LiveTraining } from "./live.ts";
 import { Pad } from "./pad.ts";
 import type { Page, Painter } from "./page.ts";
@@ -31,6 +32,9 @@ export class AutoencoderPainter implements Painter {
   private readonly codes = h("div", { class: "row codes" });
   private readonly decoders = h("div", { class: "decoders" });
   private table!: HTMLElement;
+  private ranged: Scene | null = null;
+  private found = new Map<string, Range>();
+  private readonly late = new Late();
   private shown: [Scene | null, unknown] = [null, null];
   private live: LiveTraining | null = null;
   private waiting: { pixels: number[] | null; done: boolean } | null = null;
@@ -47,21 +51,38 @@ export class AutoencoderPainter implements Painter {
     this.digits.forEach((button, n) => put(button, "aria-pressed", String(drawn === "" && n === digit)));
     const image = given(scene);
     if (!page.trying) this.strip.show(scene, forward(decoder, image.map((level) => level / FULL)));
-    const scales = rangesOf(scene);
-    for (const grid of scene.grids) {
-      const view = this.views.get(grid.id);
-      if (page.trying && !grid.select) continue; // pointing at another decoder's image does not stir up the rest
-      const size = grid.id.startsWith("code.") ? 34 : grid.id.includes(".") ? SMALL : Math.min(Math.floor(WIDE / grid.columns), 34);
-      if (view) view.update(grid, size, scales.get(grid.id)!, grid.cells.length > 64);
-      view?.light(undefined, page.trying);
-    }
+    const isOther = ({ id }: Grid): boolean => id.includes(".") && !id.startsWith("code.") && !id.endsWith(`.${decoder}`);
+    this.update(scene, scene.grids.filter((grid) => !isOther(grid)));
     for (const [name, head] of this.heads) put(head, "aria-pressed", String(name === decoder));
-    this.tell(scene);
     this.live?.show(written(image));
+    this.late.then(() => {
+      this.update(scene, scene.grids.filter(isOther));
+      this.tell(scene);
+    });
+  }
+
+  private update(scene: Scene, grids: readonly Grid[]): void {
+    const { page } = this;
+    for (const grid of grids) {
+      const view = this.views.get(grid.id);
+      if (!view || (page.trying && !grid.select)) continue; // pointing at another decoder's image does not stir up the rest
+      const { id, columns, rows } = grid;
+      const size = id.startsWith("code.") ? 34 : id.includes(".") ? SMALL : Math.min(Math.floor(WIDE / columns), 34);
+      view.update(grid, size, this.ranges(scene).get(id)!, rows * columns > 64);
+      view.light(undefined, page.trying);
+    }
+  }
+
+  /** Images from paper to ink, errors from −1 to 1; maps and code by their own values. */
+  ranges(scene: Scene): Map<string, Range> {
+    if (scene !== this.ranged) this.found = rangesOf(scene);
+    this.ranged = scene;
+    return this.found;
   }
 
   leave(): void {
     this.waiting = null;
+    this.late.forget();
     this.live?.leave();
   }
 
@@ -80,7 +101,7 @@ export class AutoencoderPainter implements Painter {
     const names = (scene.data.decoders as Facts[]).map(({ name }) => name);
     this.decoders.replaceChildren(...names.map((name) => this.decoder(name, view)));
     this.live = served() ? new LiveTraining(page) : null;
-    this.body = h(
+    this.late.here = this.body = h(
       "div", { class: "rows autoencoder" },
       h("div", { class: "row" }, this.drawing(), view("input"), view("map")),
       this.strip.element, this.codes,
@@ -174,7 +195,6 @@ function levels(scene: Scene, id: string): number[] {
   return scene.grids.find((grid) => grid.id === id)!.cells.map(({ value }) => Math.round(value! * FULL));
 }
 
-/** Images from paper to ink, errors from −1 to 1; maps and code by their own values. */
 function rangesOf(scene: Scene): Map<string, Range> {
   const found = new Map<string, Range>();
   const most = (id: (id: string) => boolean): number => {

@@ -3,7 +3,7 @@
 import type { Scene, Text } from "../scene.ts";
 import type { Lab } from "./app.ts";
 import { Code } from "./code.ts";
-import type { Palette } from "./colours.ts";
+import { ranges, type Palette } from "./colours.ts";
 import { Controls } from "./controls.ts";
 import { h, put, tell } from "./dom.ts";
 import { figure } from "./figure.ts";
@@ -70,7 +70,7 @@ export class Frame {
     this.showLinks(scene);
     this.steps.show(scene);
     this.showNotice(scene, refusal);
-    this.formula.show(scene);
+    this.formula.show(scene, (made) => this.painter!.ranges?.(made) ?? ranges(made));
     this.showWords(scene);
     this.code.show(scene);
   }
@@ -94,7 +94,7 @@ export class Frame {
   private enter(scene: Scene): void {
     this.painter?.leave?.();
     this.screen = scene.screen;
-    this.drawing.hidden = scene.grids.some((grid) => grid.cells.some((cell) => cell.text.length > 12));  // a table of words
+    this.drawing.hidden = scene.grids.some((grid) => grid.scale === "plain" && grid.cells.some((cell) => cell.text.length > 12));  // a table of words
     this.stage.replaceChildren();
     this.painter = painterOf(scene.screen);
     this.controls = new Controls(this.page, this.painter.settings ?? []);

@@ -5,18 +5,23 @@ import { ranges } from "./colours.ts";
 import { h, put } from "./dom.ts";
 import { GridView } from "./grid.ts";
 import { cellSizes, rowsOf, smallSizes } from "./layout.ts";
+import { Late } from "./late.ts";
 import { Lines, linksOf, litOf } from "./links.ts";
 import type { Page, Painter } from "./page.ts";
 import { Readers } from "./readers.ts";
 
 /** Cells that are elements: of a grid, and of a screen, grid by grid. Others are on canvases, which are painted sooner. */
-const LARGEST_SVG = 16 * 16;
-const MOST_SVG = 450;
+const LARGEST_SVG = 14 * 14;
+const MOST_SVG = 300;
 
 export class GridPainter implements Painter {
   private host: HTMLElement | null = null;
   private views = new Map<string, GridView>();
   private readonly lines = new Lines();
+  /** Grids that one would have to scroll down to are painted after those that are seen. */
+  private readonly late = new Late();
+  private readonly below = new Set<Element>();
+  private readonly seen = new IntersectionObserver((entries) => this.note(entries));
   private readonly body = h("div", { class: "rows" });
   private shape = "";
   private width = 0;
@@ -50,6 +55,7 @@ export class GridPainter implements Painter {
       this.sizes = sizes;
     }
     this.hide(scene);
+    const late: (() => void)[] = [];
     let drawn = 0;
     for (const row of rowsOf(scene)) {
       for (const grid of row) {
@@ -57,9 +63,19 @@ export class GridPainter implements Painter {
         const onCanvas = count > LARGEST_SVG || drawn + count > MOST_SVG;
         if (!onCanvas) drawn += count;
         const size = (steady && this.sizes.get(grid.id)) || sizes.get(grid.id)!;
-        this.views.get(grid.id)?.update(grid, size, scales.get(grid.id)!, onCanvas);
+        const view = this.views.get(grid.id);
+        const update = (): void => view?.update(grid, size, scales.get(grid.id)!, onCanvas);
+        if (view && this.below.has(view.element)) late.push(update);
+        else update();
       }
     }
+    this.late.then(late.length ? () => { for (const update of late) update(); this.light(); } : null);
+  }
+
+  leave(): void {
+    this.late.forget();
+    this.seen.disconnect();
+    this.resized?.disconnect();
   }
 
   /** While something is only tried, nothing moves: what it does not have is not seen, what only it has does not come. */
@@ -75,6 +91,9 @@ export class GridPainter implements Painter {
     this.shape = "";
     host.replaceChildren(this.body, this.lines.element);
     this.width = 0;
+    this.late.here = this.body;
+    this.below.clear();
+    this.seen.disconnect();
     this.resized?.disconnect();
     this.resized = new ResizeObserver(() => {
       const { width, scene } = this;
@@ -104,12 +123,21 @@ export class GridPainter implements Painter {
       put(line, "class", even(row) ? "row even" : "row");
       arranged(line, row.map((grid) => {
         const view = old.get(grid.id) ?? new GridView(page);
+        if (!old.has(grid.id)) this.seen.observe(view.element);
         this.views.set(grid.id, view);
         return view.element;
       }));
       return line;
     });
     arranged(this.body, lines);
+    for (const [id, view] of old) if (!this.views.has(id)) this.seen.unobserve(view.element);
+  }
+
+  private note(entries: readonly IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting, boundingClientRect } of entries) {
+      if (!isIntersecting && boundingClientRect.top > 0) this.below.add(target);
+      else this.below.delete(target);
+    }
   }
 
   private light(): void {

@@ -17,6 +17,10 @@ export class DensePainter implements Painter {
     this.grids = new GridPainter(readers);
   }
 
+  leave(): void {
+    this.grids.leave();
+  }
+
   paint(host: HTMLElement, scene: Scene, page: Page): void {
     if (!host.contains(this.planes)) host.replaceChildren(h("div", { class: "beside" }, this.planes, this.below));
     this.grids.paint(this.planes, scene, page);
@@ -49,6 +53,10 @@ export class FieldPainter implements Painter {
 
   constructor(readers: Readers, private readonly sceneOf: (settings: Settings) => Scene) {
     this.grids = new GridPainter(readers, "small");
+  }
+
+  leave(): void {
+    this.grids.leave();
   }
 
   paint(host: HTMLElement, scene: Scene, page: Page): void {
