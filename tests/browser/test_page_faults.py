@@ -109,7 +109,7 @@ FAULTS = [
     ("no step back", back, "src/page/app.ts", "history.pushState", "history.replaceState"),
     ("a canvas without a name", access, "src/page/canvas.ts", '    put(this.canvas, "aria-label", name);\n', ""),
     ("targets too small", access, "src/page.css", ".steps button { min-width: 2.25rem; }", ".steps button { min-width: 0; width: 14px; min-height: 0; padding: 0; } .steps button svg { width: 6px; }"),
-    ("pale words", access, "src/page/theme.css", "--soft: light-dark(#5c6570", "--soft: light-dark(#b5bac1"),
+    ("pale words", access, "../../report/theme.css", "--soft: light-dark(#5c6570", "--soft: light-dark(#b5bac1"),
     ("for the mouse alone", access, "src/page/frame.ts", "this.looked, this.formula.element,", 'h("div", { click: () => undefined }, "x"), this.looked, this.formula.element,'),
     ("a focus that is not seen", focus, "src/page.css", ":focus-visible { outline: 3px", ":focus-visible { outline: 0px"),
     ("a cell's focus that is not seen", cell_focus, "src/page/marks.ts", '["read", "strong", "tried", "selected", "focus"]', '["read", "strong", "tried", "selected"]', "src/page/marks.ts", "of this.paths.get(kind)!", "of this.paths.get(kind) ?? []"),
@@ -123,8 +123,10 @@ def sources(tmp_path_factory):
     """A copy of the page's sources, to be spoilt."""
     lab = tmp_path_factory.mktemp("faults") / "lab"
     shutil.copytree(WEB, lab / "web", ignore=shutil.ignore_patterns("node_modules", "build"))
-    for path in WEB.parent.glob("*.json"):
+    for path in [*WEB.parent.glob("*.json"), *WEB.parent.glob("*.css")]:
         shutil.copy(path, lab / path.name)
+    (lab.parent / "report").mkdir()
+    shutil.copy(WEB.parents[1] / "report" / "theme.css", lab.parent / "report")
     (lab / "web" / "node_modules").symlink_to(WEB / "node_modules")
     return lab / "web"
 

@@ -11,10 +11,10 @@ from PIL import Image
 from layerscope.cli import main
 from layerscope.core.errors import OutputError
 from layerscope.lab.exporting import export, opened
-from layerscope.lab.painting import raster
 from layerscope.lab.painting.layout import paint
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import described
+from layerscope.report.figures.painted import families
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -144,7 +144,7 @@ def test_korean_without_a_font_is_refused_with_the_way_out(monkeypatch, tmp_path
         OutputError, match=r"^no font on this machine has Korean letters; install one .*fonts-noto-cjk"
     ):
         export("#lab=pool&lang=ko", tmp_path / "a.png")
-    assert raster.families(paint(scene("#lab=pool"))) == ["DejaVu Sans"]
+    assert families(paint(scene("#lab=pool"))) == ["DejaVu Sans"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-/** How values become colours: tokens of theme.css, interpolated; and the ink that is read on them. */
+/** How values become colours: tokens of theme.css and values.css, interpolated; and the ink that is read on them. */
 
 import type { Grid, Scene } from "../scene.ts";
 
