@@ -86,6 +86,17 @@ def open_at(page, hash, address=OFFLINE):
     page.wait_for_selector("h1")
 
 
+_GO = """async (hash) => {
+  location.hash = hash;
+  do await new Promise(requestAnimationFrame); while (location.hash !== hash || document.querySelector("[aria-busy=true]"));
+}"""
+
+
+def go(page, hash):
+    """Another state of the page that is open, and wait until it is painted."""
+    page.evaluate(_GO, hash)
+
+
 def say(text, lang):
     """A Text in a language."""
     assert text.key in STRINGS, f"strings.json lacks {text.key}"
