@@ -26,7 +26,9 @@ def twin():
     place = Path(tempfile.mkdtemp())
     built = place / "twin.mjs"
     subprocess.run(["node", "build.mjs", "twin", str(built)], cwd=WEB, check=True)
-    process = subprocess.Popen(["node", str(built)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    process = subprocess.Popen(
+        ["node", str(built)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
 
     def end():
         process.kill()

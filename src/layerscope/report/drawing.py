@@ -43,8 +43,8 @@ WIDE = 100
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle; `hollow`: its outline alone, on paper. `edge`: the role of a line, `thick`, along its border, half of
-    it outside. A `crisp` one has no soft edges, so that neighbours meet.
+    """A rectangle; `hollow`: its outline alone, on paper. `edge`: the role of a line, `thick`, along its border, half
+    of it outside. A `crisp` one has no soft edges, so that neighbours meet.
     """
 
     left: float
@@ -69,7 +69,9 @@ class Area:
 
 @dataclass(frozen=True)
 class Stroke:
-    """A line through points; `bent`: a cubic curve whose second and third points pull it; `arrow`: with a head at its end."""
+    """A line through points; `bent`: a cubic curve whose second and third points pull it; `arrow`: with a head at its
+    end.
+    """
 
     points: Sequence[tuple[float, float]]
     role: str
@@ -123,8 +125,8 @@ class Group:
 class Drawing:
     """Marks on a sheet of `width` × `height` units ("mm" or "px"), later ones above earlier ones.
 
-    `title` names it, `words` say what it shows, in the language `lang`; `source` is what it was made from (a link), kept
-    in the file. `paper`: the role of its ground. `silent`: parts whose words would be too small to be read.
+    `title` names it, `words` say what it shows, in the language `lang`; `source` is what it was made from (a link),
+    kept in the file. `paper`: the role of its ground. `silent`: parts whose words would be too small to be read.
     """
 
     width: float
@@ -144,7 +146,9 @@ def colour(role: str) -> str:
     return PAPER.get(role, role)
 
 
-def line(start: tuple[float, float], stop: tuple[float, float], role: str, width: float, arrow: bool = False) -> Stroke:
+def line(
+    start: tuple[float, float], stop: tuple[float, float], role: str, width: float, arrow: bool = False
+) -> Stroke:
     """A straight line."""
     return Stroke((start, stop), role, width, arrow=arrow)
 
@@ -189,7 +193,7 @@ def shortened(text: str, size: float, room: float, bold: bool = False) -> str:
 
 
 def wrapped(text: str, size: float, room: float, whole: bool = False) -> list[str]:
-    """The text in lines that fit into so much room; longer words are shortened, or left `whole` on lines of their own."""
+    """The text in lines that fit into so much room; longer words are shortened, or `whole` on lines of their own."""
     lines: list[str] = []
     for paragraph in text.split("\n") if whole else [text]:
         begun = False

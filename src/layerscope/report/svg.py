@@ -8,7 +8,9 @@ from html import escape
 from layerscope.report.drawing import NONE, Area, Box, Dot, Drawing, Group, Mark, Stroke, Words, colour, head
 
 FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-KOREAN = FONT.replace("sans-serif", "'Noto Sans KR', 'Noto Sans CJK KR', 'Apple SD Gothic Neo', 'Malgun Gothic', sans-serif")
+KOREAN = FONT.replace(
+    "sans-serif", "'Noto Sans KR', 'Noto Sans CJK KR', 'Apple SD Gothic Neo', 'Malgun Gothic', sans-serif"
+)
 
 WIDE = 900
 """Pixels from which on a figure may be scaled down to what there is room for."""

@@ -42,8 +42,8 @@ class _Sheet:
         return self.width - 2 * MARGIN
 
     def lines(self, said: Sequence[str], size: float, colour: str, x: float = MARGIN, bold: bool = False) -> None:
-        for words in said:
-            self.shapes.append(Words(x, self.y + size, words, size, colour, bold=bold))
+        for text in said:
+            self.shapes.append(Words(x, self.y + size, text, size, colour, bold=bold))
             self.y += size * LEAD
 
 
@@ -53,13 +53,15 @@ def paint(
     """The scene as a drawing `width` millimetres wide; `bare` leaves out title, formula and law, for a caption."""
     sheet = _Sheet(scene, width, theme(theme_name), lang)
     if not bare:
-        sheet.lines(wrapped(words.title(scene, lang), TITLE, sheet.inner, whole=True), TITLE, sheet.theme.ink, bold=True)
+        sheet.lines(
+            wrapped(words.title(scene, lang), TITLE, sheet.inner, whole=True), TITLE, sheet.theme.ink, bold=True
+        )
         sheet.y += 1.5
     lines = rows(scene)
     size = unit(lines, sheet.inner)
-    for line in lines:
-        for part in _fitting(line, sheet, size):
-            _row(sheet, part, size, len(line))
+    for beside in lines:
+        for part in _fitting(beside, sheet, size):
+            _row(sheet, part, size, len(beside))
     _lit(sheet)
     _legend(sheet)
     told = [part for part in (words.chosen(scene, lang), words.law(scene, lang)) if part]
@@ -120,7 +122,8 @@ def _fitting(grids: list[Grid], sheet: _Sheet, size: float) -> Iterator[list[Gri
 def _row(sheet: _Sheet, grids: list[Grid], size: float, beside: int) -> None:
     broad = [_broad(grid, sheet, size, beside) for grid in grids]
     titles = [
-        wrapped(words.say(grid.title, sheet.lang), BODY, room + 0.01, whole=True) for grid, room in zip(grids, broad, strict=True)
+        wrapped(words.say(grid.title, sheet.lang), BODY, room + 0.01, whole=True)
+        for grid, room in zip(grids, broad, strict=True)
     ]
     top = sheet.y + max(len(title) for title in titles) * BODY * LEAD
     x, bottom = MARGIN, top

@@ -35,7 +35,9 @@ SEQUENTIAL = tuple(f"cividis-{step}" for step in range(6))
 def tokens(name: str) -> dict[str, str]:
     """The colours of the pages (report/theme.css, lab/values.css), by their names, as they are in light or dark."""
     place = files("layerscope")
-    css = place.joinpath("report", "theme.css").read_text("utf-8") + place.joinpath("lab", "values.css").read_text("utf-8")
+    css = place.joinpath("report", "theme.css").read_text("utf-8") + place.joinpath("lab", "values.css").read_text(
+        "utf-8"
+    )
     found = re.findall(r"--([\w-]+): (?:light-dark\((#\w{6}), (#\w{6})\)|(#\w{6}));", css)
     return {token: one or (dark if name == "dark" else light) for token, light, dark, one in found}
 
