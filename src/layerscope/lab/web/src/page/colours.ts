@@ -42,19 +42,14 @@ export class Palette {
   }
 
   fill(value: number | null, scale: Grid["scale"], range: Range): string {
-    if (value === null || scale === "plain" || Number.isNaN(value)) return this.paper;
-    const { low, high } = range;
-    if (scale === "sequential") return at(this.sequential, high > low ? (value - low) / (high - low) : 0);
-    const size = Math.max(Math.abs(low), Math.abs(high));
-    return at(this.diverging, size > 0 ? 0.5 + (0.5 * value) / size : 0.5);
+    if (isBlank(value, scale)) return this.paper;
+    return (scale === "sequential" ? this.sequential : this.diverging)[step(value!, scale, range)]!;
   }
 
   /** The same as a pixel of an image. */
-  pixel(value: number | null, scale: Grid["scale"], { low, high }: Range): number {
-    if (value === null || scale === "plain" || Number.isNaN(value)) return this.blank;
-    if (scale === "sequential") return this.pixels[0][step(high > low ? (value - low) / (high - low) : 0)]!;
-    const size = Math.max(Math.abs(low), Math.abs(high));
-    return this.pixels[1][step(size > 0 ? 0.5 + (0.5 * value) / size : 0.5)]!;
+  pixel(value: number | null, scale: Grid["scale"], range: Range): number {
+    if (isBlank(value, scale)) return this.blank;
+    return this.pixels[scale === "sequential" ? 0 : 1][step(value!, scale, range)]!;
   }
 
   /** A colour halfway to the paper: what is there and does not count. */
@@ -107,9 +102,17 @@ const STEPS = 512;
 
 const steps = (stops: Rgb[]): string[] => Array.from({ length: STEPS + 1 }, (_, i) => hex(mix(stops, i / STEPS)));
 
-const step = (place: number): number => Math.round(Math.min(Math.max(place, 0), 1) * STEPS);
+const isBlank = (value: number | null, scale: Grid["scale"]): boolean =>
+  value === null || scale === "plain" || Number.isNaN(value);
 
-const at = (colours: string[], place: number): string => colours[step(place)]!;
+/** Which of the colours from one end to the other. */
+function step(value: number, scale: Grid["scale"], { low, high }: Range): number {
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const place = scale === "sequential"
+    ? (high > low ? (value - low) / (high - low) : 0)
+    : (size > 0 ? 0.5 + (0.5 * value) / size : 0.5);
+  return Math.round(Math.min(Math.max(place, 0), 1) * STEPS);
+}
 
 function mix(stops: Rgb[], at: number): Rgb {
   const place = Math.min(Math.max(at, 0), 1) * (stops.length - 1);
