@@ -122,7 +122,7 @@ FAULTS = [
     ("red and blue exchanged", colours, "src/page/colours.ts", "0.5 + (0.5 * value) / size", "0.5 - (0.5 * value) / size"),
     ("the ink with the lesser contrast", colours, "src/page/colours.ts", ">= contrast(", "< contrast("),
     ("a darker colour for more", colours, "src/page/colours.ts", "(value - low) / (high - low)", "(high - value) / (high - low)"),
-    ("hovering shows nothing", hovering, "src/page/app.ts", "this.trial = changes;\n    this.looked", "this.trial = null;\n    this.looked"),
+    ("hovering shows nothing", hovering, "src/page/app.ts", "this.trial = changes;\n    this.tried", "this.trial = null;\n    this.tried"),
     ("hovering stays", hovering, "src/page/grid.ts", "over = -1; this.visit(-1);", "over = -1;"),
     ("a key that does nothing", keys, "src/page/grid.ts", "ArrowDown: [row + 1, column]", "ArrowDown: [row, column]"),
     ("space pins nothing", keys, "src/page/grid.ts", 'event.key === " " || ', ""),
