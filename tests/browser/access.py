@@ -20,36 +20,48 @@ def axe(page):
 
 
 def tab_walk(page, most=120):
-    """Each stop of the tab key and how many pixels around it change when the focus goes."""
+    """Each stop of the tab key and how many pixels around it differ from the page without any focus.
+
+    The window is as high as the page, so that nothing scrolls and one picture without focus is enough.
+    """
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": 1280, "height": height})
+    page.evaluate("document.activeElement.blur()")
+    bare = picture(page.screenshot())
     stops = []
     for _ in range(most):
         page.keyboard.press("Tab")
         found = page.evaluate("""() => {
           const one = document.activeElement;
           if (!one || one === document.body) return null;
-          one.scrollIntoView({ block: "center" });
           const box = one.getBoundingClientRect();
           return [one.outerHTML.slice(0, 80), box.x, box.y, box.width, box.height];
         }""")
         if not found:
             break
-        name, x, y, width, height = found
-        x, y = max(x - 8, 0), max(y - 8, 0)
+        name, x, y, wide, high = found
+        x, y = max(round(x - 8), 0), max(round(y - 8), 0)
         clip = {
             "x": x,
             "y": y,
-            "width": max(min(width + 16, 1270 - x), 1),
-            "height": max(min(height + 16, 890 - y), 1),
+            "width": max(min(round(wide) + 16, 1280 - x), 1),
+            "height": max(min(round(high) + 16, height - y), 1),
         }
-        with_focus = page.screenshot(clip=clip, caret="initial")
-        page.evaluate("document.activeElement.blur()")
-        stops.append((name, difference(with_focus, page.screenshot(clip=clip))))
+        seen = picture(page.screenshot(clip=clip, caret="initial"))
+        stops.append((name, changed(seen, bare[y : y + seen.shape[0], x : x + seen.shape[1]])))
     return stops
+
+
+def picture(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int)
 
 
 def difference(a, b):
     """Pixels of two pictures that clearly differ."""
-    first, second = (np.asarray(Image.open(io.BytesIO(one)).convert("RGB"), int) for one in (a, b))
+    return changed(picture(a), picture(b))
+
+
+def changed(first, second):
     return int((np.abs(first - second).max(axis=2) > 40).sum()) if first.shape == second.shape else first.size
 
 

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from playwright.sync_api import sync_playwright
+from tests.browser.reading import RECORD
 
 CHROMIUM = os.environ.get("LAYERSCOPE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -28,6 +29,7 @@ def tab(chromium):
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
+        page.add_init_script(f"(() => {{{RECORD}}})()")
         page.set_default_timeout(10_000)
         page.requests, page.said = [], []
         page.on("request", lambda request: page.requests.append(request.url))

@@ -6,18 +6,13 @@ from urllib.parse import quote
 
 import pytest
 from tests.browser import net_texts
-from tests.browser.twin import ask, build, compared, plain
+from tests.browser.twin import ask, compared, plain
 
 from layerscope.lab import net
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import described
 
 COUNT = 340
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _built():
-    build()
 
 
 def asked(screen, count=COUNT):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from tests.browser.access import axe, mouse_only, record_listeners, tab_walk, unnamed_canvases
-from tests.browser.reading import GRID, WEB, check, check_colours, open_at
+from tests.browser.reading import GRID, WEB, check, check_colours, go, open_at
 
 
 def values(page, address):
@@ -17,6 +17,23 @@ def many_values(page, address):
     for given in ("#lab=pool&n=7&k=3&s=2&pad=same&cell=2,1", "#lab=convt&s=3&op=2&p=0&d=2&cell=4,4"):
         open_at(page, given, address)
         check(page, given)
+
+
+def on_canvas(page, address):
+    """Grids of more than 196 cells, whose numbers can be read, and another state of the same."""
+    open_at(page, "#lab=checkerboard&n=8", address)
+    assert page.locator("figure[data-grid='map1'] canvas").count() == 1
+    check(page, "#lab=checkerboard&n=8")
+    go(page, "#lab=checkerboard&n=8&k1=4")
+    check(page, "#lab=checkerboard&n=8&k1=4")
+
+
+def below(page, address):
+    page.set_viewport_size({"width": 1280, "height": 500})
+    open_at(page, "#lab=convt", address)
+    page.wait_for_timeout(200)  # until the page knows what is not seen
+    go(page, "#lab=convt&s=1&op=0")
+    check(page, "#lab=convt&s=1&op=0")
 
 
 def korean(page, address):
@@ -96,20 +113,23 @@ FAULTS = [
     ("a stamp is placed by the wrong stride", many_values, "src/scenes/convt.ts", "Math.floor(i / n) * s", "Math.floor(i / n) * (s + 1)"),
     ("a wrong number in the formula", values, "src/page/formula.ts", "}, token.text.trim());\n    this.colour", '}, token.text.trim() + "0");\n    this.colour'),
     ("the cell beside", values, "src/page/svg.ts", 'letters ? cell.text : ""', "letters ? grid.cells[Math.max(index - 1, 0)]!.text : \"\""),
+    ("the cell beside on a canvas", on_canvas, "src/page/canvas.ts", "pen.fillText(cell.text,", "pen.fillText(grid.cells[Math.max(index - 1, 0)]!.text,"),
+    ("a canvas keeps what has changed", on_canvas, "src/page/canvas.ts", "if (this.painted[index] === look) return;", "if (this.painted[index]) return;"),
+    ("what is further down stays as it was", below, "src/page/gridpainter.ts", "for (const update of late) update(); this.light();", "this.light();"),
     ("the name of the first cell for all", values, "src/page/svg.ts", '"aria-label", name(index)', '"aria-label", name(0)'),
     ("a table that is transposed", many_values, "src/page/grid.ts", "const [row, column] = [Math.floor(index / this.grid.columns), index % this.grid.columns];", "const [column, row] = [Math.floor(index / this.grid.columns), index % this.grid.columns];"),
     ("English for all", korean, "src/page/words.ts", "entry[lang] ?? entry.en", "entry.en"),
     ("red and blue exchanged", colours, "src/page/colours.ts", "0.5 + (0.5 * value) / size", "0.5 - (0.5 * value) / size"),
     ("the ink with the lesser contrast", colours, "src/page/colours.ts", ">= contrast(", "< contrast("),
     ("a darker colour for more", colours, "src/page/colours.ts", "(value - low) / (high - low)", "(high - value) / (high - low)"),
-    ("hovering shows nothing", hovering, "src/page/app.ts", "this.trial = changes;\n    this.looked", "this.trial = null;\n    this.looked"),
+    ("hovering shows nothing", hovering, "src/page/app.ts", "this.trial = changes;\n    this.tried", "this.trial = null;\n    this.tried"),
     ("hovering stays", hovering, "src/page/grid.ts", "over = -1; this.visit(-1);", "over = -1;"),
     ("a key that does nothing", keys, "src/page/grid.ts", "ArrowDown: [row + 1, column]", "ArrowDown: [row, column]"),
     ("space pins nothing", keys, "src/page/grid.ts", 'event.key === " " || ', ""),
     ("no step back", back, "src/page/app.ts", "history.pushState", "history.replaceState"),
     ("a canvas without a name", access, "src/page/canvas.ts", '    put(this.canvas, "aria-label", name);\n', ""),
     ("targets too small", access, "src/page.css", ".steps button { min-width: 2.25rem; }", ".steps button { min-width: 0; width: 14px; min-height: 0; padding: 0; } .steps button svg { width: 6px; }"),
-    ("pale words", access, "src/page/theme.css", "--soft: light-dark(#5c6570", "--soft: light-dark(#b5bac1"),
+    ("pale words", access, "../../report/theme.css", "--soft: light-dark(#5c6570", "--soft: light-dark(#b5bac1"),
     ("for the mouse alone", access, "src/page/frame.ts", "this.looked, this.formula.element,", 'h("div", { click: () => undefined }, "x"), this.looked, this.formula.element,'),
     ("a focus that is not seen", focus, "src/page.css", ":focus-visible { outline: 3px", ":focus-visible { outline: 0px"),
     ("a cell's focus that is not seen", cell_focus, "src/page/marks.ts", '["read", "strong", "tried", "selected", "focus"]', '["read", "strong", "tried", "selected"]', "src/page/marks.ts", "of this.paths.get(kind)!", "of this.paths.get(kind) ?? []"),
@@ -123,10 +143,11 @@ def sources(tmp_path_factory):
     """A copy of the page's sources, to be spoilt."""
     lab = tmp_path_factory.mktemp("faults") / "lab"
     shutil.copytree(WEB, lab / "web", ignore=shutil.ignore_patterns("node_modules", "build"))
-    for path in WEB.parent.glob("*.json"):
+    for path in [*WEB.parent.glob("*.json"), *WEB.parent.glob("*.css")]:
         shutil.copy(path, lab / path.name)
     (lab.parent / "report").mkdir()
-    shutil.copy(WEB.parents[1] / "report" / "particles.json", lab.parent / "report")
+    for name in ("particles.json", "theme.css"):
+        shutil.copy(WEB.parents[1] / "report" / name, lab.parent / "report")
     (lab / "web" / "node_modules").symlink_to(WEB / "node_modules")
     return lab / "web"
 

@@ -5,7 +5,7 @@ import html
 import subprocess
 
 import pytest
-from tests.browser.reading import GRIDS, PAGE, SCREENS, WEB, check, open_at
+from tests.browser.reading import GRIDS, PAGE, SCREENS, WEB, check, go, open_at
 from tests.browser.twin import corners
 
 from layerscope.core.errors import LayerscopeError
@@ -95,8 +95,9 @@ def test_budgets_of_bytes():
 @pytest.mark.parametrize("screen", SCREENS)
 def test_budget_of_nodes(tab, screen):
     page = tab()
+    open_at(page, f"#lab={screen}")
     for given in [f"#lab={screen}", *corners(screen, described()["screens"][screen])[:40]]:
-        open_at(page, given)
+        go(page, given)
         count = page.evaluate("document.querySelectorAll('*').length")
         assert count <= 5000, f"{given}: {count} nodes"
 

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from tests.browser.reading import GRID, GRIDS, check, check_colours, open_at, read, say
+from tests.browser.reading import GRID, GRIDS, check, check_colours, go, open_at, read, say
 from tests.browser.twin import hashes
 
 from layerscope.lab.scenes import scene
@@ -16,8 +16,7 @@ def test_what_is_shown_is_what_python_computes(tab, screen, lang):
     page = tab()
     open_at(page, f"#lab={screen}")
     for given in sample(screen, 14, lang):
-        page.evaluate("hash => { location.hash = hash }", given)
-        page.wait_for_function("hash => location.hash === hash", arg=given)
+        go(page, given)
         check(page, given)
     assert page.said == []
 
@@ -26,8 +25,9 @@ def test_what_is_shown_is_what_python_computes(tab, screen, lang):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_colours_say_sign_and_size_and_are_legible(tab, screen, theme):
     page = tab()
+    open_at(page, f"#lab={screen}&theme={theme}")
     for given in sample(screen, 5, "en"):
-        open_at(page, f"{given}&theme={theme}")
+        go(page, f"{given}&theme={theme}")
         check_colours(page, given)
 
 
@@ -95,8 +95,7 @@ def test_tables_have_the_same_numbers(tab, screen):
     for given in sample(screen, 3, "ko"):
         open_at(page, given)
         made = scene(given)
-        for button in page.locator("figure .quiet").all():
-            button.click()
+        page.evaluate("for (const button of document.querySelectorAll('figure .quiet')) button.click()")
         shown = read(page)["grids"]
         for grid in made.grids:
             if grid.id in shown:

@@ -1,9 +1,13 @@
 """Python and the TypeScript twin, asked the same."""
 
+import atexit
 import json
 import random
 import shutil
 import subprocess
+import tempfile
+import threading
+from functools import cache
 from itertools import product
 from pathlib import Path
 from urllib.parse import quote
@@ -14,25 +18,48 @@ WEB = Path(__file__).parents[2] / "src" / "layerscope" / "lab" / "web"
 SCREENS = tuple(described()["screens"])
 
 
-def build():
-    """Bundle the twin; what is missing is said."""
+@cache
+def twin():
+    """The twin as it is now, in one process for all tests: it answers each line of questions with a line."""
     assert shutil.which("node"), "these tests need Node 20"
     assert (WEB / "node_modules").is_dir(), f"run npm ci in {WEB} first"
-    subprocess.run(["node", "build.mjs", "twin"], cwd=WEB, check=True)
+    place = Path(tempfile.mkdtemp())
+    built = place / "twin.mjs"
+    subprocess.run(["node", "build.mjs", "twin", str(built)], cwd=WEB, check=True)
+    process = subprocess.Popen(
+        ["node", str(built)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+
+    def end():
+        process.kill()
+        process.communicate()
+        shutil.rmtree(place)
+
+    atexit.register(end)
+    return process
 
 
 def ask(questions):
-    """What the twin answers to each question."""
-    lines = "".join(json.dumps(question) + "\n" for question in questions)
-    done = subprocess.run(
-        ["node", str(WEB / "build" / "twin.mjs")], input=lines, capture_output=True, text=True, check=True
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    """What the twin answers to each question, one by one, while it computes the next."""
+    lines = [json.dumps(question) + "\n" for question in questions]
+    process = twin()
+    writer = threading.Thread(target=lambda: [process.stdin.write(line) for line in lines])
+    writer.start()
+    for line in lines:
+        answer = process.stdout.readline()
+        assert answer, f"the twin has ended at {line}"
+        yield json.loads(answer)
+    writer.join()
 
 
 def plain(scene):
-    """A scene as JSON has it."""
-    return compared(json.loads(json.dumps(scene.to_json())))
+    """A scene as JSON has it; its cells are that already."""
+    made = scene.to_json()
+    cells = [grid.pop("cells") for grid in made["grids"]]
+    made = json.loads(json.dumps(made))
+    for grid, own in zip(made["grids"], cells, strict=True):
+        grid["cells"] = own
+    return compared(made)
 
 
 def compared(made):

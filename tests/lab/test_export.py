@@ -11,12 +11,12 @@ from PIL import Image
 from layerscope.cli import main
 from layerscope.core.errors import OutputError
 from layerscope.lab.exporting import export, opened
-from layerscope.lab.painting import raster
 from layerscope.lab.painting.cells import READABLE
 from layerscope.lab.painting.layout import paint
 from layerscope.lab.painting.pages import SHARES, scaled
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import described
+from layerscope.report.figures.painted import families
 from layerscope.report.papers import PAGE
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -152,7 +152,7 @@ def test_korean_without_a_font_is_refused_with_the_way_out(monkeypatch, tmp_path
         OutputError, match=r"^no font on this machine has Korean letters; install one .*fonts-noto-cjk"
     ):
         export("#lab=pool&lang=ko", tmp_path / "a.png")
-    assert raster.families(paint(scene("#lab=pool"))) == ["DejaVu Sans"]
+    assert families(paint(scene("#lab=pool"))) == ["DejaVu Sans"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -211,8 +211,8 @@ def test_a_smaller_figure_is_the_same_figure(tmp_path):
     drawing = paint(scene("#lab=convt"), 100)
     half = scaled(drawing, 0.5)
     assert (half.width, half.height) == (50, drawing.height / 2)
-    assert [type(shape) for shape in half.shapes] == [type(shape) for shape in drawing.shapes]
-    for large, small in zip(drawing.shapes, half.shapes, strict=True):
+    assert [type(shape) for shape in half.marks] == [type(shape) for shape in drawing.marks]
+    for large, small in zip(drawing.marks, half.marks, strict=True):
         for name, value in vars(large).items():
             if name == "points":
                 assert small.points == [(x / 2, y / 2) for x, y in value]

@@ -7,15 +7,15 @@ import pytest
 from tests.lab.helpers import settings_at_random
 
 from layerscope.lab.painting import words
-from layerscope.lab.painting.drawing import Rect, Words, wide
 from layerscope.lab.painting.frames import columns, folded
 from layerscope.lab.painting.layout import paint
-from layerscope.lab.painting.svg import render
 from layerscope.lab.painting.terminal import render as as_text
-from layerscope.lab.painting.themes import THEMES, extent, ink_on, theme, tone
+from layerscope.lab.painting.themes import NAMES, ends, ink_on, theme, tone
 from layerscope.lab.scene import Grid
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import described
+from layerscope.report.drawing import Box, Words, extent
+from layerscope.report.svg import standing as render
 
 SCREENS = tuple(described()["screens"])
 STATES = [given for screen in SCREENS for given in [f"#lab={screen}", *settings_at_random(screen, 5, seed=4)]]
@@ -38,18 +38,18 @@ def test_every_number_that_fits_is_in_the_svg_and_everything_on_the_paper(given)
         shown = [g for g in grids if g not in tables and words.say(g.title, "en") not in silent]
         assert drawn == [cell.text for grid in shown for cell in grid.cells if cell.text]
         assert {cell.text for grid in tables for cell in grid.cells if cell.text} <= set(written)
-        for shape in drawing.shapes:
-            if isinstance(shape, Rect):
-                assert -0.01 <= shape.x <= shape.x + shape.width <= width + 0.01
-                assert -0.01 <= shape.y <= shape.y + shape.height <= drawing.height + 0.01
+        for shape in drawing.marks:
+            if isinstance(shape, Box):
+                assert -0.01 <= shape.left <= shape.left + shape.width <= width + 0.01
+                assert -0.01 <= shape.top <= shape.top + shape.height <= drawing.height + 0.01
             if isinstance(shape, Words):
-                assert shape.y <= drawing.height
-                left = shape.x - (wide(shape.text, shape.size) / 2 if shape.anchor == "middle" else 0)
+                assert shape.top <= drawing.height
+                left = shape.left - (extent(shape.text, shape.size) / 2 if shape.anchor == "middle" else 0)
                 assert left >= -0.01
 
 
 def _short(value):
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -57,13 +57,13 @@ def test_the_same_scene_gives_the_same_svg(screen):
     made = scene(f"#lab={screen}")
     assert render(paint(made)) == render(paint(scene(f"#lab={screen}")))
     assert render(paint(made, theme_name="dark")) != render(paint(made))
-    assert words.title(made, "ko") in render(paint(made, lang="ko"), "ko")
+    assert words.title(made, "ko") in render(paint(made, lang="ko"))
 
 
 def test_a_bare_figure_has_grids_and_no_sentences():
     made = scene("#lab=convt")
-    bare = {shape.text for shape in paint(made, bare=True).shapes if isinstance(shape, Words)}
-    full = {shape.text for shape in paint(made).shapes if isinstance(shape, Words)}
+    bare = {shape.text for shape in paint(made, bare=True).marks if isinstance(shape, Words)}
+    full = {shape.text for shape in paint(made).marks if isinstance(shape, Words)}
     assert full - bare >= {words.title(made, "en"), words.law(made, "en")}
     assert bare <= full
 
@@ -116,13 +116,13 @@ def test_folding_counts_korean_letters_twice():
     assert columns("a가×") == 4
 
 
-@pytest.mark.parametrize("name", THEMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_colours_tell_signs_apart_and_numbers_can_be_read_on_them(name):
     look = theme(name)
     values = [-9.0, -4.0, 0.0, 4.0, 9.0]
     made = scene("#lab=convt")
     grid = Grid("g", made.title, 1, 5, [made.grids[0].cells[0].__class__(v, str(v)) for v in values])
-    colours = [tone(grid.scale, v, extent(grid), look) for v in values]
+    colours = [tone(grid.scale, v, ends(grid), look) for v in values]
     assert len(set(colours)) == 5
     assert colours[2] == look.diverging[4]
     red, blue = colours[0], colours[4]

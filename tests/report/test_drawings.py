@@ -91,6 +91,8 @@ def test_widths_of_letters_are_those_of_the_font_that_comes_with_matplotlib():
         font.set_size(1000, 72)
         for place, width in enumerate(table):
             assert font.load_char(32 + place).linearHoriAdvance / 65536 / 10 == pytest.approx(width, abs=0.51)
+        for letter, width in drawing.OTHERS.items():
+            assert font.load_char(ord(letter)).linearHoriAdvance / 65536 / 10 <= width + 3, letter
 
 
 def test_colours_of_paper_are_the_light_ones_of_pages():

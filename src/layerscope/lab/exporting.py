@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from layerscope.core.errors import SettingError
+from layerscope.core.errors import OutputError, SettingError
 from layerscope.core.files import replacing, writable
 from layerscope.lab.painting import words
 from layerscope.lab.scene import Scene, Text
@@ -123,14 +123,19 @@ def _figure(made: Scene, kind: str, path: Path, width: float, bare: bool, dpi: i
     lang = str(made.settings["lang"])
     drawing = on_a_page(made, width, str(made.settings["theme"]), lang, bare)
     if kind == "svg":
-        from layerscope.lab.painting import svg
+        from layerscope.report import svg
 
-        path.write_text(svg.render(drawing, lang), "utf-8")
+        path.write_text(svg.standing(drawing), "utf-8")
     else:
-        from layerscope.lab.painting import raster
+        from layerscope.report.figures.painted import painted, readable
 
-        raster.write(drawing, path, kind, dpi)
-    said = f"{drawing.width:g} × {drawing.height:.0f} mm, {drawing.link}"
+        if not readable(drawing):
+            raise OutputError(
+                "no font on this machine has Korean letters; install one (on Debian and Ubuntu: apt install "
+                "fonts-noto-cjk), write an .svg, whose letters the viewer draws, or ask for lang=en"
+            )
+        painted(drawing, path, kind, dpi)
+    said = f"{drawing.width:g} × {drawing.height:.0f} mm, {drawing.source}"
     if drawing.silent:
         more = f" and {len(drawing.silent) - NAMED} more" if len(drawing.silent) > NAMED else ""
         said += "\nCells too small for their numbers: " + "; ".join(drawing.silent[:NAMED]) + more

@@ -1,6 +1,8 @@
-"""A drawing: shapes and words at places, in roles rather than colours. Painters make SVG, PNG and PDF of it.
+"""A drawing: shapes and words at places. Painters make SVG, PNG and PDF of it; reports and the lab draw with it.
 
-Places are counted from the top left, in the drawing's own unit (millimetres on paper, pixels on a page).
+Places are counted from the top left, in the drawing's own unit (millimetres on paper, pixels on a page). What a shape
+looks like is a role, which paper and pages colour in their own ways; on paper also a colour itself ("#2166ac"), which
+is how values are shown, or "none".
 """
 
 from __future__ import annotations
@@ -30,16 +32,20 @@ BOLD = (
 """Advances of the ASCII letters from the space on, in hundredths of the font's size: those of DejaVu Sans, the widest
 of the usual sans-serif fonts, so that words fit in any of them.
 """
+NONE = "none"
+"""The role of what is not filled, or has no edge."""
 NARROWEST = 0.27
 """The narrowest letter, in its size."""
-OTHERS = {"–": 50, "·": 38, "…": 100}
+OTHERS = {"–": 50, "·": 38, "…": 100, "−": 84, "×": 84, "→": 84, "∞": 84, "\u00a0": 32}
 """Those of other letters; of all that are named nowhere, WIDE."""
 WIDE = 100
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle; `hollow`: its outline alone, on paper."""
+    """A rectangle; `hollow`: its outline alone, on paper. `edge`: the role of a line, `thick`, along its border, half
+    of it outside. A `crisp` one has no soft edges, so that neighbours meet.
+    """
 
     left: float
     top: float
@@ -48,6 +54,9 @@ class Box:
     role: str
     hollow: bool = False
     dashed: bool = False
+    edge: str = NONE
+    thick: float = 0.0
+    crisp: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,13 +69,16 @@ class Area:
 
 @dataclass(frozen=True)
 class Stroke:
-    """A line through points; `bent`: a cubic curve whose second and third points pull it."""
+    """A line through points; `bent`: a cubic curve whose second and third points pull it; `arrow`: with a head at its
+    end.
+    """
 
     points: Sequence[tuple[float, float]]
     role: str
     width: float
     bent: bool = False
     dashed: bool = False
+    arrow: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Marks on a sheet of `width` × `height` units ("mm" or "px"). `title` names it, `words` say what it shows."""
+    """Marks on a sheet of `width` × `height` units ("mm" or "px"), later ones above earlier ones.
+
+    `title` names it, `words` say what it shows, in the language `lang`; `source` is what it was made from (a link),
+    kept in the file. `paper`: the role of its ground. `silent`: parts whose words would be too small to be read.
+    """
 
     width: float
     height: float
@@ -119,6 +135,38 @@ class Drawing:
     title: str
     words: str
     marks: Sequence[Mark | Group] = field(default_factory=list[Mark | Group])
+    lang: str = "en"
+    source: str = ""
+    paper: str = "paper"
+    silent: Sequence[str] = ()
+
+
+def colour(role: str) -> str:
+    """What a role looks like on paper; what is no role is a colour itself."""
+    return PAPER.get(role, role)
+
+
+def line(
+    start: tuple[float, float], stop: tuple[float, float], role: str, width: float, arrow: bool = False
+) -> Stroke:
+    """A straight line."""
+    return Stroke((start, stop), role, width, arrow=arrow)
+
+
+HEAD = 1.5
+"""Of an arrow, in the drawing's unit."""
+
+
+def head(mark: Stroke) -> Area:
+    """The head of an arrow, whose tip is the line's end."""
+    (x1, y1), (x2, y2) = mark.points[-2:]
+    dx, dy = x2 - x1, y2 - y1
+    length = (dx * dx + dy * dy) ** 0.5 or 1.0
+    ux, uy, size = dx / length, dy / length, min(HEAD, 0.6 * length)
+    x, y = x2 - ux * size, y2 - uy * size
+    return Area(
+        [(x2, y2), (x - uy * size * 0.4, y + ux * size * 0.4), (x + uy * size * 0.4, y - ux * size * 0.4)], mark.role
+    )
 
 
 def extent(text: str, size: float, bold: bool = False) -> float:
@@ -144,13 +192,16 @@ def shortened(text: str, size: float, room: float, bold: bool = False) -> str:
     return "…"
 
 
-def wrapped(text: str, size: float, room: float) -> list[str]:
-    """The text in lines that fit into so much room; longer words are shortened."""
+def wrapped(text: str, size: float, room: float, whole: bool = False) -> list[str]:
+    """The text in lines that fit into so much room; longer words are shortened, or `whole` on lines of their own."""
     lines: list[str] = []
-    for word in text.split(" "):
-        word = shortened(word, size, room)
-        if lines and extent(f"{lines[-1]} {word}", size) <= room:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
+    for paragraph in text.split("\n") if whole else [text]:
+        begun = False
+        for word in paragraph.split(" "):
+            word = word if whole else shortened(word, size, room)
+            if begun and extent(f"{lines[-1]} {word}", size) <= room:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+            begun = True
     return lines

@@ -5,35 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from layerscope.report.drawing import PAPER, Area, Box, Dot, Drawing, Group, Mark, Stroke, Words
+from layerscope.report.drawing import NONE, Area, Box, Dot, Drawing, Group, Mark, Stroke, Words, colour, head
 
 FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+KOREAN = FONT.replace(
+    "sans-serif", "'Noto Sans KR', 'Noto Sans CJK KR', 'Apple SD Gothic Neo', 'Malgun Gothic', sans-serif"
+)
 
 WIDE = 900
 """Pixels from which on a figure may be scaled down to what there is room for."""
 
 
 def standing(drawing: Drawing) -> str:
-    """A file of its own: white paper, colours as attributes, text as text in a system's sans-serif font."""
-    head = (
+    """A file of its own: paper, colours as attributes, text as text in a system's sans-serif font."""
+    font, lang = (KOREAN, ' xml:lang="ko"') if drawing.lang == "ko" else (FONT, "")
+    start = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_number(drawing.width)}{drawing.unit}" '
         f'height="{_number(drawing.height)}{drawing.unit}" '
-        f'viewBox="0 0 {_number(drawing.width)} {_number(drawing.height)}" role="img" font-family="{FONT}">'
+        f'viewBox="0 0 {_number(drawing.width)} {_number(drawing.height)}" role="img"{lang} font-family="{font}">'
     )
-    paper = f'<rect width="100%" height="100%" fill="{PAPER["paper"]}"/>'
+    paper = f'<rect width="100%" height="100%" fill="{colour(drawing.paper)}"/>'
     body = _painted(drawing, _Coloured())
     words = f"<title>{_text(drawing.title)}</title>\n<desc>{_text(drawing.words)}</desc>"
-    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, words, paper, *body, "</svg>", ""])
+    words += f"\n<metadata>{_text(drawing.source)}</metadata>" if drawing.source else ""
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', start, words, paper, *body, "</svg>", ""])
 
 
 def within(drawing: Drawing, name: str) -> str:
     """A part of a page: classes by role, `data-row` on groups; named by the element whose id is `name`."""
     wide = " wide" if drawing.width > WIDE else ""
-    head = (
+    start = (
         f'<svg class="drawing{wide}" width="{_number(drawing.width)}" height="{_number(drawing.height)}" '
         f'viewBox="0 0 {_number(drawing.width)} {_number(drawing.height)}" role="img" aria-labelledby="{name}">'
     )
-    return "".join([head, *_painted(drawing, _Classed()), "</svg>"])
+    return "".join([start, *_painted(drawing, _Classed()), "</svg>"])
 
 
 class _Coloured:
@@ -43,13 +48,13 @@ class _Coloured:
     said = ""
 
     def fill(self, role: str) -> str:
-        return f'fill="{PAPER[role]}"'
+        return f'fill="{colour(role)}"'
 
     def stroke(self, role: str) -> str:
-        return f'fill="none" stroke="{PAPER[role]}"'
+        return f'fill="none" stroke="{colour(role)}"'
 
     def outline(self, role: str) -> str:
-        return f'fill="{PAPER["paper"]}" stroke="{PAPER[role]}"'
+        return f'fill="{colour("paper")}" stroke="{colour(role)}"'
 
 
 class _Classed:
@@ -95,6 +100,8 @@ def _mark(mark: Mark, look: _Coloured | _Classed) -> str:
 
 
 def _box(mark: Box, look: _Coloured | _Classed) -> str:
+    if mark.edge != NONE or mark.crisp:
+        return _edged(mark, look)
     painted = look.outline(mark.role) if mark.hollow else look.fill(mark.role)
     inset = look.unit_stroke / 2 if mark.hollow else 0
     line = f' stroke-width="{_number(look.unit_stroke)}"' if mark.hollow else ""
@@ -105,12 +112,25 @@ def _box(mark: Box, look: _Coloured | _Classed) -> str:
     )
 
 
+def _edged(mark: Box, look: _Coloured | _Classed) -> str:
+    edge, dashes = "", ""
+    if mark.edge != NONE:
+        edge = f' stroke="{colour(mark.edge)}" stroke-width="{_number(mark.thick)}"'
+        dashes = f' stroke-dasharray="{_number(2.5 * mark.thick)} {_number(1.5 * mark.thick)}"' if mark.dashed else ""
+    crisp = ' shape-rendering="crispEdges"' if mark.crisp else ""
+    return (
+        f'<rect x="{_number(mark.left)}" y="{_number(mark.top)}" width="{_number(mark.width)}" '
+        f'height="{_number(mark.height)}" {look.fill(mark.role)}{edge}{dashes}{crisp}/>'
+    )
+
+
 def _stroke(mark: Stroke, look: _Coloured | _Classed) -> str:
     (left, top), *rest = mark.points
     steps = f"C{_points(rest)}" if mark.bent else "".join(f"L{_points([point])}" for point in rest)
     path = f"M{_number(left)} {_number(top)}{steps}"
     width = _number(mark.width)
-    return f'<path d="{path}" {look.stroke(mark.role)} stroke-width="{width}"{_dashed(mark.dashed, look)}/>'
+    line = f'<path d="{path}" {look.stroke(mark.role)} stroke-width="{width}"{_dashed(mark.dashed, look)}/>'
+    return line + _mark(head(mark), look) if mark.arrow else line
 
 
 def _dashed(dashed: bool, look: _Coloured | _Classed) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from layerscope.lab.painting.cells import FADED, PALE, Tint
 from layerscope.lab.painting.parts import PARTS
-from layerscope.lab.painting.themes import Theme, extent, ink_on
+from layerscope.lab.painting.themes import Theme, ends, ink_on
 from layerscope.lab.scene import Cell, Grid
 
 ROLES = {"cropped": "/", "unread": "x", "winner": "*", "extra": "+", "changed": "!"}
@@ -139,7 +139,7 @@ def _squares(grid: Grid, asked: Asked) -> tuple[list[str], tuple[bool, bool, boo
 def _pixels(grid: Grid, asked: Asked) -> list[str]:
     """A picture of long numbers: a letter for each cell, two rows in a line; what is chosen is an X."""
     tint = None if asked.look is None else Tint(grid, asked.look)
-    low, high = extent(grid)
+    low, high = ends(grid)
     lines: list[str] = []
     for row in range(0, grid.rows, 2):
         line = ""

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from layerscope.lab.painting import words
 from layerscope.lab.painting.cells import Tint, draw_cell
-from layerscope.lab.painting.drawing import Line, Rect, Shape, Words
 from layerscope.lab.painting.sizing import HEIGHT, PADDING, WORD, Placed
 from layerscope.lab.painting.themes import Theme
 from layerscope.lab.scene import Grid, Scene, Text
+from layerscope.report.drawing import NONE, Box, Mark, Words, line
 
 
 def heads(scene: Scene, grid: Grid, lang: str) -> list[str]:
@@ -21,7 +21,7 @@ def heads(scene: Scene, grid: Grid, lang: str) -> list[str]:
     return said if grid.scale == "plain" and len(said) == grid.columns else []
 
 
-def draw_grid(placed: Placed, look: Theme, above: Sequence[str] = ()) -> list[Shape]:
+def draw_grid(placed: Placed, look: Theme, above: Sequence[str] = ()) -> list[Mark]:
     """The shapes of all cells: what is filled first, then marks, then words."""
     if placed.kind == "picture":
         return _picture(placed, look)
@@ -32,33 +32,33 @@ def draw_grid(placed: Placed, look: Theme, above: Sequence[str] = ()) -> list[Sh
     return [shape for part in range(3) for shapes in drawn for shape in shapes[part]]
 
 
-def _picture(placed: Placed, look: Theme) -> list[Shape]:
+def _picture(placed: Placed, look: Theme) -> list[Mark]:
     """Neighbours of one colour are one rectangle."""
-    grid, tint, shapes = placed.grid, Tint(placed.grid, look), list[Shape]()
+    grid, tint, shapes = placed.grid, Tint(placed.grid, look), list[Mark]()
     colours = [tint.colour(number) for number in range(len(grid.cells))]
     for row in range(grid.rows):
         numbers = range(row * grid.columns, (row + 1) * grid.columns)
         for colour, run in groupby(numbers, key=lambda number: colours[number]):
             box = placed.box(list(run))
-            shapes.append(Rect(box.x, box.y, box.width, box.height, colour, crisp=True))
+            shapes.append(Box(box.left, box.top, box.width, box.height, colour, crisp=True))
     whole = placed.box([0, len(grid.cells) - 1])
-    edge = Rect(whole.x, whole.y, whole.width, whole.height, stroke=look.line, thick=0.15)
+    edge = Box(whole.left, whole.top, whole.width, whole.height, NONE, edge=look.line, thick=0.15)
     return [*shapes, *(_raster(placed, look) if not any(cell.text for cell in grid.cells) else []), edge]
 
 
-def _raster(placed: Placed, look: Theme) -> list[Shape]:
+def _raster(placed: Placed, look: Theme) -> list[Mark]:
     """Hairlines between the cells of a picture that has no numbers."""
     grid, left, right = placed.grid, placed.xs[0], placed.xs[-1]
     down = [placed.y + placed.cell * row for row in range(1, grid.rows)]
     return [
-        *(Line(left, y, right, y, look.line, 0.08) for y in down),
-        *(Line(x, placed.y, x, placed.bottom, look.line, 0.08) for x in placed.xs[1:-1]),
+        *(line((left, y), (right, y), look.line, 0.08) for y in down),
+        *(line((x, placed.y), (x, placed.bottom), look.line, 0.08) for x in placed.xs[1:-1]),
     ]
 
 
-def _table(placed: Placed, look: Theme, above: Sequence[str]) -> list[Shape]:
+def _table(placed: Placed, look: Theme, above: Sequence[str]) -> list[Mark]:
     """Words in columns, lines between rows; numbers stand at the right of their column."""
-    grid, shapes, size = placed.grid, list[Shape](), WORD * placed.scale
+    grid, shapes, size = placed.grid, list[Mark](), WORD * placed.scale
     right = [_numeric(grid, column) for column in range(grid.columns)]
     for column, word in enumerate(above):
         shapes.append(_word(placed, column, placed.y - HEIGHT, word, size, look.faint, right[column]))
@@ -68,7 +68,7 @@ def _table(placed: Placed, look: Theme, above: Sequence[str]) -> list[Shape]:
             y = placed.y + row * placed.cell
             shapes.append(_word(placed, column, y, cell.text, size, look.ink, right[column]))
     lines = [placed.y + row * placed.cell for row in range(grid.rows + 1)]
-    return [*(Line(placed.xs[0], y, placed.xs[-1], y, look.line, 0.12) for y in lines), *shapes]
+    return [*(line((placed.xs[0], y), (placed.xs[-1], y), look.line, 0.12) for y in lines), *shapes]
 
 
 def _numeric(grid: Grid, column: int) -> bool:

@@ -8,13 +8,13 @@ from itertools import pairwise
 
 from layerscope.lab.painting import words
 from layerscope.lab.painting.cells import MARKED, READABLE, Tint, swatch
-from layerscope.lab.painting.drawing import Drawing, Line, Rect, Shape, Words, wide, wrapped
 from layerscope.lab.painting.grids import draw_grid, heads
 from layerscope.lab.painting.parts import ends, rows
 from layerscope.lab.painting.sizing import GAP, HEIGHT, Placed, place, unit, width
 from layerscope.lab.painting.themes import Theme, theme
 from layerscope.lab.scene import Grid, Link, Scene, Text
 from layerscope.lab.state import spell
+from layerscope.report.drawing import NONE, Box, Drawing, Mark, Stroke, Words, extent, line, wrapped
 
 MARGIN, LEAD = 2.0, 1.35
 """Millimetres around everything; lines of text to their letters' size."""
@@ -33,7 +33,7 @@ class _Sheet:
     theme: Theme
     lang: str
     y: float = MARGIN
-    shapes: list[Shape] = field(default_factory=list[Shape])
+    shapes: list[Mark] = field(default_factory=list[Mark])
     placed: dict[str, Placed] = field(default_factory=dict[str, Placed])
     order: list[list[str]] = field(default_factory=list[list[str]])
 
@@ -42,8 +42,8 @@ class _Sheet:
         return self.width - 2 * MARGIN
 
     def lines(self, said: Sequence[str], size: float, colour: str, x: float = MARGIN, bold: bool = False) -> None:
-        for line in said:
-            self.shapes.append(Words(x, self.y + size, line, size, colour, bold=bold))
+        for text in said:
+            self.shapes.append(Words(x, self.y + size, text, size, colour, bold=bold))
             self.y += size * LEAD
 
 
@@ -54,13 +54,15 @@ def paint(
     scene = words.summed(scene, lang)
     sheet = _Sheet(scene, width, theme(theme_name), lang)
     if not bare:
-        sheet.lines(wrapped(words.title(scene, lang), sheet.inner, TITLE), TITLE, sheet.theme.ink, bold=True)
+        sheet.lines(
+            wrapped(words.title(scene, lang), TITLE, sheet.inner, whole=True), TITLE, sheet.theme.ink, bold=True
+        )
         sheet.y += 1.5
     lines = rows(scene)
     size = unit(lines, sheet.inner)
-    for line in lines:
-        for part in _fitting(line, sheet, size):
-            _row(sheet, part, size, len(line))
+    for beside in lines:
+        for part in _fitting(beside, sheet, size):
+            _row(sheet, part, size, len(beside))
     _lit(sheet)
     _legend(sheet)
     told = [part for part in (words.chosen(scene, lang), words.law(scene, lang)) if part]
@@ -77,15 +79,17 @@ def paint(
         and Tint(placed.grid, sheet.theme).letters(placed.box([0])) < READABLE
     ]
     title = words.title(scene, lang)
-    return Drawing(width, height, sheet.theme.paper, sheet.shapes, title, " ".join(told) or link, link, silent)
+    return Drawing(
+        width, height, "mm", title, " ".join(told) or link, sheet.shapes, lang, link, sheet.theme.paper, silent
+    )
 
 
 def _broken_at_equals(said: str, width: float) -> list[str]:
     """Lines that end before an equals sign where there is room for it."""
     kept = said.replace(" ", NO_BREAK).replace(f"{NO_BREAK}={NO_BREAK}", f" ={NO_BREAK}")
-    lines = wrapped(kept, width, BODY)
-    if any(wide(line, BODY) > width for line in lines):
-        lines = wrapped(said, width, BODY)
+    lines = wrapped(kept, BODY, width, whole=True)
+    if any(extent(line, BODY) > width for line in lines):
+        lines = wrapped(said, BODY, width, whole=True)
     return [line.replace(NO_BREAK, " ") for line in lines]
 
 
@@ -96,9 +100,9 @@ def _cut(lines: list[str]) -> list[str]:
 def _broad(grid: Grid, sheet: _Sheet, size: float, beside: int) -> float:
     """The width that a grid takes with its title above."""
     said = words.say(grid.title, sheet.lang)
-    longest = max((wide(word, BODY) for word in said.split(" ")), default=0.0)
+    longest = max((extent(word, BODY) for word in said.split(" ")), default=0.0)
     own = width(grid, size, sheet.inner, beside, heads(sheet.scene, grid, sheet.lang))
-    return min(max(own, min(wide(said, BODY), 24.0), longest), sheet.inner)
+    return min(max(own, min(extent(said, BODY), 24.0), longest), sheet.inner)
 
 
 def _fitting(grids: list[Grid], sheet: _Sheet, size: float) -> Iterator[list[Grid]]:
@@ -119,7 +123,8 @@ def _fitting(grids: list[Grid], sheet: _Sheet, size: float) -> Iterator[list[Gri
 def _row(sheet: _Sheet, grids: list[Grid], size: float, beside: int) -> None:
     broad = [_broad(grid, sheet, size, beside) for grid in grids]
     titles = [
-        wrapped(words.say(grid.title, sheet.lang), room + 0.01, BODY) for grid, room in zip(grids, broad, strict=True)
+        wrapped(words.say(grid.title, sheet.lang), BODY, room + 0.01, whole=True)
+        for grid, room in zip(grids, broad, strict=True)
     ]
     top = sheet.y + max(len(title) for title in titles) * BODY * LEAD
     x, bottom = MARGIN, top
@@ -149,7 +154,7 @@ def _lit(sheet: _Sheet) -> None:
         for name, number in sorted({end for link in links for end in ends(link, scene)}):
             box = placed[name].box([number], 0.15)
             thick = min(0.45, 0.2 * placed[name].cell)
-            sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=colour, thick=thick))
+            sheet.shapes.append(Box(box.left, box.top, box.width, box.height, NONE, edge=colour, thick=thick))
         carried = role in CARRIED and not _broken(sheet, source, target)
         instead = any((source, target, other) in groups for other in CARRIED)
         if carried or (role == "read" and not instead and _beside(sheet, source, target)):
@@ -162,7 +167,7 @@ def _lit(sheet: _Sheet) -> None:
         box = at.box(whole)
         thick = min(0.8, 0.35 * at.cell)
         for colour, stroke in ((look.paper, 1.9 * thick), (look.chosen, thick)):  # readable on any colour
-            sheet.shapes.append(Rect(box.x, box.y, box.width, box.height, stroke=colour, thick=stroke))
+            sheet.shapes.append(Box(box.left, box.top, box.width, box.height, NONE, edge=colour, thick=stroke))
 
 
 def _beside(sheet: _Sheet, source: str, target: str) -> bool:
@@ -175,15 +180,16 @@ def _broken(sheet: _Sheet, source: str, target: str) -> bool:
     return together and not any({source, target} <= set(line) for line in sheet.order)
 
 
-def _arrow(a: Rect, b: Rect, colour: str) -> Line:
+def _arrow(a: Box, b: Box, colour: str) -> Stroke:
     """From edge to edge, along the line between the middles."""
-    ax, ay, bx, by = a.x + a.width / 2, a.y + a.height / 2, b.x + b.width / 2, b.y + b.height / 2
+    ax, ay = a.left + a.width / 2, a.top + a.height / 2
+    bx, by = b.left + b.width / 2, b.top + b.height / 2
     dx, dy = bx - ax, by - ay
     start, stop = _leaving(a, dx, dy), _leaving(b, dx, dy)
-    return Line(ax + dx * start, ay + dy * start, bx - dx * stop, by - dy * stop, colour, 0.35, arrow=True)
+    return line((ax + dx * start, ay + dy * start), (bx - dx * stop, by - dy * stop), colour, 0.35, arrow=True)
 
 
-def _leaving(box: Rect, dx: float, dy: float) -> float:
+def _leaving(box: Box, dx: float, dy: float) -> float:
     """The share of a line from the middle of a box at which it leaves the box."""
     return min(
         box.width / 2 / abs(dx) if dx else 1.0,
@@ -204,10 +210,10 @@ def _legend(sheet: _Sheet) -> None:
     x, size, side = MARGIN, BODY, 3.0
     for role in roles:
         said = words.say(Text(f"role.{role}"), sheet.lang)
-        need = side + 1.0 + wide(said, size) + 3.0
+        need = side + 1.0 + extent(said, size) + 3.0
         if x > MARGIN and x + need > sheet.width:
             x, sheet.y = MARGIN, sheet.y + side + 1.2
-        sheet.shapes += swatch(role, Rect(x, sheet.y, side, side), sheet.theme)
+        sheet.shapes += swatch(role, Box(x, sheet.y, side, side, NONE), sheet.theme)
         sheet.shapes.append(Words(x + side + 1.0, sheet.y + side * 0.78, said, size, sheet.theme.faint))
         x += need
     sheet.y += side + 2.0 if x > MARGIN else 0.0

@@ -4,12 +4,13 @@ allow.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
+from layerscope.core.dataclasses import replace
 from layerscope.core.errors import SettingError
-from layerscope.lab.painting.drawing import Drawing, Line, Polygon, Rect, Shape, Words
 from layerscope.lab.painting.layout import paint
 from layerscope.lab.scene import Scene
+from layerscope.report.drawing import Area, Box, Dot, Drawing, Group, Mark, Stroke
 from layerscope.report.papers import MOST, PAGE, USUAL
 
 SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)
@@ -53,12 +54,20 @@ def _fitting(scene: Scene, width: float, theme: str, lang: str, bare: bool) -> D
 
 def scaled(drawing: Drawing, share: float) -> Drawing:
     """The same drawing, smaller: all lengths times `share`."""
-    shapes = [_scaled(shape, share) for shape in drawing.shapes]
-    return replace(drawing, width=drawing.width * share, height=drawing.height * share, shapes=shapes)
+    marks = [_scaled(mark, share) for mark in drawing.marks]
+    return replace(drawing, width=drawing.width * share, height=drawing.height * share, marks=marks)
 
 
-def _scaled(shape: Shape, share: float) -> Shape:
-    if isinstance(shape, Polygon):
-        return replace(shape, points=[(x * share, y * share) for x, y in shape.points])
-    names = {Rect: "x y width height thick", Line: "x1 y1 x2 y2 thick", Words: "x y size"}[type(shape)]
-    return replace(shape, **{name: getattr(shape, name) * share for name in names.split()})
+def _scaled(mark: Mark | Group, share: float) -> Mark | Group:
+    if isinstance(mark, Group):
+        return replace(mark, marks=[_scaled(part, share) for part in mark.marks])
+    if isinstance(mark, Area):
+        return replace(mark, points=_points(mark.points, share))
+    if isinstance(mark, Stroke):
+        return replace(mark, points=_points(mark.points, share), width=mark.width * share)
+    names = {Box: "left top width height thick", Dot: "left top radius width"}.get(type(mark), "left top size")
+    return replace(mark, **{name: getattr(mark, name) * share for name in names.split()})
+
+
+def _points(points: Sequence[tuple[float, float]], share: float) -> list[tuple[float, float]]:
+    return [(left * share, top * share) for left, top in points]

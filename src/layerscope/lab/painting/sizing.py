@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from layerscope.lab.painting.cells import READABLE
-from layerscope.lab.painting.drawing import Rect, wide
 from layerscope.lab.scene import Grid
+from layerscope.report.drawing import NONE, Box, extent
 
 GAP = 5.0
 """Millimetres between grids."""
@@ -44,12 +44,12 @@ class Placed:
     def bottom(self) -> float:
         return self.y + self.grid.rows * self.cell
 
-    def box(self, numbers: Sequence[int], inset: float = 0.0) -> Rect:
+    def box(self, numbers: Sequence[int], inset: float = 0.0) -> Box:
         """The smallest rectangle around these cells."""
         rows, columns = [n // self.grid.columns for n in numbers], [n % self.grid.columns for n in numbers]
         x, y = self.xs[min(columns)] + inset, self.y + min(rows) * self.cell + inset
         width = self.xs[max(columns) + 1] - self.xs[min(columns)] - 2 * inset
-        return Rect(x, y, width, (max(rows) - min(rows) + 1) * self.cell - 2 * inset)
+        return Box(x, y, width, (max(rows) - min(rows) + 1) * self.cell - 2 * inset, NONE)
 
 
 def kind(grid: Grid, inner: float) -> str:
@@ -63,7 +63,7 @@ def kind(grid: Grid, inner: float) -> str:
 
 def _need(grid: Grid) -> float:
     """Millimetres of a cell in which the longest number can just be read."""
-    return 1.001 * READABLE * max((wide(cell.text, 1.0) for cell in grid.cells), default=0.0) + 0.7
+    return 1.001 * READABLE * max((extent(cell.text, 1.0) for cell in grid.cells), default=0.0) + 0.7
 
 
 def unit(lines: Sequence[Sequence[Grid]], inner: float) -> float:
@@ -108,4 +108,4 @@ def _pictured(grid: Grid, inner: float, beside: int) -> float:
 
 def _column(grid: Grid, column: int, heads: Sequence[str]) -> float:
     texts = [*heads[column : column + 1], *(cell.text for cell in list(grid.cells)[column :: grid.columns])]
-    return max((wide(text, WORD) for text in texts), default=0.0) + 2 * PADDING
+    return max((extent(text, WORD) for text in texts), default=0.0) + 2 * PADDING

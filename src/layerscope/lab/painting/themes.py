@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 from layerscope.lab.scene import Grid
 
@@ -23,23 +26,31 @@ class Theme:
     sequential: Sequence[str]
 
 
-CIVIDIS = ("#00224e", "#1d3c6d", "#3f4f6c", "#5d636f", "#7d7c78", "#9b9176", "#bcaa6b", "#dcc555", "#fee838")
-THEMES = {
-    "light": Theme(
-        "light", "#ffffff", "#1b1c1e", "#5d5f63", "#c9c9c3", "#d1480a", "#7a2e9e",
-        ("#b2182b", "#d6604d", "#f0a287", "#fadccd", "#f7f7f5", "#d5e6f1", "#97c6df", "#4593c3", "#2166ac"), CIVIDIS,
-    ),
-    "dark": Theme(
-        "dark", "#15171a", "#e9e7e2", "#a4a39e", "#4a4e55", "#ff9d63", "#d79bff",
-        ("#f4937f", "#c9604f", "#8f3d34", "#4d2723", "#1f2226", "#1f3447", "#2c5a84", "#4a8cc4", "#8cc2ee"), CIVIDIS,
-    ),
-}  # fmt: skip
-"""The same colours as on the page (web/src/page/theme.css), on white paper."""
+NAMES = ("light", "dark")
+DIVERGING = ("neg-4", "neg-3", "neg-2", "neg-1", "zero", "pos-1", "pos-2", "pos-3", "pos-4")
+SEQUENTIAL = tuple(f"cividis-{step}" for step in range(6))
 
 
+@cache
+def tokens(name: str) -> dict[str, str]:
+    """The colours of the pages (report/theme.css, lab/values.css), by their names, as they are in light or dark."""
+    place = files("layerscope")
+    css = place.joinpath("report", "theme.css").read_text("utf-8") + place.joinpath("lab", "values.css").read_text(
+        "utf-8"
+    )
+    found = re.findall(r"--([\w-]+): (?:light-dark\((#\w{6}), (#\w{6})\)|(#\w{6}));", css)
+    return {token: one or (dark if name == "dark" else light) for token, light, dark, one in found}
+
+
+@cache
 def theme(name: str) -> Theme:
     """The theme of that name; auto is light, as paper is."""
-    return THEMES["light" if name == "auto" else name]
+    name = "light" if name == "auto" else name
+    found = tokens(name)
+    return Theme(
+        name, found["paper"], found["ink"], found["soft"], found["rule"], found["accent"], found["stamp"],
+        [found[token] for token in DIVERGING], [found[token] for token in SEQUENTIAL],
+    )  # fmt: skip
 
 
 def tone(scale: str, value: float | None, range: tuple[float, float], theme: Theme) -> str:
@@ -51,7 +62,7 @@ def tone(scale: str, value: float | None, range: tuple[float, float], theme: The
     return _between(stops, (value - low) / (high - low) if high > low else 0.5)
 
 
-def extent(grid: Grid) -> tuple[float, float]:
+def ends(grid: Grid) -> tuple[float, float]:
     """The values that the two ends of the colours stand for; zero is always among them."""
     values = [cell.value for cell in grid.cells if cell.value is not None and abs(cell.value) != float("inf")]
     low, high = min([0.0, *values]), max([0.0, *values])

@@ -16,13 +16,14 @@ const blocks = {
   })),
 };
 
-// node build.mjs: all. node build.mjs twin: the tests' twin alone. node build.mjs FOLDER: the page, into that folder.
+// node build.mjs: all. node build.mjs twin [FILE]: the tests' twin alone. node build.mjs FOLDER: the page, into that folder.
 const asked = process.argv[2];
 if (!asked || asked === "twin") await twin();
 if (asked !== "twin") await page(asked ?? "../page");
 
 async function twin() {
-  await build({ ...common, entryPoints: ["src/twin.ts"], outfile: "build/twin.mjs", platform: "node", format: "esm" });
+  const outfile = process.argv[3] ?? "build/twin.mjs";
+  await build({ ...common, entryPoints: ["src/twin.ts"], outfile, platform: "node", format: "esm" });
 }
 
 async function page(target) {

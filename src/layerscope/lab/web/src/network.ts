@@ -37,11 +37,19 @@ export function kept(): Kept {
 
 /** What the input (its levels from 0 to 1) and each layer put out. */
 export function forward(decoder: string, image: readonly number[]): Tensor[] {
-  const key = `${decoder} ${image.join(" ")}`;
+  const key = `${decoder} ${lettersOf(image)}`;
   const known = latest.get(key) ?? computed(decoder, image);
   latest.delete(key);
   latest.set(key, known);
   for (const old of latest.keys()) if (latest.size > LATEST) latest.delete(old);
+  return known;
+}
+
+const spelled = new WeakMap<readonly number[], string>();
+
+function lettersOf(image: readonly number[]): string {
+  const known = spelled.get(image) ?? image.join(" ");
+  spelled.set(image, known);
   return known;
 }
 
@@ -62,10 +70,13 @@ function computed(decoder: string, image: readonly number[]): Tensor[] {
   return made;
 }
 
+const NUMBERS = new Int16Array(128);
+[...LETTERS].forEach((letter, n) => { NUMBERS[letter.charCodeAt(0)] = n; });
+
 export function unpacked({ exponent, letters }: Packed): Float64Array {
   const weights = new Float64Array(letters.length / 2);
   for (let n = 0; n < weights.length; n++) {
-    const whole = LETTERS.indexOf(letters[2 * n]!) * 64 + LETTERS.indexOf(letters[2 * n + 1]!) - HALF;
+    const whole = NUMBERS[letters.charCodeAt(2 * n)]! * 64 + NUMBERS[letters.charCodeAt(2 * n + 1)]! - HALF;
     weights[n] = whole / 2 ** exponent;
   }
   return weights;
@@ -83,84 +94,104 @@ function activated(layer: Layer, y: Tensor, bias: Float64Array): Tensor {
   return y;
 }
 
-/** Adds a pixel of `from` times a matrix to a pixel of `to`; [step over inputs, step over outputs] in the kernel. */
-function addProduct(
-  to: Float64Array, at: number, outs: number, from: Float64Array, begin: number, ins: number,
-  kernel: Float64Array, tap: number, byIn: number, byOut: number,
-): void {
-  for (let i = 0; i < ins; i++) {
-    const v = from[begin + i]!;
-    if (v === 0) continue;
-    for (let o = 0, k = tap + i * byIn; o < outs; o++, k += byOut) to[at + o]! += v * kernel[k]!;
-  }
-}
-
-const conv: Rule = (layer, x, weights) => {
+/** Sums are taken in the order of Python's, tap by tap and channel by channel; loops are flat, as they are run cold. */
+const conv: Rule = (layer, x, [kernel, bias]) => {
   const y = empty(layer);
-  const [[rows, columns, outs], [height, width, ins]] = [y.shape, x.shape];
+  const [rows, columns, outs] = y.shape;
+  const [height, width, ins] = x.shape;
   const [[kh, kw], [s, t], [top, left]] = [layer.kernel!, layer.strides!, layer.before!];
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
-    for (let i = 0; i < kh; i++) for (let j = 0; j < kw; j++) {
-      const [a, b] = [r * s + i - top, c * t + j - left];
-      if (a < 0 || b < 0 || a >= height || b >= width) continue;
-      addProduct(y.values, (r * columns + c) * outs, outs, x.values, (a * width + b) * ins, ins,
-        weights[0]!, (i * kw + j) * ins * outs, outs, 1);
+  const [from, to, weights] = [x.values, y.values, kernel!];
+  for (let r = 0, at = 0; r < rows; r++) for (let c = 0; c < columns; c++, at += outs) {
+    for (let i = 0; i < kh; i++) {
+      const a = r * s + i - top;
+      if (a < 0 || a >= height) continue;
+      for (let j = 0; j < kw; j++) {
+        const b = c * t + j - left;
+        if (b < 0 || b >= width) continue;
+        let k = (i * kw + j) * ins * outs;
+        for (let n = (a * width + b) * ins, end = n + ins; n < end; n++, k += outs) {
+          const v = from[n]!;
+          if (v !== 0) for (let o = 0; o < outs; o++) to[at + o]! += v * weights[k + o]!;
+        }
+      }
     }
   }
-  return activated(layer, y, weights[1]!);
+  return activated(layer, y, bias!);
 };
 
-const convTranspose: Rule = (layer, x, weights) => {
+const convTranspose: Rule = (layer, x, [kernel, bias]) => {
   const y = empty(layer);
-  const [[rows, columns, outs], [height, width, ins]] = [y.shape, x.shape];
+  const [rows, columns, outs] = y.shape;
+  const [height, width, ins] = x.shape;
   const [[kh, kw], [s, t], [top, left]] = [layer.kernel!, layer.strides!, layer.before!];
-  for (let a = 0; a < height; a++) for (let b = 0; b < width; b++) {
-    for (let i = 0; i < kh; i++) for (let j = 0; j < kw; j++) {
-      const [r, c] = [a * s + i - top, b * t + j - left];
-      if (r < 0 || c < 0 || r >= rows || c >= columns) continue;
-      addProduct(y.values, (r * columns + c) * outs, outs, x.values, (a * width + b) * ins, ins,
-        weights[0]!, (i * kw + j) * ins * outs, 1, ins);
+  const [from, to, weights] = [x.values, y.values, kernel!];
+  for (let a = 0, begin = 0; a < height; a++) for (let b = 0; b < width; b++, begin += ins) {
+    for (let i = 0; i < kh; i++) {
+      const r = a * s + i - top;
+      if (r < 0 || r >= rows) continue;
+      for (let j = 0; j < kw; j++) {
+        const c = b * t + j - left;
+        if (c < 0 || c >= columns) continue;
+        const [at, tap] = [(r * columns + c) * outs, (i * kw + j) * ins * outs];
+        for (let n = 0; n < ins; n++) {
+          const v = from[begin + n]!;
+          if (v !== 0) for (let o = 0; o < outs; o++) to[at + o]! += v * weights[tap + n + o * ins]!;
+        }
+      }
     }
   }
-  return activated(layer, y, weights[1]!);
+  return activated(layer, y, bias!);
 };
 
 const maxPool: Rule = (layer, x) => {
   const y = empty(layer);
   const switches = new Int32Array(y.values.length);
-  const [[rows, columns, count], [height, width]] = [y.shape, x.shape];
+  const [rows, columns, count] = y.shape;
+  const [height, width] = x.shape;
   const [[kh, kw], [s, t], [top, left]] = [layer.kernel!, layer.strides!, layer.before!];
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) for (let f = 0; f < count; f++) {
-    let best = -1;
-    for (let a = Math.max(r * s - top, 0); a < Math.min(r * s - top + kh, height); a++) {
-      for (let b = Math.max(c * t - left, 0); b < Math.min(c * t - left + kw, width); b++) {
-        const n = (a * width + b) * count + f;
-        if (best < 0 || x.values[n]! > x.values[best]!) best = n;
+  const from = x.values;
+  for (let r = 0, n = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
+    const [low, high] = [Math.max(r * s - top, 0), Math.min(r * s - top + kh, height)];
+    const [begin, end] = [Math.max(c * t - left, 0), Math.min(c * t - left + kw, width)];
+    for (let f = 0; f < count; f++, n++) {
+      let best = (low * width + begin) * count + f;
+      for (let a = low; a < high; a++) for (let b = begin; b < end; b++) {
+        const here = (a * width + b) * count + f;
+        if (from[here]! > from[best]!) best = here;
       }
+      y.values[n] = from[best]!;
+      switches[n] = best;
     }
-    const n = (r * columns + c) * count + f;
-    y.values[n] = x.values[best]!;
-    switches[n] = best;
   }
   return { ...y, switches };
 };
 
 const unpool: Rule = (layer, x, _weights, switches) => {
   const y = empty(layer);
-  x.values.forEach((v, n) => { y.values[switches![n]!] = v; });
+  for (let n = 0; n < x.values.length; n++) y.values[switches![n]!] = x.values[n]!;
   return y;
 };
 
-/** Every output value is a value of the input, or zero: `from` says which, by row, column and channel. */
-const picked = (from: (layer: Layer, x: Tensor, r: number, c: number, f: number) => number): Rule => (layer, x) => {
-  const y = empty(layer);
-  const [rows, columns, count] = y.shape;
-  for (let r = 0, n = 0; r < rows; r++) for (let c = 0; c < columns; c++) for (let f = 0; f < count; f++, n++) {
-    const at = from(layer, x, r, c, f);
-    y.values[n] = at < 0 ? 0 : x.values[at]!;
-  }
-  return y;
+/** Every output value is a value of the input, or zero: `from` says which, by row, column and channel, once a layer. */
+const picked = (from: (layer: Layer, x: Tensor, r: number, c: number, f: number) => number): Rule => {
+  const places = new WeakMap<Layer, Int32Array>();
+  return (layer, x) => {
+    const y = empty(layer);
+    const known = places.get(layer) ?? placesOf(layer, x, from);
+    places.set(layer, known);
+    for (let n = 0; n < known.length; n++) if (known[n]! >= 0) y.values[n] = x.values[known[n]!]!;
+    return y;
+  };
 };
+
+function placesOf(layer: Layer, x: Tensor, from: (layer: Layer, x: Tensor, r: number, c: number, f: number) => number): Int32Array {
+  const [rows, columns, count] = layer.shape;
+  const places = new Int32Array(rows * columns * count);
+  for (let r = 0, n = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
+    for (let f = 0; f < count; f++, n++) places[n] = from(layer, x, r, c, f);
+  }
+  return places;
+}
 
 const place = ({ shape: [, width, count] }: Tensor, row: number, column: number, channel: number): number =>
   (row * width + column) * count + channel;
@@ -171,18 +202,25 @@ const nearest = picked(({ strides }, x, r, c, f) =>
 /** Linear between the centres of pixels; beyond the outer ones as they are. */
 const bilinear: Rule = (layer, x) => {
   const y = empty(layer);
-  const [[rows, columns, count], [height, width]] = [y.shape, x.shape];
+  const [rows, columns, count] = y.shape;
+  const [height, width] = x.shape;
   const along = (n: number, stride: number, size: number): [number, number, number] => {
     const at = Math.min(Math.max((n + 0.5) / stride - 0.5, 0), size - 1);
     const low = Math.floor(at);
     return [low, Math.min(low + 1, size - 1), at - low];
   };
-  for (let r = 0, n = 0; r < rows; r++) for (let c = 0; c < columns; c++) for (let f = 0; f < count; f++, n++) {
+  const across = Array.from({ length: columns }, (_, c) => along(c, layer.strides![1], width));
+  const from = x.values;
+  for (let r = 0, n = 0; r < rows; r++) {
     const [a, b, v] = along(r, layer.strides![0], height);
-    const [d, e, u] = along(c, layer.strides![1], width);
-    const value = (row: number): number =>
-      x.values[place(x, row, d, f)]! * (1 - u) + x.values[place(x, row, e, f)]! * u;
-    y.values[n] = value(a) * (1 - v) + value(b) * v;
+    for (let c = 0; c < columns; c++) {
+      const [d, e, u] = across[c]!;
+      const corners = [a * width + d, a * width + e, b * width + d, b * width + e].map((at) => at * count);
+      for (let f = 0; f < count; f++, n++) {
+        const [p, q, s, t] = [from[corners[0]! + f]!, from[corners[1]! + f]!, from[corners[2]! + f]!, from[corners[3]! + f]!];
+        y.values[n] = (p * (1 - u) + q * u) * (1 - v) + (s * (1 - u) + t * u) * v;
+      }
+    }
   }
   return y;
 };

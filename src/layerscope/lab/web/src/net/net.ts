@@ -27,8 +27,21 @@ export interface Row {
   field: ([number, number] | null)[]; link?: string;
 }
 
-/** Read a text, as far as it goes; what is wrong with it is in `trouble`. */
+const KEPT = 4;
+/** The texts that were read last, as pointing and stepping ask for the same network again. */
+const known = new Map<string, Net>();
+const rows = new WeakMap<Net, Row[]>();
+
+/** Read a text, as far as it goes; what is wrong with it is in `trouble`. Nobody may change what it gives. */
 export function read(text: string): Net {
+  const net = known.get(text) ?? readAnew(text);
+  known.delete(text);
+  known.set(text, net);
+  for (const old of known.keys()) if (known.size > KEPT) known.delete(old);
+  return net;
+}
+
+function readAnew(text: string): Net {
   const net: Net = { text, stages: [], nodes: [], names: [], trouble: null };
   let stages: Stage[] = [];
   try {
@@ -145,6 +158,11 @@ const parametersOf = (weights: Record<string, number[]>): number =>
 
 /** The facts of one stage as plain data. */
 export function row(net: Net, stage: number): Row {
+  if (!rows.has(net)) rows.set(net, []);
+  return (rows.get(net)![stage] ??= factsOf(net, stage));
+}
+
+function factsOf(net: Net, stage: number): Row {
   const { words, layer, fed, made } = net.nodes[stage]!;
   const { shape } = made[0]!;
   const weights = layer ? layer.weights(fed) : {};

@@ -12,23 +12,36 @@ const LINK_MS = 150;
 
 export class Lab implements Page {
   state!: State;
-  scene!: Scene;
   palette!: Palette;
   looked: Place | null = null;
-  trying = false;
+  private last: Scene | null = null;
   private refusal: Text | null = null;
   private trial: Settings | null = null;
+  /** The scene of the state, and that of what is tried; null: not computed yet. */
+  private kept: Scene | null = null;
+  private tried: Scene | null = null;
   private frame: Frame | null = null;
+  private painted = false;
+  private late = false;
   private dragging = false;
   private timer = 0;
   private saying = 0;
   private written: string | null = null;
-  private readonly kept = new Map<string, Settings>();
+  private readonly left = new Map<string, Settings>();
 
   constructor(private readonly root: HTMLElement, private readonly probe: HTMLElement) {}
 
   get lang(): string {
     return this.state.settings.lang as string;
+  }
+
+  get scene(): Scene {
+    if (this.trial) return (this.tried ??= this.sceneOf(this.trial));
+    return (this.kept ??= this.sceneOf({}));
+  }
+
+  get trying(): boolean {
+    return this.trial !== null;
   }
 
   words(text: Text | string, args: Text["args"] = {}): string {
@@ -51,7 +64,6 @@ export class Lab implements Page {
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
       matchMedia(query).addEventListener("change", again);
     }
-    new ResizeObserver(() => this.render()).observe(this.root);
   }
 
   open(hash: string, how: Change = "push"): void {
@@ -60,11 +72,12 @@ export class Lab implements Page {
   }
 
   change(changes: Settings, how: Change = "push"): void {
-    const defaults = parse(`#lab=${this.state.screen}`).settings;
-    const settings = { ...this.state.settings };
-    for (const [name, value] of Object.entries(changes)) settings[name] = value === undefined ? defaults[name] : value;
-    const asked = this.state.clamped.filter((clamp) => Object.hasOwn(settings, clamp.name) && !(clamp.name in changes));
-    this.state = { screen: this.state.screen, settings, clamped: asked };
+    const before = this.state;
+    const settings = { ...before.settings };
+    for (const [name, value] of Object.entries(changes)) settings[name] = value === undefined ? this.usual(name) : value;
+    const asked = before.clamped.filter((clamp) => Object.hasOwn(settings, clamp.name) && !(clamp.name in changes));
+    this.state = { screen: before.screen, settings, clamped: asked };
+    if (asked.length !== before.clamped.length || this.hash !== spell(before.screen, before.settings)) this.kept = null;
     this.trial = null;
     this.looked = null;
     this.refusal = null;
@@ -76,6 +89,7 @@ export class Lab implements Page {
   attempt(changes: Settings | null): void {
     if (!changes && !this.trial) return;
     this.trial = changes;
+    this.tried = null;
     this.looked = null;
     this.render();
     if (changes) this.speak();
@@ -93,9 +107,13 @@ export class Lab implements Page {
     this.saying = window.setTimeout(() => this.frame?.say(message), 250);
   }
 
+  private usual(name: string): unknown {
+    return parse(`#lab=${this.state.screen}`).settings[name];
+  }
+
   /** Another state, from a link. */
   private take(hash: string): void {
-    this.trial = null;
+    this.trial = this.kept = null;
     this.looked = null;
     try {
       const state = parse(hash);
@@ -113,14 +131,14 @@ export class Lab implements Page {
   }
 
   private settle(): void {
-    this.kept.set(this.state.screen, this.state.settings);
+    this.left.set(this.state.screen, this.state.settings);
     const { theme, lang } = this.state.settings;
     const root = document.documentElement;
     if (root.dataset.theme !== theme || !this.palette) {
       root.dataset.theme = theme;
       this.paletteNow();
     }
-    root.lang = lang;
+    if (root.lang !== lang) root.lang = lang;  // set once more, it would cost the style of every element
     this.render();
   }
 
@@ -128,20 +146,40 @@ export class Lab implements Page {
     this.palette = new Palette(this.probe);
   }
 
+  /** At once, but once a frame: what comes before the frame is over is painted in the next, as it is by then. */
   private render(): void {
-    let scene: Scene;
-    try {
-      scene = sceneOf({ ...this.state, settings: { ...this.state.settings, ...this.trial } });
-    } catch (error) {
-      this.refusal = ((error as Error).cause as Text | undefined) ?? { key: "page.broken", args: { why: String(error) } };
-      if (!this.scene) throw error;
-      scene = this.scene;
+    const entered = this.frame?.lang !== this.lang || this.frame.screen !== this.state.screen;
+    if (this.painted && !entered) {
+      this.late = true;
+      return;
     }
-    this.scene = scene;
-    this.trying = this.trial !== null;
+    if (!this.painted) requestAnimationFrame(() => this.again());
+    this.painted = true;
+    this.paint();
+  }
+
+  private again(): void {
+    this.painted = false;
+    if (this.late) this.paint();
+  }
+
+  private paint(): void {
+    this.late = false;
+    const { scene } = this;
     document.title = `${this.words(scene.title)} · Layerscope`;
     if (this.frame?.lang !== this.lang) this.frame = new Frame(this.root, this);
     this.frame.show(scene, this.refusal);
+  }
+
+  /** The scene of the state with some settings changed; where there is none, the one before, and why. */
+  private sceneOf(changes: Settings): Scene {
+    try {
+      return (this.last = sceneOf({ ...this.state, settings: { ...this.state.settings, ...changes } }));
+    } catch (error) {
+      this.refusal = ((error as Error).cause as Text | undefined) ?? { key: "page.broken", args: { why: String(error) } };
+      if (!this.last) throw error;
+      return this.last;
+    }
   }
 
   private speak(): void {
@@ -152,7 +190,7 @@ export class Lab implements Page {
   /** The link of a screen: as it was left, in the language and theme of now. */
   linkTo(screen: string): string {
     const { lang, theme } = this.state.settings;
-    return spell(screen, { ...parse(`#lab=${screen}`).settings, ...this.kept.get(screen), lang, theme });
+    return spell(screen, { ...parse(`#lab=${screen}`).settings, ...this.left.get(screen), lang, theme });
   }
 
   get hash(): string {

@@ -1,14 +1,15 @@
 /** The autoencoder's screen: a sheet to draw on, the layers, the code, and the decoders side by side. */
 
-import { FULL, written } from "../drawing.ts";
-import { forward } from "../network.ts";
+import { FULL, read, written } from "../drawing.ts";
+import { forward, kept } from "../network.ts";
 import { said } from "../numbers.ts";
-import type { Scene } from "../scene.ts";
+import type { Grid, Scene } from "../scene.ts";
 import type { Facts } from "../scenes/autoencoder.ts";
 import type { Range } from "./colours.ts";
 import { cued } from "./cue.ts";
 import { h, put, tell } from "./dom.ts";
 import { GridView } from "./grid.ts";
+import { Late } from "./late.ts";
 import { LiveTraining } from "./live.ts";
 import { Pad } from "./pad.ts";
 import type { Page, Painter } from "./page.ts";
@@ -32,6 +33,10 @@ export class AutoencoderPainter implements Painter {
   private readonly codes = h("div", { class: "row codes" });
   private readonly decoders = h("div", { class: "decoders" });
   private table!: HTMLElement;
+  private ranged: Scene | null = null;
+  private found = new Map<string, Range>();
+  private readonly late = new Late();
+  private shown: [Scene | null, unknown] = [null, null];
   private live: LiveTraining | null = null;
   private waiting: { pixels: number[] | null; done: boolean } | null = null;
   private planned = 0;
@@ -42,29 +47,49 @@ export class AutoencoderPainter implements Painter {
     if (!this.body || !host.contains(this.body)) this.begin(host, scene);
     const { drawn, digit, decoder } = scene.settings as { drawn: string; digit: number; decoder: string };
     if (!this.waiting) this.pad.show(sheet(scene), drawn !== "");
+    if (scene === this.shown[0] && page.palette === this.shown[1]) return;
+    this.shown = [scene, page.palette];
     this.digits.forEach((button, n) => put(button, "aria-pressed", String(drawn === "" && n === digit)));
     const image = given(scene);
     if (!page.trying) this.strip.show(scene, forward(decoder, image.map((level) => level / FULL)));
-    const scales = rangesOf(scene);
-    for (const grid of scene.grids) {
-      const view = this.views.get(grid.id);
-      if (page.trying && !grid.select) continue; // pointing at another decoder's image does not stir up the rest
-      const size = grid.id.startsWith("code.") ? 34 : grid.id.includes(".") ? SMALL : Math.min(Math.floor(WIDE / grid.columns), 34);
-      if (view) view.update(grid, size, scales.get(grid.id)!, grid.cells.length > 64);
-      view?.light(undefined, page.trying);
-    }
+    const isOther = ({ id }: Grid): boolean => id.includes(".") && !id.startsWith("code.") && !id.endsWith(`.${decoder}`);
+    this.update(scene, scene.grids.filter((grid) => !isOther(grid)));
     for (const [name, head] of this.heads) put(head, "aria-pressed", String(name === decoder));
-    this.tell(scene);
     this.live?.show(written(image));
+    this.late.then(() => {
+      this.update(scene, scene.grids.filter(isOther));
+      this.tell(scene);
+    });
+  }
+
+  private update(scene: Scene, grids: readonly Grid[]): void {
+    const { page } = this;
+    for (const grid of grids) {
+      const view = this.views.get(grid.id);
+      if (!view || (page.trying && !grid.select)) continue; // pointing at another decoder's image does not stir up the rest
+      const { id, columns, rows } = grid;
+      const size = id.startsWith("code.") ? 34 : id.includes(".") ? SMALL : Math.min(Math.floor(WIDE / columns), 34);
+      view.update(grid, size, this.ranges(scene).get(id)!, rows * columns > 64);
+      view.light(undefined, page.trying);
+    }
+  }
+
+  /** Images from paper to ink, errors from −1 to 1; maps and code by their own values. */
+  ranges(scene: Scene): Map<string, Range> {
+    if (scene !== this.ranged) this.found = rangesOf(scene);
+    this.ranged = scene;
+    return this.found;
   }
 
   leave(): void {
     this.waiting = null;
+    this.late.forget();
     this.live?.leave();
   }
 
   private begin(host: HTMLElement, scene: Scene): void {
     const { page } = this;
+    this.shown = [null, null];
     this.views.clear();
     this.heads.clear();
     this.digits.length = 0;
@@ -77,7 +102,7 @@ export class AutoencoderPainter implements Painter {
     const names = (scene.data.decoders as Facts[]).map(({ name }) => name);
     this.decoders.replaceChildren(...names.map((name) => this.decoder(name, view)));
     this.live = served() ? new LiveTraining(page) : null;
-    this.body = h(
+    this.late.here = this.body = h(
       "div", { class: "rows autoencoder" },
       h("div", { class: "row" }, this.drawing(), view("input"), view("map")),
       this.strip.element, this.codes,
@@ -85,6 +110,7 @@ export class AutoencoderPainter implements Painter {
       this.live?.element ?? null,
     );
     host.replaceChildren(this.body);
+    warm();
   }
 
   private drawing(): HTMLElement {
@@ -145,6 +171,23 @@ export class AutoencoderPainter implements Painter {
   }
 }
 
+/**
+ * Some digits through all decoders, one at a time, while nobody waits: the first images take the longest, as the
+ * browser has not compiled the loops by then.
+ */
+function warm(): void {
+  const { digits, networks } = kept();
+  const waiting = digits.slice(1, 3).flatMap((digit) => {
+    const image = read(digit)!.map((level) => level / FULL);
+    return Object.keys(networks).map((name) => () => { forward(name, image); });
+  });
+  const next = (): void => {
+    waiting.shift()?.();
+    if (waiting.length) window.requestIdleCallback?.(next);
+  };
+  window.requestIdleCallback?.(next);  // Safari has none
+}
+
 /** The levels that are on the sheet, and those that the network gets. */
 const sheet = (scene: Scene): number[] => levels(scene, "drawing");
 const given = (scene: Scene): number[] => levels(scene, "input");
@@ -153,7 +196,6 @@ function levels(scene: Scene, id: string): number[] {
   return scene.grids.find((grid) => grid.id === id)!.cells.map(({ value }) => Math.round(value! * FULL));
 }
 
-/** Images from paper to ink, errors from −1 to 1; maps and code by their own values. */
 function rangesOf(scene: Scene): Map<string, Range> {
   const found = new Map<string, Range>();
   const most = (id: (id: string) => boolean): number => {

@@ -1,8 +1,9 @@
-/** Grids above 32 × 32 on a canvas, with the one cell that has the focus as an element over it. */
+/** Grids of many cells on a canvas, with the one cell that has the focus as an element over it. */
 
 import { h, put } from "./dom.ts";
-import { rgb } from "./colours.ts";
-import { cellAt, fillOf, lettering, MARKED, UNIT, type Surface, type View } from "./surface.ts";
+import type { Palette } from "./colours.ts";
+import type { Cell } from "../scene.ts";
+import { cellAt, fillOf, lettering, MARKED, pixelOf, UNIT, type Surface, type View } from "./surface.ts";
 
 /** The element of a tiny cell is still as large as a finger. */
 const FINGER = 24;
@@ -13,7 +14,10 @@ export class CanvasSurface implements Surface {
   private readonly row = h("div", { role: "row" });
   private readonly over = h("div", { role: "grid", class: "over" }, this.row);
   private current: HTMLElement | null = null;
-  private painted: View | null = null;
+  /** Of each cell, what is painted: its colour, text and role; and on what sheet. */
+  private readonly painted: string[] = [];
+  private sheet = "";
+  private palette: Palette | null = null;
   private view!: View;
 
   constructor() {
@@ -31,8 +35,7 @@ export class CanvasSurface implements Surface {
     const { rows, columns } = view.grid;
     put(this.over, "aria-rowcount", rows);
     put(this.over, "aria-colcount", columns);
-    if (!this.painted || !alike(this.painted, view)) this.draw();
-    this.painted = view;
+    this.draw();
     const cell = this.current;
     if (!cell || cell !== document.activeElement) {
       this.place(view.entry);
@@ -72,76 +75,98 @@ export class CanvasSurface implements Surface {
     put(cell, "aria-selected", this.view.grid.select ? String(index === this.view.selected) : null);
   }
 
-  /** One pixel a cell, which the browser enlarges. */
-  private drawPixels(): void {
-    const { grid, size, range, palette } = this.view;
-    this.canvas.width = grid.columns;
-    this.canvas.height = grid.rows;
-    this.canvas.style.width = `${size * grid.columns}px`;
-    this.canvas.style.height = `${size * grid.rows}px`;
-    const pen = this.canvas.getContext("2d")!;
-    const image = pen.createImageData(grid.columns, grid.rows);
-    grid.cells.forEach((cell, index) => {
-      image.data.set(partsOf(fillOf(cell, grid, range, palette)), index * 4);
-      image.data[index * 4 + 3] = 255;
-    });
-    pen.putImageData(image, 0, 0);
+  /** The cells that look otherwise than what is painted; all where the sheet is another one. */
+  private draw(): void {
+    const { grid, size, palette } = this.view;
+    const letters = (lettering(grid.cells, size) * size) / UNIT;
+    const plain = !letters && !grid.cells.some((cell) => Object.hasOwn(MARKED, cell.role));
+    const dense = plain ? 1 / size : window.devicePixelRatio || 1;
+    const sheet = [grid.rows, grid.columns, size, letters, dense].join();
+    if (sheet !== this.sheet || palette !== this.palette) this.begin(sheet, dense, plain);
+    if (plain) this.drawPixels();
+    else this.drawCells(letters, dense);
   }
 
-  private draw(): void {
-    const { grid, size, range, palette } = this.view;
-    const plain = !lettering(grid.cells, size) && !grid.cells.some((cell) => Object.hasOwn(MARKED, cell.role));
-    this.canvas.classList.toggle("pixels", plain);
-    if (plain) return this.drawPixels();
-    const dense = window.devicePixelRatio || 1;
+  private begin(sheet: string, dense: number, plain: boolean): void {
+    const { grid, size, palette } = this.view;
     const [width, height] = [size * grid.columns, size * grid.rows];
+    this.sheet = sheet;
+    this.palette = palette;
+    this.painted.length = 0;
     this.canvas.width = Math.round(width * dense);
     this.canvas.height = Math.round(height * dense);
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${height}px`;
+    this.canvas.classList.toggle("pixels", plain);
+  }
+
+  /** One pixel a cell, which the browser enlarges. */
+  private drawPixels(): void {
+    const { grid, range, palette } = this.view;
     const pen = this.canvas.getContext("2d")!;
-    pen.scale(dense, dense);
-    const letters = (lettering(grid.cells, size) * size) / UNIT;
+    const image = pen.createImageData(grid.columns, grid.rows);
+    const pixels = new Uint32Array(image.data.buffer);
+    grid.cells.forEach((cell, index) => { pixels[index] = pixelOf(cell, grid, range, palette); });
+    pen.putImageData(image, 0, 0);
+  }
+
+  private drawCells(letters: number, dense: number): void {
+    const { grid, size, range, palette } = this.view;
+    const pen = this.canvas.getContext("2d")!;
+    pen.setTransform(dense, 0, 0, dense, 0, 0);
     pen.font = `${letters}px system-ui, sans-serif`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    const gap = letters ? 1 : 0;
+    const edged = letters > 0 || size >= BROAD;
     grid.cells.forEach((cell, index) => {
-      const x = (index % grid.columns) * size;
-      const y = Math.floor(index / grid.columns) * size;
       const fill = fillOf(cell, grid, range, palette);
+      const look = letters ? `${fill} ${cell.role} ${cell.text}` : `${fill} ${cell.role}`;
+      if (this.painted[index] === look) return;
+      this.painted[index] = look;
+      const [x, y] = [(index % grid.columns) * size, Math.floor(index / grid.columns) * size];
+      const ink = palette.inkOn(fill);
       pen.fillStyle = fill;
-      pen.fillRect(x, y, size - gap, size - gap);
-      pen.fillStyle = pen.strokeStyle = palette.inkOn(fill);
-      if (letters) pen.fillText(cell.text, x + size / 2, y + size / 2);
-      if (cell.role === "cropped" || cell.role === "unread" || cell.role === "padding") stroke(pen, x, y, size);
+      pen.fillRect(x, y, size, size);
+      if (edged || cell.role === "empty") edge(pen, x, y, size, palette.line, edged ? 1 : FAINT);
+      if (Object.hasOwn(MARKED, cell.role)) stroke(pen, cell, x, y, size, ink, palette);
+      if (!letters || !cell.text) return;
+      pen.fillStyle = SOFT.has(cell.role) ? palette.muted : ink;
+      pen.fillText(cell.text, x + size / 2, y + size / 2);
     });
   }
 }
 
-/** Whether two views look the same, marks apart. */
-function alike(a: View, b: View): boolean {
-  if (a.size !== b.size || a.palette !== b.palette || a.grid.columns !== b.grid.columns || a.grid.scale !== b.grid.scale) return false;
-  if (a.range.low !== b.range.low || a.range.high !== b.range.high || a.grid.cells.length !== b.grid.cells.length) return false;
-  return a.grid.cells.every((cell, i) => {
-    const other = b.grid.cells[i]!;
-    return cell.value === other.value && cell.text === other.text && cell.role === other.role;
-  });
-}
+/** Cells at least as large have edges, whether or not they have letters; those of empty ones are faint where others have none. */
+const BROAD = 16;
+const FAINT = 0.35;
+/** Roles whose text is soft, and how strong a mark is. */
+const SOFT = new Set(["padding", "zero"]);
+const STRENGTH: Record<string, number> = { padding: 0.18, extra: 0.8, changed: 0.8 };
+const USUAL = 0.38;
 
-/** The parts of a colour, each colour taken apart once. */
-const parts = new Map<string, [number, number, number]>();
-
-function partsOf(fill: string): [number, number, number] {
-  if (!parts.has(fill)) parts.set(fill, rgb(fill));
-  return parts.get(fill)!;
-}
-
-function stroke(pen: CanvasRenderingContext2D, x: number, y: number, size: number): void {
-  pen.beginPath();
-  pen.moveTo(x, y + size);
-  pen.lineTo(x + size, y);
-  pen.globalAlpha = 0.5;
-  pen.stroke();
+function edge(pen: CanvasRenderingContext2D, x: number, y: number, size: number, line: string, strength: number): void {
+  pen.globalAlpha = strength;
+  pen.fillStyle = line;
+  if (x) pen.fillRect(x, y, 1, size);
+  if (y) pen.fillRect(x, y, size, 1);
   pen.globalAlpha = 1;
+}
+
+const paths = new Map<string, Path2D>();
+
+/** The mark of a cell's role. */
+function stroke(pen: CanvasRenderingContext2D, { role }: Cell, x: number, y: number, size: number, ink: string, palette: Palette): void {
+  if (!paths.has(role)) paths.set(role, new Path2D(`M0 0${MARKED[role]}`));
+  pen.save();
+  pen.translate(x, y);
+  pen.scale(size / UNIT, size / UNIT);
+  pen.fillStyle = ink;
+  pen.strokeStyle = SOFT.has(role) ? palette.ink : ink;
+  pen.lineWidth = (1.5 * UNIT) / size;
+  if (role === "winner") pen.fill(paths.get(role)!);
+  else {
+    pen.globalAlpha = STRENGTH[role] ?? USUAL;
+    pen.stroke(paths.get(role)!);
+  }
+  pen.restore();
 }

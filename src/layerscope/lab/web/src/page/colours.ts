@@ -1,4 +1,4 @@
-/** How values become colours: tokens of theme.css, interpolated; and the ink that is read on them. */
+/** How values become colours: tokens of theme.css and values.css, interpolated; and the ink that is read on them. */
 
 import type { Grid, Scene } from "../scene.ts";
 
@@ -12,6 +12,8 @@ export class Palette {
   /** Each as STEPS + 1 colours from one end to the other. */
   private readonly diverging: string[];
   private readonly sequential: string[];
+  private readonly pixels: [sequential: Uint32Array, diverging: Uint32Array];
+  private readonly blank: number;
   private readonly inks: [dark: Rgb, light: Rgb];
   private readonly known = new Map<string, string>();
   readonly paper: string;
@@ -35,14 +37,19 @@ export class Palette {
     [this.paper, this.ink, this.accent, this.line, this.muted, this.lit] =
       ["--paper", "--ink", "--accent", "--rule", "--soft", "--lit"].map((token) => hex(read(token))) as
       [string, string, string, string, string, string];
+    this.pixels = [Uint32Array.from(this.sequential, packed), Uint32Array.from(this.diverging, packed)];
+    this.blank = packed(this.paper);
   }
 
   fill(value: number | null, scale: Grid["scale"], range: Range): string {
-    if (value === null || scale === "plain" || Number.isNaN(value)) return this.paper;
-    const { low, high } = range;
-    if (scale === "sequential") return at(this.sequential, high > low ? (value - low) / (high - low) : 0);
-    const size = Math.max(Math.abs(low), Math.abs(high));
-    return at(this.diverging, size > 0 ? 0.5 + (0.5 * value) / size : 0.5);
+    if (isBlank(value, scale)) return this.paper;
+    return (scale === "sequential" ? this.sequential : this.diverging)[step(value!, scale, range)]!;
+  }
+
+  /** The same as a pixel of an image. */
+  pixel(value: number | null, scale: Grid["scale"], range: Range): number {
+    if (isBlank(value, scale)) return this.blank;
+    return this.pixels[scale === "sequential" ? 0 : 1][step(value!, scale, range)]!;
   }
 
   /** A colour halfway to the paper: what is there and does not count. */
@@ -95,7 +102,17 @@ const STEPS = 512;
 
 const steps = (stops: Rgb[]): string[] => Array.from({ length: STEPS + 1 }, (_, i) => hex(mix(stops, i / STEPS)));
 
-const at = (colours: string[], place: number): string => colours[Math.round(Math.min(Math.max(place, 0), 1) * STEPS)]!;
+const isBlank = (value: number | null, scale: Grid["scale"]): boolean =>
+  value === null || scale === "plain" || Number.isNaN(value);
+
+/** Which of the colours from one end to the other. */
+function step(value: number, scale: Grid["scale"], { low, high }: Range): number {
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const place = scale === "sequential"
+    ? (high > low ? (value - low) / (high - low) : 0)
+    : (size > 0 ? 0.5 + (0.5 * value) / size : 0.5);
+  return Math.round(Math.min(Math.max(place, 0), 1) * STEPS);
+}
 
 function mix(stops: Rgb[], at: number): Rgb {
   const place = Math.min(Math.max(at, 0), 1) * (stops.length - 1);
@@ -108,6 +125,14 @@ const hex = (colour: Rgb): string =>
   "#" + colour.map((part) => Math.round(part).toString(16).padStart(2, "0")).join("");
 
 export const rgb = (colour: string): Rgb => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) as Rgb;
+
+const OPAQUE = 0xff000000;
+
+/** A colour as a pixel of an image. */
+export function packed(fill: string): number {
+  const [red, green, blue] = rgb(fill);
+  return (OPAQUE | (blue << 16) | (green << 8) | red) >>> 0;
+}
 
 function luminance(colour: Rgb): number {
   const [red, green, blue] = colour.map((part) => {

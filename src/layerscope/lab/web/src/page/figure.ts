@@ -52,7 +52,7 @@ function drawn(grid: Grid, x: number, y: number, range: Range, scene: Scene, pag
     const ink = palette.inkOn(fill);
     text += `<rect x="${left}" y="${top}" width="${UNIT}" height="${UNIT}" fill="${fill}" stroke="${palette.line}"/>`;
     const mark = MARKED[cell.role];
-    if (mark) text += `<path transform="translate(${left} ${top})" d="${mark}" stroke="${ink}" stroke-opacity=".4" fill="none"/>`;
+    if (mark) text += `<path d="M${left} ${top}${mark}" stroke="${ink}" stroke-opacity=".4" fill="none"/>`;
     if (cell.text) {
       text += `<text x="${left + UNIT / 2}" y="${top + UNIT / 2}" dy=".35em" fill="${ink}">${escaped(cell.text)}</text>`;
     }

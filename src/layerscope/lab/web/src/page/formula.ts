@@ -2,7 +2,7 @@
 
 import type { Place, Scene, Token } from "../scene.ts";
 import { fillOf } from "./surface.ts";
-import { ranges } from "./colours.ts";
+import type { Range } from "./colours.ts";
 import { h, put } from "./dom.ts";
 import type { Page } from "./page.ts";
 
@@ -16,20 +16,20 @@ export class Formula {
     this.element.addEventListener("keydown", (event) => this.key(event));
   }
 
-  show(scene: Scene): void {
+  show(scene: Scene, rangesOf: (scene: Scene) => Map<string, Range>): void {
     const shown = JSON.stringify([scene.formula, scene.grids.map((grid) => grid.id), this.page.palette.paper]);
     this.element.hidden = scene.formula.length === 0;
     if (shown === this.shown) return;
     this.shown = shown;
     const had = this.numbers.indexOf(document.activeElement as HTMLButtonElement);
     this.numbers = [];
-    const scales = ranges(scene);
+    const scales = rangesOf(scene);
     this.element.replaceChildren(...spaced(scene.formula, (token) => this.piece(token, scene, scales)));
     this.numbers.forEach((number, i) => put(number, "tabindex", i === Math.max(had, 0) ? 0 : -1));
     if (had >= 0) this.numbers[Math.min(had, this.numbers.length - 1)]?.focus();
   }
 
-  private piece(token: Token, scene: Scene, scales: ReturnType<typeof ranges>): HTMLElement {
+  private piece(token: Token, scene: Scene, scales: Map<string, Range>): HTMLElement {
     if (!token.cell) return h("span", { class: token.kind }, token.text.trim());
     const place = token.cell;
     const number = h("button", {
@@ -43,7 +43,7 @@ export class Formula {
     return number;
   }
 
-  private colour(number: HTMLElement, [id, index]: Place, scene: Scene, scales: ReturnType<typeof ranges>): void {
+  private colour(number: HTMLElement, [id, index]: Place, scene: Scene, scales: Map<string, Range>): void {
     const grid = scene.grids.find((one) => one.id === id);
     const cell = grid?.cells[index];
     if (!grid || !cell) return;

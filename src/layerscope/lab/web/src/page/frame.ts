@@ -3,6 +3,7 @@
 import type { Scene, Text } from "../scene.ts";
 import type { Lab } from "./app.ts";
 import { Code } from "./code.ts";
+import { ranges, type Palette } from "./colours.ts";
 import { Controls } from "./controls.ts";
 import { h, put, tell } from "./dom.ts";
 import { figure } from "./figure.ts";
@@ -36,9 +37,11 @@ export class Frame {
   private controls!: Controls;
   private drawing!: HTMLElement;
   private painter: Painter | null = null;
-  private screen = "";
+  screen = "";
   private noticed = "";
   private explained = "";
+  private linked = "";
+  private shown: [Scene, Palette, Text | null] | null = null;
 
   constructor(root: HTMLElement, private readonly page: Lab) {
     this.lang = page.lang;
@@ -54,16 +57,22 @@ export class Frame {
 
   show(scene: Scene, refusal: Text | null): void {
     if (this.screen !== scene.screen) this.enter(scene);
+    const { palette } = this.page;
+    this.controls.show(scene);
+    if (this.shown?.[0] !== scene || this.shown[1] !== palette || this.shown[2] !== refusal) this.explain(scene, refusal);
+    this.shown = [scene, palette, refusal];
+    this.showLooked(scene);
+    this.painter!.paint(this.stage, scene, this.page);  // last, as it measures where things stand
+  }
+
+  private explain(scene: Scene, refusal: Text | null): void {
     tell(this.title, this.page.words(scene.title));
     this.showLinks(scene);
-    this.controls.show(scene);
     this.steps.show(scene);
     this.showNotice(scene, refusal);
-    this.formula.show(scene);
-    this.showLooked(scene);
+    this.formula.show(scene, (made) => this.painter!.ranges?.(made) ?? ranges(made));
     this.showWords(scene);
     this.code.show(scene);
-    this.painter!.paint(this.stage, scene, this.page);  // last, as it measures where things stand
   }
 
   private showWords(scene: Scene): void {
@@ -85,7 +94,7 @@ export class Frame {
   private enter(scene: Scene): void {
     this.painter?.leave?.();
     this.screen = scene.screen;
-    this.drawing.hidden = scene.grids.some((grid) => grid.cells.some((cell) => cell.text.length > 12));  // a table of words
+    this.drawing.hidden = scene.grids.some((grid) => grid.scale === "plain" && grid.cells.some((cell) => cell.text.length > 12));  // a table of words
     this.stage.replaceChildren();
     this.painter = painterOf(scene.screen);
     this.controls = new Controls(this.page, this.painter.settings ?? []);
@@ -155,12 +164,16 @@ export class Frame {
   }
 
   private showLinks(scene: Scene): void {
-    for (const [screen, link] of this.links) {
-      if (!this.page.trying) put(link, "href", this.page.linkTo(screen));
-      put(link, "aria-current", screen === scene.screen ? "page" : null);
-    }
     const theme = document.getElementById("theme") as HTMLSelectElement | null;
-    if (theme && theme.value !== this.page.state.settings.theme) theme.value = this.page.state.settings.theme;
+    const asked = this.page.state.settings.theme as string;
+    const entered = this.linked !== `${scene.screen} ${asked}`;
+    this.linked = `${scene.screen} ${asked}`;
+    if (theme && theme.value !== asked) theme.value = asked;
+    for (const [screen, link] of this.links) {
+      const here = screen === scene.screen;
+      if (!this.page.trying && (here || entered)) put(link, "href", this.page.linkTo(screen));
+      put(link, "aria-current", here ? "page" : null);
+    }
   }
 
   /** What could not be as asked, and what is there instead. */

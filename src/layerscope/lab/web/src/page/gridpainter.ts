@@ -5,23 +5,30 @@ import { ranges } from "./colours.ts";
 import { h, put } from "./dom.ts";
 import { GridView } from "./grid.ts";
 import { cellSizes, rowsOf, smallSizes } from "./layout.ts";
+import { Late } from "./late.ts";
 import { Lines, linksOf, litOf } from "./links.ts";
 import type { Page, Painter } from "./page.ts";
 import { Readers } from "./readers.ts";
-import { MARKED } from "./surface.ts";
 
-const LARGEST_SVG = 32 * 32;
-const MOST_NODES = 3500;
+/** Cells that are elements: of a grid, and of a screen, grid by grid. Others are on canvases, which are painted sooner. */
+const LARGEST_SVG = 14 * 14;
+const MOST_SVG = 300;
 
 export class GridPainter implements Painter {
   private host: HTMLElement | null = null;
   private views = new Map<string, GridView>();
   private readonly lines = new Lines();
+  /** Grids that one would have to scroll down to are painted after those that are seen. */
+  private readonly late = new Late();
+  private readonly below = new Set<Element>();
+  private readonly seen = new IntersectionObserver((entries) => this.note(entries));
   private readonly body = h("div", { class: "rows" });
   private shape = "";
   private width = 0;
   private resized: ResizeObserver | null = null;
-  private again: () => void = () => undefined;
+  private page!: Page;
+  private scene: Scene | null = null;
+  private shown: [palette: unknown, width: number] | null = null;
   private sizes = new Map<string, number>();
 
   constructor(private readonly readers: Readers, private readonly cells: "large" | "small" = "large") {}
@@ -29,7 +36,16 @@ export class GridPainter implements Painter {
   paint(host: HTMLElement, scene: Scene, page: Page): void {
     if (this.host !== host || !host.contains(this.body)) this.begin(host);
     if (!this.width) this.measure();
-    this.again = () => this.paint(host, scene, page);
+    const known = this.scene === scene && this.shown?.[0] === page.palette && this.shown[1] === this.width;
+    this.page = page;
+    this.scene = scene;
+    this.shown = [page.palette, this.width];
+    if (!known) this.draw(scene);
+    this.light();
+  }
+
+  private draw(scene: Scene): void {
+    const { page } = this;
     const width = Math.max(this.width, 200);
     const sizes = this.cells === "small" ? smallSizes(scene, width) : cellSizes(scene, width);
     const scales = ranges(scene);
@@ -39,17 +55,27 @@ export class GridPainter implements Painter {
       this.sizes = sizes;
     }
     this.hide(scene);
+    const late: (() => void)[] = [];
     let drawn = 0;
     for (const row of rowsOf(scene)) {
       for (const grid of row) {
-        const nodes = nodesOf(grid);
-        const onCanvas = grid.cells.length > LARGEST_SVG || drawn + nodes > MOST_NODES;
-        if (!onCanvas) drawn += nodes;
+        const count = grid.cells.length;
+        const onCanvas = count > LARGEST_SVG || drawn + count > MOST_SVG;
+        if (!onCanvas) drawn += count;
         const size = (steady && this.sizes.get(grid.id)) || sizes.get(grid.id)!;
-        this.views.get(grid.id)?.update(grid, size, scales.get(grid.id)!, onCanvas);
+        const view = this.views.get(grid.id);
+        const update = (): void => view?.update(grid, size, scales.get(grid.id)!, onCanvas);
+        if (view && this.below.has(view.element)) late.push(update);
+        else update();
       }
     }
-    this.light(scene, page);
+    this.late.then(late.length ? () => { for (const update of late) update(); this.light(); } : null);
+  }
+
+  leave(): void {
+    this.late.forget();
+    this.seen.disconnect();
+    this.resized?.disconnect();
   }
 
   /** While something is only tried, nothing moves: what it does not have is not seen, what only it has does not come. */
@@ -61,14 +87,20 @@ export class GridPainter implements Painter {
   private begin(host: HTMLElement): void {
     this.host = host;
     this.views.clear();
+    this.scene = null;
     this.shape = "";
     host.replaceChildren(this.body, this.lines.element);
     this.width = 0;
+    this.late.here = this.body;
+    this.below.clear();
+    this.seen.disconnect();
     this.resized?.disconnect();
     this.resized = new ResizeObserver(() => {
-      const width = this.width;
+      const { width, scene } = this;
       this.measure();
-      if (width && width !== this.width) this.again();
+      if (!width || !scene) return;
+      if (width !== this.width) this.paint(host, scene, this.page);
+      else this.light();  // what stands above may have become higher
     });
     this.resized.observe(host);
   }
@@ -91,20 +123,29 @@ export class GridPainter implements Painter {
       put(line, "class", even(row) ? "row even" : "row");
       arranged(line, row.map((grid) => {
         const view = old.get(grid.id) ?? new GridView(page);
+        if (!old.has(grid.id)) this.seen.observe(view.element);
         this.views.set(grid.id, view);
         return view.element;
       }));
       return line;
     });
     arranged(this.body, lines);
+    for (const [id, view] of old) if (!this.views.has(id)) this.seen.unobserve(view.element);
   }
 
-  private light(scene: Scene, page: Page): void {
-    const { looked } = page;
-    const readers = looked ? this.readers.of(looked, scene, () => this.light(page.scene, page)) : [];
+  private note(entries: readonly IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting, boundingClientRect } of entries) {
+      if (!isIntersecting && boundingClientRect.top > 0) this.below.add(target);
+      else this.below.delete(target);
+    }
+  }
+
+  private light(): void {
+    const [scene, { looked, trying }] = [this.scene!, this.page];
+    const readers = looked ? this.readers.of(looked, scene, () => this.light()) : [];
     const links = linksOf(scene, looked, readers);
     const lit = litOf(links, looked);
-    for (const [id, view] of this.views) view.light(lit.get(id), page.trying);
+    for (const [id, view] of this.views) view.light(lit.get(id), trying);
     const planes = new Map([...this.views].map(([id, view]) => [id, view.plane]));
     this.lines.draw(links, scene.grids, planes, this.host!);
   }
@@ -112,9 +153,6 @@ export class GridPainter implements Painter {
 
 /** Grids of one height stand on one line, whatever the length of their titles. */
 const even = (row: Grid[]): boolean => row.every((grid) => grid.rows === row[0]!.rows);
-
-const nodesOf = (grid: Grid): number =>
-  grid.cells.length * 3 + grid.cells.filter((cell) => Object.hasOwn(MARKED, cell.role)).length;
 
 /** Makes these the children of an element and moves as few as possible: one that is moved would lose the focus. */
 function arranged(parent: HTMLElement, children: HTMLElement[]): void {

@@ -2,7 +2,7 @@
 
 import type { Place, Scene, Settings, Text } from "../scene.ts";
 import type { State } from "../state.ts";
-import type { Palette } from "./colours.ts";
+import type { Palette, Range } from "./colours.ts";
 
 /** push: a step that the back button undoes; drag: one step however often it changes; replace: no step. */
 export type Change = "push" | "drag" | "replace";
@@ -31,10 +31,12 @@ export interface Page {
 /**
  * What draws a screen. `paint` is called with the same host for each new scene of the screen, and has to keep what is
  * focused; the host is emptied when the screen or the language changes. `settings` names those that it takes from the
- * reader itself, which then need no control.
+ * reader itself, which then need no control. `ranges` says what the colours of each grid stand for, where they have a scale
+ * of their own.
  */
 export interface Painter {
   paint(host: HTMLElement, scene: Scene, page: Page): void;
   settings?: string[];
+  ranges?(scene: Scene): Map<string, Range>;
   leave?(): void;
 }

@@ -17,6 +17,10 @@ export class DensePainter implements Painter {
     this.grids = new GridPainter(readers);
   }
 
+  leave(): void {
+    this.grids.leave();
+  }
+
   paint(host: HTMLElement, scene: Scene, page: Page): void {
     if (!host.contains(this.planes)) host.replaceChildren(h("div", { class: "beside" }, this.planes, this.below));
     this.grids.paint(this.planes, scene, page);
@@ -28,6 +32,14 @@ export class DensePainter implements Painter {
   }
 }
 
+/** A receptive field's planes side by side, and below them what is not a plane. */
+function inOneRow(scene: Scene): Scene {
+  const isStage = (id: string): boolean => id.startsWith("stage");
+  const ids = scene.layout.flat();
+  const grids = scene.grids.map((grid) => (isStage(grid.id) ? { ...grid, scale: "plain" as const } : grid));
+  return { ...scene, grids, layout: [ids.filter(isStage), ids.filter((id) => !isStage(id))] };
+}
+
 /** Planes stand one beside the other in the order in which data passes them; whose field it is, is a row of buttons. */
 export class FieldPainter implements Painter {
   readonly settings = ["layer"];
@@ -36,18 +48,25 @@ export class FieldPainter implements Painter {
   private readonly planes = h("div", { class: "planes" });
   private net = "";
   private words: string[] = [];
+  private given: Scene | null = null;
+  private shown!: Scene;
 
   constructor(readers: Readers, private readonly sceneOf: (settings: Settings) => Scene) {
     this.grids = new GridPainter(readers, "small");
   }
 
+  leave(): void {
+    this.grids.leave();
+  }
+
   paint(host: HTMLElement, scene: Scene, page: Page): void {
     if (!host.contains(this.planes)) host.replaceChildren(this.stages, this.planes);
-    this.choose(scene, page);
-    const grids = scene.grids.map((grid) => (grid.id.startsWith("stage") ? { ...grid, scale: "plain" as const } : grid));
-    const ids = scene.layout.flat();
-    const layout = [ids.filter((id) => id.startsWith("stage")), ids.filter((id) => !id.startsWith("stage"))];
-    this.grids.paint(this.planes, { ...scene, grids, layout }, page);
+    if (scene !== this.given) {
+      this.given = scene;
+      this.choose(scene, page);
+      this.shown = inOneRow(scene);
+    }
+    this.grids.paint(this.planes, this.shown, page);
   }
 
   /** All stages are known where the last one is asked for. */

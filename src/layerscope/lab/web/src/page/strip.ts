@@ -10,7 +10,11 @@ const GAP = 2;
 const side = (rows: number): number => (rows >= 28 ? 28 : rows >= 14 ? 24 : 20);
 
 interface Told { name: string; kind: string; shape: [number, number, number] }
-interface Block { button: HTMLButtonElement; canvas: HTMLCanvasElement; label: HTMLElement; size: HTMLElement }
+interface Block {
+  button: HTMLButtonElement; canvas: HTMLCanvasElement; label: HTMLElement; size: HTMLElement;
+  /** What is painted: of which values, which map is chosen, in which colours. */
+  shown: [values: Float64Array | null, chosen: number, palette: unknown];
+}
 
 export class Strip {
   readonly element: HTMLElement;
@@ -27,7 +31,8 @@ export class Strip {
     const { layer: chosen, map, decoder } = scene.settings as { layer: number; map: number; decoder: string };
     tell(this.title, this.page.words("autoencoder.strip", { decoder: { key: `autoencoder.choice.decoder.${decoder}`, args: {} } }));
     while (this.blocks.length < layers.length) this.add(this.blocks.length);
-    this.blocks.forEach(({ button, canvas, label, size }, n) => {
+    this.blocks.forEach((block, n) => {
+      const { button, canvas, label, size } = block;
       const layer = layers[n];
       button.hidden = !layer;
       if (!layer) return;
@@ -36,7 +41,9 @@ export class Strip {
       put(button, "aria-pressed", String(n === chosen));
       tell(label, layer.name);
       tell(size, `${rows}×${columns}×${maps}`);
-      this.paint(canvas, tensors[n]!, n === chosen ? map : -1);
+      const now = [tensors[n]!.values, n === chosen ? map : -1, this.page.palette] as Block["shown"];
+      if (block.shown.some((part, i) => part !== now[i])) this.paint(canvas, tensors[n]!, now[1]);
+      block.shown = now;
     });
   }
 
@@ -55,7 +62,7 @@ export class Strip {
       event.preventDefault();
       this.page.change({ map: Math.min(Math.max(map + step, 0), this.maps(number) - 1) });
     });
-    this.blocks.push({ button, canvas, label, size });
+    this.blocks.push({ button, canvas, label, size, shown: [null, -1, null] });
     this.row.append(button);
   }
 
@@ -74,22 +81,26 @@ export class Strip {
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d")!;
-    pen.setTransform(dense, 0, 0, dense, 0, 0);
-    pen.clearRect(0, 0, width, height);
+    const image = pen.createImageData(canvas.width, canvas.height);
+    const pixels = new Uint32Array(image.data.buffer);
     const { palette } = this.page;
-    const high = values.reduce((most, v) => Math.max(most, v), 0);
-    const [w, t] = [side(rows) / columns, side(rows) / rows];
-    for (let m = 0; m < maps; m++) {
-      const [left, top] = [(m % across) * each + 1, Math.floor(m / across) * each + 1];
-      for (let n = 0; n < rows * columns; n++) {
-        pen.fillStyle = palette.fill(values[n * maps + m]!, "sequential", { low: 0, high });
-        pen.fillRect(left + (n % columns) * w, top + Math.floor(n / columns) * t, w + 0.3, t + 0.3);
-      }
-      if (m !== chosen) continue;
-      pen.strokeStyle = palette.accent;
-      pen.lineWidth = 2;
-      pen.strokeRect(left, top, each - GAP, each - GAP);
+    const range = { low: 0, high: values.reduce((most, v) => Math.max(most, v), 0) };
+    const colours = new Uint32Array(maps);
+    const size = Math.round(side(rows) * dense);
+    const corners = Array.from({ length: maps }, (_, m) =>
+      Math.round((Math.floor(m / across) * each + 1) * dense) * canvas.width + Math.round(((m % across) * each + 1) * dense));
+    for (let row = 0; row < size; row++) for (let column = 0, last = -1; column < size; column++) {
+      const begin = (Math.floor((row * rows) / size) * columns + Math.floor((column * columns) / size)) * maps;
+      if (begin !== last) for (let m = 0; m < maps; m++) colours[m] = palette.pixel(values[begin + m]!, "sequential", range);
+      last = begin;
+      for (let m = 0; m < maps; m++) pixels[corners[m]! + row * canvas.width + column] = colours[m]!;
     }
+    pen.putImageData(image, 0, 0);
+    if (chosen < 0) return;
+    pen.setTransform(dense, 0, 0, dense, 0, 0);
+    pen.strokeStyle = palette.accent;
+    pen.lineWidth = 2;
+    pen.strokeRect((chosen % across) * each + 1, Math.floor(chosen / across) * each + 1, each - GAP, each - GAP);
   }
 }
 

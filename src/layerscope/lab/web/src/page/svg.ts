@@ -5,15 +5,18 @@ import { h, put, s } from "./dom.ts";
 import { cellAt, fillOf, lettering, MARKED, UNIT, type Surface, type View } from "./surface.ts";
 
 interface Drawn {
-  group: SVGGElement; box: SVGRectElement; text: SVGTextElement; mark: SVGPathElement | null;
+  group: SVGGElement; box: SVGRectElement; text: SVGTextElement | null; mark: SVGPathElement | null;
+  x: number; y: number;
   /** What is set already: reading it from the elements would cost more than painting. */
-  fill: string; ink: string; said: string; role: string | null; name: string; entry: boolean; selected: string | null;
+  fill: string; ink: string; said: string; role: string | null; name: string; entry: boolean; selected: boolean | null;
 }
 interface Line { group: SVGGElement; cells: Drawn[] }
 
+/** Cells carry no transform: each would be a layer of its own to the browser's painter, as would a stroke of each. */
 export class SvgSurface implements Surface {
   readonly element: HTMLElement;
-  private readonly svg = s("svg", { role: "presentation" });
+  private readonly edges = s("path", { class: "edges" });
+  private readonly svg = s("svg", { role: "presentation" }, this.edges);
   private lines: Line[] = [];
   private columns = 0;
   private view!: View;
@@ -55,23 +58,28 @@ export class SvgSurface implements Surface {
   /** Cells that there are already stay: a slider that is dragged adds and takes away at the ends. */
   private resize(rows: number, columns: number): void {
     this.columns = columns;
-    put(this.svg, "viewBox", `0 0 ${columns * UNIT} ${rows * UNIT}`);
+    const [width, height] = [columns * UNIT, rows * UNIT];
+    put(this.svg, "viewBox", `0 0 ${width} ${height}`);
     put(this.element, "aria-rowcount", rows);
     put(this.element, "aria-colcount", columns);
     for (const line of this.lines.splice(rows)) line.group.remove();
     while (this.lines.length < rows) {
-      const group = s("g", { role: "row", transform: `translate(0 ${this.lines.length * UNIT})` });
+      const group = s("g", { role: "row" });
       this.lines.push({ group, cells: [] });
-      this.svg.append(group);
+      this.edges.before(group);
     }
-    for (const { group, cells } of this.lines) {
+    this.lines.forEach(({ group, cells }, row) => {
       for (const cell of cells.splice(columns)) cell.group.remove();
       while (cells.length < columns) {
-        const cell = made(cells.length);
+        const cell = made(row, cells.length);
         cells.push(cell);
         group.append(cell.group);
       }
-    }
+    });
+    let d = "";
+    for (let row = 1; row < rows; row++) d += `M0 ${row * UNIT}h${width}`;
+    for (let column = 1; column < columns; column++) d += `M${column * UNIT} 0v${height}`;
+    put(this.edges, "d", d);
   }
 
   private paint(drawn: Drawn, cell: Cell, index: number, letters: number, renamed: boolean): void {
@@ -79,13 +87,12 @@ export class SvgSurface implements Surface {
     const fill = fillOf(cell, grid, range, palette);
     const recoloured = fill !== drawn.fill;
     if (recoloured) {
-      drawn.fill = fill;
-      drawn.box.setAttribute("fill", fill);
+      drawn.box.setAttribute("fill", (drawn.fill = fill));
       const ink = palette.inkOn(fill);
-      if (ink !== drawn.ink) drawn.text.setAttribute("fill", (drawn.ink = ink));
+      if (ink !== drawn.ink) drawn.text?.setAttribute("fill", (drawn.ink = ink));
     }
     const said = letters ? cell.text : "";
-    if (said !== drawn.said) drawn.text.textContent = drawn.said = said;
+    if (said !== drawn.said) write(drawn, said, palette.inkOn(fill));
     if ((index === entry) !== drawn.entry) {
       drawn.entry = index === entry;
       drawn.group.setAttribute("tabindex", drawn.entry ? "0" : "-1");
@@ -95,8 +102,11 @@ export class SvgSurface implements Surface {
       drawn.name = key;
       drawn.group.setAttribute("aria-label", name(index));
     }
-    const chosen = grid.select ? String(index === selected) : null;
-    if (chosen !== drawn.selected) put(drawn.group, "aria-selected", (drawn.selected = chosen));
+    const chosen = grid.select ? index === selected : null;
+    if (chosen !== drawn.selected) {
+      drawn.selected = chosen;
+      put(drawn.group, "aria-selected", chosen === null ? null : String(chosen));
+    }
     if (cell.role !== drawn.role) mark(drawn, cell.role);
     else if (!recoloured) return;
     if (drawn.mark) {
@@ -106,17 +116,42 @@ export class SvgSurface implements Surface {
   }
 }
 
-function made(column: number): Drawn {
-  const box = s("rect", { width: UNIT, height: UNIT });
-  const text = s("text", { x: UNIT / 2, y: UNIT / 2, "aria-hidden": "true" });
-  const group = s("g", { role: "gridcell", transform: `translate(${column * UNIT} 0)`, tabindex: -1 }, box, text);
-  return { group, box, text, mark: null, fill: "", ink: "", said: "", role: null, name: "", entry: false, selected: null };
+const pattern = s("g", { role: "gridcell", tabindex: -1 }, s("rect", { width: UNIT, height: UNIT }));
+const letter = s("text", { "aria-hidden": "true" });
+
+function made(row: number, column: number): Drawn {
+  const group = pattern.cloneNode(true) as SVGGElement;
+  const box = group.firstElementChild as SVGRectElement;
+  const [x, y] = [column * UNIT, row * UNIT];
+  box.setAttribute("x", String(x));
+  box.setAttribute("y", String(y));
+  return { group, box, text: null, mark: null, x, y, fill: "", ink: "", said: "", role: null, name: "", entry: false, selected: null };
+}
+
+/** A cell without words has no element for them. */
+function write(drawn: Drawn, said: string, ink: string): void {
+  drawn.said = said;
+  if (!said) {
+    drawn.text?.remove();
+    drawn.text = null;
+    return;
+  }
+  if (!drawn.text) {
+    drawn.text = letter.cloneNode() as SVGTextElement;
+    drawn.text.setAttribute("x", String(drawn.x + UNIT / 2));
+    drawn.text.setAttribute("y", String(drawn.y + UNIT / 2));
+    drawn.text.setAttribute("fill", (drawn.ink = ink));
+    drawn.group.append(drawn.text);
+  }
+  drawn.text.textContent = said;
 }
 
 function mark(drawn: Drawn, role: string): void {
   drawn.role = role;
   put(drawn.group, "class", `cell role-${role}`);
   drawn.mark?.remove();
-  drawn.mark = Object.hasOwn(MARKED, role) ? s("path", { class: "mark", d: MARKED[role]! }) : null;
-  if (drawn.mark) drawn.box.after(drawn.mark);
+  drawn.mark = null;
+  if (!Object.hasOwn(MARKED, role)) return;
+  drawn.mark = s("path", { class: "mark", d: `M${drawn.x} ${drawn.y}${MARKED[role]}` });
+  drawn.box.after(drawn.mark);
 }

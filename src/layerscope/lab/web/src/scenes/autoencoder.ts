@@ -4,9 +4,24 @@ import { FULL, fitted, read, shifted, SIDE } from "../drawing.ts";
 import { forward, kept, type Tensor } from "../network.ts";
 import { text } from "../numbers.ts";
 import {
-  cell, grid, say, scene, token, type Clamp, type Grid, type Scene, type Settings, type Text, type Token,
+  cell, grid, say, scene, token, type Cell, type Clamp, type Grid, type Scene, type Settings, type Text, type Token,
 } from "../scene.ts";
 import { atMost, law, within } from "./shared.ts";
+
+/** A pixel: its number is put into words when somebody reads it, as a screen has ten thousand of them. */
+class Pixel implements Cell {
+  readonly role = "data";
+
+  constructor(readonly value: number) {}
+
+  get text(): string {
+    return text(this.value);
+  }
+
+  toJSON(): Cell {
+    return cell(this.value, this.text);
+  }
+}
 
 const CODE = "code";
 const MILLION = 1_000_000;
@@ -25,9 +40,9 @@ export default function autoencoder(settings: Settings): Scene {
   const still = levels(placed);
   const image = levels(shifted(placed, dx, dy));
   const names = Object.keys(kept().networks);
-  const tensors = Object.fromEntries(names.map((name) => [name, forward(name, image)]));
-  const made = Object.fromEntries(names.map((name) => [name, [...tensors[name]!.at(-1)!.values]]));
-  const facts = names.map((name) => factsOf(name, made[name]!, image, dx || dy ? still : null));
+  const made = (name: string): Float64Array => forward(name, image).at(-1)!.values;
+  const facts = new Map(names.map((name) => [name, later(() => factsOf(name, made(name), image, dx || dy ? still : null))]));
+  const tensors = forward(decoder, image);
   const { layers, switches } = kept().networks[decoder]!;
   atMost(settings, "layer", layers.length - 1, say("autoencoder.clamp.layer"), clamped);
   const layer = layers[settings.layer]!;
@@ -36,30 +51,33 @@ export default function autoencoder(settings: Settings): Scene {
   const code = layers.findIndex(({ name }) => name === CODE);
   const [rows, columns, count] = layers[code]!.shape;
   const codes = Array.from({ length: count }, (_, n) =>
-    plane(`code.${n}`, say("autoencoder.code", { map: n + 1 }), columns, channel(tensors[decoder]![code]!, n)));
+    plane(`code.${n}`, say("autoencoder.code", { map: n + 1 }), columns, channel(tensors[code]!, n)));
   const title = say("autoencoder.map", { layer: layer.name, kind: say(`kind.${layer.kind}`), map: settings.map + 1, maps });
   return scene({
     screen: "autoencoder", settings, clamped, title: say("autoencoder.title", { count: rows * columns * count }),
     grids: [
       drawn(settings, sheet),
       plane("input", say("autoencoder.input"), SIDE, image, { select: "cell" }),
-      plane("map", title, wide, channel(tensors[decoder]![settings.layer]!, settings.map)),
+      plane("map", title, wide, channel(tensors[settings.layer]!, settings.map)),
       ...codes,
-      ...facts.map(({ name, mse }) => plane(`made.${name}`, say("autoencoder.made", { decoder: called(name), mse: text(mse) }),
-        SIDE, made[name]!, { select: `cell&decoder=${name}` })),
-      ...names.map((name) => plane(`error.${name}`, say("autoencoder.error", { decoder: called(name) }), SIDE,
-        made[name]!.map((v, n) => v - image[n]!), { scale: "diverging", select: `cell&decoder=${name}` })),
+      ...names.map((name) => awaited(`made.${name}`, name, "sequential",
+        () => say("autoencoder.made", { decoder: called(name), mse: text(facts.get(name)!().mse) }), () => made(name))),
+      ...names.map((name) => awaited(`error.${name}`, name, "diverging",
+        () => say("autoencoder.error", { decoder: called(name) }), () => made(name).map((v, n) => v - image[n]!))),
     ],
     layout: [
       ["drawing", "input", "map"], codes.map(({ id }) => id), names.map((name) => `made.${name}`),
       names.map((name) => `error.${name}`),
     ],
     selected: [`made.${decoder}`, chosen],
-    formula: formula(decoder, chosen, made[decoder]![chosen]!, image[chosen]!),
+    formula: formula(decoder, chosen, made(decoder)[chosen]!, image[chosen]!),
     law: lawOf([rows, columns, count], switches),
     code: kept().code[decoder]!,
-    why: why(settings, facts, rows * columns * count),
-    data: { decoders: facts, layers: layers.map(({ name, kind, shape }) => ({ name, kind, shape })) },
+    why: why(settings, facts.get(decoder)!(), rows * columns * count),
+    data: {
+      get decoders() { return names.map((name) => facts.get(name)!()); },
+      layers: layers.map(({ name, kind, shape }) => ({ name, kind, shape })),
+    },
   });
 }
 
@@ -81,13 +99,13 @@ function pixels(settings: Settings, clamped: Clamp[]): { sheet: number[]; placed
   return { sheet: found, placed: settings.fit === "mnist" ? fitted(found) : found };
 }
 
-function factsOf(name: string, made: number[], image: number[], still: number[] | null): Facts {
+function factsOf(name: string, made: Float64Array, image: number[], still: number[] | null): Facts {
   const { mse, parameters, switches } = kept().networks[name]!;
-  const centred = still && short(meanSquare([...forward(name, still).at(-1)!.values], still));
+  const centred = still && short(meanSquare(forward(name, still).at(-1)!.values, still));
   return { name, mse: short(meanSquare(made, image)), centred, usual: mse, parameters, switches };
 }
 
-const meanSquare = (made: number[], image: number[]): number =>
+const meanSquare = (made: Float64Array, image: number[]): number =>
   made.reduce((sum, v, n) => sum + (v - image[n]!) ** 2, 0) / made.length;
 
 /** Why not 0.5: as in Python. */
@@ -100,10 +118,30 @@ function channel({ shape: [, , count], values }: Tensor, n: number): number[] {
 }
 
 function plane(
-  id: string, title: Text, columns: number, values: number[], more: Partial<Pick<Grid, "scale" | "select">> = {},
+  id: string, title: Text, columns: number, values: ArrayLike<number>, more: Partial<Pick<Grid, "scale" | "select">> = {},
 ): Grid {
-  const cells = values.map((value) => { const v = short(value); return cell(v, text(v)); });
-  return grid(id, title, cells.length / columns, columns, cells, { scale: "sequential", ...more });
+  return grid(id, title, values.length / columns, columns, inPixels(values), { scale: "sequential", ...more });
+}
+
+function inPixels(values: ArrayLike<number>): Cell[] {
+  const cells: Cell[] = [];
+  for (let n = 0; n < values.length; n++) cells.push(new Pixel(short(values[n]!)));
+  return cells;
+}
+
+/** Computed when it is read first: the page shows the chosen decoder before the others have run. */
+function later<T>(find: () => T): () => T {
+  let found: { it: T } | null = null;
+  return () => (found ??= { it: find() }).it;
+}
+
+function awaited(id: string, decoder: string, scale: Grid["scale"], title: () => Text, values: () => ArrayLike<number>): Grid {
+  const [words, cells] = [later(title), later(() => inPixels(values()))];
+  return {
+    ...grid(id, say(""), SIDE, SIDE, [], { scale, select: `cell&decoder=${decoder}` }),
+    get title() { return words(); },
+    get cells() { return cells(); },
+  };
 }
 
 function drawn(settings: Settings, sheet: number[]): Grid {
@@ -130,8 +168,7 @@ function lawOf([h, w, c]: [number, number, number], switches: number): Token[] {
   ];
 }
 
-function why(settings: Settings, facts: Facts[], numbers: number): Text[] {
-  const told = facts.find(({ name }) => name === settings.decoder)!;
+function why(settings: Settings, told: Facts, numbers: number): Text[] {
   const mse = text(told.mse);
   return [
     say("autoencoder.why", { numbers, pixels: SIDE * SIDE }),

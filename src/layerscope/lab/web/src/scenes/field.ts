@@ -126,8 +126,22 @@ function drawn(net: Net, number: number, stage: number): boolean {
   return Math.max(...planeOf(net, number)!) <= LARGEST && (number === 0 || number === stage || !POINTWISE.includes(kind));
 }
 
+/** What holds of a network whichever cell is looked at: the cells that nothing reads, the sizes at every cell of a stage. */
+const unreadOf = once((net) => unreadCells(net));
+const sizesOf = once((net, stage) => sizesAt(net, stage));
+
+function once<T>(find: (net: Net, stage: number) => T): (net: Net, stage?: number) => T {
+  const found = new WeakMap<Net, Map<number, T>>();
+  return (net, stage = 0) => {
+    if (!found.has(net)) found.set(net, new Map());
+    const known = found.get(net)!;
+    if (!known.has(stage)) known.set(stage, find(net, stage));
+    return known.get(stage)!;
+  };
+}
+
 /** The cells of the input on which no output depends; none are told of an input too large to draw. */
-function unreadOf(net: Net): Set<string> {
+function unreadCells(net: Net): Set<string> {
   const [rows, columns] = planeOf(net, 0)!;
   const unread = new Set<string>();
   if (Math.max(rows, columns) > LARGEST) return unread;
@@ -166,7 +180,7 @@ function rowOf(net: Net, number: number, lit: Lit, id: string): object {
 }
 
 /** The size at every cell of a stage, row by row; null where a plane is too large to ask every cell. */
-function sizesOf(net: Net, stage: number): Size[] | null {
+function sizesAt(net: Net, stage: number): Size[] | null {
   const [rows, columns] = planeOf(net, stage)!;
   if (Math.max(rows, columns, ...planeOf(net, 0)!) > LARGEST) return null;
   return Array.from({ length: rows * columns }, (_, i) => {
