@@ -1,7 +1,7 @@
 """Where a network is no longer fast: training and predicting over a grid of shapes, beside PyTorch.
 
 Each case is one or a few layers of a kind: wide and deep ones, large images and kernels, batches of 1 and 256, odd
-sizes. Both take turns on the same arrays, several times; the best of each counts, PyTorch by either order of channels,
+sizes. Both take turns on the same arrays, several times; the best of each counts, PyTorch by either order of axes,
 whichever is faster. Times are the process's own seconds, so that what else runs on the machine matters little; with
 several threads they are those on the clock. --memory runs training steps of each in a process of its own and tells
 how much its memory grew beyond the data.
@@ -257,7 +257,7 @@ def measure(name: str, threads: int, rounds: int) -> list[str]:
 
 
 def growth(name: str, threads: int, who: str) -> float:
-    """Megabytes by which this process grows in three training steps: the most that it had, less what it has before."""
+    """Megabytes by which this process grows in three training steps: the most that it had less what it has now."""
     if who == "ours":
         work = ours(name, threads)[0]
     else:
