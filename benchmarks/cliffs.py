@@ -1,7 +1,7 @@
 """Where a network is no longer fast: training and predicting over a grid of shapes, beside PyTorch.
 
 Each case is one or a few layers of a kind: wide and deep ones, large images and kernels, batches of 1 and 256, odd
-sizes. Both take turns on the same arrays, several times; the best of each counts, PyTorch by either order of channels,
+sizes. Both take turns on the same arrays, several times; the best of each counts, PyTorch by either order of axes,
 whichever is faster. Times are the process's own seconds, so that what else runs on the machine matters little; with
 several threads they are those on the clock. --memory runs training steps of each in a process of its own and tells
 how much its memory grew beyond the data.
@@ -10,11 +10,11 @@ Run: python benchmarks/cliffs.py [--cases conv256 ...] [--rounds 3] [--threads 1
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from layerscope.layers import (
@@ -257,15 +257,22 @@ def measure(name: str, threads: int, rounds: int) -> list[str]:
 
 
 def growth(name: str, threads: int, who: str) -> float:
-    """Megabytes by which this process grows in three training steps."""
+    """Megabytes by which this process grows in three training steps: the most that it had less what it has now."""
     if who == "ours":
         work = ours(name, threads)[0]
     else:
         work = next(peers(name, threads))[0]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = resident("VmRSS")
     for _ in range(3):
         work()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+    return resident("VmHWM") - before
+
+
+def resident(name: str) -> float:
+    """Megabytes of this process, as Linux tells them."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1e3
 
 
 def grown(name: str, threads: int, who: str) -> float:

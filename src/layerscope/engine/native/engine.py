@@ -174,24 +174,24 @@ class NativeEngine:
         dtypes = tuple(_readable(array).name for array in (*inputs, *targets))
         same = tuple(next((n for n, x in enumerate(inputs) if _twins(x, y)), -1) for y in targets)
         options = options_for(self.dtype.name, dtypes, same)
-        known = self.job.__dict__.setdefault("_native", {})
+        about = self.job.__dict__.setdefault("_native_sizes", {})
+        if id(program) not in about:
+            register = options.lanes * self.dtype.itemsize
+            about[id(program)] = Sizes.of(program), strips.Choice(program, register)
+        sizes, choice = about[id(program)]
         if "strips" not in SETTINGS:
-            choice = known.setdefault(
-                (id(program), "strips"), strips.Choice(program, options.lanes * self.dtype.itemsize)
-            )
-            counts = COUNTS if program is self.job.training else COUNTS[::2]
+            trains = self.job.update is not None and program is self.job.training
+            counts = COUNTS if trains else COUNTS[::2]
             options = replace(options, strips=choice.best(counts, batch, options.lanes, self.threads))
         elif options.strips > 1 and strips.tried(program, options.strips) is None:
             options = replace(options, strips=1)
-        if (id(program), "sizes") not in known:
-            known[id(program), "sizes"] = Sizes.of(program)
-        sizes: Sizes = known[id(program), "sizes"]
         if "groups" not in SETTINGS and options.strips == 1:
             groups = sizes.groups(batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize)
             options = replace(options, groups=groups)
         if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * LARGE:
             options = replace(options, few=1 if batch == 1 else FEW)
         target = objects.chosen(objects.host())
+        known = self.job.__dict__.setdefault("_native", {})
         key = (id(program), options, target.name)
         if key not in known:
             known[key] = compiled.compiled(program, options, target, Cache(), self.compiling)
