@@ -1,0 +1,103 @@
+"""Loops and conditions of JAX: their bodies are shown once, in a scope of their own.
+
+scan: the body counts as often as it runs. while: nobody knows how often it runs; it counts once, and totals say "at
+least". cond: one branch runs, so that only the one with fewest multiply-accumulates counts; of the others they are
+unknown, and totals say "at least".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from layerscope.core import sizes
+from layerscope.core.dataclasses import replace
+from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType
+from layerscope.operators.standing import Control
+from layerscope.sources._jax.values import Value, type_of
+
+if TYPE_CHECKING:
+    from layerscope.sources._jax.walking import Here, Walker
+
+
+def _inside(walker: Walker, eqn: Any, here: Here, name: str) -> Here:
+    walker.turns += 1
+    return replace(here, call=None, unit=None).within(name, f"{name} {walker.turns}")
+
+
+def _control(
+    walker: Walker, kind: str, given: Sequence[Value], types: Sequence[TensorType], here: Here, name: str, known: bool = True
+) -> Sequence[Value]:
+    if all(value.constant for value in given):
+        return [Value(kind) for kind in types]
+    layer = Control(kind, tuple(types), known, slots=(None,) * len(given))
+    return walker.emit(layer, given, types, name, replace(here, call=walker.calls.new("")))
+
+
+def scan(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequence[Value]:
+    """jax.lax.scan, and what is made of it: fori_loop with known bounds, map, Flax's nn.scan and nn.RNN."""
+    told = eqn.params
+    held, carried, length = told["num_consts"], told["num_carry"], told["length"]
+    outer = _inside(walker, eqn, here, "scan")
+    inside = replace(outer, times=None if here.times is None else here.times * length)
+    rows = given[held + carried :]
+    jaxpr = told["jaxpr"].jaxpr
+    kinds = [type_of(var.aval) for var in jaxpr.invars[held + carried :]]
+    elements = list(_elements(walker, rows, kinds, inside))
+    made = walker.closed(told["jaxpr"], [*given[: held + carried], *elements], inside)
+    types = [type_of(var.aval) for var in eqn.outvars]
+    first = given[held : held + carried]
+    return _control(walker, "scan", [*first, *made], types, outer, "stacked")
+
+
+def _elements(walker: Walker, rows: Sequence[Value], kinds: Sequence[TensorType], here: Here) -> list[Value]:
+    """What the body reads of what is scanned: weights of many layers that lie in one are each a part of it."""
+    found: list[Value] = []
+    for row, kind in zip(rows, kinds, strict=True):
+        if row.weight is not None or row.constant:
+            found.append(Value(kind, weight=row.weight))
+        else:
+            found += _control(walker, "element", [row], [kind], here, "element")
+    return found
+
+
+def loop(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequence[Value]:
+    """jax.lax.while_loop: how often it runs, the data say."""
+    told = eqn.params
+    first, second = told["cond_nconsts"], told["body_nconsts"]
+    inside = _inside(walker, eqn, here, "while")
+    state = given[first + second :]
+    asked = walker.closed(told["cond_jaxpr"], [*given[:first], *state], inside)
+    made = walker.closed(told["body_jaxpr"], [*given[first : first + second], *state], inside)
+    types = [type_of(var.aval) for var in eqn.outvars]
+    return _control(walker, "while", [*asked, *state, *made], types, inside, "turns", known=False)
+
+
+def cond(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequence[Value]:
+    """jax.lax.cond and switch."""
+    inside = _inside(walker, eqn, here, "cond")
+    marks, found, costs = [len(walker.records)], list[list[Value]](), list[Size]()
+    for number, branch in enumerate(eqn.params["branches"]):
+        found.append(walker.closed(branch, given[1:], inside.within(f"branch_{number}", number)))
+        costs.append(_macs(walker, marks[-1]))
+        marks.append(len(walker.records))
+    cheap = min(range(len(costs)), key=lambda n: sizes.upper_bound(costs[n]))
+    for number, (start, end) in enumerate(zip(marks, marks[1:], strict=False)):
+        if number != cheap and costs[number] != costs[cheap]:
+            for record in walker.records[start:end]:
+                record.times = None
+    types = [type_of(var.aval) for var in eqn.outvars]
+    known = all(cost == 0 for cost in costs)
+    return _control(walker, "cond", [given[0], *(one for row in found for one in row)], types, inside, "chosen", known)
+
+
+def _macs(walker: Walker, since: int) -> Size:
+    total: Size = 0
+    for record in walker.records[since:]:
+        macs = record.layer.macs(*(value.type for value in record.inputs))
+        total = total + (0 if macs is None or record.times is None else macs * record.times)
+    return total
+
+
+KINDS: dict[str, Callable[..., Sequence[Value]]] = {"scan": scan, "while": loop, "cond": cond}
