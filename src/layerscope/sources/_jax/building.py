@@ -18,7 +18,7 @@ from layerscope.operators.composite import Composite
 from layerscope.operators.general import GeneralConvolution
 from layerscope.operators.standing import Constant, TensorInput
 from layerscope.sources._jax.folding import Folding
-from layerscope.sources._jax.values import Record, Value
+from layerscope.sources._jax.values import Place, Record, Value
 from layerscope.sources._orientation import oriented
 
 
@@ -141,13 +141,25 @@ class _Names:
 
     def of(self, record: Record) -> tuple[tuple[str, ...], str]:
         """Scope and name of a record's node, each once."""
-        place = record.place
+        place = self._told(record)
         if id(record) in self.fed:
             return self._free((), record.name)
-        if place.scope and place.own and place.scope == place.module and self.count[place.scope] == 1:
-            if place.scope not in self.inner:
+        if place.scope and place.own and place.scope == place.module and self.count[record.place.scope] == 1:
+            if record.place.scope not in self.inner:
                 return self._free(place.scope[:-1], place.scope[-1])
         return self._free(place.scope, record.name.strip("_") or "function")
+
+    @staticmethod
+    def _told(record: Record) -> Place:
+        """Where it stands; a module that is known by its class alone is called as what holds its weights."""
+        place, weights = record.place, [value.weight for value in record.inputs if value.weight is not None]
+        if not any(part.startswith("?") for part in place.scope):
+            return place
+        scope = [part.removeprefix("?") for part in place.scope]
+        owner = weights[0].id.split(".")[-2:-1] if weights and place.scope == place.module and place.own else []
+        if owner and place.scope[-1].startswith("?"):
+            scope[-1] = owner[0]
+        return replace(place, scope=tuple(scope), module=tuple(scope) if place.module == place.scope else place.module)
 
     def _free(self, scope: tuple[str, ...], name: str) -> tuple[tuple[str, ...], str]:
         found, number = name, 0

@@ -29,10 +29,21 @@ def _inside(walker: Walker, eqn: Any, here: Here, name: str) -> Here:
 def _control(
     walker: Walker, kind: str, given: Sequence[Value], types: Sequence[TensorType], here: Here, name: str, known: bool = True
 ) -> Sequence[Value]:
-    if all(value.constant for value in given):
-        return [Value(kind) for kind in types]
     layer = Control(kind, tuple(types), known, slots=(None,) * len(given))
     return walker.emit(layer, given, types, name, replace(here, call=walker.calls.new("")))
+
+
+def _result(
+    walker: Walker, eqn: Any, given: Sequence[Sequence[Value]], here: Here, name: str, known: bool = True,
+    also: Sequence[Value] = (),
+) -> Sequence[Value]:  # fmt: skip
+    """What comes out: of each output that is used, all that it is made from."""
+    kind = eqn.primitive.name
+    wanted = [n for n, var in enumerate(eqn.outvars) if type(var).__name__ != "DropVar"]
+    fed = [*also, *(row[n] for row in given for n in wanted if n < len(row))]
+    types = [type_of(var.aval) for var in eqn.outvars]
+    made = iter(_control(walker, kind, fed, [types[n] for n in wanted], here, name, known) if wanted else ())
+    return [next(made) if n in wanted else Value(one) for n, one in enumerate(types)]
 
 
 def scan(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequence[Value]:
@@ -45,10 +56,9 @@ def scan(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequen
     jaxpr = told["jaxpr"].jaxpr
     kinds = [type_of(var.aval) for var in jaxpr.invars[held + carried :]]
     elements = list(_elements(walker, rows, kinds, inside))
-    made = walker.closed(told["jaxpr"], [*given[: held + carried], *elements], inside)
-    types = [type_of(var.aval) for var in eqn.outvars]
-    first = given[held : held + carried]
-    return _control(walker, "scan", [*first, *made], types, outer, "stacked")
+    first = _state(walker, given[held : held + carried], inside)
+    made = walker.closed(told["jaxpr"], [*given[:held], *first, *elements], inside)
+    return _result(walker, eqn, [first, made], outer, "stacked")
 
 
 def _elements(walker: Walker, rows: Sequence[Value], kinds: Sequence[TensorType], here: Here) -> list[Value]:
@@ -62,16 +72,23 @@ def _elements(walker: Walker, rows: Sequence[Value], kinds: Sequence[TensorType]
     return found
 
 
+def _state(walker: Walker, given: Sequence[Value], here: Here) -> list[Value]:
+    """What a body reads of what is carried: not the constants from which it starts, which change."""
+    return [
+        one if one.record is not None else _control(walker, "carried", [one], [one.type], here, "carried")[0]
+        for one in given
+    ]
+
+
 def loop(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequence[Value]:
     """jax.lax.while_loop: how often it runs, the data say."""
     told = eqn.params
     first, second = told["cond_nconsts"], told["body_nconsts"]
     inside = _inside(walker, eqn, here, "while")
-    state = given[first + second :]
+    state = _state(walker, given[first + second :], inside)
     asked = walker.closed(told["cond_jaxpr"], [*given[:first], *state], inside)
     made = walker.closed(told["body_jaxpr"], [*given[first : first + second], *state], inside)
-    types = [type_of(var.aval) for var in eqn.outvars]
-    return _control(walker, "while", [*asked, *state, *made], types, inside, "turns", known=False)
+    return _result(walker, eqn, [state, made], inside, "turns", False, asked)
 
 
 def cond(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequence[Value]:
@@ -87,9 +104,8 @@ def cond(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequen
         if number != cheap and costs[number] != costs[cheap]:
             for record in walker.records[start:end]:
                 record.times = None
-    types = [type_of(var.aval) for var in eqn.outvars]
     known = all(cost == 0 for cost in costs)
-    return _control(walker, "cond", [given[0], *(one for row in found for one in row)], types, inside, "chosen", known)
+    return _result(walker, eqn, found, inside, "chosen", known, given[:1])
 
 
 def _macs(walker: Walker, since: int) -> Size:

@@ -80,10 +80,8 @@ class Folding:
     def _rename(record: Record, name: str, how: str) -> None:
         """One operator that a layer or function is: it is called as that is."""
         if how != "unit" or isinstance(record.layer, Pointwise):
-            plain = isinstance(record.layer, Pointwise) and how == "call" and record.layer.type_name != "max"
-            if not plain:
-                record.layer = replace(record.layer, called=name)
-                record.name = name
+            record.layer = replace(record.layer, called="" if name == record.layer.type_name else name)
+            record.name = name
 
     # --- one of many ---
 

@@ -55,15 +55,14 @@ class _Following:
             return prepared.call(held, args, kwargs)
 
         closed = self._run(lambda: self.jax.make_jaxpr(call)(leaves, structs))
-        walker = Walker()
         ids = _Weights(prepared)
+        walker = Walker(self._constant(prepared, ids))
         held = [ids.of(n, var) for n, var in enumerate(closed.jaxpr.invars[: len(leaves)])]
         inputs = [
             building.start(type_of(var.aval), name)
             for var, name in zip(closed.jaxpr.invars[len(leaves) :], self._names(prepared), strict=True)
         ]
-        consts = self._constants(closed, prepared, ids)
-        outputs = walker.run(closed.jaxpr, consts, [*held, *inputs], Here())
+        outputs = walker.closed(closed, [*held, *inputs], Here())
         if not outputs:
             raise SourceError(f"{self.title}: it returns no array")
         return building.graph(walker.records, inputs, outputs, self.name.lower(), self.title)
@@ -131,8 +130,8 @@ class _Following:
             found += [str(name).strip("_") or "input"] * len(Asked((part,), {}).tensors)
         return found
 
-    def _constants(self, closed: Any, prepared: Prepared, ids: _Weights) -> list[Value]:
-        """Arrays that the function closes over: those of floats that are found around it are parameters."""
+    def _constant(self, prepared: Prepared, ids: _Weights) -> Callable[[Any, Any], Value]:
+        """What arrays that the function closes over stand for: those of floats found around it are parameters."""
         names: dict[int, str] = {}
         for root, value in prepared.roots:
             tree = modules.library("flax.nnx").state(value) if modules.is_a(value, "flax.nnx") else value
@@ -140,11 +139,12 @@ class _Following:
                 if isinstance(leaf, self.jax.Array) and modules.is_parameter(self.jax, leaf):
                     inner = modules.path_name(path) if path else ""
                     names.setdefault(id(leaf), ".".join(part for part in (root, inner) if part))
-        found: list[Value] = []
-        for var, const in zip(closed.jaxpr.constvars, closed.consts, strict=True):
+
+        def constant(var: Any, const: Any) -> Value:
             name = names.get(id(const), "")
-            found.append(ids.named(name, var) if name else Value(type_of(var.aval)))
-        return found
+            return ids.named(name, var) if name else Value(type_of(var.aval))
+
+        return constant
 
     # --- the call ---
 

@@ -154,7 +154,7 @@ def around(function: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
             except ValueError:
                 continue
             yield from around(value, depth - 1) if isinstance(value, types.FunctionType) else [(name, value)]
-        for name in function.__code__.co_names:
+        for name in _globals(function.__code__):
             value = function.__globals__.get(name)
             if isinstance(value, types.FunctionType) and value.__module__ == function.__module__:
                 yield from around(value, depth - 1)
@@ -163,6 +163,14 @@ def around(function: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
     wrapped = getattr(function, "__wrapped__", None)
     if wrapped is not None:
         yield from around(wrapped, depth) if isinstance(wrapped, types.FunctionType) else [("", wrapped)]
+
+
+def _globals(code: types.CodeType) -> Iterator[str]:
+    """The names that a function, and those that are written in it, look up outside of it."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _globals(inner)
 
 
 # --- marks ---
@@ -220,7 +228,7 @@ class _Marks:
         above = self.stack[-1][1] if self.stack else ""
         kind = type(module)
         path = self.paths.get(id(module))
-        name = kind.__name__.lower() if path is None else path
+        name = f"?{kind.__name__.lower()}" if path is None else path  # of a copy, which its weights may tell
         if path is not None and above and path.startswith(f"{above}/"):
             name = path.removeprefix(f"{above}/")
         own = kind.__module__.startswith(("flax.", "equinox."))

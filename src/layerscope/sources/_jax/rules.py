@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from layerscope.core.dataclasses import dataclass
@@ -16,7 +16,7 @@ from layerscope.operators.pointwise import Pointwise
 from layerscope.operators.products import Einsum, GroupedProduct
 from layerscope.operators.reductions import Cumulative, Reduction
 from layerscope.operators.reshape import Reshape
-from layerscope.operators.slicing import Concat, Pad, Slice, Split
+from layerscope.operators.slicing import Concat, Slice, Split
 from layerscope.operators.stretching import Cast
 
 Way = tuple[int, ...]
@@ -72,9 +72,19 @@ for _keeps, _names in KEEPS.items():
     _register(_keeps, _names)
 
 
+def ints(values: Iterable[Any]) -> tuple[int, ...]:
+    """Python's own whole numbers: some parameters are NumPy's."""
+    return tuple(int(value) for value in values)
+
+
 def way(axis: int, stride: int = 1, size: int = 1, before: int = 0, dilation: int = 1, spread: bool = False) -> Way:
     """How an axis is read, as Arranged takes it."""
-    return (axis, stride, size, before, dilation, *((1,) if spread else ()))
+    return ints((axis, stride, size, before, dilation, *((1,) if spread else ())))
+
+
+def pads(rows: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """All begins, then all ends."""
+    return ints((*(low for low, _ in rows), *(high for _, high in rows)))
 
 
 def arranged(e: Eqn, ways: Sequence[Sequence[Way]], **told: Any) -> Operator:
@@ -153,9 +163,8 @@ def convolution(e: Eqn) -> Operator:
     """A convolution in any order of axes."""
     p, axes = e.params, e.params["dimension_numbers"]
     return GeneralConvolution(
-        "conv", tuple(axes.lhs_spec), tuple(axes.rhs_spec), tuple(axes.out_spec), tuple(p["window_strides"]),
-        (*(low for low, _ in p["padding"]), *(high for _, high in p["padding"])), tuple(p["lhs_dilation"]),
-        tuple(p["rhs_dilation"]), p["feature_group_count"], p["batch_group_count"], e.made[0].dtype, slots=e.slots,
+        "conv", ints(axes.lhs_spec), ints(axes.rhs_spec), ints(axes.out_spec), ints(p["window_strides"]),
+        pads(p["padding"]), ints(p["lhs_dilation"]), ints(p["rhs_dilation"]), p["feature_group_count"], p["batch_group_count"], e.made[0].dtype, slots=e.slots,
     )  # fmt: skip
 
 
@@ -166,10 +175,9 @@ def convolution(e: Eqn) -> Operator:
 def window(e: Eqn) -> Operator:
     """The largest, the smallest, or the sum of each window."""
     p = e.params
-    pads = (*(low for low, _ in p["padding"]), *(high for _, high in p["padding"]))
     return WindowReduction(
-        e.name, tuple(p["window_dimensions"]), tuple(p["window_strides"]), pads, tuple(p["base_dilation"]),
-        tuple(p["window_dilation"]), slots=e.slots,
+        e.name, ints(p["window_dimensions"]), ints(p["window_strides"]), pads(p["padding"]), ints(p["base_dilation"]),
+        ints(p["window_dilation"]), slots=e.slots,
     )  # fmt: skip
 
 
@@ -180,21 +188,21 @@ def reduction(e: Eqn) -> Operator:
     """One number of all along some axes."""
     keeps = {"reduce_sum": "nothing", "reduce_prod": "ends"}.get(e.name, "places")
     return Reduction(
-        e.name, tuple(e.params["axes"]), False, 0, 0, keeps, e.made[0].dtype, slots=e.slots
+        e.name, ints(e.params["axes"]), False, 0, 0, keeps, e.made[0].dtype, slots=e.slots
     )  # fmt: skip
 
 
 @rule("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
 def cumulative(e: Eqn) -> Operator:
     """Running sums, products or extremes."""
-    return Cumulative("CumProd" if e.name != "cumsum" else "CumSum", e.params["axis"], slots=e.slots, called=e.name)
+    return Cumulative("CumProd" if e.name != "cumsum" else "CumSum", int(e.params["axis"]), slots=e.slots, called=e.name)
 
 
 @rule("top_k")
 def top_k(e: Eqn) -> Operator:
     """The largest of each row, and where they are."""
-    axis = e.params.get("axis", -1)
-    made = TopK("top_k", e.params["k"], axis, slots=e.slots)
+    axis = int(e.params.get("axis", -1))
+    made = TopK("top_k", int(e.params["k"]), axis, slots=e.slots)
     return made if e.made[1].dtype == "int64" else arranged(e, [own(e.given[0], [axis % e.given[0].rank])])
 
 
@@ -210,7 +218,7 @@ def reshape(e: Eqn) -> Operator:
 @rule("transpose")
 def transpose(e: Eqn) -> Operator:
     """Axes in another order."""
-    return Transpose(e.name, tuple(e.params["permutation"]), slots=e.slots)
+    return Transpose(e.name, ints(e.params["permutation"]), slots=e.slots)
 
 
 @rule("broadcast_in_dim")
@@ -249,8 +257,8 @@ def reverse(e: Eqn) -> Operator:
 def slices(e: Eqn) -> Operator:
     """A part in steps."""
     p = e.params
-    starts, ends = tuple(p["start_indices"]), tuple(p["limit_indices"])
-    steps = tuple(p["strides"] or (1,) * len(starts))
+    starts, ends = ints(p["start_indices"]), ints(p["limit_indices"])
+    steps = ints(p["strides"] or (1,) * len(starts))
     cut = [n for n, size in enumerate(e.given[0].shape) if (starts[n], ends[n], steps[n]) != (0, size, 1)]
     told = [tuple(row[n] for n in cut) for row in (starts, ends)]
     return Slice(e.name, *told, tuple(cut), tuple(steps[n] for n in cut), slots=e.slots)
@@ -259,23 +267,22 @@ def slices(e: Eqn) -> Operator:
 @rule("split")
 def split(e: Eqn) -> Operator:
     """Parts along one axis."""
-    return Split(e.name, e.params["axis"], tuple(e.params["sizes"]), slots=e.slots)
+    return Split(e.name, int(e.params["axis"]), ints(e.params["sizes"]), slots=e.slots)
 
 
 @rule("concatenate")
 def concatenate(e: Eqn) -> Operator:
     """Tensors side by side."""
-    return Concat(e.name, e.params["dimension"], slots=e.slots)
+    return Concat(e.name, int(e.params["dimension"]), slots=e.slots)
 
 
 @rule("pad")
 def pad(e: Eqn) -> Operator:
     """Numbers put around and between."""
-    rows = e.params["padding_config"]
-    if all(inner == 0 for _, _, inner in rows):
-        layer = Pad(e.name, tuple(low for low, _, _ in rows), tuple(high for _, high, _ in rows), slots=(None,))
-        return arranged(e, [[way(n, before=low) for n, (low, _, _) in enumerate(rows)], ()]) if layer else layer
-    ways = [way(n, inner + 1, 1, -low, spread=True) for n, (low, _, inner) in enumerate(rows)]
+    ways = [
+        way(n, inner + 1, 1, -low, spread=True) if inner else way(n, before=low)
+        for n, (low, _, inner) in enumerate(e.params["padding_config"])
+    ]
     return arranged(e, [ways, ()])
 
 
@@ -326,7 +333,7 @@ def scatter(e: Eqn) -> Operator:
 @rule("sort")
 def sort(e: Eqn) -> Operator:
     """In order along an axis."""
-    axis = e.params["dimension"]
+    axis = int(e.params["dimension"])
     return arranged(e, [own(one, [axis]) for one in e.given])
 
 

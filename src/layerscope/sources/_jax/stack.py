@@ -19,8 +19,10 @@ FUNCTIONS = re.compile(
 """Files whose functions give rows their names."""
 PLUMBING = re.compile(
     r"^(_.*|<.*|wrapper|wrapped|op|fn|f|fun|func|body|meth|call|promote_dtype|dot|bind|inner|maybe_.*|"
-    r"deferring_binary_op|reduction|associative_scan|apply|checkpoint_name|canonicalize_.*)$"
+    r"deferring_binary_op|reduction|associative_scan|apply|checkpoint_name|canonicalize_.*|\w*_fn)$"
 )
+WORDS = {"rewriting_take": "getitem", "_operator_truediv": "divide", "_operator_mul": "multiply"}
+"""Names of functions as users know them; of _operator_add and the like the last word."""
 """Functions within these whose names say nothing."""
 UNITS = {
     "softmax", "log_softmax", "relu", "relu6", "gelu", "silu", "swish", "elu", "selu", "celu", "leaky_relu",
@@ -60,12 +62,12 @@ def entries(stack: Any) -> list[Entry]:
 
 
 def _named_after(name: str, beside: Sequence[str]) -> bool:
-    if "->" in name or name.startswith("eqx."):
-        return True  # an equation of einsum; a layer of Equinox
+    if "->" in name or "." in name:
+        return True  # an equation of einsum; a class of Equinox, a method of Flax's
     for other in beside:
         if other.startswith(MARK):
             path, kind, *_ = other.removeprefix(MARK).rsplit("|", 3)
-            if name.partition(".")[0] in (path.rpartition("/")[2], kind):
+            if name in (path.rpartition("/")[2], kind):
                 return True
     return False
 
@@ -157,4 +159,5 @@ def _loaded(name: str) -> Any:
 def _plain(frame: Any) -> str:
     if not FUNCTIONS.search(frame.file_name.replace(os.sep, "/")):
         return ""
-    return frame.function_name.rpartition(".")[2]
+    word = frame.function_name.rpartition(".")[2]
+    return WORDS.get(word, word.removeprefix("_operator_"))

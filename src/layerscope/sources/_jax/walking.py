@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from layerscope.core.dataclasses import dataclass, replace
@@ -43,7 +43,9 @@ class Here:
 class Walker:
     """Goes through a jaxpr and writes down what it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, constant: Callable[[Any, Any], Value]) -> None:
+        self.constant = constant
+        """What an array that a jaxpr closes over stands for."""
         self.records: list[Record] = []
         self.places = stack.Places()
         self.calls = stack.Calls()
@@ -66,7 +68,7 @@ class Walker:
     def closed(self, closed: Any, args: Sequence[Value], here: Here) -> list[Value]:
         """The outputs of a jaxpr with its constants, or of one that has none."""
         jaxpr = getattr(closed, "jaxpr", closed)
-        consts = [Value(type_of(var.aval)) for var in jaxpr.constvars]
+        consts = list(map(self.constant, jaxpr.constvars, getattr(closed, "consts", ()) or (None,) * len(jaxpr.constvars)))
         return self.run(jaxpr, consts, args, here)
 
     def _equation(self, eqn: Any, given: list[Value], here: Here) -> Sequence[Value]:
