@@ -74,6 +74,8 @@ def _leading(layer: Composite, fed: Sequence[TensorType], number: int, channel: 
         yield channel
     elif ref[0] >= 0:
         before = replace(layer, parts=layer.parts[:number], feeds=layer.feeds[:number], ends=(ref,))
+        if before.out(*fed)[0].shape == fed[0].shape:
+            yield channel
         for axis, way in enumerate(before.reach(0, *fed)[0] or ()):
             if isinstance(way, Window) and way.axis == channel:
                 yield axis

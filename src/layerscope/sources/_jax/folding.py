@@ -80,7 +80,10 @@ class Folding:
     def _rename(record: Record, name: str, how: str) -> None:
         """One operator that a layer or function is: it is called as that is."""
         if how != "unit" or isinstance(record.layer, Pointwise):
-            record.layer = replace(record.layer, called="" if name == record.layer.type_name else name)
+            told: dict[str, Any] = {"called": "" if name == record.layer.type_name else name}
+            if isinstance(record.layer, Pointwise) and name in OUTPUTS:
+                told["keeps"] = "outputs"
+            record.layer = replace(record.layer, **told)
             record.name = name
 
     # --- one of many ---

@@ -99,14 +99,12 @@ class _Following:
 
     def _floating(self) -> str:
         """The dtype of inputs of which none was said: that of the parameters, if they are there already."""
-        held = self.parameters if self.parameters is not None else self.what if _module(self.what) else None
-        if held is None or modules.is_a(held, "flax.linen"):
-            return "float32"
-        if modules.is_a(held, "flax.nnx"):
-            held = modules.library("flax.nnx").state(held)
-        for leaf in self.jax.tree_util.tree_leaves(held):
-            if modules.is_array(self.jax, leaf) and modules.is_parameter(self.jax, leaf):
-                return str(leaf.dtype)
+        held = [self.what] if _module(self.what) else [one for _, one in modules.around(self.what)]
+        for one in held if self.parameters is None else [self.parameters]:
+            tree = modules.library("flax.nnx").state(one) if modules.is_a(one, "flax.nnx") else one
+            for leaf in self.jax.tree_util.tree_leaves(tree):
+                if modules.is_array(self.jax, leaf) and modules.is_parameter(self.jax, leaf):
+                    return str(leaf.dtype)
         return "float32"
 
     def _filled(self, arrays: Any) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from layerscope.core.dataclasses import dataclass
+from layerscope.core.errors import ShapeError
 from layerscope.core.types import TensorType
 from layerscope.operators._operator import Operator
 from layerscope.operators.arrange import Transpose
@@ -17,7 +18,7 @@ from layerscope.operators.products import Einsum, GroupedProduct
 from layerscope.operators.reductions import Cumulative, Reduction
 from layerscope.operators.reshape import Reshape
 from layerscope.operators.slicing import Concat, Slice, Split
-from layerscope.operators.stretching import Cast
+from layerscope.operators.stretching import Cast, Tile
 
 Way = tuple[int, ...]
 KEEPS = {
@@ -152,9 +153,14 @@ def dot(e: Eqn) -> Operator:
     return Einsum(e.name, equation, e.made[0].dtype, slots=e.slots)
 
 
-@rule("ragged_dot")
+@rule("ragged_dot", "ragged_dot_general")
 def ragged(e: Eqn) -> Operator:
     """Rows in groups, each times a matrix of its own."""
+    told = e.params.get("ragged_dot_dimension_numbers")
+    if told is not None and (told.dot_dimension_numbers, tuple(told.lhs_ragged_dimensions)) != (
+        (((1,), (1,)), ((), ())), (0,),
+    ):  # fmt: skip
+        raise ShapeError("rows in another order")
     return GroupedProduct(e.name, slots=e.slots)
 
 
@@ -270,6 +276,25 @@ def split(e: Eqn) -> Operator:
     return Split(e.name, int(e.params["axis"]), ints(e.params["sizes"]), slots=e.slots)
 
 
+@rule("stack")
+def stacked(e: Eqn) -> Operator:
+    """Tensors side by side along a new axis."""
+    return Concat(e.name, int(e.params["axis"]), True, slots=e.slots)
+
+
+@rule("unstack")
+def unstacked(e: Eqn) -> Operator:
+    """The parts along an axis, which is gone."""
+    axis = int(e.params["axis"])
+    return Split(e.name, axis, (1,) * len(e.made), None, False, slots=e.slots)
+
+
+@rule("tile")
+def tile(e: Eqn) -> Operator:
+    """The whole repeated along axes."""
+    return Tile(e.name, ints(e.params["reps"]), slots=e.slots)
+
+
 @rule("concatenate")
 def concatenate(e: Eqn) -> Operator:
     """Tensors side by side."""
@@ -323,7 +348,7 @@ def dynamic_update(e: Eqn) -> Operator:
     return arranged(e, [own(x), own(part, moved), *map(whole, e.given[2:])], keeps=keeps)
 
 
-@rule("scatter", "scatter-add", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter-max")
+@rule("scatter", "scatter-add", "scatter-sub", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter-max")
 def scatter(e: Eqn) -> Operator:
     """Updates put at indices, or added to what is there."""
     adds = 2 if e.name not in ("scatter",) else None
@@ -338,7 +363,7 @@ def sort(e: Eqn) -> Operator:
 
 
 @rule("random_bits", "random_wrap", "random_unwrap", "random_seed", "random_split", "random_fold_in", "threefry2x32",
-      "random_clone", "random_gamma", "rng_bit_generator", "iota", "empty", "rng_uniform")  # fmt: skip
+      "random_clone", "random_gamma", "rng_bit_generator", "iota", "empty", "rng_uniform", "philox2x32", "zeros_like")  # fmt: skip
 def numbers(e: Eqn) -> Operator:
     """Random numbers, and numbers that follow from their place."""
     return arranged(e, [whole(one) for one in e.given])

@@ -21,7 +21,9 @@ PLUMBING = re.compile(
     r"^(_.*|<.*|wrapper|wrapped|op|fn|f|fun|func|body|meth|call|promote_dtype|dot|bind|inner|maybe_.*|"
     r"deferring_binary_op|reduction|associative_scan|apply|checkpoint_name|canonicalize_.*|\w*_fn)$"
 )
-WORDS = {"rewriting_take": "getitem", "_operator_truediv": "divide", "_operator_mul": "multiply"}
+WORDS = {"rewriting_take": "getitem", "_operator_truediv": "div", "_operator_rtruediv": "div"} | {
+    f"_operator_r{word}": word for word in ("add", "sub", "mul", "pow", "matmul", "and", "or", "xor", "mod")
+}
 """Names of functions as users know them; of _operator_add and the like the last word."""
 """Functions within these whose names say nothing."""
 UNITS = {

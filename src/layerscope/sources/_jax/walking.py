@@ -15,7 +15,7 @@ from layerscope.sources._jax.values import Call, Record, Value, type_of
 
 INLINED = {
     "jit", "pjit", "closed_call", "core_call", "core_closed_call", "remat", "remat2", "checkpoint", "custom_jvp_call",
-    "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_vmap_call", "call", "xla_call", "custom_lin",
+    "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_vmap_call", "call", "xla_call", "composite", "custom_jvp_call_jaxpr",
 }  # fmt: skip
 """Primitives that only call a jaxpr."""
 PASSED = {
@@ -73,6 +73,8 @@ class Walker:
 
     def _equation(self, eqn: Any, given: list[Value], here: Here) -> Sequence[Value]:
         name = eqn.primitive.name
+        if not eqn.outvars:  # what only prints, or checks
+            return ()
         types = [type_of(var.aval) for var in eqn.outvars]
         if name in PASSED and [value.type for value in given] == types:
             return given
