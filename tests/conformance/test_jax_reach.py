@@ -48,7 +48,9 @@ def claimed(graph, place):
                     if reads is None:
                         continue
                     box = [
-                        Indices(((0, size - 1),)) if isinstance(way, Everything) else way.pull(indices[way.axis]).clip(size)
+                        Indices(((0, size - 1),))
+                        if isinstance(way, Everything)
+                        else way.pull(indices[way.axis]).clip(size)
                         for way, size in zip(reads, kind.shape, strict=True)
                     ]
                     wanted[edge].append(box)
@@ -145,7 +147,9 @@ class Plain(eqx.Module):
 
 def ones(key, *sizes, **told):
     made = eqx.nn.Conv2d(*sizes, key=key, **told)
-    return eqx.tree_at(lambda one: (one.weight, one.bias), made, (jnp.ones_like(made.weight), jnp.ones_like(made.bias)))
+    return eqx.tree_at(
+        lambda one: (one.weight, one.bias), made, (jnp.ones_like(made.weight), jnp.ones_like(made.bias))
+    )
 
 
 def test_receptive_fields_of_networks_are_what_they_read():

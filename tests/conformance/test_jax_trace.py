@@ -82,20 +82,29 @@ def test_all_batches_at_once():
 
 
 def flops(function, *given):
-    return jax.jit(function).lower(*given).cost_analysis()["flops"]
+    """Operations by XLA's own count, which it does not give for some products of axes of size 1."""
+    return jax.jit(function).lower(*given).cost_analysis().get("flops")
+
+
+def ordered(random, word, letters):
+    """Axes in any order, in which the spatial ones follow each other as they do in `letters`."""
+    places = list(word + "-" * len(letters))
+    random.shuffle(places)
+    rest = iter(letters)
+    return "".join(next(rest) if letter == "-" else letter for letter in places)
 
 
 def test_products_as_xla_counts_them():
     """Without padding XLA's compiler counts two operations for each multiply-accumulate."""
-    random = np.random.default_rng(11)
+    random, compared = np.random.default_rng(11), 0
     for _ in range(60):
         rank = int(random.integers(1, 4))
         group, kernel = int(random.integers(1, 4)), random.integers(1, 4, rank)
         batches = int(random.choice([1, 2])) if group == 1 else 1
         dilation, strides = random.integers(1, 3, rank), random.integers(1, 3, rank)
         sizes = (kernel - 1) * dilation + 1 + random.integers(0, 5, rank)
-        letters = "DHW"[-rank:]
-        orders = ["".join(random.permutation(list(word + letters))) for word in ("NC", "OI", "NC")]
+        letters = "".join(random.permutation(list("DHW"[-rank:])))
+        orders = [ordered(random, word, letters) for word in ("NC", "OI", "NC")]
         found = dict(zip("NC" + letters, (2 * batches, 2 * group, *map(int, sizes)), strict=True))
         held = dict(zip("OI" + letters, (2 * group * batches, 2, *map(int, kernel)), strict=True))
         x, w = (
@@ -108,7 +117,11 @@ def test_products_as_xla_counts_them():
             batch_group_count=batches,
         )  # fmt: skip
         totals = ls.trace(function, input=[x, w], framework="jax").totals
-        assert 2 * totals["macs"] == flops(function, x, w)
+        counted = flops(function, x, w)
+        if counted is not None:
+            assert 2 * totals["macs"] == counted
+            compared += 1
+    assert compared > 50
     for equation, shapes in {
         "bij,bjk->bik": [(2, 3, 4), (2, 4, 5)],
         "ab,cbd->acd": [(3, 4), (2, 4, 5)],

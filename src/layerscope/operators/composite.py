@@ -71,9 +71,7 @@ class Composite(Operator):
         return cast(Ref, tuple(cast(Sequence[int], ref)))
 
     def _fed(self, number: int, operands: Sequence[TensorType | None], made: Sequence[Any]) -> list[TensorType]:
-        return [
-            needed(operands, n, "an operand") if place < 0 else made[place][n] for place, n in self.feeds[number]
-        ]
+        return [needed(operands, n, "an operand") if place < 0 else made[place][n] for place, n in self.feeds[number]]
 
     def _types(self, operands: Sequence[TensorType | None]) -> list[tuple[TensorType, ...]]:
         """The types of all parts' outputs."""

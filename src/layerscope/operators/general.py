@@ -75,7 +75,9 @@ class GeneralConvolution(Operator):
         rank = len(self.input_axes)
         for name in ("input_axes", "kernel_axes", "output_axes"):
             if sorted(getattr(self, name)) != list(range(rank)):
-                raise SettingError(f"{self.kind}: {name} must name each of {rank} axes once, not {getattr(self, name)}")
+                raise SettingError(
+                    f"{self.kind}: {name} must name each of {rank} axes once, not {getattr(self, name)}"
+                )
         if {len(self.strides), len(self.stretch), len(self.dilations), len(self.pads) / 2} != {rank - 2}:
             raise SettingError(f"{self.kind}: needs strides, stretch, dilations and pads for {rank - 2} axes")
 
@@ -86,7 +88,11 @@ class GeneralConvolution(Operator):
         rank_of(x, rank, "the input of a convolution", rank)
         rank_of(w, rank, "its kernel", rank)
         kernel = [w.shape[axis] for axis in self.kernel_axes]
-        return [x.shape[a] for a in self.input_axes], kernel, tuple(known(k, "its kernel's sizes") for k in kernel[2:])
+        return (
+            [x.shape[a] for a in self.input_axes],
+            kernel,
+            tuple(known(k, "its kernel's sizes") for k in kernel[2:]),
+        )
 
     def _steps(self, axis: int) -> tuple[int, int, int, int]:
         """Stride, padding before, stretch and dilation of a spatial axis."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from layerscope.core.contract import Layer
+from layerscope.core.contract import Layer, snake_case
 from layerscope.core.dataclasses import replace
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Edge, Graph, Node, Parameter
@@ -30,11 +30,15 @@ def start(kind: TensorType, name: str) -> Value:
     return Record(layer, (), name).made((kind,))[0]
 
 
-def graph(records: Sequence[Record], inputs: Sequence[Value], outputs: Sequence[Value], name: str, title: str) -> Graph:
+def graph(
+    records: Sequence[Record], inputs: Sequence[Value], outputs: Sequence[Value], name: str, title: str
+) -> Graph:
     """The network between these values. SourceError where no output depends on an input."""
     ends = [_end(value) for value in outputs]
     starts = [value.record for value in inputs if value.record is not None]
-    extra = [one.record for one, value in zip(ends, outputs, strict=True) if one is not value and one.record is not None]
+    extra = [
+        one.record for one, value in zip(ends, outputs, strict=True) if one is not value and one.record is not None
+    ]
     folding = Folding([*starts, *records, *extra], ends)
     fed = {id(one) for one in folding.records} & {id(one) for one in starts}
     if inputs and not fed:
@@ -149,7 +153,8 @@ class _Names:
         if place.scope and place.own and place.scope == place.module and self.count[record.place.scope] == 1:
             if record.place.scope not in self.inner:
                 return self._free(place.scope[:-1], place.scope[-1])
-        return self._free(place.scope, record.name.strip("_") or "function")
+        whole = place.own and not place.scope and record.name == place.kind
+        return self._free(place.scope, snake_case(record.name) if whole else record.name.strip("_") or "function")
 
     @staticmethod
     def _told(record: Record) -> Place:
@@ -161,7 +166,9 @@ class _Names:
         owner = weights[0].id.split(".")[-2:-1] if weights and place.scope == place.module and place.own else []
         if owner and place.scope[-1].startswith("?"):
             scope[-1] = owner[0]
-        return replace(place, scope=tuple(scope), module=tuple(scope) if place.module == place.scope else place.module)
+        return replace(
+            place, scope=tuple(scope), module=tuple(scope) if place.module == place.scope else place.module
+        )
 
     def _free(self, scope: tuple[str, ...], name: str) -> tuple[tuple[str, ...], str]:
         found, number = name, 0

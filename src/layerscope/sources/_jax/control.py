@@ -27,7 +27,13 @@ def _inside(walker: Walker, eqn: Any, here: Here, name: str) -> Here:
 
 
 def _control(
-    walker: Walker, kind: str, given: Sequence[Value], types: Sequence[TensorType], here: Here, name: str, known: bool = True
+    walker: Walker,
+    kind: str,
+    given: Sequence[Value],
+    types: Sequence[TensorType],
+    here: Here,
+    name: str,
+    known: bool = True,
 ) -> Sequence[Value]:
     layer = Control(kind, tuple(types), known, slots=(None,) * len(given))
     return walker.emit(layer, given, types, name, replace(here, call=walker.calls.new("")))

@@ -38,7 +38,7 @@ class Folding:
         self._runs(lambda one: None if one.unit is None else ("unit", one.unit.number))
 
         def key(one: Record) -> Hashable:
-            if one.place.own and one.place.module and one.place.module not in inner:
+            if one.place.own and one.place.module not in inner:
                 return ("module", one.place.module)
             return None if one.call is None or not one.call.name else ("call", one.call.number)
 
@@ -169,7 +169,9 @@ class Folding:
 
     def _same(self, parts: Sequence[Operator]) -> tuple[Operator, ...]:
         """The parts, as one and the same where they were there before: so blocks that repeat are seen to."""
-        key = tuple((type(one), *(hashable(value) for name, value in vars(one).items() if name != "name")) for one in parts)
+        key = tuple(
+            (type(one), *(hashable(value) for name, value in vars(one).items() if name != "name")) for one in parts
+        )
         return self._shared.setdefault(key, tuple(parts))
 
 

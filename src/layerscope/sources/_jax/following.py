@@ -78,7 +78,9 @@ class _Following:
         if modules.is_a(what, "flax.linen"):
             return modules.of_linen(jax, what, self.parameters, shapes)
         if _module(what) and self.parameters is not None:
-            raise SourceError(f"{self.title}: it holds its parameters itself; parameters is for functions and flax.linen")
+            raise SourceError(
+                f"{self.title}: it holds its parameters itself; parameters is for functions and flax.linen"
+            )
         if modules.is_a(what, "flax.nnx"):
             return modules.of_nnx(jax, what)
         if modules.is_a(what, "equinox"):

@@ -213,7 +213,9 @@ class _Marks:
         """The call of a class, in a scope."""
 
         def marked_call(module: Any, /, *args: Any, **kwargs: Any) -> Any:
-            bound = call.__get__(module, type(module)) if hasattr(call, "__get__") else functools.partial(call, module)
+            bound = (
+                call.__get__(module, type(module)) if hasattr(call, "__get__") else functools.partial(call, module)
+            )
             with self.scope(module):
                 return bound(*args, **kwargs)
 

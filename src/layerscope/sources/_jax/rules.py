@@ -188,7 +188,15 @@ def window(e: Eqn) -> Operator:
 
 
 @rule(
-    "reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor", "argmax", "argmin"
+    "reduce_sum",
+    "reduce_max",
+    "reduce_min",
+    "reduce_prod",
+    "reduce_and",
+    "reduce_or",
+    "reduce_xor",
+    "argmax",
+    "argmin",
 )
 def reduction(e: Eqn) -> Operator:
     """One number of all along some axes."""
@@ -201,7 +209,9 @@ def reduction(e: Eqn) -> Operator:
 @rule("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
 def cumulative(e: Eqn) -> Operator:
     """Running sums, products or extremes."""
-    return Cumulative("CumProd" if e.name != "cumsum" else "CumSum", int(e.params["axis"]), slots=e.slots, called=e.name)
+    return Cumulative(
+        "CumProd" if e.name != "cumsum" else "CumSum", int(e.params["axis"]), slots=e.slots, called=e.name
+    )
 
 
 @rule("top_k")
@@ -348,7 +358,9 @@ def dynamic_update(e: Eqn) -> Operator:
     return arranged(e, [own(x), own(part, moved), *map(whole, e.given[2:])], keeps=keeps)
 
 
-@rule("scatter", "scatter-add", "scatter-sub", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter-max")
+@rule(
+    "scatter", "scatter-add", "scatter-sub", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter-max"
+)
 def scatter(e: Eqn) -> Operator:
     """Updates put at indices, or added to what is there."""
     adds = 2 if e.name not in ("scatter",) else None

@@ -78,6 +78,4 @@ class Record:
 def type_of(aval: Any) -> TensorType:
     """Sizes and dtype of an abstract value; keys of random numbers have the dtype of their bits."""
     dtype = str(getattr(aval, "dtype", "uint8"))
-    return TensorType(
-        tuple(map(int, getattr(aval, "shape", ()))), "uint32" if dtype.startswith("key<") else dtype
-    )
+    return TensorType(tuple(map(int, getattr(aval, "shape", ()))), "uint32" if dtype.startswith("key<") else dtype)

@@ -68,7 +68,9 @@ class Walker:
     def closed(self, closed: Any, args: Sequence[Value], here: Here) -> list[Value]:
         """The outputs of a jaxpr with its constants, or of one that has none."""
         jaxpr = getattr(closed, "jaxpr", closed)
-        consts = list(map(self.constant, jaxpr.constvars, getattr(closed, "consts", ()) or (None,) * len(jaxpr.constvars)))
+        consts = list(
+            map(self.constant, jaxpr.constvars, getattr(closed, "consts", ()) or (None,) * len(jaxpr.constvars))
+        )
         return self.run(jaxpr, consts, args, here)
 
     def _equation(self, eqn: Any, given: list[Value], here: Here) -> Sequence[Value]:
@@ -98,7 +100,9 @@ class Walker:
     # --- calls of jaxprs ---
 
     def _called(self, eqn: Any, given: list[Value], here: Here) -> Sequence[Value]:
-        inner = next((eqn.params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr", "call") if key in eqn.params), None)
+        inner = next(
+            (eqn.params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr", "call") if key in eqn.params), None
+        )
         jaxpr = getattr(inner, "jaxpr", inner)
         if jaxpr is None or len(jaxpr.invars) != len(given):
             return self._plain(eqn, given, [type_of(var.aval) for var in eqn.outvars], here)
@@ -135,14 +139,14 @@ class Walker:
             layer = Undescribed(name, tuple(types), slots=(None,) * len(given))
         return self.emit(layer, given, types, name, here)
 
-    def emit(self, layer: Any, given: Sequence[Value], types: Sequence[Any], name: str, here: Here) -> Sequence[Value]:
+    def emit(
+        self, layer: Any, given: Sequence[Value], types: Sequence[Any], name: str, here: Here
+    ) -> Sequence[Value]:
         """Write down an operator; what only moves a weight is the weight in another form."""
         weights = [value for value in given if value.weight is not None]
         if isinstance(layer, Moving) and len(weights) == 1 and all(value.record is None for value in given):
             return [Value(kind, weight=weights[0].weight) for kind in types]
-        record = Record(
-            layer, tuple(given), name, self.places.of(here.scopes), here.call, here.unit, here.times
-        )
+        record = Record(layer, tuple(given), name, self.places.of(here.scopes), here.call, here.unit, here.times)
         self.records.append(record)
         return record.made(types)
 
