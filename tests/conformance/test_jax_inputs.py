@@ -152,7 +152,7 @@ def test_by_name(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[2:7] == [
         "layer   parameters  MACs",
         "────────────────────────",
-        "inputs                  ",
+        "inputs",
         "dense           15    24",
         "────────────────────────",
     ]

@@ -50,8 +50,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--input", metavar="SIZES", type=input_sizes, action="append", default=[],
-        help="what a PyTorch or JAX model is given, batch and all: 1x3x224x224, ?x3x224x224 (any batch), 1x128:int64; "
-        "once for each input, or by name: ids=1x128:int64. Of a Keras model that does not say: 28x28x1",
+        help="what a PyTorch or JAX model is given, batch and all: 1x3x224x224, ?x3x224x224 (any batch), "
+        "1x128:int64; once for each input, or by name: ids=1x128:int64. Of a Keras model that does not say: 28x28x1",
     )  # fmt: skip
     parser.add_argument(
         "--framework", choices=("jax", "torch"), help="whose a function of Python is, where that cannot be seen"

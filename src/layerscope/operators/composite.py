@@ -33,12 +33,12 @@ class Entangled(Exception):
 class Composite(Operator):
     """Operators that a library's layer or function is made of, wired to each other, in one row.
 
-    `feeds` says for each part where its inputs come from and `ends` where the outputs do: (-1, n) is operand n, (p, n)
-    output n of part p. MACs are the parts' sum; a weight that is added to a product counts as bias. `counts`: what else
-    it counts as: the sum of its "parts", or only the elements that it normalises or pools, as other layers do.
-    What the backward pass keeps is what the parts keep, each tensor once; of a normalisation its input and statistics,
-    of a pooling nothing. Elementwise parts and those that move numbers are taken to be fused: they hold no tensors of
-    their own.
+    `feeds` says for each part where its inputs come from and `ends` where the outputs do: (-1, n) is operand n,
+    (p, n) output n of part p. MACs are the parts' sum; a weight that is added to a product counts as bias. `counts`:
+    what else it counts as: the sum of its "parts", or only the elements that it normalises or pools, as other layers
+    do. What the backward pass keeps is what the parts keep, each tensor once; of a normalisation its input and
+    statistics, of a pooling nothing. Elementwise parts and those that move numbers are taken to be fused: they hold
+    no tensors of their own.
     Shapes: as the parts' own.
     Errors: SettingError where a part is fed by itself or a later one.
     """
@@ -53,7 +53,8 @@ class Composite(Operator):
         rows: tuple[tuple[Ref, ...], ...] = tuple(
             tuple(self._ref(ref) for ref in row) for row in cast(Iterable[Iterable[Any]], self.feeds)
         )
-        parts = tuple(cast(Iterable[Any], self.parts))
+        given = cast(object, self.parts)
+        parts: tuple[Any, ...] = tuple(cast(Iterable[Any], given))
         if not parts or len(parts) != len(rows) or not all(isinstance(part, Operator) for part in parts):
             raise SettingError(f"{self.kind}: needs operators as its parts, and for each where its inputs come from")
         if any(place >= number for number, row in enumerate(rows) for place, _ in row):
@@ -61,7 +62,7 @@ class Composite(Operator):
         if self.counts not in COUNTS:
             raise SettingError(f"{self.kind}: counts must be one of {', '.join(COUNTS)}, not {self.counts!r}")
         object.__setattr__(self, "feeds", rows)
-        if not (isinstance(self.parts, tuple) and self.parts == parts):
+        if not isinstance(given, tuple):
             object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "ends", tuple(self._ref(ref) for ref in cast(Iterable[Any], self.ends)))
 
@@ -82,7 +83,12 @@ class Composite(Operator):
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         made = self._types(operands)
-        return tuple(needed(operands, n, "an operand") if place < 0 else made[place][n] for place, n in self.ends)
+        return tuple(self._type(ref, operands, made) for ref in cast(tuple[Ref, ...], self.ends))
+
+    @staticmethod
+    def _type(ref: Ref, operands: Sequence[TensorType | None], made: Sequence[tuple[TensorType, ...]]) -> TensorType:
+        place, number = ref
+        return needed(operands, number, "an operand") if place < 0 else made[place][number]
 
     def products(self, *operands: TensorType | None) -> Size | None:
         made, total = self._types(operands), cast(Size, 0)
@@ -155,7 +161,8 @@ class Composite(Operator):
             kept |= {self._shared(self.feeds[number][n], made, operands): None for n in saved.inputs}
             kept |= {(number, n): None for n in saved.outputs}
             extra += saved.extra
-        outer = {self._shared(ref, made, operands): n for n, ref in reversed(list(enumerate(self.ends)))}
+        ends = cast(tuple[Ref, ...], self.ends)
+        outer = {self._shared(ref, made, operands): n for n, ref in reversed(list(enumerate(ends)))}
         inputs = tuple(n for place, n in kept if place < 0)
         outputs = tuple(outer[ref] for ref in kept if ref in outer and ref[0] >= 0)
         extra += [made[place][n] for place, n in kept if place >= 0 and (place, n) not in outer]
@@ -208,9 +215,8 @@ class Composite(Operator):
         """How each operand is read. Entangled where a single relation does not say it."""
         made = self._types(operands)
         found: dict[Ref, list[Relation | Everything]] = {}
-        place, number = self.ends[output]
-        end = needed(operands, number, "an operand") if place < 0 else made[place][number]
-        found[self.ends[output]] = [Window(axis) for axis in range(end.rank)]
+        end: Ref = self.ends[output]
+        found[end] = [Window(axis) for axis in range(self._type(end, operands, made).rank)]
         for place in range(len(self.parts) - 1, -1, -1):
             part, fed = self.parts[place], self._fed(place, operands, made)
             for number in range(len(made[place])):

@@ -87,7 +87,7 @@ class GeneralConvolution(Operator):
         rank = len(self.input_axes)
         rank_of(x, rank, "the input of a convolution", rank)
         rank_of(w, rank, "its kernel", rank)
-        kernel = [w.shape[axis] for axis in self.kernel_axes]
+        kernel: list[Size] = [w.shape[axis] for axis in cast(tuple[int, ...], self.kernel_axes)]
         return (
             [x.shape[a] for a in self.input_axes],
             kernel,
@@ -231,8 +231,8 @@ class WindowReduction(Operator):
 class Arranged(Moving):
     """Numbers in another order or place, and for each axis of each operand how it is read.
 
-    `ways` has a row for each operand, with an entry for each of its axes: () where the axis is read whole, or (axis of
-    the output, stride, size, before, dilation) as a window, or those and a 1 where the axis is spread instead (see
+    `ways` has a row for each operand, with an entry for each of its axes: () where the axis is read whole, or (axis
+    of the output, stride, size, before, dilation) as a window, or those and a 1 where the axis is spread instead (see
     core/reach.py). `view`: the output shares the first operand's memory. `keeps`: numbers of the operands that the
     gradient needs, indices above all. `adds`: number of an operand of which each element is added to another one.
     Shapes: as `outputs` states.
@@ -295,4 +295,5 @@ class Arranged(Moving):
 def _way(told: Sequence[int]) -> Relation | Everything:
     if not told:
         return EVERYTHING
-    return (Spread if len(told) == 6 else Window)(*told[:5])
+    axis, stride, size, before, dilation = told[:5]
+    return (Spread if len(told) == 6 else Window)(axis, stride, size, before, dilation)

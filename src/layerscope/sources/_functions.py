@@ -21,7 +21,7 @@ FRAMEWORKS = ("jax", "torch")
 
 
 def framework_of(what: Any, input: Any = None, parameters: Any = None) -> str | None:
-    """ "jax" or "torch" for a function, as what it calls, or is given, says; None for what is no function of either.
+    """ "jax" or "torch" for a function, as what it calls or is given says; None for what is no function of either.
 
     Errors: SourceError where both are loaded and nothing tells them apart.
     """
@@ -42,8 +42,8 @@ def framework_of(what: Any, input: Any = None, parameters: Any = None) -> str | 
             break
     name = getattr(what, "__name__", type(what).__name__)
     raise SourceError(
-        f"{name}: JAX and PyTorch are both loaded, and the function does not tell whose it is; say framework='jax' or "
-        "framework='torch'"
+        f"{name}: JAX and PyTorch are both loaded, and the function does not tell whose it is; say framework='jax' "
+        "or framework='torch'"
     )
 
 
@@ -98,8 +98,8 @@ def _named(what: Any, depth: int) -> Iterator[str]:
                 yield from _held(cell.cell_contents, depth)
             except ValueError:  # nothing in it yet
                 continue
-        if hasattr(what, "__wrapped__"):
-            yield from _held(what.__wrapped__, depth)
+        if (wrapped := getattr(what, "__wrapped__", None)) is not None:
+            yield from _held(wrapped, depth)
     elif owner := _owner(what):
         yield owner
 

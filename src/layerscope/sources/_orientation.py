@@ -10,13 +10,15 @@ from layerscope.core.reach import Window
 from layerscope.core.types import TensorType
 from layerscope.layers.input_layer import InputLayer
 
+Channels = Callable[[Node, Sequence[TensorType]], int | None]
 
-def oriented(found: Graph, has_channels: Callable[[Node, Sequence[TensorType]], int | None]) -> Graph:
+
+def oriented(found: Graph, has_channels: Channels) -> Graph:
     """The graph whose inputs know their axis of channels: the one that the first layer with channels takes for it.
 
-    `has_channels` says of a node which axis of its first input is the channels' (True: axis 1), if it knows. The axis is followed through
-    what keeps axes apart (elementwise operators, Transpose, Pad, Cast, ...); inputs of fewer than three axes, and
-    those that no such layer reads, keep the last axis.
+    `has_channels` says of a node which axis of its first input is the channels' (True: axis 1), if it knows. The axis
+    is followed through what keeps axes apart (elementwise operators, Transpose, Pad, Cast, ...); inputs of fewer than
+    three axes, and those that no such layer reads, keep the last axis.
     """
     places: dict[int, int] = {}
     types: list[tuple[TensorType, ...]] = []

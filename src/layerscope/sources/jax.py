@@ -1,8 +1,8 @@
 """JAX: a function, or a module of Flax or Equinox, traced as it is.
 
-`jax.make_jaxpr` calls it once on abstract values, which have sizes and no numbers; each primitive in the jaxpr becomes
-a described operator, and what a library's layer or function is made of becomes one row (`_jax/`). Calls of modules are
-marked by scopes (`_jax/modules.py`), so that rows have the names of modules.
+`jax.make_jaxpr` calls it once on abstract values, which have sizes and no numbers; each primitive in the jaxpr
+becomes a described operator, and what a library's layer or function is made of becomes one row (`_jax/`). Calls of
+modules are marked by scopes (`_jax/modules.py`), so that rows have the names of modules.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def handles(what: object) -> bool:
 def read(what: str, input: Any = None, batch: int | None = None, framework: str | None = None) -> Graph:
     """What the callable returns, as a graph; SourceError says where it fails.
 
-    `input` and `batch` are for a Keras, PyTorch or JAX model that it returns, or for a function of tensors that it is,
-    of the `framework` "jax" or "torch".
+    `input` and `batch` are for a Keras, PyTorch or JAX model that it returns, or for a function of tensors that it
+    is, of the `framework` "jax" or "torch".
     """
     made = called(what, given=input is not None)
     owner = framework or _functions.framework_of(made, input)
@@ -44,8 +44,8 @@ def read(what: str, input: Any = None, batch: int | None = None, framework: str 
         return keras.read(made, input)
     if input is not None:
         raise SourceError(
-            f"{what} gives an object of type {type(made).__name__}, which states its own sizes; input is for a Keras, "
-            "PyTorch or JAX model"
+            f"{what} gives an object of type {type(made).__name__}, which states its own sizes; input is for a "
+            "Keras, PyTorch or JAX model"
         )
     graph = getattr(made, "graph", made)
     if isinstance(graph, str):

@@ -150,9 +150,9 @@ class _Names:
         place = self._told(record)
         if id(record) in self.fed:
             return self._free((), record.name)
-        if place.scope and place.own and place.scope == place.module and self.count[record.place.scope] == 1:
-            if record.place.scope not in self.inner:
-                return self._free(place.scope[:-1], place.scope[-1])
+        single = self.count[record.place.scope] == 1 and record.place.scope not in self.inner
+        if place.scope and place.own and place.scope == place.module and single:
+            return self._free(place.scope[:-1], place.scope[-1])
         whole = place.own and not place.scope and record.name == place.kind
         return self._free(place.scope, snake_case(record.name) if whole else record.name.strip("_") or "function")
 

@@ -8,6 +8,7 @@ unknown, and totals say "at least".
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core import sizes
@@ -106,7 +107,7 @@ def cond(walker: Walker, eqn: Any, given: Sequence[Value], here: Here) -> Sequen
         costs.append(_macs(walker, marks[-1]))
         marks.append(len(walker.records))
     cheap = min(range(len(costs)), key=lambda n: sizes.upper_bound(costs[n]))
-    for number, (start, end) in enumerate(zip(marks, marks[1:], strict=False)):
+    for number, (start, end) in enumerate(pairwise(marks)):
         if number != cheap and costs[number] != costs[cheap]:
             for record in walker.records[start:end]:
                 record.times = None

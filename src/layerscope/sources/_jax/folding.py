@@ -49,7 +49,7 @@ class Folding:
     def _runs(self, key: Any) -> None:
         made: list[Record] = []
         pairs = groupby(self.records, lambda one: (key(one), one.times))
-        runs = [(found, list(members)) for (found, _), members in pairs]
+        runs: list[tuple[Any, list[Record]]] = [(found, list(members)) for (found, _), members in pairs]
         self._read_by = _readers(self.records, self.ends)
         self._now: dict[tuple[int, int], Value] = {}
         for found, members in runs:
@@ -80,10 +80,11 @@ class Folding:
     def _rename(record: Record, name: str, how: str) -> None:
         """One operator that a layer or function is: it is called as that is."""
         if how != "unit" or isinstance(record.layer, Pointwise):
-            told: dict[str, Any] = {"called": "" if name == record.layer.type_name else name}
+            layer: Any = record.layer
+            told: dict[str, Any] = {"called": "" if name == layer.type_name else name}
             if isinstance(record.layer, Pointwise) and name in OUTPUTS:
                 told["keeps"] = "outputs"
-            record.layer = replace(record.layer, **told)
+            record.layer = replace(layer, **told)
             record.name = name
 
     # --- one of many ---

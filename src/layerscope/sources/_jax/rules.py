@@ -25,8 +25,9 @@ KEEPS = {
     "nothing": "add sub neg sign floor ceil round is_finite eq ne lt le gt ge and or xor not rem real imag conj "
     "shift_left shift_right_arithmetic shift_right_logical nextafter population_count clz add_any eq_to le_to lt_to",
     "outputs": "exp exp2 tanh logistic sqrt rsqrt expm1 cbrt",
-    "inputs": "log log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh atan2 erf erfc erf_inv lgamma digamma "
-    "abs square integer_pow pow max min polygamma igamma igammac bessel_i0e bessel_i1e complex regularized_incomplete_beta",
+    "inputs": "log log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh atan2 erf erfc erf_inv lgamma "
+    "digamma abs square integer_pow pow max min polygamma igamma igammac bessel_i0e bessel_i1e complex "
+    "regularized_incomplete_beta",
     "partners": "mul",
 }
 """What the gradient of each elementwise primitive needs."""
@@ -170,7 +171,8 @@ def convolution(e: Eqn) -> Operator:
     p, axes = e.params, e.params["dimension_numbers"]
     return GeneralConvolution(
         "conv", ints(axes.lhs_spec), ints(axes.rhs_spec), ints(axes.out_spec), ints(p["window_strides"]),
-        pads(p["padding"]), ints(p["lhs_dilation"]), ints(p["rhs_dilation"]), p["feature_group_count"], p["batch_group_count"], e.made[0].dtype, slots=e.slots,
+        pads(p["padding"]), ints(p["lhs_dilation"]), ints(p["rhs_dilation"]), p["feature_group_count"],
+        p["batch_group_count"], e.made[0].dtype, slots=e.slots,
     )  # fmt: skip
 
 
@@ -276,8 +278,8 @@ def slices(e: Eqn) -> Operator:
     starts, ends = ints(p["start_indices"]), ints(p["limit_indices"])
     steps = ints(p["strides"] or (1,) * len(starts))
     cut = [n for n, size in enumerate(e.given[0].shape) if (starts[n], ends[n], steps[n]) != (0, size, 1)]
-    told = [tuple(row[n] for n in cut) for row in (starts, ends)]
-    return Slice(e.name, *told, tuple(cut), tuple(steps[n] for n in cut), slots=e.slots)
+    low, high, step = (tuple(row[n] for n in cut) for row in (starts, ends, steps))
+    return Slice(e.name, low, high, tuple(cut), step, slots=e.slots)
 
 
 @rule("split")
@@ -374,8 +376,10 @@ def sort(e: Eqn) -> Operator:
     return arranged(e, [own(one, [axis]) for one in e.given])
 
 
-@rule("random_bits", "random_wrap", "random_unwrap", "random_seed", "random_split", "random_fold_in", "threefry2x32",
-      "random_clone", "random_gamma", "rng_bit_generator", "iota", "empty", "rng_uniform", "philox2x32", "zeros_like")  # fmt: skip
+@rule(
+    "random_bits", "random_wrap", "random_unwrap", "random_seed", "random_split", "random_fold_in", "threefry2x32",
+    "random_clone", "random_gamma", "rng_bit_generator", "iota", "empty", "rng_uniform", "philox2x32", "zeros_like",
+)  # fmt: skip
 def numbers(e: Eqn) -> Operator:
     """Random numbers, and numbers that follow from their place."""
     return arranged(e, [whole(one) for one in e.given])

@@ -161,5 +161,5 @@ def _loaded(name: str) -> Any:
 def _plain(frame: Any) -> str:
     if not FUNCTIONS.search(frame.file_name.replace(os.sep, "/")):
         return ""
-    word = frame.function_name.rpartition(".")[2]
-    return WORDS.get(word, word.removeprefix("_operator_"))
+    word: str = frame.function_name.rpartition(".")[2]
+    return str(WORDS.get(word, word.removeprefix("_operator_")))

@@ -15,7 +15,8 @@ from layerscope.sources._jax.values import Call, Record, Value, type_of
 
 INLINED = {
     "jit", "pjit", "closed_call", "core_call", "core_closed_call", "remat", "remat2", "checkpoint", "custom_jvp_call",
-    "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_vmap_call", "call", "xla_call", "composite", "custom_jvp_call_jaxpr",
+    "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_vmap_call", "call", "xla_call", "composite",
+    "custom_jvp_call_jaxpr",
 }  # fmt: skip
 """Primitives that only call a jaxpr."""
 PASSED = {
