@@ -159,7 +159,7 @@ def test_by_name(tmp_path, monkeypatch, capsys):
     assert main(["trace", "jax_models:plain", "--input", "2x4", "--framework", "jax"]) == 0
     capsys.readouterr()
     assert main(["trace", "jax_models:make"]) == 2
-    assert capsys.readouterr().err.startswith("error: input must say the sizes of what forward takes")
+    assert capsys.readouterr().err.startswith("layerscope trace: input must say the sizes of what forward takes")
     sys.modules.pop("jax_models", None)
 
 

@@ -119,6 +119,8 @@ class Capture:
 
     def call(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function of PyTorch, and write down what it did."""
+        if self.torch._C._functorch.peek_interpreter_stack() is not None:
+            return function(*args, **kwargs)  # in torch.vmap and its like: the operators of ATen below are described
         name = rules.plain_name(function)
         self.aside = self.aside or self._aside(function)
         body = None if rules.find(name) else self._body(function)
