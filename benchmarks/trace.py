@@ -95,11 +95,16 @@ CONTENDERS = {
     "ours-onnx": Contender("layerscope, .onnx file", ".onnx", True),
     "ours-keras": Contender("layerscope, .keras file", ".keras", True),
     "ours-torch": _peer("layerscope, live PyTorch module", "layerscope", "torch", start="module", **OWN),
+    "ours-torch-meta": _peer(
+        "layerscope, live module on the meta device", "layerscope-meta", "torch", start="module", **OWN
+    ),
+    "ours-flax": _peer("layerscope, live Flax module", "layerscope-flax", "flax", start="module", **OWN, **JAX),
     "torchinfo": _peer("torchinfo", "torchinfo", "torchinfo", "torch"),
     "torchlens": _peer("TorchLens", "torchlens", "torchlens", "torch"),
     "fvcore": _peer("fvcore", "fvcore", "fvcore", "iopath", "torch"),
     "flop-counter": _peer("FlopCounterMode", "flop-counter", "torch"),
     "flop-counter-meta": _peer("FlopCounterMode, meta device", "flop-counter-meta", "torch"),
+    "flax-tabulate": _peer("Flax tabulate", "flax-tabulate", "flax", **JAX),
     "keras-tensorflow": _peer("Keras summary, on TensorFlow", "keras-summary", "keras", "tensorflow", **TENSORFLOW),
     "keras-jax": _peer("Keras summary, on JAX", "keras-summary", "keras", "jax", **JAX),
     "keras-torch": _peer("Keras summary, on PyTorch", "keras-summary", "keras", "torch", **TORCH),
