@@ -309,7 +309,13 @@ def live_verdict(found: Findings, case: str, peers: dict[str, tuple[float, float
     small = min(peers, key=lambda n: peers[n][2])
     words = f"{CONTENDERS['ours-torch'].title}: {seconds:.2f} s, {times:.1f} times torchinfo's"
     words += f" (goal {GOAL_LIVE}: {'reached' if times <= GOAL_LIVE else 'missed'})"
-    return [f"- {words}; {peak:.0f} MB, {peers[small][2] / peak:.1f} times as small as {small}"]
+    lines = [f"- {words}; {peak:.0f} MB, {peers[small][2] / peak:.1f} times as small as {small}"]
+    if (case, "ours-flax") in found.runs and (case, "flax-tabulate") in found.runs:
+        (_, ours, mine), (_, theirs, other) = (best(found, case, name) for name in ("ours-flax", "flax-tabulate"))
+        told = f"{ours:.2f} s, {ours / theirs:.1f} times Flax tabulate's"
+        told += f"; {mine:.0f} MB, {other / mine:.1f} times as small"
+        lines.append(f"- {CONTENDERS['ours-flax'].title}: {told}")
+    return lines
 
 
 def failures(asked: argparse.Namespace, found: Findings, case: str) -> list[str]:

@@ -123,10 +123,11 @@ class GeneralConvolution(Operator):
 
     def products(self, *operands: TensorType | None) -> Size | None:
         (out,), (given, w, kernel) = self.infer(*operands), self._sides(operands)
-        total: Size = out.shape[self.output_axes[0]] * w[0] * w[1]
+        ordered = [out.shape[axis] for axis in cast(tuple[int, ...], self.output_axes)]
+        total: Size = ordered[0] * w[0] * w[1]
         for axis, k in enumerate(kernel):
             stride, before, stretch, spread = self._steps(axis)
-            n, m = given[axis + 2], out.shape[self.output_axes[axis + 2]]
+            n, m = given[axis + 2], ordered[axis + 2]
             if stretch == 1:
                 total = total * m * k
             elif stride == 1:

@@ -55,12 +55,13 @@ class Folding:
         for found, members in runs:
             for one in members:
                 one.inputs = tuple(map(self._current, one.inputs))
-            name = "" if found is None else self._name(found, members)
-            whole = self._one(members, name, found[0]) if name else None
+            how = "" if found is None else str(found[0])
+            name = self._name(how, members) if how else ""
+            whole = self._one(members, name) if name else None
             if whole is None:
                 made += members
                 if len(members) == 1 and name:
-                    self._rename(members[0], name, found[0])
+                    self._rename(members[0], name, how)
             else:
                 made.append(whole)
         self.records = made
@@ -70,10 +71,10 @@ class Folding:
         return value if value.record is None else self._now.get((id(value.record), value.number), value)
 
     @staticmethod
-    def _name(found: Any, members: Sequence[Record]) -> str:
-        if found[0] == "module":
+    def _name(how: str, members: Sequence[Record]) -> str:
+        if how == "module":
             return members[0].place.kind
-        call = members[0].unit if found[0] == "unit" else members[0].call
+        call = members[0].unit if how == "unit" else members[0].call
         return "" if call is None else call.name
 
     @staticmethod
@@ -89,7 +90,7 @@ class Folding:
 
     # --- one of many ---
 
-    def _one(self, members: Sequence[Record], name: str, how: str) -> Record | None:
+    def _one(self, members: Sequence[Record], name: str) -> Record | None:
         """A record for all of them; None where there is nothing to put together, or it cannot be."""
         if len(members) < 2:
             return None

@@ -42,11 +42,14 @@ class _Following:
     def __init__(self, what: Any, given: Asked, parameters: Any) -> None:
         self.jax: Any = import_module("jax")
         self.what, self.given, self.parameters = what, given, parameters
+        told, self.form = self.jax.tree_util.tree_flatten((list(given.args), given.kwargs))
+        self.told: list[Any] = [self._wanted(one) for one in told]
+        """What is handed in, flat: a `Wanted` for each array, and other values as they are."""
         self.name = str(getattr(what, "__name__", None) or type(what).__name__)
         self.title = f"the call of {type(what).__name__}" if _module(what) else self.name
 
     def graph(self) -> Graph:
-        structs = [self._struct(one) for one in self.given.tensors]
+        structs = [self._struct(one) for one in self.told if isinstance(one, Wanted)]
         prepared = self._prepared(structs)
         leaves = [self.jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in prepared.leaves]
 
@@ -54,7 +57,15 @@ class _Following:
             args, kwargs = self._filled(arrays)
             return prepared.call(held, args, kwargs)
 
-        closed = self._run(lambda: self.jax.make_jaxpr(call)(leaves, structs))
+        def traced() -> Any:
+            try:
+                return self.jax.make_jaxpr(call)(leaves, structs)
+            except Exception as error:
+                if not prepared.otherwise(error):
+                    raise
+                return self.jax.make_jaxpr(call)(leaves, structs)
+
+        closed = self._run(traced)
         ids = _Weights(prepared)
         walker = Walker(self._constant(prepared, ids))
         held = [ids.of(n, var) for n, var in enumerate(closed.jaxpr.invars[: len(leaves)])]
@@ -112,8 +123,14 @@ class _Following:
     def _filled(self, arrays: Any) -> tuple[Any, Any]:
         """The arguments, with arrays in the places of their sizes."""
         rest = iter(arrays)
-        filled = self.given.mapped(lambda one: next(rest))
-        return filled.args, filled.kwargs
+        filled = [next(rest) if isinstance(one, Wanted) else one for one in self.told]
+        return self.jax.tree_util.tree_unflatten(self.form, filled)
+
+    def _wanted(self, leaf: Any) -> Any:
+        """Arrays in other trees than lists and dictionaries, as an optimizer's state is one."""
+        if isinstance(leaf, self.jax.Array | self.jax.ShapeDtypeStruct):
+            return Wanted(tuple(leaf.shape), str(leaf.dtype))
+        return leaf
 
     def _names(self, prepared: Prepared) -> list[str]:
         """A name for each array that is handed in: that of its argument."""
@@ -126,8 +143,9 @@ class _Following:
             names = names[1:]
         names += ["input"] * (len(self.given.args) - len(names))
         found: list[str] = []
-        for name, part in (*zip(names, self.given.args, strict=False), *self.given.kwargs.items()):
-            found += [str(name).strip("_") or "input"] * len(Asked((part,), {}).tensors)
+        for name, part in (*zip(names, self.given.args, strict=False), *sorted(self.given.kwargs.items())):
+            leaves = map(self._wanted, self.jax.tree_util.tree_leaves(part))
+            found += [str(name).strip("_") or "input" for leaf in leaves if isinstance(leaf, Wanted)]
         return found
 
     def _constant(self, prepared: Prepared, ids: _Weights) -> Callable[[Any, Any], Value]:

@@ -27,6 +27,8 @@ class Prepared:
     title: str
     takes: Callable[..., Any]
     roots: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    otherwise: Callable[[Exception], bool] = lambda error: False
+    """Whether the call may fail no more if it is tried again after this error."""
 
 
 def library(name: str) -> Any:
@@ -69,16 +71,22 @@ def of_linen(jax: Any, module: Any, variables: Any, shapes: Callable[..., Any]) 
     names = [(path_name(path[1:]), path_name(path[:1]) == KEY) for path, _ in paths]
     others = [name for name in told if name != KEY]
 
+    changing = False
+
     def call(leaves: Any, args: Any, kwargs: Any) -> Any:
         held = jax.tree_util.tree_unflatten(tree, leaves)
         rngs = {KEY: jax.random.key(0)}
-        try:
-            return module.apply(held, *args, rngs=rngs, **kwargs)
-        except sys.modules["flax"].errors.ModifyScopeVariableError:
+        if changing:
             return module.apply(held, *args, rngs=rngs, mutable=others, **kwargs)[0]
+        return module.apply(held, *args, rngs=rngs, **kwargs)
+
+    def otherwise(error: Exception) -> bool:
+        nonlocal changing  # as running averages are in training
+        before, changing = changing, isinstance(error, sys.modules["flax"].errors.ModifyScopeVariableError)
+        return changing and not before
 
     title = f"the call of {type(module).__name__}"
-    return Prepared(call, [leaf for _, leaf in paths], names, title, module.__call__)
+    return Prepared(call, [leaf for _, leaf in paths], names, title, module.__call__, otherwise=otherwise)
 
 
 def of_nnx(jax: Any, module: Any) -> Prepared:

@@ -111,6 +111,7 @@ class Walker:
         name = str(eqn.params.get("name") or getattr(told, "func_name", None) or "")
         file = str(getattr(told, "func_filename", None) or "<")
         plain = name.strip("_").partition(" ")[0]
+        plain = "" if stack.PLUMBING.match(plain) else plain
         own = self.calls.library(file)
         if own and here.unit is None and plain in stack.UNITS:
             here = replace(here, unit=self.calls.new(plain))
