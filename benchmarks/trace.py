@@ -95,11 +95,16 @@ CONTENDERS = {
     "ours-onnx": Contender("layerscope, .onnx file", ".onnx", True),
     "ours-keras": Contender("layerscope, .keras file", ".keras", True),
     "ours-torch": _peer("layerscope, live PyTorch module", "layerscope", "torch", start="module", **OWN),
+    "ours-torch-meta": _peer(
+        "layerscope, live module on the meta device", "layerscope-meta", "torch", start="module", **OWN
+    ),
+    "ours-flax": _peer("layerscope, live Flax module", "layerscope-flax", "flax", start="module", **OWN, **JAX),
     "torchinfo": _peer("torchinfo", "torchinfo", "torchinfo", "torch"),
     "torchlens": _peer("TorchLens", "torchlens", "torchlens", "torch"),
     "fvcore": _peer("fvcore", "fvcore", "fvcore", "iopath", "torch"),
     "flop-counter": _peer("FlopCounterMode", "flop-counter", "torch"),
     "flop-counter-meta": _peer("FlopCounterMode, meta device", "flop-counter-meta", "torch"),
+    "flax-tabulate": _peer("Flax tabulate", "flax-tabulate", "flax", **JAX),
     "keras-tensorflow": _peer("Keras summary, on TensorFlow", "keras-summary", "keras", "tensorflow", **TENSORFLOW),
     "keras-jax": _peer("Keras summary, on JAX", "keras-summary", "keras", "jax", **JAX),
     "keras-torch": _peer("Keras summary, on PyTorch", "keras-summary", "keras", "torch", **TORCH),
@@ -304,7 +309,13 @@ def live_verdict(found: Findings, case: str, peers: dict[str, tuple[float, float
     small = min(peers, key=lambda n: peers[n][2])
     words = f"{CONTENDERS['ours-torch'].title}: {seconds:.2f} s, {times:.1f} times torchinfo's"
     words += f" (goal {GOAL_LIVE}: {'reached' if times <= GOAL_LIVE else 'missed'})"
-    return [f"- {words}; {peak:.0f} MB, {peers[small][2] / peak:.1f} times as small as {small}"]
+    lines = [f"- {words}; {peak:.0f} MB, {peers[small][2] / peak:.1f} times as small as {small}"]
+    if (case, "ours-flax") in found.runs and (case, "flax-tabulate") in found.runs:
+        (_, ours, mine), (_, theirs, other) = (best(found, case, name) for name in ("ours-flax", "flax-tabulate"))
+        told = f"{ours:.2f} s, {ours / theirs:.1f} times Flax tabulate's"
+        told += f"; {mine:.0f} MB, {other / mine:.1f} times as small"
+        lines.append(f"- {CONTENDERS['ours-flax'].title}: {told}")
+    return lines
 
 
 def failures(asked: argparse.Namespace, found: Findings, case: str) -> list[str]:

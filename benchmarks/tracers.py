@@ -80,6 +80,68 @@ def torch_model(case: str) -> Any:
     return globals()[f"torch_{case}"]().eval()
 
 
+# --- the networks in Flax ---
+
+
+def flax_model(case: str) -> Any:
+    from flax import linen as nn
+
+    def conv(x: Any, filters: int, name: str, kernel: int = 3, stride: int = 1, **told: Any) -> Any:
+        return nn.Conv(filters, (kernel, kernel), stride, name=name, **told)(x)
+
+    class Bottleneck(nn.Module):
+        width: int
+        stride: int
+
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            def norm(x: Any, name: str) -> Any:
+                return nn.BatchNorm(use_running_average=True, name=name)(x)
+
+            y = nn.relu(norm(conv(x, self.width, "conv1", 1, use_bias=False), "bn1"))
+            y = conv(y, self.width, "conv2", 3, self.stride, padding=1, use_bias=False)
+            y = norm(conv(nn.relu(norm(y, "bn2")), 4 * self.width, "conv3", 1, use_bias=False), "bn3")
+            if x.shape != y.shape:
+                x = norm(conv(x, 4 * self.width, "shortcut", 1, self.stride, use_bias=False), "shortcut_bn")
+            return nn.relu(y + x)
+
+    class Resnet(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            x = conv(x, 64, "conv1", 7, 2, padding=3, use_bias=False)
+            x = nn.relu(nn.BatchNorm(use_running_average=True, name="bn1")(x))
+            x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+            for stage, count in enumerate((3, 8, 36, 3)):
+                for number in range(count):
+                    x = Bottleneck(64 << stage, 2 if stage and not number else 1, name=f"block{stage}_{number}")(x)
+            return nn.Dense(1000, name="fc")(x.mean(axis=(1, 2)))
+
+    class Convolution(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            x = conv(x, 16, "conv", 5, 5, padding="VALID", use_bias=False)
+            return nn.Dense(1, use_bias=False, name="dense")(x.reshape(x.shape[0], -1))
+
+    class Autoencoder(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            import jax
+
+            for number, filters in enumerate((16, 8, 4)):
+                x = nn.max_pool(nn.relu(conv(x, filters, f"conv{number}")), (2, 2), (2, 2), "SAME")
+            for number, (filters, padding) in enumerate(((4, "SAME"), (8, "SAME"), (16, "VALID"))):
+                x = nn.relu(conv(x, filters, f"back{number}", padding=padding))
+                x = jax.numpy.repeat(jax.numpy.repeat(x, 2, axis=1), 2, axis=2)
+            return nn.sigmoid(conv(x, 1, "last"))
+
+    return {"resnet152": Resnet, "convolution": Convolution, "autoencoder": Autoencoder}[case]()
+
+
+def channels_last(case: str) -> tuple[int, ...]:
+    batch, channels, *spatial = INPUTS[case]
+    return (batch, *spatial, channels)
+
+
 # --- the networks in Keras ---
 
 
@@ -128,6 +190,41 @@ def layerscope(case: str, folder: str) -> tuple[int | None, int | None]:
     told = ls.trace(torch_model(case), input=INPUTS[case])
     str(told)  # the table
     return told.totals["parameters"], told.totals["macs"]
+
+
+def layerscope_meta(case: str, folder: str) -> tuple[int | None, int | None]:
+    import torch
+
+    import layerscope as ls
+
+    with torch.device("meta"):
+        model = torch_model(case)
+    told = ls.trace(model, input=INPUTS[case])
+    str(told)  # the table
+    return told.totals["parameters"], told.totals["macs"]
+
+
+def layerscope_flax(case: str, folder: str) -> tuple[int | None, int | None]:
+    import layerscope as ls
+
+    told = ls.trace(flax_model(case), input=channels_last(case))
+    str(told)  # the table
+    return told.totals["parameters"], told.totals["macs"]
+
+
+def flax_tabulate(case: str, folder: str) -> tuple[int | None, int | None]:
+    """Flax takes an array. What it states of operations, XLA's count, is in the first row, that of the whole."""
+    import re
+
+    import jax
+
+    image = jax.numpy.zeros(channels_last(case))
+    told = flax_model(case).tabulate(jax.random.key(0), image, compute_flops=True, console_kwargs={"width": 200})
+    told = re.sub(r"\x1b\[[\d;]*m", "", told)
+    rows = [[cell.strip() for cell in line.split("│")] for line in told.splitlines() if line.startswith("│")]
+    parameters = re.search(r"Total Parameters: ([\d,]+)", told)
+    whole = next(int(row[5]) for row in rows if len(row) > 5 and row[5].isdigit())
+    return int(parameters[1].replace(",", "")) if parameters else None, whole // 2
 
 
 def torchlens(case: str, folder: str) -> tuple[int | None, int | None]:

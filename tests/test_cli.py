@@ -20,7 +20,7 @@ def _patient(monkeypatch):
 
 
 KINDS = (
-    "Known: one of the reference document's networks, such as example:autoencoder; a graph saved as JSON; a Keras 3 model; a file that Keras saved "
+    "Known: one of the reference document's networks, such as example:autoencoder; a function of JAX, or a module of Flax or Equinox, with input=(1, 224, 224, 3); a graph saved as JSON; a Keras 3 model; a file that Keras saved "
     "(.keras, .h5, JSON); a Model, or a file written by Model.save; an ONNX file; package.module:callable, a Python function that returns a model; one line of text, "
     "such as '28x28x1 | conv 16 3 same relu | maxpool 2'; a PyTorch module, function or exported program (.pt2), with "
     "input=(1, 3, 224, 224)."
@@ -243,7 +243,7 @@ def test_module_and_callable(capsys, tmp_path, monkeypatch):
         f"({tmp_path}/nets_for_test.py, line 7)\n"
     )
     assert refused(capsys, "trace", "nets_for_test:number") == (
-        "layerscope trace: nets_for_test:number gives an object of type int; expected a Model, a Graph, a Keras or PyTorch model or one line of text\n"
+        "layerscope trace: nets_for_test:number gives an object of type int; expected a Model, a Graph, a Keras, PyTorch or JAX model or one line of text\n"
     )
     assert "unknown name 'modell'. Did you mean 'model'?" in refused(capsys, "trace", "nets_for_test:modell")
 

@@ -357,7 +357,7 @@ def test_what_input_may_not_say():
     )
     assert refused(THREE, input=(8, 8, 3)) == f"{THREE}: tiny has 2 inputs (hint, image), but input has 1 shapes"
     assert refused("28x28x1 | flatten", input=(3,)) == (
-        "input says the sizes of what a Keras or PyTorch model is given; this states its own"
+        "input says the sizes of what a Keras, PyTorch or JAX model is given; this states its own"
     )
     assert refused(THREE, input="8x8") == (
         f"{THREE}: input must be the sizes of one example, such as (28, 28, 1), or a list of these, not '8x8'"

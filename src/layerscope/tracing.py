@@ -184,15 +184,19 @@ def trace(
     sizes: Mapping[str, int] | None = None,
     input: Any = None,
     dtype: str | None = None,
+    framework: str | None = None,
+    parameters: Any = None,
 ) -> Trace:
     """Follow the data through a network without running it.
 
-    `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph, a Keras model, or a
-    PyTorch module or function. `sizes` puts named sizes to numbers: {"height": 224}. `input` has the sizes of one
-    example, (28, 28, 1), where a Keras model does not say them, and those of what a PyTorch module is given, batch
-    and all, (1, 3, 224, 224), with a dtype ((1, 128), "int64"); or a list of these, or a dictionary by the inputs'
-    names. With `batch`, totals are for so many examples; without, per example. With `dtype` ("float16"), memory is as
-    if all floats were of that type.
+    `what` is a line of text, a file, "package.module:callable", "example:NAME", a Model, a Graph, a Keras model, a
+    PyTorch module or function, a function of JAX, or a module of Flax or Equinox. `sizes` puts named sizes to
+    numbers: {"height": 224}. `input` has the sizes of one example, (28, 28, 1), where a Keras model does not say
+    them, and those of what a PyTorch or JAX model is given, batch and all, (1, 3, 224, 224), with a dtype
+    ((1, 128), "int64"); or a list of these, or a dictionary by the inputs' names. With `batch`, totals are for so
+    many examples; without, per example. With `dtype` ("float16"), memory is as if all floats were of that type.
+    `framework`, "jax" or "torch", says whose a plain function is where that cannot be seen. `parameters`: a pytree
+    that a function of JAX takes first (or the variables of a flax.linen module).
 
     Errors: TextError, SourceError, ShapeError, UnknownNameError, SizeError, each with what to change.
     """
@@ -205,7 +209,7 @@ def trace(
             batch = checked(batch, "batch")
         except SizeError as error:
             raise SizeError(f"{error} (the number of examples)") from None
-    graph = sources.read(what, input, batch)
+    graph = sources.read(what, input, batch, framework=framework, parameters=parameters)
     told |= {} if batch is None else {BATCH: batch}
     if told:
         graph = put(graph, told)

@@ -210,7 +210,7 @@ def test_input_is_for_what_does_not_state_its_sizes():
     with pytest.raises(SourceError) as caught:
         ls.trace("28x28x1 | dense 3", input=(1, 28, 28, 1))
     assert str(caught.value) == (
-        "input says the sizes of what a Keras or PyTorch model is given; this states its own"
+        "input says the sizes of what a Keras, PyTorch or JAX model is given; this states its own"
     )  # fmt: skip
 
 

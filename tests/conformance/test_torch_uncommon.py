@@ -171,10 +171,6 @@ def flexible(x):
     return flex_attention(x, x, x)
 
 
-def mapped(x):
-    return torch.vmap(lambda row: row * 2)(x)
-
-
 def sloped(x):
     with torch.enable_grad():
         return torch.autograd.grad((3 * x.requires_grad_()).sum(), x)[0]
@@ -192,10 +188,6 @@ def sloped(x):
             flexible, (1, 2, 16, 16),
             "flexible cannot be followed: torch.ops.higher_order.flex_attention runs functions of its own, which a "
             f"trace does not follow\n  {line(flexible, 3)}: return flex_attention(x, x, x)",
-        ),
-        (
-            mapped, (2, 8),
-            "mapped: no output is seen to depend on its input; what torch.vmap does to it is not followed",
         ),
         (
             sloped, (2, 8),

@@ -50,9 +50,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--input", metavar="SIZES", type=input_sizes, action="append", default=[],
-        help="what a PyTorch model is given, batch and all: 1x3x224x224, ?x3x224x224 (any batch), 1x128:int64; "
-        "once for each input, or by name: ids=1x128:int64. Of a Keras model that does not say: 28x28x1",
+        help="what a PyTorch or JAX model is given, batch and all: 1x3x224x224, ?x3x224x224 (any batch), "
+        "1x128:int64; once for each input, or by name: ids=1x128:int64. Of a Keras model that does not say: 28x28x1",
     )  # fmt: skip
+    parser.add_argument(
+        "--framework", choices=("jax", "torch"), help="whose a function of Python is, where that cannot be seen"
+    )
     parser.add_argument(
         "--dtype", metavar="NAME", help="memory as if all floats were float16, bfloat16, float64, ..."
     )
@@ -94,8 +97,9 @@ def run(asked: Any) -> int:
     if asked.out is not None:
         _agreed(asked)
     found = tracing.trace(
-        asked.what, asked.batch, sizes=dict(asked.sizes), input=inputs(asked.input), dtype=asked.dtype
-    )
+        asked.what, asked.batch, sizes=dict(asked.sizes), input=inputs(asked.input), dtype=asked.dtype,
+        framework=asked.framework,
+    )  # fmt: skip
     if asked.save is not None:
         found.save(asked.save)
         wrote(asked.save, "the network", told=False)

@@ -23,7 +23,7 @@ from layerscope.operators._axes import (
 from layerscope.operators._operator import Operator
 from layerscope.operators._windows import numbers
 
-KEEPS = ("nothing", "inputs", "outputs", "partners", "condition", "signs")
+KEEPS = ("nothing", "inputs", "outputs", "ends", "partners", "condition", "signs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,8 @@ class Pointwise(Operator):
 
     `work`: functions computed for an output element; None: one fewer than there are operands, as for a sum.
     `aligned`: numbers of the operands whose axes are the output's, None for all; the others (a scale of each channel,
-    limits) are read whole. `keeps`: what the gradient needs: the inputs, the outputs, of a product the other factors
+    limits) are read whole. `keeps`: what the gradient needs: the inputs, the outputs, both
+    ("ends"), of a product the other factors
     ("partners"), of a choice the condition, or a mask of the output's shape ("signs").
     Shapes: any that broadcast (NumPy's rule) → the common one.
     Units: each result of a function of an element is one pointwise operation.
@@ -87,8 +88,8 @@ class Pointwise(Operator):
         if self.keeps == "signs":
             return Saved(extra=(TensorType(out.shape, "bool"),))
         floats = [n for n, one in enumerate(operands) if one is not None and is_floating(one.dtype)]
-        if self.keeps == "inputs":
-            return Saved(tuple(floats))
+        if self.keeps in ("inputs", "ends"):
+            return Saved(tuple(floats), (0,) if self.keeps == "ends" else ())
         learned = {n for n in floats if not isinstance(self.slots[n], TensorType)}
         return Saved(tuple(n for n in floats if learned - {n}))
 

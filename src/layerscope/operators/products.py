@@ -175,6 +175,8 @@ class Einsum(Operator):
     """
 
     equation: str = ""
+    dtype: str = ""
+    """Of the output; that of the first operand where it is empty."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -233,7 +235,8 @@ class Einsum(Operator):
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         _, target, found = self._labels(operands)
-        return (TensorType(tuple(found[label] for label in target), needed(operands, 0, "a factor").dtype),)
+        dtype = self.dtype or needed(operands, 0, "a factor").dtype
+        return (TensorType(tuple(found[label] for label in target), dtype),)
 
     def _space(self, operands: Sequence[TensorType | None]) -> tuple[Size, bool]:
         """How many combinations of indices there are, and whether some are summed over."""

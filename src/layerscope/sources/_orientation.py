@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from layerscope.core.dataclasses import replace
 from layerscope.core.graph import Graph, Node
@@ -10,13 +10,15 @@ from layerscope.core.reach import Window
 from layerscope.core.types import TensorType
 from layerscope.layers.input_layer import InputLayer
 
+Channels = Callable[[Node, Sequence[TensorType]], int | None]
 
-def oriented(found: Graph, has_channels: Callable[[Node], bool]) -> Graph:
+
+def oriented(found: Graph, has_channels: Channels) -> Graph:
     """The graph whose inputs know their axis of channels: the one that the first layer with channels takes for it.
 
-    `has_channels` says of a node whether axis 1 of its first input is the channels'. The axis is followed through
-    what keeps axes apart (elementwise operators, Transpose, Pad, Cast, ...); inputs of fewer than three axes, and
-    those that no such layer reads, keep the last axis.
+    `has_channels` says of a node which axis of its first input is the channels' (True: axis 1), if it knows. The axis
+    is followed through what keeps axes apart (elementwise operators, Transpose, Pad, Cast, ...); inputs of fewer than
+    three axes, and those that no such layer reads, keep the last axis.
     """
     places: dict[int, int] = {}
     types: list[tuple[TensorType, ...]] = []
@@ -31,10 +33,11 @@ def oriented(found: Graph, has_channels: Callable[[Node], bool]) -> Graph:
             {number: {a: a for a in range(types[number][0].rank)}} if number in wanted else {}
         )
         arriving = [seen[source] for source, _ in node.inputs]
-        if node.inputs and has_channels(node):
+        channels = has_channels(node, fed) if node.inputs else None
+        if channels is not None and channels is not False:
             for origin, axes in arriving[0].items():
-                if 1 in axes.values():
-                    places.setdefault(origin, next(a for a, b in axes.items() if b == 1))
+                if channels in axes.values():
+                    places.setdefault(origin, next(a for a, b in axes.items() if b == channels))
         elif any(there.keys() - places.keys() for there in arriving):
             for reads, there in zip(node.layer.reach(0, *fed), arriving, strict=True):
                 goes = {n: way.axis for n, way in enumerate(reads or ()) if isinstance(way, Window)}

@@ -14,11 +14,12 @@ from typing import Any
 from layerscope.core import sketch
 from layerscope.core.errors import LayerscopeError, SourceError, UnknownNameError
 from layerscope.core.graph import Graph
-from layerscope.sources import keras, torch
+from layerscope.sources import _functions, jax, keras, torch
 
 SUMMARY = "package.module:callable, a Python function that returns a model"
 TAKES_INPUT = True
 TAKES_BATCH = True
+TAKES_FRAMEWORK = True
 PATTERN = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
 
 
@@ -27,20 +28,24 @@ def handles(what: object) -> bool:
     return isinstance(what, str) and bool(PATTERN.match(what))
 
 
-def read(what: str, input: Any = None, batch: int | None = None) -> Graph:
+def read(what: str, input: Any = None, batch: int | None = None, framework: str | None = None) -> Graph:
     """What the callable returns, as a graph; SourceError says where it fails.
 
-    `input` and `batch` are for a Keras or PyTorch model that it returns, or for a function of tensors that it is.
+    `input` and `batch` are for a Keras, PyTorch or JAX model that it returns, or for a function of tensors that it
+    is, of the `framework` "jax" or "torch".
     """
     made = called(what, given=input is not None)
+    owner = framework or _functions.framework_of(made, input)
+    if jax.is_module(made) or (owner == "jax" and callable(made) and not torch.is_module(made)):
+        return jax.read(made, input, batch)
     if torch.handles(made):
         return torch.read(made, input, batch)
     if keras.handles(made):
         return keras.read(made, input)
     if input is not None:
         raise SourceError(
-            f"{what} gives an object of type {type(made).__name__}, which states its own sizes; input is for a Keras "
-            "or PyTorch model"
+            f"{what} gives an object of type {type(made).__name__}, which states its own sizes; input is for a "
+            "Keras, PyTorch or JAX model"
         )
     graph = getattr(made, "graph", made)
     if isinstance(graph, str):
@@ -50,7 +55,7 @@ def read(what: str, input: Any = None, batch: int | None = None) -> Graph:
     if not isinstance(graph, Graph):
         raise SourceError(
             f"{what} gives an object of type {type(made).__name__}; "
-            "expected a Model, a Graph, a Keras or PyTorch model or one line of text"
+            "expected a Model, a Graph, a Keras, PyTorch or JAX model or one line of text"
         )
     return graph
 
@@ -65,9 +70,14 @@ def called(what: str, given: bool = False) -> Any:
     return found if given and _takes_arguments(found) else _call(found, what)
 
 
+def _made(found: Any) -> bool:
+    """Whether this is a model already."""
+    return keras.handles(found) or torch.is_module(found) or jax.is_module(found)
+
+
 def _takes_arguments(found: Any) -> bool:
     """Whether a function cannot be called without arguments."""
-    if isinstance(found, type) or not callable(found) or torch.is_module(found) or keras.handles(found):
+    if isinstance(found, type) or not callable(found) or _made(found):
         return False
     try:
         import inspect
@@ -105,7 +115,7 @@ def _find(module: Any, path: str, what: str) -> Any:
 def _call(found: Any, what: str) -> Any:
     if isinstance(found, Graph | str) or (hasattr(found, "graph") and not isinstance(found, type)):
         return found
-    if keras.handles(found) or torch.is_module(found):
+    if _made(found):
         return found
     if not callable(found):
         raise SourceError(f"{what} is a {type(found).__name__}, neither a model nor a function that makes one")

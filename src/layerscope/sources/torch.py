@@ -69,7 +69,9 @@ def read(what: Any, input: Any = None, batch: int | None = None) -> Graph:
             f"{what}: a program of torch.export, which PyTorch is needed to follow: pip install torch "
             "(pytorch.org/get-started)"
         ) from None
-    from layerscope.sources._torch.live import asked, following, opening, programs
+    from layerscope.sources import _asked as asked
+    from layerscope.sources import _opening as opening
+    from layerscope.sources._torch.live import following, programs
 
     name = getattr(what, "__name__", type(what).__name__)
     if isinstance(what, str | os.PathLike):
@@ -84,7 +86,7 @@ def read(what: Any, input: Any = None, batch: int | None = None) -> Graph:
         given = given if batch is None else given.batched(batch)
     what = getattr(what, "_orig_mod", what)  # of one that torch.compile wraps
     if given.open:
-        return opening.followed(torch, what, given, name.lower())
+        return opening.followed(lambda filled: following.follow(torch, what, filled, name.lower()), given)
     return following.follow(torch, what, given, name.lower())
 
 

@@ -64,7 +64,7 @@ def graph(model: ModelInfo, name: str) -> Graph:
     used = _used(outputs)
     made = trace_calls([x for x in inputs if id(x.call) in used], outputs, name)
     counted = replace(made, nodes=tuple(_counted(node, reader.times) for node in made.nodes))
-    return oriented(counted, lambda node: node.layer.kind in CHANNELS)
+    return oriented(counted, lambda node, _: node.layer.kind in CHANNELS)
 
 
 def _counted(node: Placed, times: Mapping[int, Size | None]) -> Placed:

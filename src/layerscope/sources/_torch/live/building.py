@@ -64,7 +64,7 @@ def graph(
     nodes = tuple(_node(record, names, place, parameters) for record in records)
     edges = dict.fromkeys((place[record.number], number) for record, number in ends)
     made = Graph(nodes, tuple(place[number] for number in sorted(fed)), tuple(edges), parameters, name)
-    return oriented(made, lambda node: isinstance(node.layer, CHANNELS) or _shuffles(node.layer))
+    return oriented(made, lambda node, _: isinstance(node.layer, CHANNELS) or _shuffles(node.layer))
 
 
 def _shuffles(layer: Layer) -> bool:

@@ -119,8 +119,11 @@ class Capture:
 
     def call(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function of PyTorch, and write down what it did."""
+        if self.torch._C._functorch.peek_interpreter_stack() is not None:
+            return function(*args, **kwargs)  # in torch.vmap and its like: the operators of ATen below are described
         name = rules.plain_name(function)
-        self.aside = self.aside or self._aside(function)
+        if function is self.torch.autograd.grad:
+            self.aside = "torch.autograd.grad"
         body = None if rules.find(name) else self._body(function)
         if body is not None:
             with self.again():
@@ -137,15 +140,6 @@ class Capture:
         if outputs or ran:
             made = self._told(function, args, kwargs, made, outputs, ran)
         return made
-
-    def _aside(self, function: Any) -> str:
-        if function is self.torch.autograd.grad:
-            return "torch.autograd.grad"
-        running = self.torch._C._functorch.peek_interpreter_stack()
-        if running is None:
-            return ""
-        word = str(running.key()).rpartition(".")[2].lower()
-        return "torch.vmap" if word == "vmap" else f"torch.func.{word}"
 
     def _told(self, asked: Any, args: Any, kwargs: Any, made: Any, outputs: list[Any], ran: list[Any]) -> Any:
         """Describe a call; what it hands on, which is a tensor of its own where a rule asks for one."""

@@ -18,8 +18,8 @@ from typing import Any
 
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Graph
+from layerscope.sources._asked import Asked, Wanted, dtype_name
 from layerscope.sources._torch.live import building, programs
-from layerscope.sources._torch.live.asked import Asked, Wanted, dtype_name
 from layerscope.sources._torch.live.capture import Capture, asking, running
 from layerscope.sources._torch.live.shadow import Shadows
 from layerscope.sources._torch.live.site import type_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SourceError
-from layerscope.sources._torch.live.asked import Wanted
+from layerscope.sources._asked import Wanted
 
 if TYPE_CHECKING:
     from layerscope.sources._torch.live.programs import Part, Program, Step

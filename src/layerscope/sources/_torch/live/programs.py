@@ -18,8 +18,8 @@ from typing import Any
 from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import SourceError
 from layerscope.core.types import show
+from layerscope.sources._asked import Asked, Wanted, dtype_name
 from layerscope.sources._torch.live import program_json
-from layerscope.sources._torch.live.asked import Asked, Wanted, dtype_name
 from layerscope.sources._torch.live.values import Place
 
 MOST_BYTES = 256 << 20

@@ -151,12 +151,20 @@ class Shadows:
             return value
         if type(value) in self.plain and value.layout == self.torch.strided and not value.is_quantized:
             made = self.fake(tuple(value.shape), value.stride(), value.dtype, value.device, value.requires_grad)
+            if self._known(value):
+                made.constant = value.detach().clone()
+                self.mode.fake_tensor_converter.add_constant_storage_mapping(made)
         else:
             made = self.mode.from_tensor(value)
         if isinstance(value, self.torch.nn.Parameter):
             made._is_param = True
         self.tensors.append((value, made))
         return made
+
+    def _known(self, value: Any) -> bool:
+        """Whether its number is a setting of the module, which no input changes: a buffer of one number."""
+        parameter = isinstance(value, self.torch.nn.Parameter) or value.requires_grad
+        return value.numel() == 1 and not parameter and value.device.type == "cpu"
 
     def fake(self, shape: Any, strides: Any, dtype: Any, device: Any, requires_grad: bool = False) -> Any:
         """A tensor without numbers."""

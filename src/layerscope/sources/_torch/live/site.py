@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope.core.errors import SourceError
 from layerscope.core.types import TensorType, WeightType, show
 from layerscope.operators._operator import ABSENT, Operator, Slot
-from layerscope.sources._torch.live.asked import dtype_name
+from layerscope.sources._asked import dtype_name
 from layerscope.sources._torch.live.values import Record, Value
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ KEEPS = {
     "rad2deg conj real_if_close zero hardsigmoid_backward isneginf isposinf",
     "outputs": "relu sigmoid tanh exp exp2 expm1 sqrt rsqrt reciprocal",
     "inputs": "silu gelu mish elu selu celu hardtanh hardswish hardsigmoid leaky_relu relu6 softplus softsign "
-    "tanhshrink hardshrink softshrink threshold logsigmoid log_sigmoid log log2 log10 log1p abs square pow rpow sin "
+    "tanhshrink hardshrink softshrink threshold logsigmoid log_sigmoid log log2 log10 log1p abs square sin "
     "cos tan asin acos atan sinh cosh asinh acosh atanh atan2 erf erfc erfinv lgamma digamma clamp clamp_min "
     "clamp_max maximum minimum fmax fmin rdiv sinc logit xlogy hypot logaddexp logaddexp2 prelu rrelu polar "
     "complex copysign angle i0 ldexp",
@@ -66,6 +66,14 @@ def div(site: Site, input: Any, other: Any, **_: Any) -> Any:
     if other is not given[-1]:
         return plain(site, given, "nothing")
     return plain(site, given, "partners" if site.value(other).constant else "inputs")
+
+
+@rule("pow", "rpow", "float_power")
+def power(site: Site, input: Any, exponent: Any, **_: Any) -> Any:
+    """The gradient of an exponent needs the result, too."""
+    given = tensors(site, (input, exponent))
+    learned = site.name == "rpow" or exponent is given[-1]
+    return plain(site, given, "ends" if learned else "inputs")
 
 
 @rule("prelu", "_prelu_kernel")

@@ -1,8 +1,8 @@
-"""An open batch: a module is followed for two numbers of examples, and what grows with them is a multiple of it."""
+"""An open batch: a function is followed for two numbers of examples, and what grows with them is a multiple of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from layerscope.core import sizes
@@ -12,8 +12,7 @@ from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph, Node
 from layerscope.core.types import BATCH, TensorType
 from layerscope.layers.input_layer import InputLayer
-from layerscope.sources._torch.live import following
-from layerscope.sources._torch.live.asked import Asked
+from layerscope.sources._asked import Asked
 
 FEW, MANY = 11, 13
 """Sizes that a network would hardly have by itself, and of which none is a multiple of the other."""
@@ -23,10 +22,10 @@ class _Unlike(Exception):
     """Where the two differ in a way that no batch explains."""
 
 
-def followed(torch: Any, what: Any, given: Asked, name: str) -> Graph:
+def followed(follow: Callable[[Asked], Graph], given: Asked) -> Graph:
     """The graph with an open batch. SourceError where a size or the network itself depends on it in another way."""
-    few = following.follow(torch, what, given.filled(FEW), name)
-    many = following.follow(torch, what, given.filled(MANY), name)
+    few = follow(given.filled(FEW))
+    many = follow(given.filled(MANY))
     alike = len(few.nodes) == len(many.nodes) and few.outputs == many.outputs and few.inputs == many.inputs
     if not alike or few.parameters != many.parameters:
         raise SourceError(f"for {FEW} and {MANY} examples it is not the same network; give a number for the batch")
@@ -61,6 +60,8 @@ def _joined(one: Any, other: Any, name: str) -> Any:
     if isinstance(one, TensorType) and isinstance(other, TensorType):
         shape = _joined(one.shape, other.shape, name)
         return one if shape is one.shape else replace(one, shape=shape)
+    if isinstance(one, Layer) and isinstance(other, Layer) and type(one) is type(other):
+        return _layer(one, other)
     if isinstance(one, tuple | list) and isinstance(other, tuple | list) and len(one) == len(other):
         pairs = zip(cast(Sequence[Any], one), cast(Sequence[Any], other), strict=True)
         parts = [_joined(a, b, name) for a, b in pairs]

@@ -1,0 +1,81 @@
+"""What the variables of a jaxpr stand for, and what stands in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layerscope.core.contract import Layer
+from layerscope.core.dataclasses import dataclass, field
+from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType, WeightType
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an equation stands: its scope, the class of the innermost module and whether that is a library's.
+
+    `module` is the scope of that module; a scope that somebody named inside of it is longer.
+    """
+
+    scope: tuple[str, ...] = ()
+    module: tuple[str, ...] = ()
+    kind: str = ""
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a library's function: its number, its name and whether the name is one that it is called by."""
+
+    number: int
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A parameter: its name, the last part of that, and how it is stored."""
+
+    id: str
+    role: str
+    type: WeightType
+
+
+@dataclass(eq=False)
+class Value:
+    """A tensor: output `number` of a record, or a weight, maybe in another form, or a constant."""
+
+    type: TensorType
+    record: Record | None = None
+    number: int = 0
+    weight: Weight | None = None
+
+    @property
+    def constant(self) -> bool:
+        """Whether it depends on no input and no parameter."""
+        return self.record is None and self.weight is None
+
+
+@dataclass(eq=False)
+class Record:
+    """An operator put to values; its slots are filled when it becomes a node of the graph."""
+
+    layer: Layer
+    inputs: tuple[Value, ...]
+    name: str
+    place: Place = field(default_factory=Place)
+    call: Call | None = None
+    unit: Call | None = None
+    """The innermost function that is known by its name, such as softmax."""
+    times: Size | None = 1
+    outputs: tuple[Value, ...] = ()
+
+    def made(self, types: Any) -> tuple[Value, ...]:
+        """Its outputs, of these types."""
+        self.outputs = tuple(Value(kind, self, number) for number, kind in enumerate(types))
+        return self.outputs
+
+
+def type_of(aval: Any) -> TensorType:
+    """Sizes and dtype of an abstract value; keys of random numbers have the dtype of their bits."""
+    dtype = str(getattr(aval, "dtype", "uint8"))
+    return TensorType(tuple(map(int, getattr(aval, "shape", ()))), "uint32" if dtype.startswith("key<") else dtype)
