@@ -73,14 +73,15 @@ class Rescaling(Layer):
 
     def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
-        if isinstance(self.scale, tuple):
-            x = program.map("mul", x, program.numbers(cast(Sequence[float], self.scale)))
+        told: Any = self
+        if isinstance(told.scale, tuple):
+            x = program.map("mul", x, program.numbers(told.scale))
         else:
-            x = program.map("scale", x, factor=float(self.scale))
-        if isinstance(self.offset, tuple):
-            x = program.map("add", x, program.numbers(cast(Sequence[float], self.offset)))
-        elif self.offset:
-            x = program.map("shift", x, offset=float(self.offset))
+            x = program.map("scale", x, factor=float(told.scale))
+        if isinstance(told.offset, tuple):
+            x = program.map("add", x, program.numbers(told.offset))
+        elif told.offset:
+            x = program.map("shift", x, offset=float(told.offset))
         return (x,)
 
     @classmethod
