@@ -73,15 +73,14 @@ class Rescaling(Layer):
 
     def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
-        told: Any = self
-        if isinstance(told.scale, tuple):
-            x = program.map("mul", x, program.numbers(told.scale))
-        else:
-            x = program.map("scale", x, factor=float(told.scale))
-        if isinstance(told.offset, tuple):
-            x = program.map("add", x, program.numbers(told.offset))
-        elif told.offset:
-            x = program.map("shift", x, offset=float(told.offset))
+        scale: Any = self.scale
+        offset: Any = self.offset
+        scales, offsets = (isinstance(one, tuple) for one in (self.scale, self.offset))
+        x = program.map("mul", x, program.numbers(scale)) if scales else program.map("scale", x, factor=float(scale))
+        if offsets:
+            x = program.map("add", x, program.numbers(offset))
+        elif offset:
+            x = program.map("shift", x, offset=float(offset))
         return (x,)
 
     @classmethod

@@ -19,6 +19,8 @@ CELLS = 32
 SIDE, LARGEST, STRIP = 190.0, 18.0, 9.0
 EDGE, GAP, SMALL, NORMAL = 14.0, 16.0, 9.5, 11.0
 CURVES, RANGE, STEPS = 4, 4.0, 160
+LINE = 0.8
+"""Between two cells."""
 
 
 @dataclass(frozen=True)
@@ -149,11 +151,16 @@ def _put(
     side = min(LARGEST, SIDE / max(len(rows), len(columns), 1)) if len(shown) == 2 else STRIP
     marks.append(Words(0, top + SMALL - 1, label, SMALL, "soft"))
     top += SMALL + 4
-    for y, row in enumerate(rows):
-        for x, column in enumerate(columns):
-            index = (row, column) if len(shown) == 2 else (column,)
-            read = box is not None and all(_holds(box[axis], n) for axis, n in zip(axes, index, strict=True))
-            marks.append(Rectangle(x * side, top + y * side, side - 0.8, side - 0.8, role if read else "flow"))
+    wide_, tall = len(columns) * side, len(rows) * side
+    marks.append(Rectangle(0, top, wide_ - LINE, tall - LINE, "flow"))
+    if box is not None:
+        down = _runs(box[axes[0]], rows) if len(shown) == 2 else [(0, 1)]
+        for y, height in down:
+            for x, width in _runs(box[axes[-1]], columns):
+                marks.append(Rectangle(x * side, top + y * side, width * side - LINE, height * side - LINE, role))
+    lines = [[(x * side - LINE / 2, y) for y in (top, top + tall - LINE)] for x in range(1, len(columns))]
+    lines += [[(x, top + y * side - LINE / 2) for x in (0, wide_ - LINE)] for y in range(1, len(rows))]
+    marks += [Stroke(line, "paper", LINE) for line in lines]
     cut = _cut([sizes[axis] for axis in axes], shown)
     right = len(columns) * side
     if cut:
@@ -178,8 +185,10 @@ def _shown(size: int | None, marked: Indices | None) -> range:
     return range(start, start + CELLS)
 
 
-def _holds(indices: Indices, number: int) -> bool:
-    return any(low <= number <= high for low, high in indices.intervals)
+def _runs(indices: Indices, shown: range) -> list[tuple[int, int]]:
+    """Where the marked indices that are shown begin, counted from the first shown one, and how many follow."""
+    cut = ((max(low, shown.start), min(high, shown.stop - 1)) for low, high in indices.intervals)
+    return [(low - shown.start, high - low + 1) for low, high in cut if low <= high]
 
 
 def curves(cls: type[Layer]) -> Drawing | None:
