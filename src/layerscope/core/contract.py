@@ -276,9 +276,9 @@ def plain(name: str, value: Any) -> Any:
     """A setting as people write it: one number where all are the same, and for one axis its number or pair alone."""
     if name in ("shape", "target_shape"):
         return value
-    told: Any = normal(value)
-    parts: Sequence[Any] = cast(Sequence[Any], told) if isinstance(told, tuple) else ()
-    return parts[0] if len(parts) == 1 and name in (*PER_AXIS, *ENDS) else told
+    short: Any = normal(value)
+    parts: Sequence[Any] = cast(Sequence[Any], short) if isinstance(short, tuple) else ()
+    return parts[0] if len(parts) == 1 and name in (*PER_AXIS, *ENDS) else cast(object, short)
 
 
 def _shown(value: Any) -> str:
