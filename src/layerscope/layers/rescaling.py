@@ -73,14 +73,16 @@ class Rescaling(Layer):
 
     def lower(self, program: Builder, *values: Value, training: bool = False, **weights: Value) -> tuple[Value, ...]:
         (x,) = values
-        if isinstance(self.scale, tuple):
-            x = program.map("mul", x, program.numbers(cast(Sequence[float], self.scale)))
+        scale: Any = self.scale
+        offset: Any = self.offset
+        if _several(scale):
+            x = program.map("mul", x, program.numbers(scale))
         else:
-            x = program.map("scale", x, factor=float(self.scale))
-        if isinstance(self.offset, tuple):
-            x = program.map("add", x, program.numbers(cast(Sequence[float], self.offset)))
-        elif self.offset:
-            x = program.map("shift", x, offset=float(self.offset))
+            x = program.map("scale", x, factor=float(scale))
+        if _several(offset):
+            x = program.map("add", x, program.numbers(offset))
+        elif offset:
+            x = program.map("shift", x, offset=float(offset))
         return (x,)
 
     @classmethod
@@ -96,3 +98,8 @@ class Rescaling(Layer):
         "torch": Spelling("", "no such module: x * scale + offset"),
         "onnx": Spelling("Mul", "and Add"),
     }
+
+
+def _several(value: Any) -> bool:
+    """Whether there is one number for each channel."""
+    return isinstance(value, tuple)

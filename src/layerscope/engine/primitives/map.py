@@ -205,7 +205,8 @@ def _squareplus_grad(g: Array, x: Array) -> Array:
 
 def _maximum_grad(g: Array, x: Array, y: Array) -> Array:
     """What of a gradient goes to x: all of it where x is larger, half where both are equal."""
-    return np.where(x > y, g, np.where(x == y, g * g.dtype.type(0.5), g.dtype.type(0)))
+    shared: Array = np.where(x == y, g * g.dtype.type(0.5), g.dtype.type(0))
+    return np.where(x > y, g, shared)
 
 
 def _call(name: str, *wires: str, **constants: Any) -> Derivative:
