@@ -205,7 +205,9 @@ def _squareplus_grad(g: Array, x: Array) -> Array:
 
 def _maximum_grad(g: Array, x: Array, y: Array) -> Array:
     """What of a gradient goes to x: all of it where x is larger, half where both are equal."""
-    shared: Array = np.where(x == y, g * g.dtype.type(0.5), g.dtype.type(0))
+    half: Array = g * g.dtype.type(0.5)
+    none: Array = np.zeros_like(g)
+    shared: Array = np.where(x == y, half, none)
     return np.where(x > y, g, shared)
 
 
