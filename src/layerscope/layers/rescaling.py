@@ -75,9 +75,11 @@ class Rescaling(Layer):
         (x,) = values
         scale: Any = self.scale
         offset: Any = self.offset
-        scales, offsets = (isinstance(one, tuple) for one in (self.scale, self.offset))
-        x = program.map("mul", x, program.numbers(scale)) if scales else program.map("scale", x, factor=float(scale))
-        if offsets:
+        if _several(scale):
+            x = program.map("mul", x, program.numbers(scale))
+        else:
+            x = program.map("scale", x, factor=float(scale))
+        if _several(offset):
             x = program.map("add", x, program.numbers(offset))
         elif offset:
             x = program.map("shift", x, offset=float(offset))
@@ -96,3 +98,8 @@ class Rescaling(Layer):
         "torch": Spelling("", "no such module: x * scale + offset"),
         "onnx": Spelling("Mul", "and Add"),
     }
+
+
+def _several(value: Any) -> bool:
+    """Whether there is one number for each channel."""
+    return isinstance(value, tuple)
