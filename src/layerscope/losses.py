@@ -36,13 +36,35 @@ class Loss:
     def check(self, targets: NDArray[Any], output: TensorType) -> None:
         """DataError when a value lies outside of what the loss takes."""
 
+    def each(self, program: Builder, target: Value, output: Value) -> Value:
+        """Each example's loss (and each position's), as primitives: shape (batch, ...), what Keras's `call` returns."""
+        raise NotImplementedError
+
     def lower(self, program: Builder, target: Value, output: Value) -> Value:
         """The mean over everything, as primitives."""
-        raise NotImplementedError
+        each = self.each(program, target, output)
+        return program.reduce("mean", each, _all(each))
 
     def to_json(self) -> str:
         """The name, for a saved model."""
         return self.name
+
+
+@dataclass
+class Elementwise(Loss):
+    """Base of losses that compare number with number: each example's loss is the mean over the last axis."""
+
+    def values(self, program: Builder, target: Value, output: Value) -> Value:
+        """The loss of each number, as primitives."""
+        raise NotImplementedError
+
+    def each(self, program: Builder, target: Value, output: Value) -> Value:
+        values = self.values(program, target, output)
+        return values if values.type.rank == 1 else program.reduce("mean", values, (values.type.rank - 1,))
+
+    def lower(self, program: Builder, target: Value, output: Value) -> Value:
+        values = self.values(program, target, output)
+        return program.reduce("mean", values, _all(values))  # one mean, not one of means
 
 
 def _within(targets: NDArray[Any], name: str, low: float, high: float, what: str) -> None:
@@ -56,7 +78,7 @@ def _within(targets: NDArray[Any], name: str, low: float, high: float, what: str
 
 
 @dataclass
-class BinaryCrossentropy(Loss):
+class BinaryCrossentropy(Elementwise):
     """-(t·log p + (1-t)·log(1-p)), mean over all numbers.
 
     Computed from the logits when the output is a sigmoid; otherwise p is clipped to [1e-7, 1 - 1e-7].
@@ -68,7 +90,7 @@ class BinaryCrossentropy(Loss):
     def check(self, targets: NDArray[Any], output: TensorType) -> None:
         _within(targets, self.name, 0, 1, "targets")
 
-    def lower(self, program: Builder, target: Value, output: Value) -> Value:
+    def values(self, program: Builder, target: Value, output: Value) -> Value:
         logits = output if self.from_logits else program.logits_of(output, "sigmoid")
         if logits is not None:
             # softplus(z) - t·z is the same and does not overflow
@@ -80,7 +102,7 @@ class BinaryCrossentropy(Loss):
             yes = program.map("mul", target, program.map("log", p))
             no = program.map("mul", rest, program.map("log", q))
             each = program.map("neg", program.map("add", yes, no))
-        return program.reduce("mean", each, _all(each))
+        return each
 
 
 def _log_softmax(program: Builder, logits: Value) -> Value:
@@ -109,10 +131,9 @@ class CategoricalCrossentropy(Loss):
     def check(self, targets: NDArray[Any], output: TensorType) -> None:
         _within(targets, self.name, 0, 1, "one-hot targets")
 
-    def lower(self, program: Builder, target: Value, output: Value) -> Value:
+    def each(self, program: Builder, target: Value, output: Value) -> Value:
         logs = program.map("mul", target, _log_probabilities(program, output, self.from_logits))
-        each = program.map("neg", program.reduce("sum", logs, (output.type.rank - 1,)))
-        return program.reduce("mean", each, _all(each))
+        return program.map("neg", program.reduce("sum", logs, (output.type.rank - 1,)))
 
 
 @dataclass
@@ -137,36 +158,33 @@ class SparseCategoricalCrossentropy(Loss):
                 f"but the targets run from {least} to {most}"
             )
 
-    def lower(self, program: Builder, target: Value, output: Value) -> Value:
+    def each(self, program: Builder, target: Value, output: Value) -> Value:
         classes = output.type.shape[-1]
         assert isinstance(classes, int)
         spread = program.reshape(target, (*target.type.shape, 1))
         chosen = program.map("one_hot", spread, depth=classes)
         logs = program.map("mul", chosen, _log_probabilities(program, output, self.from_logits))
-        each = program.map("neg", program.reduce("sum", logs, (output.type.rank - 1,)))
-        return program.reduce("mean", each, _all(each))
+        return program.map("neg", program.reduce("sum", logs, (output.type.rank - 1,)))
 
 
 @dataclass
-class MeanSquaredError(Loss):
+class MeanSquaredError(Elementwise):
     """(t - p)², mean over all numbers."""
 
     name = "mean_squared_error"
 
-    def lower(self, program: Builder, target: Value, output: Value) -> Value:
-        each = program.map("square", program.map("sub", output, target))
-        return program.reduce("mean", each, _all(each))
+    def values(self, program: Builder, target: Value, output: Value) -> Value:
+        return program.map("square", program.map("sub", output, target))
 
 
 @dataclass
-class MeanAbsoluteError(Loss):
+class MeanAbsoluteError(Elementwise):
     """|t - p|, mean over all numbers."""
 
     name = "mean_absolute_error"
 
-    def lower(self, program: Builder, target: Value, output: Value) -> Value:
-        each = program.map("abs", program.map("sub", output, target))
-        return program.reduce("mean", each, _all(each))
+    def values(self, program: Builder, target: Value, output: Value) -> Value:
+        return program.map("abs", program.map("sub", output, target))
 
 
 CLASSES: tuple[type[Loss], ...] = (
