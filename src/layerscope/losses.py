@@ -23,6 +23,15 @@ def _all(value: Value) -> range:
     return range(value.type.rank)
 
 
+def weighted(program: Builder, each: Value, weight: Value) -> Value:
+    """The mean of numbers (batch, ...) times weights of as many axes or fewer, the first ones."""
+    missing = each.type.rank - weight.type.rank
+    if missing:
+        weight = program.reshape(weight, (*weight.type.shape, *(1,) * missing))
+    product = program.map("mul", each, weight)
+    return program.reduce("mean", product, _all(product))
+
+
 @dataclass
 class Loss:
     """Base of all losses."""
@@ -44,6 +53,10 @@ class Loss:
         """The mean over everything, as primitives."""
         each = self.each(program, target, output)
         return program.reduce("mean", each, _all(each))
+
+    def weighted(self, program: Builder, target: Value, output: Value, weight: Value) -> Value:
+        """The mean over everything of each example's loss times its weight (batch,), or its positions' (batch, ...)."""
+        return weighted(program, self.each(program, target, output), weight)
 
     def to_json(self) -> str:
         """The name, for a saved model."""
@@ -242,7 +255,7 @@ def fits(targets: Sequence[int], expected: TensorType) -> bool:
     return have == want or (want[-1:] == (1,) and have == want[:-1]) or have == (*want, 1)
 
 
-def mismatch(loss: Loss, targets: Sequence[int], output: TensorType, advice: str) -> ShapeError:
+def mismatch(loss: Any, targets: Sequence[int], output: TensorType, advice: str) -> ShapeError:
     """The error for targets that do not fit an output."""
     expected = loss.target_type(output)
     given = f"are {show(tuple(targets[1:]))} per example" if targets[1:] else "are one number per example"

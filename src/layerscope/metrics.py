@@ -8,7 +8,7 @@ from typing import ClassVar
 from layerscope.core.errors import SettingError, UnknownNameError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
-from layerscope.losses import Loss, MeanAbsoluteError, MeanSquaredError, SparseCategoricalCrossentropy
+from layerscope.losses import Loss, MeanAbsoluteError, MeanSquaredError, SparseCategoricalCrossentropy, weighted
 
 
 @dataclass
@@ -21,9 +21,18 @@ class Metric:
         """The type of targets that fits this output."""
         return output
 
+    def each(self, program: Builder, target: Value, output: Value) -> Value:
+        """Each example's number (and each position's), as primitives: shape (batch, ...)."""
+        raise NotImplementedError
+
     def lower(self, program: Builder, target: Value, output: Value) -> Value:
         """The mean over the batch, as primitives."""
-        raise NotImplementedError
+        each = self.each(program, target, output)
+        return program.reduce("mean", each, range(each.type.rank))
+
+    def weighted(self, program: Builder, target: Value, output: Value, weight: Value) -> Value:
+        """The mean over the batch of each example's number times its weight."""
+        return weighted(program, self.each(program, target, output), weight)
 
 
 @dataclass
@@ -33,11 +42,18 @@ class BinaryAccuracy(Metric):
     threshold: float = 0.5
     name = "binary_accuracy"
 
+    def each(self, program: Builder, target: Value, output: Value) -> Value:
+        right = self._right(program, target, output)
+        return right if right.type.rank == 1 else program.reduce("mean", right, (right.type.rank - 1,))
+
     def lower(self, program: Builder, target: Value, output: Value) -> Value:
+        right = self._right(program, target, output)
+        return program.reduce("mean", right, range(right.type.rank))
+
+    def _right(self, program: Builder, target: Value, output: Value) -> Value:
         # Keras: prediction > threshold, so the threshold itself counts as 0
         above = program.map("above", output, bound=self.threshold)
-        right = program.map("equal", above, target)
-        return program.reduce("mean", right, range(right.type.rank))
+        return program.map("equal", above, target)
 
 
 @dataclass
@@ -46,10 +62,9 @@ class CategoricalAccuracy(Metric):
 
     name = "categorical_accuracy"
 
-    def lower(self, program: Builder, target: Value, output: Value) -> Value:
+    def each(self, program: Builder, target: Value, output: Value) -> Value:
         last = (output.type.rank - 1,)
-        right = program.map("equal", program.reduce("argmax", output, last), program.reduce("argmax", target, last))
-        return program.reduce("mean", right, range(right.type.rank))
+        return program.map("equal", program.reduce("argmax", output, last), program.reduce("argmax", target, last))
 
 
 @dataclass
@@ -61,9 +76,8 @@ class SparseCategoricalAccuracy(Metric):
     def target_type(self, output: TensorType) -> TensorType:
         return output.with_shape(output.shape[:-1])
 
-    def lower(self, program: Builder, target: Value, output: Value) -> Value:
-        right = program.map("equal", program.reduce("argmax", output, (output.type.rank - 1,)), target)
-        return program.reduce("mean", right, range(right.type.rank))
+    def each(self, program: Builder, target: Value, output: Value) -> Value:
+        return program.map("equal", program.reduce("argmax", output, (output.type.rank - 1,)), target)
 
 
 NAMED = {

@@ -47,11 +47,11 @@ def case(seed: int, depth: int = 3) -> Case:
     """The case of a number."""
     random = np.random.default_rng([seed, 1])
     loss = losses.CLASSES[random.integers(len(losses.CLASSES))]()
-    measured = {"mae": (0, losses.MeanAbsoluteError())}
+    measured = {"mae": losses.MeanAbsoluteError()}
     if isinstance(loss, losses.SparseCategoricalCrossentropy):
-        measured = {"accuracy": (0, metrics.SparseCategoricalAccuracy())}
+        measured = {"accuracy": metrics.SparseCategoricalAccuracy()}
     elif isinstance(loss, losses.CategoricalCrossentropy):
-        measured["accuracy"] = (0, metrics.CategoricalAccuracy())
+        measured["accuracy"] = metrics.CategoricalAccuracy()
     job = RandomJob(seed, depth, loss, UPDATES[random.integers(len(UPDATES))](), measured)
     batch = int(random.integers(1, 40))
     options = {"lanes": int(random.choice([1, 2, 4, 4, 8, 8, 8, 16])), "sums": int(random.choice([4, 8, 8, 12]))}
@@ -75,7 +75,7 @@ def _fill(case: Case, random: np.random.Generator) -> None:
         else:
             numbers = random.normal(size=(case.count, *data.shape))
             dtype = DTYPES[random.integers(len(DTYPES))]
-            if "accuracy" in case.job.metrics:  # whole numbers make ties, which rounding decides
+            if "accuracy" in case.job.aims[0].metrics:  # whole numbers make ties, which rounding decides
                 dtype = "float64"
             case.inputs.append(
                 (numbers if np.dtype(dtype).kind == "f" else numbers * 3 + 3).clip(-6, 100).astype(dtype)

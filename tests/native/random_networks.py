@@ -14,7 +14,7 @@ import numpy as np
 from layerscope import losses
 from layerscope.core import sizes
 from layerscope.core.types import BATCH, TensorType
-from layerscope.engine.plan import Job
+from layerscope.engine.plan import Aim, Job, Rules
 from layerscope.engine.program import Program
 from layerscope.layers import BatchNormalization, _activation
 
@@ -303,12 +303,16 @@ class RandomJob(Job):
     """What an engine needs to know of a random network."""
 
     def __init__(
-        self, seed: int, depth: int, loss: object, update: object, measured: dict[str, tuple[int, object]]
+        self, seed: int, depth: int, loss: object, update: object, measured: dict[str, object]
     ) -> None:
-        self.seed, self.depth, self.losses, self.update, self.metrics = seed, depth, [loss], update, measured
+        self.seed, self.depth, self.losses, self.update, self.rules = seed, depth, [loss], update, Rules()
         found, (output,) = self._built(training=True)
         self.weights, self.data, self.result = found.weights, found.data, output.type
-        self.targets = [loss.target_type(output.type)]
+        target = loss.target_type(output.type)
+        self.aims = [Aim(loss, metrics=measured, target=target)]
+
+    def _outputs(self, found):
+        return found
 
     def _built(self, training):
         found = Builder(self.seed, training)

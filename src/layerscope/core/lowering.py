@@ -91,6 +91,10 @@ class Builder(Protocol):
         """The same elements in row-major order."""
         ...
 
+    def permute(self, x: Value, order: Sequence[int]) -> Value:
+        """The axes in another order."""
+        ...
+
     def concatenate(self, values: Sequence[Value], axis: int) -> Value:
         """Side by side along one axis."""
         ...

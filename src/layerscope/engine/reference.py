@@ -165,18 +165,24 @@ class ReferenceEngine:
 
 
 class Means:
-    """Running means of loss and metrics, weighted by the examples of each batch."""
+    """Running means of loss and metrics, weighted by the examples of each batch; or, of weighted metrics, by weights."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
+        self._shares: dict[str, float] = {}
         self._count = 0
 
     def add(self, made: Mapping[Key, Array], examples: int) -> None:
         for key, array in made.items():
-            if key[0] in ("loss", "metric"):
+            kept = {"loss": self._sums, "metric": self._sums, "share": self._shares}.get(str(key[0]))
+            if kept is not None:
                 name = str(key[-1])
-                self._sums[name] = self._sums.get(name, 0.0) + float(array) * examples
+                kept[name] = kept.get(name, 0.0) + float(array) * examples
         self._count += examples
 
     def values(self) -> dict[str, float]:
-        return {name: total / max(self._count, 1) for name, total in self._sums.items()}
+        return {name: self._mean(name, total) for name, total in self._sums.items()}
+
+    def _mean(self, name: str, total: float) -> float:
+        share = self._shares.get(name, max(self._count, 1))
+        return total / share if share else 0.0  # as Keras says of examples that all have the weight 0

@@ -18,7 +18,8 @@ class BatchNormalization(Normalisation):
     """Each channel brought to mean 0 and variance 1 over the batch, then scaled and shifted by learned numbers.
 
     y = gamma · (x - mean) / √(variance + epsilon) + beta. While training, mean and variance are those of the batch;
-    at inference they are weights, the moving averages of training, so that each number depends on itself alone.
+    at inference they are weights, the moving averages of training, so that each number depends on itself alone. A frozen
+    one (trainable=False) does the latter in training, too.
 
     Shapes: (batch, ...) → (batch, ...); gamma, beta, moving_mean, moving_variance (C,), the last two not trainable,
     C the size of `axis`; with renorm also moving_stddev, renorm_mean, renorm_stddev.
@@ -40,6 +41,7 @@ class BatchNormalization(Normalisation):
     renorm_momentum: float = 0.99
     synchronized: bool = False
 
+    averages = True
     words = Words(("batchnorm", "batch_normalization", "bn"), ("axis",))
     law = "(...) → (...)"
 

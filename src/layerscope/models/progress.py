@@ -34,7 +34,7 @@ def seconds(left: float) -> str:
 class Progress:
     """Shows a run. `verbose` is "auto" or 1 (bar where there is a terminal), 2 (lines), 0 (nothing)."""
 
-    def __init__(self, verbose: Any, epochs: int, batches: int, done: int = 0) -> None:
+    def __init__(self, verbose: Any, epochs: int, batches: int | None, done: int = 0) -> None:
         self.bar = verbose in ("auto", 1, True) and sys.stdout.isatty() and epochs > done
         self.lines = verbose not in (0, False)
         self.epochs, self.batches, self.done = epochs, batches, done
@@ -87,11 +87,15 @@ class Progress:
 
     def batch_ends(self, epoch: int, batch: int, logs: Logs) -> None:
         if self._rich is not None:
-            made = (epoch - self.done) * self.batches + batch + 1
-            whole = (self.epochs - self.done) * self.batches
-            spent = time.monotonic() - self._started
-            text = f"{numbers(logs)}  {seconds(spent / made * (whole - made))} left"
-            self._rich.update(self._task, completed=batch + 1, text=text)
+            text = numbers(logs)
+            if self.batches is None:  # nobody knows yet how many there are
+                text += f"  batch {batch + 1}"
+            else:
+                made = (epoch - self.done) * self.batches + batch + 1
+                whole = (self.epochs - self.done) * self.batches
+                spent = time.monotonic() - self._started
+                text += f"  {seconds(spent / made * (whole - made))} left"
+            self._rich.update(self._task, completed=batch + 1, total=self.batches, text=text)
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:
         width = len(str(self.epochs))

@@ -24,6 +24,7 @@ from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import show
 from layerscope.models.model import Model
+from layerscope.models.objectives import Objectives
 from layerscope.models.training import Position
 from layerscope.sources import json as graph_json
 from layerscope.sources.model import ENTRY, archive_graph
@@ -37,6 +38,7 @@ DENSEST = 1100
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the model; see `Model.save`."""
+    model._follow()
     ids = list(model.graph.parameters)
     state = model._state
     slots = sorted(state.slots)
@@ -50,9 +52,11 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     if model._optimizer is not None:
         about["compiled"] = {
             "optimizer": model._optimizer.to_json(),
-            "losses": [loss.name for loss in model.losses],
+            "losses": [None if loss is None else loss.name for loss in model.losses],
             "from_logits": [bool(getattr(loss, "from_logits", False)) for loss in model.losses],
-            "metrics": list(model.metrics),
+            "loss_weights": _scales(model.objectives),
+            "metrics": _metrics(model.objectives, weighted=False),
+            "weighted_metrics": _metrics(model.objectives, weighted=True),
             "engine": model._engine,
             "threads": model._threads,
         }
@@ -67,6 +71,19 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
             archive.writestr(f"weights/{number}.npy", _bytes(array))
         for number, key in enumerate(slots):
             archive.writestr(f"slots/{number}.npy", _bytes(state.slots[key]))
+
+
+def _scales(told: Objectives) -> list[float] | None:
+    return [1.0 if one is None else one for one in told.scales] if any(told.scales) else None
+
+
+def _metrics(told: Objectives, weighted: bool) -> Any:
+    """As compile takes them; objects by their names."""
+
+    def name(one: Any) -> Any:
+        return [name(part) for part in one] if isinstance(one, list) else one if isinstance(one, str) else one.name
+
+    return name(told.asked(weighted))
 
 
 def _plain(value: Any) -> Any:
@@ -141,7 +158,11 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
     if compiled is not None:
         losses = [_loss(n, flag) for n, flag in zip(compiled["losses"], compiled["from_logits"], strict=True)]
         how = {"engine": compiled.get("engine", "auto"), "threads": compiled.get("threads")}
-        model.compile(compiled["optimizer"], losses, metrics=compiled["metrics"], precision=precision, **how)
+        measured = compiled["metrics"]
+        if len(losses) > 1 and any(isinstance(one, str) for one in measured):  # once only the first had some
+            measured = [measured, *[[]] * (len(losses) - 1)]
+        how |= {"loss_weights": compiled.get("loss_weights"), "weighted_metrics": compiled.get("weighted_metrics")}
+        model.compile(compiled["optimizer"], losses, metrics=measured, precision=precision, **how)
         model._state.step = about["step"]
         for number, (id, slot) in enumerate(about["slots"]):
             if slot not in model.optimizer.slots or id not in model._variables:
@@ -169,8 +190,11 @@ def _position(given: Mapping[str, Any]) -> Position:
     return found
 
 
-def _loss(name: str, from_logits: bool) -> Any:
+def _loss(name: str | None, from_logits: bool) -> Any:
     from layerscope import losses
+
+    if name is None:
+        return None
 
     loss = losses.get(name)
     return replace(loss, from_logits=True) if from_logits else loss

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope import initializers
+from layerscope.core import propagate
 from layerscope.core.contract import Layer
 from layerscope.core.errors import DataError, SettingError, ShapeError
 from layerscope.core.graph import Graph
@@ -19,11 +20,16 @@ from layerscope.core.types import TensorType, WeightType, show
 
 @dataclass(eq=False)
 class Variable:
-    """One weight: its array, changed in place by training."""
+    """One weight: its array, changed in place by training.
+
+    `trainable`: whether training changes it by its gradient. `learned`: whether it is there to be trained, which
+    moving averages are not.
+    """
 
     role: str
     array: NDArray[Any]
     trainable: bool = True
+    learned: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,8 +69,15 @@ def of(layer: Layer) -> dict[str, Variable]:
     return _variables.get(layer, {})
 
 
-def _fresh(role: str, weight: WeightType) -> Variable:
-    return Variable(role, initializers.get(weight.initializer)(weight.shape), weight.trainable)
+def _fresh(role: str, weight: WeightType, trainable: bool) -> Variable:
+    array = initializers.get(weight.initializer)(weight.shape)
+    return Variable(role, array, weight.trainable and trainable, weight.trainable)
+
+
+def follow(layer: Layer) -> None:
+    """Freeze the layer's variables, or let them be trained again, as its `trainable` says."""
+    for variable in of(layer).values():
+        variable.trainable = layer.trainable and variable.learned
 
 
 def build(layer: Layer, *types: TensorType) -> dict[str, Variable]:
@@ -72,7 +85,7 @@ def build(layer: Layer, *types: TensorType) -> dict[str, Variable]:
     wanted = layer.weight_types(*types)
     found = _variables.get(layer)
     if found is None:
-        found = {role: _fresh(role, weight) for role, weight in wanted.items()}
+        found = {role: _fresh(role, weight, layer.trainable) for role, weight in wanted.items()}
         _variables[layer] = found
     _check_built(layer, found, wanted)
     return found
@@ -101,24 +114,32 @@ def for_graph(graph: Graph) -> dict[str, Variable]:
                         f"here it needs {show(graph.parameters[key].shape)}"
                     ).at(f"{node.label} ({node.layer.kind})")
                 found.setdefault(key, earlier[role])
-    for node in graph.nodes:
+    for number, node in enumerate(graph.nodes):
         initial = made.setdefault(id(node.layer), {})
         for role, key in node.weights.items():
             if key not in found:
                 row = graph.parameters[key]
-                weight = WeightType(row.shape, _initializer(node.layer, role), row.trainable)
-                found[key] = _fresh(role, weight)
+                weight = WeightType(row.shape, _initializer(node.layer, role), row.trainable or _learned(graph, number, role))
+                found[key] = _fresh(role, weight, row.trainable)
             initial[role] = found[key]
         _variables.setdefault(node.layer, initial)
     return found
 
 
-def frozen(graph: Graph, variables: dict[str, Variable]) -> Graph:
-    """The graph in which weights that are frozen in another model, whose layers these are, are frozen too."""
-    still = {id: row for id, row in graph.parameters.items() if row.trainable and not variables[id].trainable}
-    if not still:
-        return graph
-    return replace(graph, parameters=graph.parameters | {id: replace(r, trainable=False) for id, r in still.items()})
+def _learned(graph: Graph, number: int, role: str) -> bool:
+    """Whether a weight that is not trained in this graph is there to be trained."""
+    types, node = propagate.types(graph), graph.nodes[number]
+    return node.layer.weight_types(*(types[source][output] for source, output in node.inputs))[role].trainable
+
+
+def followed(graph: Graph, variables: dict[str, Variable], trained: bool = True) -> Graph:
+    """The graph in which the weights are trainable that are by now, and none unless `trained`."""
+    changed = {
+        id: replace(row, trainable=variables[id].trainable and trained)
+        for id, row in graph.parameters.items()
+        if row.trainable != (variables[id].trainable and trained)
+    }
+    return replace(graph, parameters=graph.parameters | changed) if changed else graph
 
 
 def _initializer(layer: Layer, role: str) -> object:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 
 from layerscope.core import sizes
-from layerscope.core.contract import Example, Layer, describe_settings
+from layerscope.core.contract import OF_TRAINING, Example, Layer, describe_settings
 from layerscope.core.dataclasses import MISSING, fields
 from layerscope.core.errors import ShapeError
 from layerscope.report.document import count, shape
@@ -40,7 +40,7 @@ def explain(cls: type[Layer], numbers: bool = True) -> str:
 
 def _settings(cls: type[Layer]) -> list[str]:
     rows: Sequence[tuple[str, str]] = [
-        (f.name, "required" if f.default is MISSING else repr(f.default)) for f in fields(cls)
+        (f.name, "required" if f.default is MISSING else repr(f.default)) for f in fields(cls) if not f.name.endswith(OF_TRAINING)
     ]
     ordered = [row for row in rows if row[0] != "name"] + [row for row in rows if row[0] == "name"]
     width = max(len(name) for name, _ in ordered)

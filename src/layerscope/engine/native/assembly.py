@@ -293,7 +293,7 @@ class _Builder:
                 ops.append(flat.copied(value))
                 value = ops[-1].outputs[0]
             outputs[value] = self._destination(key, value)
-            if key[0] in ("loss", "metric"):
+            if key[0] in ("loss", "metric", "share"):
                 reports.add(value)
         groups = flat.grouped(ops)
         early = _needed(ops, reports)
@@ -304,7 +304,7 @@ class _Builder:
         self._no_hazard()
 
     def _destination(self, key: Key, value: Node) -> Buffer:
-        if key[0] in ("loss", "metric"):
+        if key[0] in ("loss", "metric", "share"):
             buffer = strided("results", self.module.real, (1,))
             buffer.offset = 8 * len(self.recipe.results)
             self.recipe.results.append(key)
