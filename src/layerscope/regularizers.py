@@ -24,9 +24,7 @@ class Regularizer:
             if one.name == "mode":
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise SettingError(
-                    f"{type(self).__name__}: {one.name} must be a number of at least 0, not {value!r}"
-                )
+                raise SettingError(f"{type(self).__name__}: {one.name} must be a number of at least 0, not {value!r}")
             setattr(self, one.name, float(value))
 
     def lower(self, program: Builder, value: Value) -> Value:

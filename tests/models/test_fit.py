@@ -334,9 +334,9 @@ SETTINGS = {
         "precision must be 'float32' or 'float64', not 'float16'",
     ),
     "metrics": (
-        lambda: dense_model(metrics={"dense": "mae"}),
+        lambda: dense_model(metrics=3),
         SettingError,
-        "metrics must be a list, for example metrics=['accuracy'], not {'dense': 'mae'}",
+        "metrics must be a list, for example metrics=['accuracy'], not 3",
     ),
     "losses by name": (
         lambda: heads({"a": "mse"}), SettingError, "losses are given for a, but the outputs are a, b"
@@ -357,8 +357,10 @@ SETTINGS = {
         DataError,
         "validation_split=0.5 of 1 examples leaves one part empty",
     ),
-    "validation of three": (
-        lambda: dense_model().fit(X, Y, validation_data=(X, Y, Y)), DataError, "validation_data must be a pair (x, y)"
+    "validation of four": (
+        lambda: dense_model().fit(X, Y, validation_data=(X, Y, Y, Y)),
+        DataError,
+        "validation_data must be a pair (x, y), or (x, y, sample_weight), or give batches",
     ),
 }  # fmt: skip
 

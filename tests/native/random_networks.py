@@ -302,9 +302,7 @@ class Builder:
 class RandomJob(Job):
     """What an engine needs to know of a random network."""
 
-    def __init__(
-        self, seed: int, depth: int, loss: object, update: object, measured: dict[str, object]
-    ) -> None:
+    def __init__(self, seed: int, depth: int, loss: object, update: object, measured: dict[str, object]) -> None:
         self.seed, self.depth, self.losses, self.update, self.rules = seed, depth, [loss], update, Rules()
         found, (output,) = self._built(training=True)
         self.weights, self.data, self.result = found.weights, found.data, output.type

@@ -82,9 +82,7 @@ class _Measuring:
                 program.output(("share", name), program.reduce("mean", weight, range(weight.type.rank)))
 
 
-def _penalties(
-    job: Job, program: Program, found: Sequence[tuple[lowering.Value, ...]]
-) -> list[lowering.Value]:
+def _penalties(job: Job, program: Program, found: Sequence[tuple[lowering.Value, ...]]) -> list[lowering.Value]:
     """What regularizers add to the loss: of each weight once, and of what layers put out, by the batch's size."""
     parts = [
         penalty.lower(program, program.inputs["weight", id])
@@ -92,7 +90,5 @@ def _penalties(
         if ("weight", id) in program.inputs
     ]
     return parts + [
-        penalty.activity(program, value)
-        for number, penalty in job.rules.activity.items()
-        for value in found[number]
+        penalty.activity(program, value) for number, penalty in job.rules.activity.items() for value in found[number]
     ]

@@ -12,6 +12,7 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers import _activation
 from layerscope.layers._convolution import Kernel
+from layerscope.layers._penalties import OfDepth, OfPoints
 from layerscope.layers._spatial import channels, floating
 
 
@@ -40,7 +41,7 @@ class _Depthwise(Kernel):
 
 
 @dataclass(frozen=True, eq=False)
-class DepthwiseConvolution(_Depthwise):
+class DepthwiseConvolution(_Depthwise, OfDepth):
     """Each channel by itself, with `depth_multiplier` kernels for each."""
 
     kernel_size: Any
@@ -74,7 +75,7 @@ class DepthwiseConvolution(_Depthwise):
 
 
 @dataclass(frozen=True, eq=False)
-class SeparableConvolution(_Depthwise):
+class SeparableConvolution(_Depthwise, OfPoints):
     """A depthwise convolution, then one of kernel size 1 that mixes its channels."""
 
     filters: Any

@@ -10,11 +10,12 @@ from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._normalisation import Normalisation, kept, one_axis, scale_and_shift
+from layerscope.layers._penalties import OfScale
 from layerscope.layers._spatial import floating
 
 
 @dataclass(frozen=True, eq=False)
-class BatchNormalization(Normalisation):
+class BatchNormalization(Normalisation, OfScale):
     """Each channel brought to mean 0 and variance 1 over the batch, then scaled and shifted by learned numbers.
 
     y = gamma · (x - mean) / √(variance + epsilon) + beta. While training, mean and variance are those of the batch;

@@ -6,7 +6,7 @@ from typing import Any
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.costs import Saved
-from layerscope.core.dataclasses import dataclass
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._pointwise import Pointwise
@@ -24,6 +24,8 @@ class PReLU(Pointwise):
     """
 
     alpha_initializer: Any = "zeros"
+    alpha_regularizer: Any = field(default=None, kw_only=True)
+    alpha_constraint: Any = field(default=None, kw_only=True)
     shared_axes: Any = None
 
     executable = False

@@ -51,8 +51,9 @@ def _arrays(value: Any) -> Any:
         return [_arrays(part) for part in value]
     if value is None or isinstance(value, np.ndarray | Source):
         return value
-    detached = value.detach() if hasattr(value, "detach") else value
-    moved = detached.cpu() if hasattr(detached, "cpu") else detached
+    moved: Any = value
+    for name in ("detach", "cpu"):  # of PyTorch's tensors
+        moved = getattr(moved, name)() if hasattr(moved, name) else moved
     return np.asarray(moved)
 
 
@@ -66,9 +67,10 @@ class Batches:
     def __init__(self, given: Any, what: str = "") -> None:
         if callable(given) and not hasattr(given, "__iter__") and not _indexed(given):
             raise DataError(f"{what}x is a function; call it, and give the generator that it makes")
-        self.given, self.what = given, what
+        self.given: Any = given
+        self.what = what
         self.again = not hasattr(given, "__next__")
-        self.size: int | None = len(given) if hasattr(given, "__len__") else None
+        self.size: int | None = len(self.given) if hasattr(given, "__len__") else None
         self._first: list[Any] = []
 
     @classmethod

@@ -73,7 +73,8 @@ def opened(*values: Any) -> list[Any]:
             return [one(part) for part in value]
         if not stored(value):
             return value
-        return known.setdefault(id(value), ArraySource(value))
+        source: Any = value
+        return known.setdefault(id(value), ArraySource(source))
 
     return [one(value) for value in values]
 

@@ -58,9 +58,7 @@ class Whole:
 
         for order in self._orders(random):
             try:
-                streaming.train_epoch(
-                    engine, self.held.x, self.held.y, order, self.batch_size, told, exact, means
-                )
+                streaming.train_epoch(engine, self.held.x, self.held.y, order, self.batch_size, told, exact, means)
             except NotFinite as error:
                 raise NotFinite(done + error.batch, error.loss) from None
             done += -(-len(order) // self.batch_size)
@@ -179,7 +177,8 @@ class Stream:
                 engine.evaluate(one.x, one.y, len(one), lambda _, logs, n=number: on_batch(n, logs), means)
         if not count:
             raise DataError(
-                f"{self.batches.title} gave no batch" + (" any more" if self._passes else "")
+                f"{self.batches.title} gave no batch"
+                + (" any more" if self._passes else "")
                 + ("" if self.batches.again else ": a generator gives each batch once; say how many in steps")
             )
         self._passes += 1
@@ -222,5 +221,3 @@ def predicted(model: Trainer, given: Batches, steps: int | None, on_batch: OnBat
     if not parts:
         raise DataError(f"{given.title} gave no batch")
     return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
-
-

@@ -148,7 +148,7 @@ class Model(Trainer):
     def trainable(self, value: bool) -> None:
         self._trained = bool(value)
         for layer in propagate.layers(self.graph):
-            layer.trainable = value
+            setattr(layer, "trainable", bool(value))  # noqa: B010 - a property of a frozen dataclass
         self._follow()
 
     @property

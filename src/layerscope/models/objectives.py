@@ -116,7 +116,9 @@ def _scales(given: Any, names: Sequence[str]) -> list[float | None]:
     if isinstance(given, Mapping):
         unknown = [str(key) for key in given if key not in names]
         if unknown:
-            raise SettingError(f"loss_weights are given for {', '.join(unknown)}, but the outputs are {', '.join(names)}")
+            raise SettingError(
+                f"loss_weights are given for {', '.join(unknown)}, but the outputs are {', '.join(names)}"
+            )
         given = [given.get(name, 1.0) for name in names]
     if not isinstance(given, list | tuple):
         given = [given]
@@ -145,9 +147,7 @@ def rows(given: Any, names: Sequence[str], what: str) -> list[list[Any]]:
     if len(names) == 1:
         return [list(_flat(given))]
     if len(given) != len(names):
-        raise SettingError(
-            f"{len(given)} {what} for {len(names)} outputs: " + FORMS.format(names=", ".join(names))
-        )
+        raise SettingError(f"{len(given)} {what} for {len(names)} outputs: " + FORMS.format(names=", ".join(names)))
     return [list(_flat(one)) for one in given]
 
 

@@ -13,14 +13,20 @@ from layerscope.engine.plan import Rules
 from layerscope.regularizers import Regularizer
 
 
+def _setting(layer: Layer, role: str, end: str) -> Any:
+    """The setting for a weight: depthwise kernels are called in settings by what they do."""
+    stems = (role, role.removesuffix("_kernel"), "depthwise" if role == "kernel" else role)
+    return next((found for stem in stems if (found := getattr(layer, f"{stem}_{end}", None)) is not None), None)
+
+
 def regularizer(layer: Layer, role: str) -> Regularizer | None:
     """The regularizer of a weight, or for the role "activity" of what the layer puts out."""
-    return regularizers.get(getattr(layer, f"{role}_regularizer", None))
+    return regularizers.get(_setting(layer, role, "regularizer"))
 
 
 def constraint(layer: Layer, role: str) -> Constraint | None:
     """The constraint of a weight."""
-    return constraints.get(getattr(layer, f"{role}_constraint", None))
+    return constraints.get(_setting(layer, role, "constraint"))
 
 
 def check(graph: Graph) -> None:
@@ -60,5 +66,3 @@ def of(graph: Graph) -> Rules:
 
 def _one(id: str, value: Any) -> dict[str, Any]:
     return {} if value is None else {id: value}
-
-

@@ -132,7 +132,11 @@ class ArraySource(Source):
             taken = self.values[int(rows[0]) : int(rows[0]) + count]
         else:
             taken = self.values[rows] if isinstance(self.values, np.ndarray) else self._runs(rows)
-        return np.asarray(taken, self.dtype) if self.scale is None else np.divide(taken, np.float32(self.scale), dtype=np.float32)
+        return (
+            np.asarray(taken, self.dtype)
+            if self.scale is None
+            else np.divide(taken, np.float32(self.scale), dtype=np.float32)
+        )
 
     def _runs(self, rows: Array) -> Array:
         """From what is no array of NumPy's, by slices: all that files of arrays have in common."""

@@ -229,7 +229,7 @@ class Trainer:
         """A warning where `trainable` was changed since compile."""
         if self._still() != self._compiled_still:
             warnings.warn(
-                "which layers are trainable was changed after compile, which takes effect when compile is called again",
+                "which layers are trainable was changed after compile; it takes effect when compile is called again",
                 UserWarning,
                 stacklevel=3,
             )
@@ -260,9 +260,7 @@ class Trainer:
             print("  ".join(f"{name} {value:.4f}" for name, value in found.items()))
         return found if return_dict else _in_order(found, self.objectives)
 
-    def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None
-    ) -> Any:
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None) -> Any:
         """The outputs for all examples, or `steps` batches; a list when the model was given a list of outputs."""
         size = 256 if batch_size is None else checked(batch_size, "batch_size")
         steps = None if steps is None else checked(steps, "steps")
@@ -329,5 +327,3 @@ def _in_order(found: Mapping[str, float], told: Objectives) -> Any:
     first = {"loss", *(f"{name}_loss" for name in told.names)} if len(told.names) > 1 else set(found)
     names = [name for name in found if name in first] + sorted(name for name in found if name not in first)
     return found[names[0]] if len(names) == 1 else [found[name] for name in names]
-
-

@@ -241,9 +241,7 @@ class Loop:
         self.tell("on_train_batch_begin", 0, {})
         heard = _Heard(self, epoch, interrupt)
         try:
-            logs: Mapping[str, float] = self.feed.train(
-                self.seed, progress.compiling, self.random, heard, self.exact
-            )
+            logs: Mapping[str, float] = self.feed.train(self.seed, progress.compiling, self.random, heard, self.exact)
         except NotFinite as error:
             return self._diverged(error, epoch)
         if not heard.seen:  # batches were over before
@@ -311,8 +309,7 @@ def not_finite(model: Trainer, error: NotFinite, largest: float, where: str, epo
     if largest > 10:
         advice.append(f"smaller inputs (they reach {largest:g}; divide them to lie within 0 to 1)")
     return NotFiniteError(
-        f"the loss became {error.loss} {where}. "
-        f"The weights are those before that batch. Try {' and '.join(advice)}.",
+        f"the loss became {error.loss} {where}. The weights are those before that batch. Try {' and '.join(advice)}.",
         epoch,
         error.batch + 1,
     )

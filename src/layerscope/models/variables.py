@@ -119,7 +119,9 @@ def for_graph(graph: Graph) -> dict[str, Variable]:
         for role, key in node.weights.items():
             if key not in found:
                 row = graph.parameters[key]
-                weight = WeightType(row.shape, _initializer(node.layer, role), row.trainable or _learned(graph, number, role))
+                weight = WeightType(
+                    row.shape, _initializer(node.layer, role), row.trainable or _learned(graph, number, role)
+                )
                 found[key] = _fresh(role, weight, row.trainable)
             initial[role] = found[key]
         _variables.setdefault(node.layer, initial)

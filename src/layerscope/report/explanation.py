@@ -40,7 +40,9 @@ def explain(cls: type[Layer], numbers: bool = True) -> str:
 
 def _settings(cls: type[Layer]) -> list[str]:
     rows: Sequence[tuple[str, str]] = [
-        (f.name, "required" if f.default is MISSING else repr(f.default)) for f in fields(cls) if not f.name.endswith(OF_TRAINING)
+        (f.name, "required" if f.default is MISSING else repr(f.default))
+        for f in fields(cls)
+        if not f.name.endswith(OF_TRAINING)
     ]
     ordered = [row for row in rows if row[0] != "name"] + [row for row in rows if row[0] == "name"]
     width = max(len(name) for name, _ in ordered)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerscope import losses, metrics
 from layerscope.core import propagate
 from layerscope.core.contract import Layer, settings
 from layerscope.core.errors import ExportError
@@ -21,6 +20,7 @@ from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import TensorType
 from layerscope.initializers import ICNR, get
 from layerscope.models.model import Model
+from layerscope.targets._keras_training import compiled_alike, of_weights
 
 Array = Any
 OURS_ONLY = {"MaxPooling2D": ("return_switches",), "Conv2DTranspose": ("groups",)}
@@ -29,6 +29,7 @@ OURS_ONLY = {"MaxPooling2D": ("return_switches",), "Conv2DTranspose": ("groups",
 
 def to_keras(model: Model) -> Any:
     """The model as a functional Keras model; see `Model.to_keras`."""
+    model._follow()
     refuse(model)
     keras = _framework()
     writer = _Writer(keras, model)
@@ -42,7 +43,7 @@ def to_keras(model: Model) -> Any:
         name=_plain(model.graph.name, "functional"),
     )
     if model._optimizer is not None:
-        _compile(keras, model, made)
+        compiled_alike(keras, model, made)
     return made
 
 
@@ -187,7 +188,8 @@ class _Writer:
         key = (id(node.layer), part, sizes)
         if key not in self.layers:
             own = [id_ for role, id_ in node.weights.items() if not role.startswith("moving_")]
-            trainable = all(self.model.graph.parameters[id_].trainable for id_ in own)
+            trainable = node.layer.trainable and all(self.model.graph.parameters[id_].trainable for id_ in own)
+            given.pop("trainable", None)
             self.layers[key] = cls(**given, **self.dtype, trainable=trainable, name=self.name(node.label, part))
         return self.layers[key]
 
@@ -217,6 +219,8 @@ class _Writer:
                 told[key] = "channels_last"
             elif key.endswith("_initializer"):
                 told[key] = _initializer(self.keras, value)
+            elif key.endswith(("_regularizer", "_constraint")) and value is not None:
+                told[key] = of_weights(self.keras, key, value)
         return told
 
 
@@ -349,38 +353,3 @@ RULES: dict[str, Callable[[_Writer, Node, list[Any], Sequence[TensorType]], Any]
     "Conv2DTranspose": _conv_transpose,
 }
 """Layers that Keras lacks or has in part; all others are `_same`."""
-
-
-# --- compiling ---
-
-
-def _compile(keras: Any, model: Model, made: Any) -> None:
-    """The same optimizer, losses and metrics; the optimizer starts anew."""
-    told = model.optimizer.to_json()
-    measured: list[Any] = [_metric(keras, name, metric) for name, (_, metric) in model.metrics.items()]
-    count = len(model.graph.outputs)
-    found = [_loss(keras, loss) for loss in model.losses]
-    made.compile(
-        optimizer=getattr(keras.optimizers, told["optimizer"])(**told["settings"] | _rate(keras, told)),
-        loss=found[0] if count == 1 else found,
-        metrics=measured if count == 1 else [measured, *([[]] * (count - 1))] if measured else None,
-    )
-    made.optimizer.build(made.trainable_variables)
-
-
-def _rate(keras: Any, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The learning rate, where it is a schedule."""
-    rate = told["settings"]["learning_rate"]
-    if not isinstance(rate, dict):
-        return {}
-    return {"learning_rate": getattr(keras.optimizers.schedules, rate["schedule"])(**rate["settings"])}
-
-
-def _loss(keras: Any, loss: losses.Loss) -> Any:
-    given = {"from_logits": True} if getattr(loss, "from_logits", False) else {}
-    return getattr(keras.losses, type(loss).__name__)(**given)
-
-
-def _metric(keras: Any, name: str, metric: metrics.Metric | losses.Loss) -> Any:
-    given = {"threshold": metric.threshold} if isinstance(metric, metrics.BinaryAccuracy) else {}
-    return getattr(keras.metrics, type(metric).__name__)(name=name, **given)
