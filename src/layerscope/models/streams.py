@@ -156,7 +156,7 @@ def stored(value: Any) -> bool:
     """
     if isinstance(value, np.ndarray):
         return isinstance(value, np.memmap) and value.ndim > 0
-    like = all(hasattr(type(value), name) for name in ("shape", "dtype", "__getitem__", "__len__"))
+    like = all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__", "__len__"))
     told = like and not isinstance(value, Source) and isinstance(getattr(value, "dtype", None), np.dtype)
     return told and not any(hasattr(value, name) for name in ("__array_interface__", "__dlpack__", "iloc"))
 

@@ -264,7 +264,7 @@ class Trainer:
         """The outputs for all examples, or `steps` batches; a list when the model was given a list of outputs."""
         size = 256 if batch_size is None else checked(batch_size, "batch_size")
         steps = None if steps is None else checked(steps, "steps")
-        if batches.of_batches(x, ()):
+        if batches.of_batches(x):
             found = feeds.predicted(self, batches.Batches.of(x), steps, lambda *_: True)
         else:
             (x,) = examples.opened(x)
