@@ -46,7 +46,7 @@ class Loss:
         """DataError when a value lies outside of what the loss takes."""
 
     def each(self, program: Builder, target: Value, output: Value) -> Value:
-        """Each example's loss (and each position's), as primitives: shape (batch, ...), what Keras's `call` returns."""
+        """Each example's loss (and each position's), as primitives: shape (batch, ...), as Keras's `call`."""
         raise NotImplementedError
 
     def lower(self, program: Builder, target: Value, output: Value) -> Value:
@@ -55,7 +55,7 @@ class Loss:
         return program.reduce("mean", each, _all(each))
 
     def weighted(self, program: Builder, target: Value, output: Value, weight: Value) -> Value:
-        """The mean over everything of each example's loss times its weight (batch,), or its positions' (batch, ...)."""
+        """The mean over everything of each example's loss times its weight (batch,), or its positions'."""
         return weighted(program, self.each(program, target, output), weight)
 
     def to_json(self) -> str:

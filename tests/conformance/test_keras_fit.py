@@ -207,7 +207,7 @@ def test_a_generator(weights):
                 verbose=0,
                 shuffle=False,
                 validation_data=(X, LABELS),
-            )  # fmt: skip
+            )
             for model in (ours, theirs)
         ]
         same_history(*(run.history for run in runs))

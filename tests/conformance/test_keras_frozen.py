@@ -158,9 +158,7 @@ def nudged(*names):
 
 
 def test_regularizers_and_constraints():
-    ours, theirs = trained_alike(
-        regular, settings, FIT | {"validation_data": (IMAGES[:9], LABELS[:9])}, nudged()
-    )
+    ours, theirs = trained_alike(regular, settings, FIT | {"validation_data": (IMAGES[:9], LABELS[:9])}, nudged())
     assert float(node(ours, "each").weights[0].array.min()) == 0
     back = ls.from_keras(theirs)
     for name in ("first", "norm", "each", "across", "rows", "unit", "classes"):

@@ -220,7 +220,9 @@ def test_dropout_in_batches_is_that_of_arrays():
 
 def test_a_loss_that_is_no_number():
     bad = [*parts()[:2], (np.full((5, 3), 1e30, "float32"), Y[:5])]
-    with pytest.raises(NotFiniteError, match=r"^the loss became inf in epoch 1, batch 3 of 3\. The weights are those"):
+    with pytest.raises(
+        NotFiniteError, match=r"^the loss became inf in epoch 1, batch 3 of 3\. The weights are those"
+    ):
         dense_model().fit(bad, verbose=0, shuffle=False)
     model = dense_model()
     before = model.get_weights()
@@ -238,7 +240,12 @@ def test_train_on_batch_is_a_step_of_fit(engine):
     told = [first.train_on_batch(*batch, return_dict=True) for batch in parts()]
     logs = []
     second.fit(
-        X, Y, batch_size=5, shuffle=False, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=lambda _, l: logs.append(l))]
+        X,
+        Y,
+        batch_size=5,
+        shuffle=False,
+        verbose=0,
+        callbacks=[LambdaCallback(on_train_batch_end=lambda _, l: logs.append(l))],
     )
     assert equal(first.get_weights(), second.get_weights())
     assert told[0] == logs[0]
@@ -280,14 +287,20 @@ def test_arrays_that_are_sliced_train_as_those_in_memory(shuffle, tmp_path):
         assert model.evaluate(given, y) == wanted.evaluate(x, y)
         assert equal([model.predict(given)], [wanted.predict(x)])
         balanced = {"class_weight": {0: 2.0, 1: 0.5}, "epochs": 1, "verbose": 0, "seed": 0}
-        assert model.fit(given, Stored(y), **balanced).history == wanted.fit(x, y, **balanced).history
+        same = image_model(metrics=["accuracy"])
+        same.set_weights(model.get_weights())
+        for one in (model, same):
+            one.compile("sgd", "sparse_categorical_crossentropy")
+        assert model.fit(given, Stored(y), **balanced).history == same.fit(x, y, **balanced).history
 
 
 def test_batches_are_shuffled_whole():
     x = np.arange(22, dtype="float32")[:, None] / 22
     order = next(Whole(dense_model(1, 1), Examples([x], [x]), 5, "batch")._orders(np.random.default_rng(3)))
     assert sorted(order.tolist()) == list(range(22))
-    assert order[:20].reshape(4, 5).tolist() == [[5 * n, 5 * n + 1, 5 * n + 2, 5 * n + 3, 5 * n + 4] for n in order[:20:5] // 5]
+    assert order[:20].reshape(4, 5).tolist() == [
+        [5 * n, 5 * n + 1, 5 * n + 2, 5 * n + 3, 5 * n + 4] for n in order[:20:5] // 5
+    ]
     assert (order[20:].tolist(), order[:5].tolist() == [0, 1, 2, 3, 4]) == ([20, 21], False)
     with refuses(SettingError, "shuffle must be True, False or 'batch', not 'examples'"):
         dense_model(1, 1).fit(x, x, shuffle="examples", verbose=0)

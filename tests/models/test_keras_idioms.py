@@ -7,7 +7,7 @@ import pytest
 
 import layerscope as ls
 from layerscope import Input, Model, Sequential, layers
-from layerscope.core.errors import LayerscopeError, SettingError, ShapeError, SizeError
+from layerscope.core.errors import LayerscopeError, ShapeError, SizeError
 
 
 def test_star_import_and_functional_forms():

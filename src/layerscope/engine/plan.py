@@ -4,7 +4,8 @@ A `Job` is everything that an engine needs to know of a network. It makes three 
 runs them its own way and never sees a layer, a loss or an optimizer.
 
 Inputs are called ("data", i), ("target", i), ("weight", id), ("slot", id, name), ("scalar", name);
-outputs ("output", i), ("loss",), ("metric", name), ("share", name) (by which the metric's mean is divided), and the new ("weight", id) and ("slot", id, name).
+outputs ("output", i), ("loss",), ("metric", name), ("share", name) by which that is
+divided, and the new ("weight", id) and ("slot", id, name).
 """
 
 from __future__ import annotations

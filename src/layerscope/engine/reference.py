@@ -165,7 +165,7 @@ class ReferenceEngine:
 
 
 class Means:
-    """Running means of loss and metrics, weighted by the examples of each batch; or, of weighted metrics, by weights."""
+    """Running means of loss and metrics, weighted by the examples of each batch; of weighted metrics by weights."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}

@@ -19,8 +19,8 @@ class BatchNormalization(Normalisation, OfScale):
     """Each channel brought to mean 0 and variance 1 over the batch, then scaled and shifted by learned numbers.
 
     y = gamma · (x - mean) / √(variance + epsilon) + beta. While training, mean and variance are those of the batch;
-    at inference they are weights, the moving averages of training, so that each number depends on itself alone. A frozen
-    one (trainable=False) does the latter in training, too.
+    at inference they are weights, the moving averages of training, so that each number depends on itself alone. A
+    frozen one (trainable=False) does the latter in training, too.
 
     Shapes: (batch, ...) → (batch, ...); gamma, beta, moving_mean, moving_variance (C,), the last two not trainable,
     C the size of `axis`; with renorm also moving_stddev, renorm_mean, renorm_stddev.

@@ -209,7 +209,7 @@ class Trainer:
         if seed is not None:
             set_random_seed(checked(seed, "seed", 0))
         told = training.listed(callbacks)
-        resume = any([one.found(self) for one in told if isinstance(one, BackupAndRestore)]) or resume
+        resume = any(one.found(self) for one in told if isinstance(one, BackupAndRestore)) or resume
         if resume:
             initial_epoch = training.resumable(self.position).epoch
         asked = training.settings(
