@@ -9,13 +9,14 @@ from layerscope.layers import ActivityRegularization, BatchNormalization, Conv2D
 
 from .helpers import dense_model, equal, numbers, refuses
 
-X, Y, WEIGHTS = numbers(20, 3), numbers(20, 2, seed=1), numbers(20, seed=2)
+X, Y = numbers(20, 3), numbers(20, 2, seed=1)
+WEIGHTS = numbers(20, seed=2, dtype="float64")
 LABELS = np.arange(20) % 3
 
 
 def test_the_loss_is_the_mean_of_loss_times_weight():
     model = dense_model(metrics=["mae"], weighted_metrics=["mae", "mse"], precision="float64")
-    error = model.predict(X) - Y
+    error = model.predict(X.astype("float64")) - Y
     square, size = (error**2).mean(axis=1), np.abs(error).mean(axis=1)
     wanted = {
         "loss": (square * WEIGHTS).mean(),
@@ -233,7 +234,7 @@ REFUSED = {
     "regularizer": (
         lambda: regularized("l4"),
         UnknownNameError,
-        "d (Dense): unknown regularizer 'l4'. Did you mean l2 or l1?",
+        "d (Dense): unknown regularizer 'l4'. Did you mean 'l2' or 'l1'?",
     ),
     "its factor": (lambda: regularizers.L2(-1), SettingError, "L2: l2 must be a number of at least 0, not -1"),
     "constraint": (

@@ -20,7 +20,7 @@ from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.operations import Op, elements
 from layerscope.engine.primitives.map import Map
-from layerscope.engine.primitives.reduce import Reduce
+from layerscope.engine.primitives.reduce import Expand, Reduce
 from layerscope.engine.primitives.shape import Reshape
 from layerscope.engine.program import Value as Node
 
@@ -43,6 +43,13 @@ def size(value: Node) -> int:
     return elements(numbers(value.type.shape))
 
 
+def spread(op: Op) -> None:
+    """Let one number that is repeated over all elements be a pointwise operation, which takes it as it is."""
+    if isinstance(op.do, Expand) and size(op.inputs[0]) == 1:
+        share = 1 / size(op.outputs[0]) if op.do.mean else 1.0
+        op.do = Map("scale", (("factor", share),))
+
+
 def grouped(ops: Sequence[Op]) -> list[Group]:
     """Pointwise operations in groups; an operation joins the group of one of its inputs where sizes agree.
 
@@ -51,11 +58,15 @@ def grouped(ops: Sequence[Op]) -> list[Group]:
     """
     grouping = _Grouping()
     for op in ops:
+        spread(op)
         _check(op)
         if any(value in grouping.home for value in op.inputs) or _is_total(op):
             grouping.place(op)
         else:
             grouping.waiting |= dict.fromkeys(op.outputs, op)
+    for op in dict.fromkeys(grouping.waiting.values()):
+        if op.outputs[0] in grouping.waiting and not grouping.wanted(op):
+            grouping.place(op)
     for op in dict.fromkeys(grouping.waiting.values()):
         if op.outputs[0] in grouping.waiting:
             grouping.place(op)
@@ -82,6 +93,13 @@ class _Grouping:
         self.groups: list[Group] = []
         self.home: dict[Node, Group] = {}
         self.waiting: dict[Node, Op] = {}
+
+    def wanted(self, op: Op) -> bool:
+        """Whether it reads nothing made here, but goes with an operation that waits, too, and does."""
+        if self._near(op):
+            return False
+        users = [one for one in self.waiting.values() if op.outputs[0] in one.inputs]
+        return any(size(one.outputs[0]) == size(op.outputs[0]) and self._near(one) for one in users)
 
     def place(self, op: Op) -> None:
         """Into a group that there is, or a new one; with what waits for it."""
