@@ -245,7 +245,7 @@ def test_train_on_batch_is_a_step_of_fit(engine):
         batch_size=5,
         shuffle=False,
         verbose=0,
-        callbacks=[LambdaCallback(on_train_batch_end=lambda _, l: logs.append(l))],
+        callbacks=[LambdaCallback(on_train_batch_end=lambda _, told: logs.append(told))],
     )
     assert equal(first.get_weights(), second.get_weights())
     assert told[0] == logs[0]

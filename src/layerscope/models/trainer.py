@@ -216,8 +216,6 @@ class Trainer:
             batch_size, epochs, initial_epoch, validation_freq, validation_batch_size, verbose,
             steps_per_epoch, validation_steps,
         )  # fmt: skip
-        if resume and steps_per_epoch is not None and not batches.of_batches(x, y):
-            raise TrainingError("steps_per_epoch and resume: an epoch would not begin where the last one ended")
         self._say_frozen()
         split = training.Given(self, asked, shuffle, class_weight)
         feed, held = split.both(x, y, sample_weight, validation_split, validation_data)

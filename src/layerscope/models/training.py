@@ -201,6 +201,8 @@ class Loop:
         return Position(epoch, self.seed, state, told, history, **self.feed.setup())
 
     def _check(self, resumed: Position) -> None:
+        if self.asked.steps is not None and isinstance(self.feed, Whole):
+            raise TrainingError("steps_per_epoch and resume: an epoch would not begin where the last one ended")
         for name, value in self.feed.setup().items():
             if value != getattr(resumed, name):
                 raise TrainingError(

@@ -7,6 +7,7 @@ TensorFlow, where that is installed, and take seconds.
 from __future__ import annotations
 
 import inspect
+import struct
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -211,10 +212,14 @@ def of_weights(key: str, value: Any, what: str) -> dict[str, Any]:
 
 def _short(value: Any) -> float:
     """The shortest number that is the same in single precision, in which Keras keeps some: what people wrote."""
-    import numpy as np
-
     number = float(value)
-    return float(str(np.float32(number))) if np.float32(number) == number else number
+    if _single(number) != number:
+        return number
+    return next(found for digits in range(1, 18) if _single(found := float(f"{number:.{digits}g}")) == number)
+
+
+def _single(number: float) -> float:
+    return struct.unpack("f", struct.pack("f", number))[0]
 
 
 def _initializer(name: str, **settings: Any) -> dict[str, Any]:
