@@ -212,10 +212,10 @@ class Trainer:
         resume = any(one.found(self) for one in told if isinstance(one, BackupAndRestore)) or resume
         if resume:
             initial_epoch = training.resumable(self.position).epoch
+        freq = validation_freq, validation_batch_size
         asked = training.settings(
-            batch_size, epochs, initial_epoch, validation_freq, validation_batch_size, verbose,
-            steps_per_epoch, validation_steps,
-        )  # fmt: skip
+            batch_size, epochs, initial_epoch, *freq, verbose, steps_per_epoch, validation_steps
+        )
         self._say_frozen()
         split = training.Given(self, asked, shuffle, class_weight)
         feed, held = split.both(x, y, sample_weight, validation_split, validation_data)
