@@ -200,10 +200,9 @@ class Trainer:
         `steps_per_epoch` ends an epoch after so many batches. `shuffle="batch"` puts whole batches in another order.
         Ctrl-C ends it after the current batch, with the history so far; a second one at once.
         `seed` makes shuffling and dropout repeatable (`utils.set_random_seed` also the initial weights).
-        `resume` goes on behind the last epoch of a model that was saved while it was trained, with that
-        history, to the same bits as if training had never stopped (given the same data, batches and threads).
-        Errors: TrainingError before compile or with nothing to resume; DataError, ShapeError for data that do
-        not fit; NotFiniteError when the loss becomes NaN.
+        `resume` goes on behind the last epoch of a model that was saved while it was trained, with that history, to
+        the same bits as if training had never stopped (given the same data, batches and threads).
+        Errors: TrainingError before compile or with nothing to resume; DataError, ShapeError; NotFiniteError.
         """
         _ = self.optimizer  # which is there once compile was called
         if seed is not None:
@@ -219,7 +218,9 @@ class Trainer:
         self._say_frozen()
         split = training.Given(self, asked, shuffle, class_weight)
         feed, held = split.both(x, y, sample_weight, validation_split, validation_data)
-        loop = training.Loop(self, asked, feed, held, told, self.position if resume else None)
+        return self._run(training.Loop(self, asked, feed, held, told, self.position if resume else None))
+
+    def _run(self, loop: training.Loop) -> History:
         self.history = loop.history
         return loop.run()
 
