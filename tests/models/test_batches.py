@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from layerscope import Input, Sequential, utils
-from layerscope.callbacks import LambdaCallback
+from layerscope.callbacks import BackupAndRestore, LambdaCallback
 from layerscope.core.errors import DataError, NotFiniteError, SettingError, ShapeError, TrainingError
 from layerscope.layers import Dense, Dropout, Flatten
 from layerscope.models.examples import Examples
 from layerscope.models.feeds import Whole
+from layerscope.models.streams import Source
 
 from .helpers import dense_model, equal, image_model, numbers, refuses
 
@@ -304,6 +305,40 @@ def test_batches_are_shuffled_whole():
     assert (order[20:].tolist(), order[:5].tolist() == [0, 1, 2, 3, 4]) == ([20, 21], False)
     with refuses(SettingError, "shuffle must be True, False or 'batch', not 'examples'"):
         dense_model(1, 1).fit(x, x, shuffle="examples", verbose=0)
+
+
+class Switches(Source):
+    """Examples that say that they are int32."""
+
+    shape, dtype = (22, 3), np.dtype("int32")
+
+    def read(self, rows):
+        return np.zeros((len(rows), 3), "int32")
+
+
+def test_switches_are_no_source():
+    with refuses(DataError, "sources give no int32, which switches are; give those as an array"):
+        dense_model().fit(Switches(), Y, verbose=0)
+
+
+def test_an_interrupted_fit_goes_on(tmp_path):
+    whole = dense_model(optimizer="adam")
+    wanted = whole.fit(X, Y, batch_size=5, epochs=6, verbose=0, seed=2).history
+
+    def fail(epoch, logs):
+        if epoch == 3:
+            raise OSError("power failure")
+
+    first, second = (dense_model(optimizer="adam", seed=s) for s in (0, 1))
+    backup = BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(OSError, match="power failure"):
+        first.fit(
+            X, Y, batch_size=5, epochs=6, verbose=0, seed=2, callbacks=[backup, LambdaCallback(on_epoch_end=fail)]
+        )
+    history = second.fit(X, Y, batch_size=5, epochs=6, verbose=0, callbacks=[backup])
+    assert (history.history, history.epoch) == (wanted, [0, 1, 2, 3, 4, 5])
+    assert equal(second.get_weights(), whole.get_weights())
+    assert not (tmp_path / "backup").exists()
 
 
 class Made:

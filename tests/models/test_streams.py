@@ -262,16 +262,6 @@ def test_targets_are_checked_as_they_are_read():
         model.fit(ArraySource(X), ArraySource(bad), batch_size=10, verbose=0)
 
 
-class _Whole(Source):
-    """Examples that say that they are int32."""
-
-    def __init__(self, array):
-        self.array, self.shape, self.dtype = array, array.shape, array.dtype
-
-    def read(self, rows):
-        return self.array[rows]
-
-
 def test_sources_that_do_not_fit():
     model = image_model()
     messages = []
@@ -288,8 +278,6 @@ def test_sources_that_do_not_fit():
         model.fit(ArraySource(X), verbose=0)
     whole = np.round(X * 9).astype(np.int32)
     assert model.evaluate(ArraySource(whole), Y) == pytest.approx(model.evaluate(whole, Y))
-    with refuses(DataError, "sources give no int32, which switches are; give those as an array"):
-        model.fit(_Whole(whole), Y, verbose=0)
 
 
 @pytest.mark.parametrize(

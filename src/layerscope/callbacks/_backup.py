@@ -36,9 +36,7 @@ class BackupAndRestore(Callback):
         """Bring the model to where the backup stands; False when there is none."""
         if not os.path.isfile(self.path):
             return False
-        from layerscope.models import Model
-
-        saved = Model.load(self.path)
+        saved = model.load(self.path)
         if [w.shape for w in saved.weights] != [w.shape for w in model.weights]:
             raise TrainingError(
                 f"{self.path} is the backup of a model with other weights. Delete it, or give another backup_dir"
