@@ -4,7 +4,7 @@ A `Job` is everything that an engine needs to know of a network. It makes three 
 runs them its own way and never sees a layer, a loss or an optimizer.
 
 Inputs are called ("data", i), ("target", i), ("weight", id), ("slot", id, name), ("scalar", name);
-outputs ("output", i), ("loss",), ("metric", name), and the new ("weight", id) and ("slot", id, name).
+outputs ("output", i), ("loss",), ("metric", name, part), and the new ("weight", id) and ("slot", id, name).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from layerscope.core import lowering, propagate
 from layerscope.core.contract import described_only
@@ -28,10 +28,24 @@ Compiling = Callable[[], AbstractContextManager[object]]
 
 
 class Objective(Protocol):
-    """A loss or a metric: a number from a target and an output."""
+    """A loss: a number from a target and an output."""
 
     def lower(self, program: Builder, target: lowering.Value, output: lowering.Value) -> lowering.Value:
         """The mean over the batch, as primitives."""
+        ...
+
+
+class Measure(Protocol):
+    """A metric: sums over each batch, and what the sums over all batches say."""
+
+    def lower(
+        self, program: Builder, target: lowering.Value, output: lowering.Value, weight: lowering.Value | None = None
+    ) -> Sequence[lowering.Value]:
+        """Sums over the batch, as primitives, without a batch axis."""
+        ...
+
+    def result(self, sums: Sequence[Any], count: float) -> float | list[float]:
+        """The metric from the sums over all batches, and the number of examples."""
         ...
 
 
@@ -70,7 +84,7 @@ class Job:
     graph: Graph
     losses: Sequence[Objective] = ()
     targets: Sequence[TensorType] = ()
-    metrics: Mapping[str, tuple[int, Objective]] = field(default_factory=dict[str, tuple[int, Objective]])
+    metrics: Mapping[str, tuple[int, Measure]] = field(default_factory=dict[str, tuple[int, Measure]])
     update: UpdateRule | None = None
 
     def _forward(self, training: bool) -> tuple[Program, list[lowering.Value]]:
@@ -118,7 +132,8 @@ class Job:
         assert total is not None
         program.output(("loss",), total)
         for name, (number, metric) in self.metrics.items():
-            program.output(("metric", name), metric.lower(program, targets[number], outputs[number]))
+            for part, sums in enumerate(metric.lower(program, targets[number], outputs[number])):
+                program.output(("metric", name, part), sums)
         return total
 
     @cached_property

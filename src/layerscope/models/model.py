@@ -25,6 +25,7 @@ from layerscope.models import data, eager, engines, streaming, training
 from layerscope.models import variables as store
 from layerscope.models.data import Array
 from layerscope.models.inlining import inline
+from layerscope.models.progress import numbers
 from layerscope.models.variables import Variable
 from layerscope.report.summary import summary
 from layerscope.sources import json as graph_json
@@ -81,7 +82,7 @@ class Model:
         graph = store.frozen(graph, self._variables)
         self.graph, self.name, self._single = graph, graph.name, single
         self.losses: list[loss_module.Loss] = []
-        self.metrics: dict[str, tuple[int, metric_module.Metric | loss_module.Loss]] = {}
+        self.metrics: dict[str, tuple[int, metric_module.Metric]] = {}
         self._optimizer: optimizers.Optimizer | None = None
         self._engine, self._precision, self._threads = "auto", "float32", None
         self.stop_training = False
@@ -239,8 +240,9 @@ class Model:
         found = [loss_module.get(one) for one in loss_module.for_outputs(loss, names)]
         loss_module.check_outputs(found, outputs)
         chosen = optimizers.get(optimizer)
-        measured = [metric_module.get(m, found[0], outputs[0]) for m in metrics or ()]
-        for name, metric in measured:
+        measured = metric_module.named(metric_module.get(m, found[0], outputs[0]) for m in metrics or ())
+        for name, metric in measured.items():
+            metric.fits(outputs[0])
             wanted, given_type = metric.target_type(outputs[0]).shape, found[0].target_type(outputs[0]).shape
             if wanted != given_type:
                 raise ShapeError(
@@ -248,7 +250,7 @@ class Model:
                     f"{show(wanted[1:])} per example, but {found[0].name} takes targets of {show(given_type[1:])}"
                 )
         self.losses, self._optimizer, self.position = found, chosen, None
-        self.metrics = {name: (0, metric) for name, metric in measured}
+        self.metrics = {name: (0, metric) for name, metric in measured.items()}
         self._engine, self._precision, self._threads = engine, precision, threads
         self._cast(precision)
         self._job, self._specific = self._new_job(self.graph), {}
@@ -333,13 +335,13 @@ class Model:
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = 0, return_dict: bool = False
     ) -> Any:
-        """Loss, or [loss, *metrics], over all examples; with `return_dict` by name."""
+        """Loss, or [loss, *metrics], over all examples; with `return_dict` by name. Some metrics are lists."""
         _ = self.optimizer  # which is there once compile was called
         arrays, answers = training.pair(self, x, y)
         size = 32 if batch_size is None else checked(batch_size, "batch_size")
         found = streaming.evaluate(self.engine(arrays), arrays, answers, size, lambda *_: True)
         if verbose in (1, 2):
-            print("  ".join(f"{name} {value:.4f}" for name, value in found.items()))
+            print(numbers(found))
         if return_dict:
             return found
         values = list(found.values())

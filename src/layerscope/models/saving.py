@@ -12,13 +12,14 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from layerscope import losses
 from layerscope.core.errors import LayerscopeError, SettingError, SourceError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
@@ -50,9 +51,10 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     if model._optimizer is not None:
         about["compiled"] = {
             "optimizer": model._optimizer.to_json(),
-            "losses": [loss.name for loss in model.losses],
+            "losses": [type(loss).key for loss in model.losses],
             "from_logits": [bool(getattr(loss, "from_logits", False)) for loss in model.losses],
-            "metrics": list(model.metrics),
+            "loss_settings": [loss.to_json()["settings"] for loss in model.losses],
+            "metrics": [{**metric.to_json(), "called": name} for name, (_, metric) in model.metrics.items()],
             "engine": model._engine,
             "threads": model._threads,
         }
@@ -139,9 +141,8 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
         variable.assign(_array(archive, f"weights/{number}.npy", variable.shape, precision))
     compiled = about.get("compiled")
     if compiled is not None:
-        losses = [_loss(n, flag) for n, flag in zip(compiled["losses"], compiled["from_logits"], strict=True)]
         how = {"engine": compiled.get("engine", "auto"), "threads": compiled.get("threads")}
-        model.compile(compiled["optimizer"], losses, metrics=compiled["metrics"], precision=precision, **how)
+        model.compile(compiled["optimizer"], _losses(compiled), metrics=compiled["metrics"], precision=precision, **how)
         model._state.step = about["step"]
         for number, (id, slot) in enumerate(about["slots"]):
             if slot not in model.optimizer.slots or id not in model._variables:
@@ -169,11 +170,11 @@ def _position(given: Mapping[str, Any]) -> Position:
     return found
 
 
-def _loss(name: str, from_logits: bool) -> Any:
-    from layerscope import losses
-
-    loss = losses.get(name)
-    return replace(loss, from_logits=True) if from_logits else loss
+def _losses(compiled: Mapping[str, Any]) -> list[Any]:
+    """The losses; files of earlier versions know no settings but from_logits."""
+    names, flags = compiled["losses"], compiled["from_logits"]
+    settings = compiled.get("loss_settings") or [{"from_logits": True} if flag else {} for flag in flags]
+    return [losses.get({"loss": name, "settings": given}) for name, given in zip(names, settings, strict=True)]
 
 
 def _array(archive: zipfile.ZipFile, entry: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:

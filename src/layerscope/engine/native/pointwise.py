@@ -106,6 +106,22 @@ def _one_hot(code: Code, x: Value, index: Index, depth: float = 0.0) -> Value:
     return one_hot(code, x, index)
 
 
+def _power(code: Code, x: Value, exponent: float) -> Value:
+    """x^exponent for x >= 0 by logarithm and exponential; where x is 0, what its limit is."""
+    if not exponent:
+        return code.constant(1.0, x.type)
+    found = functions.exp(code, _scale(code, functions.log(code, x), exponent))
+    return _gate(code, "oeq", x, 0.0, code.constant(0.0 if exponent > 0 else math.inf, x.type), found)
+
+
+def _power_grad(code: Code, g: Value, x: Value, exponent: float) -> Value:
+    return code.fmul(g, _scale(code, _power(code, x, exponent - 1), exponent))
+
+
+def _floor(code: Code, x: Value) -> Value:
+    return code.intrinsic("floor", x.type, x)
+
+
 def _relu(code: Code, x: Value) -> Value:
     return functions.at_least(code, x, 0.0)
 
@@ -172,6 +188,7 @@ _CHEAP: dict[str, _Form] = {
     "above": _above,
     "at_least": _at_least,
     "equal": _equal,
+    "floor": _floor,
     "relu": _relu,
     "relu_grad": _relu_grad,
     "leaky_relu": _leaky_relu,
@@ -185,6 +202,8 @@ _FORMS: dict[str, _Form] = {
     "sqrt": Code.sqrt,
     "exp": functions.exp,
     "log": functions.log,
+    "power": _power,
+    "power_grad": _power_grad,
     "one_hot": _one_hot,
     "elu": _elu,
     "elu_grad": _elu_grad,
