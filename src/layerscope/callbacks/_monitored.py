@@ -30,7 +30,7 @@ class Monitor(Callback):
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
-        if self.mode == "auto":
+        if getattr(self, "mode", "") == "auto":  # one that keeps every epoch watches nothing
             self._falls = self._falling()
 
     def _falling(self) -> bool:

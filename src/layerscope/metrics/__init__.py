@@ -6,6 +6,7 @@ PSNR and SSIM are our own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
 from layerscope import losses
@@ -163,13 +164,18 @@ def _accuracy(name: str, loss: object, output: TensorType) -> Metric:
 
 
 def _made(cls: type[Metric], settings: Mapping[str, Any]) -> Metric:
+    needed = [
+        each.name
+        for each in fields(cls)
+        if each.default is MISSING and each.default_factory is MISSING and each.name not in settings
+    ]
+    if needed:
+        told = ", ".join(f"{name}=..." for name in needed)
+        raise SettingError(f"the metric {cls.__name__} needs {' and '.join(needed)}: give metrics.{cls.__name__}({told})")
     try:
         return cls(**settings)
     except TypeError as error:
-        told = str(error).partition(") ")[2] or str(error)
-        raise SettingError(
-            f"the metric {cls.__name__} {told}; give an object, such as metrics.{cls.__name__}(...)"
-        ) from None
+        raise SettingError(f"metric {cls.__name__}: {error}") from None
 
 
 def _saved(told: Mapping[str, Any]) -> Metric:

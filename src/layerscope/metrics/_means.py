@@ -151,7 +151,10 @@ class CategoricalCrossentropy(OfLoss):
 
 @dataclass
 class SparseCategoricalCrossentropy(OfLoss):
-    """The mean of -log p of the labelled class; those labelled `ignore_class` are left out."""
+    """The mean of -log p of the labelled class; those labelled `ignore_class` are left out.
+
+    Without sample weights Keras's metric counts these as 0, unlike its loss.
+    """
 
     from_logits: bool = False
     ignore_class: int | None = None

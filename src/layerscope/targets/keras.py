@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerscope import losses, metrics
 from layerscope.core import propagate
 from layerscope.core.contract import Layer, settings
 from layerscope.core.errors import ExportError
@@ -21,6 +21,7 @@ from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.types import TensorType
 from layerscope.initializers import ICNR, get
 from layerscope.models.model import Model
+from layerscope.targets import _keras_objectives as objectives
 
 Array = Any
 OURS_ONLY = {"MaxPooling2D": ("return_switches",), "Conv2DTranspose": ("groups",)}
@@ -357,9 +358,16 @@ RULES: dict[str, Callable[[_Writer, Node, list[Any], Sequence[TensorType]], Any]
 def _compile(keras: Any, model: Model, made: Any) -> None:
     """The same optimizer, losses and metrics; the optimizer starts anew."""
     told = model.optimizer.to_json()
-    measured: list[Any] = [_metric(keras, name, metric) for name, (_, metric) in model.metrics.items()]
+    if missing := objectives.lacking(model.losses, [metric for _, metric in model.metrics.values()]):
+        warnings.warn(
+            f"{model.name}: Keras has no {' and no '.join(missing)}, so its model is not compiled; call compile before fit",
+            UserWarning,
+            stacklevel=4,
+        )
+        return
+    measured: list[Any] = [objectives.metric(keras, name, metric) for name, (_, metric) in model.metrics.items()]
     count = len(model.graph.outputs)
-    found = [_loss(keras, loss) for loss in model.losses]
+    found = [objectives.loss(keras, loss) for loss in model.losses]
     made.compile(
         optimizer=getattr(keras.optimizers, told["optimizer"])(**told["settings"] | _rate(keras, told)),
         loss=found[0] if count == 1 else found,
@@ -374,13 +382,3 @@ def _rate(keras: Any, told: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(rate, dict):
         return {}
     return {"learning_rate": getattr(keras.optimizers.schedules, rate["schedule"])(**rate["settings"])}
-
-
-def _loss(keras: Any, loss: losses.Loss) -> Any:
-    given = {"from_logits": True} if getattr(loss, "from_logits", False) else {}
-    return getattr(keras.losses, type(loss).__name__)(**given)
-
-
-def _metric(keras: Any, name: str, metric: metrics.Metric | losses.Loss) -> Any:
-    given = {"threshold": metric.threshold} if isinstance(metric, metrics.BinaryAccuracy) else {}
-    return getattr(keras.metrics, type(metric).__name__)(name=name, **given)

@@ -14,6 +14,9 @@ from layerscope.engine.native.ir import Code, Index, Value, lanes, scalar
 
 _Form = Callable[..., Value]
 
+ROOTS = 8
+"""Binary digits of an exponent behind the point that are taken by square roots."""
+
 
 def _flag(code: Code, mask: Value, x: Value) -> Value:
     """1 where the mask is set, 0 elsewhere."""
@@ -107,11 +110,30 @@ def _one_hot(code: Code, x: Value, index: Index, depth: float = 0.0) -> Value:
 
 
 def _power(code: Code, x: Value, exponent: float) -> Value:
-    """x^exponent for x >= 0 by logarithm and exponential; where x is 0, what its limit is."""
-    if not exponent:
-        return code.constant(1.0, x.type)
-    found = functions.exp(code, _scale(code, functions.log(code, x), exponent))
-    return _gate(code, "oeq", x, 0.0, code.constant(0.0 if exponent > 0 else math.inf, x.type), found)
+    """x^exponent: whole digits of the exponent as squares, the first halves, quarters, ... as roots, and what is left
+    of it, which is too little to lose much by, through the logarithm.
+    """
+    if exponent < 0:
+        return code.fdiv(code.constant(1.0, x.type), _power(code, x, -exponent))
+    whole, left, parts, now = int(exponent), exponent - int(exponent), list[Value](), x
+    while whole:
+        if whole % 2:
+            parts.append(now)
+        whole //= 2
+        now = _square(code, now) if whole else x
+    for digit in range(1, ROOTS + 1):
+        if not left:
+            break
+        now = code.sqrt(now)
+        if left >= 0.5**digit:
+            parts.append(now)
+            left -= 0.5**digit
+    if left:
+        parts.append(functions.exp(code, _scale(code, functions.log(code, x), left)))
+    found = parts[0] if parts else code.constant(1.0, x.type)
+    for part in parts[1:]:
+        found = code.fmul(found, part)
+    return found
 
 
 def _power_grad(code: Code, g: Value, x: Value, exponent: float) -> Value:
