@@ -48,7 +48,9 @@ def _edge(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Shares, some of which are 0 and 1, and numbers that meet thresholds."""
     found = random.uniform(size=shape)
     flat = found.reshape(-1)
-    flat[:: max(1, flat.size // 17)] = np.resize([0, 1, 0.5, 0.25, 1 / 199, 1e-9], len(flat[:: max(1, flat.size // 17)]))
+    flat[:: max(1, flat.size // 17)] = np.resize(
+        [0, 1, 0.5, 0.25, 1 / 199, 1e-9], len(flat[:: max(1, flat.size // 17)])
+    )
     return found
 
 
@@ -64,7 +66,9 @@ MADE = {
     "label": lambda random, shape: random.integers(0, shape[-1], shape[:-1]).astype(float),
     "class": lambda random, shape: random.integers(0, 4, shape).astype(float),
     "one_hot": lambda random, shape: np.eye(shape[-1])[random.integers(0, shape[-1], shape[:-1])],
-    "front": lambda random, shape: np.moveaxis(np.eye(shape[1])[random.integers(0, shape[1], (shape[0], *shape[2:]))], -1, 1),
+    "front": lambda random, shape: np.moveaxis(
+        np.eye(shape[1])[random.integers(0, shape[1], (shape[0], *shape[2:]))], -1, 1
+    ),
     "ties": lambda random, shape: random.integers(0, 4, shape) / 4,
 }
 IMAGE, DEEP = (5, 6, 7, 2), (6, 3, 4)
@@ -78,7 +82,9 @@ def losses() -> Iterator[Case]:
     for reduction in ("sum", "mean"):
         yield Case("MeanSquaredError", {"reduction": reduction}, "normal", "normal", DEEP)
         yield Case("CategoricalCrossentropy", {"reduction": reduction}, "one_hot", "softmax", DEEP)
-        yield Case("SparseCategoricalCrossentropy", {"reduction": reduction, "ignore_class": 1}, "label", "softmax", DEEP)
+        yield Case(
+            "SparseCategoricalCrossentropy", {"reduction": reduction, "ignore_class": 1}, "label", "softmax", DEEP
+        )
         yield Case("Dice", {"reduction": reduction, "axis": [1, 2, 3]}, "bit", "share", IMAGE)
 
 
@@ -97,7 +103,12 @@ def _regressions() -> Iterator[Case]:
 
 
 def _crossentropies() -> Iterator[Case]:
-    for settings in ({}, {"label_smoothing": 0.2}, {"from_logits": True}, {"from_logits": True, "label_smoothing": 0.1}):
+    for settings in (
+        {},
+        {"label_smoothing": 0.2},
+        {"from_logits": True},
+        {"from_logits": True, "label_smoothing": 0.1},
+    ):
         given = "normal" if settings.get("from_logits") else "share"
         for shape in ((13, 4), (9, 1), IMAGE):
             yield Case("BinaryCrossentropy", settings, "share", given, shape)
@@ -107,7 +118,9 @@ def _crossentropies() -> Iterator[Case]:
             yield Case("CategoricalCrossentropy", settings, "one_hot", given, shape)
             yield Case("CategoricalFocalCrossentropy", settings, "one_hot", given, shape)
     for gamma in (0.0, 1.0, 1.5, 3.0):
-        yield Case("BinaryFocalCrossentropy", {"gamma": gamma, "apply_class_balancing": True, "alpha": 0.4}, "share", "share")
+        yield Case(
+            "BinaryFocalCrossentropy", {"gamma": gamma, "apply_class_balancing": True, "alpha": 0.4}, "share", "share"
+        )
         yield Case("CategoricalFocalCrossentropy", {"gamma": gamma, "alpha": 0.5}, "softmax", "softmax")
     yield Case("CategoricalFocalCrossentropy", {"alpha": [0.125, 0.25, 0.375, 0.5]}, "one_hot", "softmax", DEEP)
     for logits in (False, True):
@@ -153,7 +166,13 @@ def metrics() -> Iterator[Case]:
 
 def _means() -> Iterator[Case]:
     many = (37, 4)
-    for kind in ("MeanSquaredError", "MeanAbsoluteError", "RootMeanSquaredError", "LogCoshError", "MeanAbsolutePercentageError"):
+    for kind in (
+        "MeanSquaredError",
+        "MeanAbsoluteError",
+        "RootMeanSquaredError",
+        "LogCoshError",
+        "MeanAbsolutePercentageError",
+    ):
         yield Case(kind, {}, "normal", "normal", many)
         yield Case(kind, {}, "normal", "normal", (19, 3, 4))
     yield Case("MeanSquaredLogarithmicError", {}, "positive", "positive", many)
@@ -166,7 +185,9 @@ def _means() -> Iterator[Case]:
     yield Case("CategoricalHinge", {}, "one_hot", "normal", many)
     for aggregation in ("uniform_average", "variance_weighted_average", None):
         for regressors in (0, 3):
-            yield Case("R2Score", {"class_aggregation": aggregation, "num_regressors": regressors}, "normal", "normal", many)
+            yield Case(
+                "R2Score", {"class_aggregation": aggregation, "num_regressors": regressors}, "normal", "normal", many
+            )
     for kind in ("PearsonCorrelation", "ConcordanceCorrelation"):
         yield Case(kind, {}, "normal", "normal", many)
         yield Case(kind, {"axis": 1}, "normal", "normal", (19, 3, 4))
@@ -216,7 +237,9 @@ def _curves() -> Iterator[Case]:
         for curve in ("ROC", "PR"):
             settings = {"curve": curve, "multi_label": True, "label_weights": weights}
             yield Case("AUC", settings, "bit", "edge", (37, 4))
-        yield Case("AUC", {"multi_label": True, "label_weights": weights, "thresholds": [0.25, 0.6]}, "bit", "edge", (37, 4))
+        yield Case(
+            "AUC", {"multi_label": True, "label_weights": weights, "thresholds": [0.25, 0.6]}, "bit", "edge", (37, 4)
+        )
     for kind, what in (
         ("SensitivityAtSpecificity", "specificity"), ("SpecificityAtSensitivity", "sensitivity"),
         ("PrecisionAtRecall", "recall"), ("RecallAtPrecision", "precision"),

@@ -171,7 +171,10 @@ def test_classifier_with_metrics_and_two_outputs(keras, kl):
     [
         ({"optimizer": "ftrl"}, "optimizer: there is no Ftrl here"),
         ({"loss": lambda keras: keras.losses.CTC()}, "loss: there is no CTC here"),
-        ({"metrics": lambda keras: [keras.metrics.MeanMetricWrapper(abs)]}, "metrics: there is no MeanMetricWrapper here"),
+        (
+            {"metrics": lambda keras: [keras.metrics.MeanMetricWrapper(abs)]},
+            "metrics: there is no MeanMetricWrapper here",
+        ),
         ({"loss_weights": [0.5]}, "there are no loss_weights here"),
         (
             {"optimizer": lambda keras: keras.optimizers.SGD(gradient_accumulation_steps=2)},

@@ -367,6 +367,4 @@ def test_metric_names(keras):
         ls.metrics.get(1, None, output)
     with pytest.raises(SettingError) as caught:
         ls.metrics.get("MeanIoU", None, output)
-    assert str(caught.value) == (
-        "the metric MeanIoU needs num_classes: give metrics.MeanIoU(num_classes=...)"
-    )
+    assert str(caught.value) == ("the metric MeanIoU needs num_classes: give metrics.MeanIoU(num_classes=...)")

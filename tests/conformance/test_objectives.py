@@ -63,7 +63,13 @@ def keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(folder / "cases.json"), str(folder / "found.npz")],
-        env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_HOME": str(folder), "CUDA_VISIBLE_DEVICES": "-1"},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "tensorflow",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "KERAS_HOME": str(folder),
+            "CUDA_VISIBLE_DEVICES": "-1",
+        },
         capture_output=True,
         text=True,
         timeout=1200,

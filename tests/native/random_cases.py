@@ -121,7 +121,9 @@ def _fill(case: Case, random: np.random.Generator) -> None:
         else:
             numbers = random.normal(size=(case.count, *data.shape))
             dtype = DTYPES[random.integers(len(DTYPES))]
-            if any(name.startswith("step") for name in case.job.metrics):  # whole numbers make ties, which rounding decides
+            if any(
+                name.startswith("step") for name in case.job.metrics
+            ):  # whole numbers make ties, which rounding decides
                 dtype = "float64"
             case.inputs.append(
                 (numbers if np.dtype(dtype).kind == "f" else numbers * 3 + 3).clip(-6, 100).astype(dtype)

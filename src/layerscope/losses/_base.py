@@ -54,7 +54,7 @@ class Loss:
         """DataError when a value lies outside of what the loss takes."""
 
     def each(self, program: Builder, target: Value, output: Value) -> Value:
-        """Each example's loss (and each position's), as primitives: shape (batch, ...), what Keras's `call` returns."""
+        """Each example's loss (and position's), as primitives: shape (batch, ...), what Keras's `call` returns."""
         raise NotImplementedError
 
     def mask(self, program: Builder, target: Value) -> Value | None:
@@ -155,7 +155,9 @@ def check_values(targets: NDArray[Any], name: str, low: float, high: float, what
     if least < low or most > high:
         advice = " Pixels of 0 to 255 want dividing by 255." if least >= 0 and 1 < most <= 255 else ""
         allowed = f"of at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
-        raise DataError(f"{name} takes {what} {allowed}, but the targets lie between {least:g} and {most:g}." + advice)
+        raise DataError(
+            f"{name} takes {what} {allowed}, but the targets lie between {least:g} and {most:g}." + advice
+        )
 
 
 def check_classes(name: str, output: TensorType, axis: int = -1) -> None:

@@ -109,7 +109,10 @@ class BinaryFocalCrossentropy(Elementwise):
         if self.gamma:
             found = program.map("mul", power(program, minus_from(program, 1.0, sure), self.gamma), found)
         if self.apply_class_balancing:
-            yes, no = program.map("scale", target, factor=self.alpha), program.map("scale", rest, factor=1 - self.alpha)
+            yes, no = (
+                program.map("scale", target, factor=self.alpha),
+                program.map("scale", rest, factor=1 - self.alpha),
+            )
             found = program.map("mul", program.map("add", yes, no), found)
         return found
 
@@ -260,8 +263,9 @@ class _Sparse(Loss):
         """ShapeError without an axis of classes, or with a single class."""
         if output.rank == 1:
             raise ShapeError(f"{self.name} needs an axis of classes, but the output is {output}")
-        if getattr(self, "axis", -1) not in (-1, output.rank - 1):
-            raise SettingError(f"{self.name}: the classes must lie on the last axis (axis=-1), not {self.axis!r}")  # type: ignore[attr-defined]
+        axis: int = getattr(self, "axis", -1)
+        if axis not in (-1, output.rank - 1):
+            raise SettingError(f"{self.name}: the classes must lie on the last axis (axis=-1), not {axis!r}")
         check_classes(self.name, output)
 
     def target_type(self, output: TensorType) -> TensorType:
@@ -342,7 +346,7 @@ class CategoricalGeneralizedCrossEntropy(_Sparse):
 
 @dataclass
 class KLDivergence(Loss):
-    """Σ t·log(t/p) over the last axis, mean over the rest; both are clipped to [1e-7, 1] (Kullback & Leibler 1951)."""
+    """Σ t·log(t/p) over the last axis, mean over the rest; both are clipped to [1e-7, 1] (Kullback, Leibler 1951)."""
 
     key = "kl_divergence"
 

@@ -51,7 +51,7 @@ class SquaredHinge(Hinge):
 
 @dataclass
 class CategoricalHinge(Loss):
-    """max(n - p + 1, 0) over the last axis, p = Σ t·o being the right class's output, n = max (1-t)·o the best other."""
+    """max(n - p + 1, 0) over the last axis: p = Σ t·o is the right class's output, n = max (1-t)·o the best other."""
 
     key = "categorical_hinge"
 

@@ -75,9 +75,7 @@ class Window:
         squares = add(*(program.map("square", mean) for mean in means))
         product = program.map("double", self.smooth(program, mul(target, output)))
         powers = self.smooth(program, add(program.map("square", target), program.map("square", output)))
-        light = program.map(
-            "div", program.map("shift", both, offset=c1), program.map("shift", squares, offset=c1)
-        )
+        light = program.map("div", program.map("shift", both, offset=c1), program.map("shift", squares, offset=c1))
         form = program.map(
             "div",
             program.map("shift", program.map("sub", product, both), offset=c2),
@@ -90,10 +88,10 @@ class Window:
 class SSIM(Loss):
     """1 - SSIM of each image, its structural similarity (Wang et al. 2004); mean over the batch.
 
-    Over windows of `filter_size`² places with the weights of a Gaussian of `filter_sigma`: (2·m·n + c1)·(2·cov + c2) /
-    ((m² + n² + c1)·(v + w + c2)) from means m, n, variances v, w and the covariance, c1 = (k1·max_val)² and
-    c2 = (k2·max_val)²; mean over all places that have a whole window, and over channels. As `tf.image.ssim`; Keras has
-    no such loss. `max_val`: how far black and white are apart.
+    Over windows of `filter_size`² places with the weights of a Gaussian of `filter_sigma`:
+    (2·m·n + c1)·(2·cov + c2) / ((m² + n² + c1)·(v + w + c2)) from means m, n, variances v, w and the covariance,
+    c1 = (k1·max_val)² and c2 = (k2·max_val)²; mean over all places that have a whole window, and over channels. As
+    `tf.image.ssim`; Keras has no such loss. `max_val`: how far black and white are apart.
     Errors: ShapeError where the output is no image as large as the window.
     """
 

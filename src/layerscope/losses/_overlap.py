@@ -36,7 +36,9 @@ class _Overlap(Loss):
             return tuple(range(type.rank))
         given = [axis] if isinstance(axis, int) else list(axis)
         if not given or any(not isinstance(one, int) or not -type.rank <= one < type.rank for one in given):
-            raise SettingError(f"{self.name}: axis must name axes of the output {type}, 0 being the batch, not {axis!r}")
+            raise SettingError(
+                f"{self.name}: axis must name axes of the output {type}, 0 being the batch, not {axis!r}"
+            )
         return tuple(sorted({one % type.rank for one in given}))
 
 
@@ -62,9 +64,9 @@ class Dice(_Overlap):
 
 @dataclass
 class Tversky(_Overlap):
-    """1 - I / (I + alpha·Σ t·(1-p) + beta·Σ (1-t)·p + 1e-7), I = Σ t·p, over the axes of a mask (Salehi et al. 2017).
+    """1 - I / (I + alpha·Σ t·(1-p) + beta·Σ (1-t)·p + 1e-7), I = Σ t·p, over the axes of a mask (Salehi 2017).
 
-    With alpha = beta = 0.5 it is Dice. `alpha` weighs what is missed, `beta` what is wrongly marked; `axis` as of Dice.
+    With alpha = beta = 0.5 it is Dice. `alpha` weighs what is missed, `beta` what is wrongly marked; `axis`: see Dice.
     """
 
     alpha: float = 0.5

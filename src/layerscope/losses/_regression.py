@@ -73,7 +73,7 @@ class MeanSquaredLogarithmicError(Elementwise):
 
 @dataclass
 class Huber(Elementwise):
-    """e²/2 where |e| = |t - p| is at most `delta`, delta·|e| - delta²/2 beyond; mean over all numbers (Huber 1964)."""
+    """e²/2 where |e| = |t - p| is at most `delta`, delta·|e| - delta²/2 beyond; mean of all numbers (Huber 1964)."""
 
     delta: float = 1.0
     key = "huber"

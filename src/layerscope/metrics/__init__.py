@@ -171,7 +171,9 @@ def _made(cls: type[Metric], settings: Mapping[str, Any]) -> Metric:
     ]
     if needed:
         told = ", ".join(f"{name}=..." for name in needed)
-        raise SettingError(f"the metric {cls.__name__} needs {' and '.join(needed)}: give metrics.{cls.__name__}({told})")
+        raise SettingError(
+            f"the metric {cls.__name__} needs {' and '.join(needed)}: give metrics.{cls.__name__}({told})"
+        )
     try:
         return cls(**settings)
     except TypeError as error:

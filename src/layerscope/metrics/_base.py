@@ -43,9 +43,7 @@ class Metric:
     def fits(self, output: TensorType) -> None:
         """ShapeError where it cannot measure such an output."""
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """Sums over the batch, as primitives, without a batch axis.
 
         `weight`: how much each example counts, (batch,), or each of its positions, (batch, ...).
@@ -95,9 +93,7 @@ class Mean(Metric):
         """How much each position counts of itself; None where all count alike."""
         return None
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """The sum over examples of their means over positions; where weights are given, theirs, too."""
         values, mask = self.each(program, target, output), self.mask(program, target)
         if mask is not None:

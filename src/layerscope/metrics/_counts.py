@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def bins(program: Builder, output: Value, count: int) -> Value:
 def positives(
     program: Builder, truth: Value, output: Value, thresholds: Sequence[float], weight: Value | None, labels: bool
 ) -> list[Value]:
-    """For each threshold the sum of `truth` over outputs beyond it; with `labels` for each number of the last axis."""
+    """For each threshold the sum of `truth` over outputs beyond it; with `labels` for each number of an example."""
     keep = int(labels)
     return [
         summed(program, program.map("mul", truth, program.map("above", output, bound=bound)), weight, keep)
@@ -83,12 +83,12 @@ class _Thresholds(Metric):
 
     def _settings(self) -> tuple[tuple[float, ...], int | None, int | None]:
         """Thresholds, `top_k` and `class_id`."""
-        given: float | Sequence[float] | None = getattr(self, "thresholds", None)
+        given: Any = getattr(self, "thresholds", None)
         top = getattr(self, "top_k", None)
         if given is None:
             given = 0.5 if top is None else LOWEST
-        found = tuple(given) if isinstance(given, list | tuple) else (given,)
-        return tuple(float(one) for one in found), top, getattr(self, "class_id", None)
+        found = given if isinstance(given, list | tuple) else (given,)
+        return tuple(map(float, found)), top, getattr(self, "class_id", None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,9 +116,7 @@ class _Thresholds(Metric):
         if top is not None and isinstance(classes, int) and top > classes:
             raise ShapeError(f"{self.name} is of the best {top}, but the output {output} has {classes}")
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """For each part a sum for each threshold."""
         thresholds, top, number = self._settings()
         keep = None if top is None else _best(program, output, top)
@@ -172,7 +170,7 @@ class FalsePositives(_Thresholds):
 
 @dataclass
 class TrueNegatives(_Thresholds):
-    """How many numbers do not lie beyond the threshold (0.5) and have a target of 0; a list for several thresholds."""
+    """How many numbers do not lie beyond the threshold (0.5) and have a target of 0; a list for several of them."""
 
     thresholds: float | Sequence[float] | None = None
     key = "true_negatives"
@@ -181,7 +179,7 @@ class TrueNegatives(_Thresholds):
 
 @dataclass
 class FalseNegatives(_Thresholds):
-    """How many numbers do not lie beyond the threshold (0.5) but have a target of 1; a list for several thresholds."""
+    """How many numbers do not lie beyond the threshold (0.5) but have a target of 1; a list for several of them."""
 
     thresholds: float | Sequence[float] | None = None
     key = "false_negatives"

@@ -140,9 +140,7 @@ class AUC(Metric):
     def _by_label(self) -> bool:
         return self.multi_label or self.label_weights is not None
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """Histograms; of thresholds that were given, sums beyond each, and of all."""
         if self.from_logits:
             output = program.map("sigmoid", output)
@@ -220,9 +218,7 @@ class _At(Metric):
                 f"{self.name} is of the class {number}, but the output {output} has {classes}, 0 to {classes - 1}"
             )
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """Sums of both kinds of targets, and of those beyond each threshold."""
         number: int | None = getattr(self, "class_id", None)
         if number is not None:
@@ -319,4 +315,3 @@ class RecallAtPrecision(_At):
     def rates(self, at: Counts) -> tuple[Sums, Sums]:
         """Precision; recall."""
         return at.precision, at.recall
-

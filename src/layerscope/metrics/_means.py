@@ -168,7 +168,7 @@ class SparseCategoricalCrossentropy(OfLoss):
 
 @dataclass
 class CosineSimilarity(Mean):
-    """The mean cosine of the angle between t and p along `axis`: 1 where they point alike (the loss is minus that)."""
+    """The mean cosine of the angle between t and p along `axis`: 1 where they point alike (the loss is minus it)."""
 
     axis: int = -1
     key = "cosine_similarity"

@@ -41,8 +41,8 @@ class R2Score(Metric):
     """1 - Σ (t - p)² / Σ (t - mean of t)² of each number of the output: 1 is perfect, 0 as good as the mean.
 
     `class_aggregation`: their mean ("uniform_average"), that weighed by variance ("variance_weighted_average"), or
-    None, a list. `num_regressors` above 0 adjusts it: 1 - (1 - R²)·(n - 1) / (n - num_regressors - 1), n the number of
-    numbers, as Keras takes it.
+    None, a list. `num_regressors` above 0 adjusts it: 1 - (1 - R²)·(n - 1) / (n - num_regressors - 1), n being
+    how many numbers there are, as Keras takes it.
     """
 
     class_aggregation: str | None = "uniform_average"
@@ -61,9 +61,7 @@ class R2Score(Metric):
         if output.rank != 2:
             raise ShapeError(f"{self.name} needs one row of numbers for each example, but the output is {output}")
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """Of each number Σ t, Σ t², Σ (t - p)²; where weights are given, theirs, too."""
         error = program.map("square", program.map("sub", target, output))
         parts = (target, program.map("square", target), error)
@@ -129,5 +127,3 @@ class ConcordanceCorrelation(Mean):
         both = program.reduce("mean", program.map("mul", a, b), (axis,), keep=True)
         found = program.map("div", program.map("double", both), whole)
         return program.reduce("mean", found, (axis,))
-
-

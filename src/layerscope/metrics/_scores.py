@@ -42,9 +42,7 @@ class _FScore(Metric):
         if output.rank != 2:
             raise ShapeError(f"{self.name} needs one row of classes for each example, but the output is {output}")
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """For each class: true and false positives, false negatives, and all positives."""
         threshold = self._settings()[2]
         if threshold is None:
@@ -89,7 +87,7 @@ class FBetaScore(_FScore):
 
 @dataclass
 class F1Score(_FScore):
-    """2·P·R / (P + R) of each class, from its precision P and recall R; `average` and `threshold` as of FBetaScore."""
+    """2·P·R / (P + R) of each class, from its precision P and recall R; settings as of FBetaScore."""
 
     average: str | None = None
     threshold: float | None = None
@@ -137,9 +135,7 @@ class _Overlap(Metric):
     def _label(self, program: Builder, value: Value, sparse: bool) -> Value:
         return value if sparse else program.reduce("argmax", value, (value.type.rank - 1,))
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """For each class how often it is both meant and said, meant, and said."""
         truly, said = self._sparse()
         classes = self._classes()
@@ -149,7 +145,9 @@ class _Overlap(Metric):
         )
         ignored: int | None = getattr(self, "ignore_class", None)
         if ignored is not None:
-            distance = program.map("abs", program.map("shift", self._label(program, target, truly), offset=-float(ignored)))
+            distance = program.map(
+                "abs", program.map("shift", self._label(program, target, truly), offset=-float(ignored))
+            )
             meant = program.map("mul", meant, self._wide(program, program.map("above", distance, bound=0.5)))
         last = (meant.type.rank - 1,)
         # What is no class on one side is left out on both.
@@ -222,7 +220,7 @@ class OneHotMeanIoU(_Overlap):
 
 @dataclass
 class BinaryIoU(_Overlap):
-    """Intersection over union of what lies at or beyond `threshold` and what does not, mean over `target_class_ids`."""
+    """Intersection over union of what lies at or beyond `threshold` and what does not; mean over both."""
 
     target_class_ids: Sequence[int] = (0, 1)
     threshold: float = 0.5
@@ -231,9 +229,7 @@ class BinaryIoU(_Overlap):
     def _sparse(self) -> tuple[bool, bool]:
         return True, True
 
-    def lower(
-        self, program: Builder, target: Value, output: Value, weight: Value | None = None
-    ) -> Sequence[Value]:
+    def lower(self, program: Builder, target: Value, output: Value, weight: Value | None = None) -> Sequence[Value]:
         """As of two classes, 1 from the threshold on."""
         marked = program.map("at_least", output, bound=float(self.threshold))
         return super().lower(program, target, marked, weight)

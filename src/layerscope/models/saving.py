@@ -142,7 +142,9 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
     compiled = about.get("compiled")
     if compiled is not None:
         how = {"engine": compiled.get("engine", "auto"), "threads": compiled.get("threads")}
-        model.compile(compiled["optimizer"], _losses(compiled), metrics=compiled["metrics"], precision=precision, **how)
+        model.compile(
+            compiled["optimizer"], _losses(compiled), metrics=compiled["metrics"], precision=precision, **how
+        )
         model._state.step = about["step"]
         for number, (id, slot) in enumerate(about["slots"]):
             if slot not in model.optimizer.slots or id not in model._variables:

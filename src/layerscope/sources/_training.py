@@ -54,7 +54,7 @@ def _told(what: Any) -> Told:
     chosen = getattr(what, "_optimizer", None)
     if chosen is None:
         return {}
-    losses = [(loss.name, bool(getattr(loss, "from_logits", False))) for loss in what.losses]
+    losses = [(loss.key, bool(getattr(loss, "from_logits", False))) for loss in what.losses]
     return _said(losses, type(chosen).__name__, chosen.to_json()["settings"])
 
 

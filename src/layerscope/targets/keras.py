@@ -360,7 +360,8 @@ def _compile(keras: Any, model: Model, made: Any) -> None:
     told = model.optimizer.to_json()
     if missing := objectives.lacking(model.losses, [metric for _, metric in model.metrics.values()]):
         warnings.warn(
-            f"{model.name}: Keras has no {' and no '.join(missing)}, so its model is not compiled; call compile before fit",
+            f"{model.name}: Keras has no {' and no '.join(missing)}, so its model is not compiled; call compile "
+            "before fit",
             UserWarning,
             stacklevel=4,
         )
