@@ -66,7 +66,7 @@ class Dice(_Overlap):
 class Tversky(_Overlap):
     """1 - I / (I + alpha·Σ t·(1-p) + beta·Σ (1-t)·p + 1e-7), I = Σ t·p, over the axes of a mask (Salehi 2017).
 
-    With alpha = beta = 0.5 it is Dice. `alpha` weighs what is missed, `beta` what is wrongly marked; `axis`: see Dice.
+    At alpha = beta = 0.5 it is Dice. `alpha` weighs what is missed, `beta` what is wrongly marked. `axis`: see Dice.
     """
 
     alpha: float = 0.5
