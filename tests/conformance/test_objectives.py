@@ -101,7 +101,7 @@ def test_losses(number: int, keras: dict[str, np.ndarray]) -> None:
 
 def weighed(metric: Any, target: np.ndarray, output: np.ndarray, weights: np.ndarray) -> Any:
     """A metric with weights of examples: its program, batch by batch."""
-    means = Means({"it": (0, metric)})
+    means = Means({"it": metric})
     for start in range(0, len(target), objectives_keras.BATCH):
         part = slice(start, start + objectives_keras.BATCH)
         given = [array[part].astype("float64") for array in (target, output, weights)]
@@ -113,6 +113,37 @@ def weighed(metric: Any, target: np.ndarray, output: np.ndarray, weights: np.nda
         made = run(program.pruned(), feeds, Frame(len(given[0]), np.dtype("float64")))
         means.add(made, len(given[0]))
     return means.values()["it"]
+
+
+def test_weights_of_examples_and_positions() -> None:
+    """By the definition: the mean of what each example loses times its weight; over what counts, where labels do not."""
+    random = np.random.default_rng(0)
+    t, p, w = random.integers(0, 4, (6, 3)), random.random((6, 3, 4)), random.random((6, 3))
+    each = -np.log(p / p.sum(-1, keepdims=True))[np.arange(6)[:, None], np.arange(3), t]
+    kept = t != 2
+    for settings, over, divisor in (
+        ({}, np.ones_like(w), w.size),
+        ({"ignore_class": 2}, kept, kept.sum()),
+        ({"reduction": "sum"}, np.ones_like(w), 1),
+    ):
+        loss = ls.losses.SparseCategoricalCrossentropy(**settings)
+        for weight in (w, w[:, 0]):
+            near(lowered(loss, t, p, weight), (each * over * weight.reshape(6, -1)).sum() / divisor, EXACT)
+    dice = ls.losses.Dice()
+    near(lowered(dice, w, w * w, w[:, 0]), dice_of(w, w * w) * w[:, 0].mean(), EXACT)
+
+
+def dice_of(t: np.ndarray, p: np.ndarray) -> float:
+    return 1 - 2 * (t * p).sum() / (t.sum() + p.sum() + 1e-7)
+
+
+def lowered(loss: Any, *given: np.ndarray) -> float:
+    """A weighted loss by the reference engine."""
+    program = Program()
+    values = [program.input((name,), TensorType(array.shape)) for name, array in zip("tpw", given, strict=True)]
+    program.output(("it",), loss.weighted(program, *values))
+    feeds = {(name,): array.astype("float64") for name, array in zip("tpw", given, strict=True)}
+    return float(run(program.pruned(), feeds, Frame(len(given[0]), np.dtype("float64")))["it",])
 
 
 @pytest.mark.parametrize("number", range(len(METRICS)), ids=[str(case) for case in METRICS])

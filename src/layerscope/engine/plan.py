@@ -87,6 +87,11 @@ class Job:
     metrics: Mapping[str, tuple[int, Measure]] = field(default_factory=dict[str, tuple[int, Measure]])
     update: UpdateRule | None = None
 
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """All metrics by their names in the logs."""
+        return {name: metric for name, (_, metric) in self.metrics.items()}
+
     def _forward(self, training: bool) -> tuple[Program, list[lowering.Value]]:
         program = Program()
         types = propagate.input_types(self.graph)

@@ -105,7 +105,7 @@ class ReferenceEngine:
         means: Means | None = None,
     ) -> dict[str, Any]:
         """Loss and metrics: means over examples, with those that are in `means` already."""
-        means = means or Means(self.job.metrics)
+        means = means or Means(self.job.measures)
         count = len(inputs[0])
         for number, start in enumerate(range(0, count, batch_size)):
             part = slice(start, min(start + batch_size, count))
@@ -131,7 +131,7 @@ class ReferenceEngine:
         `on_batch` hears of each batch before the next one starts, as `exact` asks of other engines. `means` goes
         on with those of the examples before, where a pass is made in parts.
         """
-        means = means or Means(self.job.metrics)
+        means = means or Means(self.job.measures)
         for number, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
             made = self._step(self._feed("data", inputs, rows) | self._feed("target", targets, rows), len(rows))
@@ -168,7 +168,7 @@ class ReferenceEngine:
 class Means:
     """The running mean of the loss, weighted by the examples of each batch, and the sums of metrics."""
 
-    def __init__(self, metrics: Mapping[str, tuple[int, Measure]]) -> None:
+    def __init__(self, metrics: Mapping[str, Measure]) -> None:
         self._metrics = metrics
         self._loss = 0.0
         self._sums: dict[str, list[Array]] = {}
@@ -192,7 +192,7 @@ class Means:
     def values(self) -> dict[str, Any]:
         """Loss and metrics of all batches so far."""
         found: dict[str, Any] = {"loss": self._loss / max(self._count, 1)}
-        for name, (_, metric) in self._metrics.items():
+        for name, metric in self._metrics.items():
             if name in self._sums:
                 found[name] = metric.result(self._sums[name], self._count)
         return found

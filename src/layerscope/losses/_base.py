@@ -67,7 +67,24 @@ class Loss:
 
     def lower(self, program: Builder, target: Value, output: Value) -> Value:
         """The mean, or the sum, over everything, as primitives."""
-        return self.reduced(program, self.each(program, target, output))
+        return self._counted(program, target, self.each(program, target, output))
+
+    def weighted(self, program: Builder, target: Value, output: Value, weight: Value) -> Value:
+        """The same of each example's loss times its weight (batch,), or its positions' (batch, ...)."""
+        each = self.each(program, target, output)
+        if not self.by_example(output.type):
+            mean = program.reduce("mean", weight, range(weight.type.rank))
+            return program.map("mul", self.reduced(program, each), mean)
+        return self._counted(program, target, weighed(program, each, weight))
+
+    def _counted(self, program: Builder, target: Value, each: Value) -> Value:
+        """One number from each example's loss; a mean is over those that count."""
+        mask = self.mask(program, target)
+        if mask is None or self.reduction == "sum":
+            return self.reduced(program, each)
+        total = program.reduce("sum", each, range(each.type.rank))
+        count = program.reduce("sum", mask, range(mask.type.rank))
+        return program.map("div", total, at_least(program, count, 1.0))
 
     def reduced(self, program: Builder, each: Value) -> Value:
         """One number from each example's loss."""
@@ -170,6 +187,15 @@ def check_classes(name: str, output: TensorType, axis: int = -1) -> None:
 
 
 # --- words ---
+
+
+def weighed(program: Builder, values: Value, weight: Value | None) -> Value:
+    """Values times the weights of their examples or positions."""
+    if weight is None:
+        return values
+    missing = values.type.rank - weight.type.rank
+    wide = program.reshape(weight, (*weight.type.shape, *(1,) * missing)) if missing > 0 else weight
+    return program.map("mul", values, wide)
 
 
 def minus_from(program: Builder, one: float, value: Value) -> Value:

@@ -307,16 +307,6 @@ class SparseCategoricalCrossentropy(_Sparse):
         mask = self.mask(program, target)
         return program.map("neg", found if mask is None else program.map("mul", mask, found))
 
-    def lower(self, program: Builder, target: Value, output: Value) -> Value:
-        """The mean over those that count, or their sum."""
-        mask = self.mask(program, target)
-        if mask is None or self.reduction == "sum":
-            return super().lower(program, target, output)
-        axes = range(mask.type.rank)
-        found = program.reduce("sum", self.each(program, target, output), axes)
-        count = program.map("clip", program.reduce("sum", mask, axes), low=1.0, high=float("inf"))
-        return program.map("div", found, count)
-
 
 @dataclass
 class CategoricalGeneralizedCrossEntropy(_Sparse):

@@ -12,7 +12,7 @@ from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.losses import Loss
-from layerscope.losses._base import unusual
+from layerscope.losses._base import unusual, weighed
 
 Sums = NDArray[Any]
 """What one value of `lower` adds up to over all batches, in double precision."""
@@ -57,15 +57,6 @@ class Metric:
     def to_json(self) -> dict[str, Any]:
         """Name and those settings that are not the usual ones, for a saved model."""
         return {"metric": type(self).__name__, "settings": unusual(self)}
-
-
-def weighed(program: Builder, values: Value, weight: Value | None) -> Value:
-    """Values times the weights of their examples or positions."""
-    if weight is None:
-        return values
-    missing = values.type.rank - weight.type.rank
-    wide = program.reshape(weight, (*weight.type.shape, *(1,) * missing)) if missing > 0 else weight
-    return program.map("mul", values, wide)
 
 
 def summed(program: Builder, values: Value, weight: Value | None = None, keep: int = 0) -> Value:

@@ -37,7 +37,7 @@ def train_epoch(
     """`Engine.train_epoch` for arrays or sources."""
     if not _streamed(x, y):
         return engine.train_epoch(x, y, order, batch_size, on_batch, exact)
-    means = Means(engine.job.metrics)
+    means = Means(engine.job.measures)
     going = True
 
     def told(batch: int, logs: Mapping[str, Any]) -> bool:
@@ -61,7 +61,7 @@ def evaluate(engine: Engine, x: Data, y: Data, batch_size: int, on_batch: OnBatc
     """`Engine.evaluate` for arrays or sources."""
     if not _streamed(x, y):
         return engine.evaluate(x, y, batch_size, on_batch)
-    means = Means(engine.job.metrics)
+    means = Means(engine.job.measures)
     with _chunks(x, y, np.arange(len(x[0])), batch_size) as chunks:
         for chunk in chunks:
             engine.evaluate(chunk.x, chunk.y, batch_size, on_batch, means)

@@ -138,7 +138,7 @@ class NativeEngine:
     ) -> dict[str, Any]:
         arrays, count = [*inputs, *targets], len(order)
         code = self._code(program, inputs, targets, min(batch, count))
-        total, means = -(-count // batch), means or Means(self.job.metrics)
+        total, means = -(-count // batch), means or Means(self.job.measures)
         rows = 1 if exact else _rows(code, self.dtype.itemsize)
         call = self._call(code, program, arrays, order, batch, (0, total), (), min(rows, total))
         heard = 0
