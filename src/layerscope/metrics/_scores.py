@@ -100,6 +100,8 @@ class _Overlap(Metric):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if hasattr(self, "target_class_ids"):
+            self.target_class_ids = tuple(self._wanted())
         count, wanted = self._classes(), self._wanted()
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise SettingError(f"{self.name}: num_classes must be a whole number from 1, not {count!r}")
