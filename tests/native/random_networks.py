@@ -11,7 +11,6 @@ from math import prod
 
 import numpy as np
 
-from layerscope import losses
 from layerscope.core import sizes
 from layerscope.core.types import BATCH, TensorType
 from layerscope.engine.plan import Aim, Job, Rules
@@ -299,6 +298,16 @@ class Builder:
         return x
 
 
+CLASSES = (
+    "categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence",
+    "categorical_generalized_cross_entropy",
+)  # fmt: skip
+SHARES = (
+    "binary_crossentropy", "binary_focal_crossentropy", "dice", "tversky", "poisson", "mean_squared_logarithmic_error", "ssim",
+)  # fmt: skip
+"""Losses that take probabilities, and numbers of 0 to 1."""
+
+
 class RandomJob(Job):
     """What an engine needs to know of a random network."""
 
@@ -315,9 +324,10 @@ class RandomJob(Job):
     def _built(self, training):
         found = Builder(self.seed, training)
         output = found.grown(self.depth)
-        if isinstance(self.losses[0], losses.SparseCategoricalCrossentropy | losses.CategoricalCrossentropy):
+        loss = self.losses[0]
+        if loss.key in CLASSES:
             output = found.softmax(output)
-        elif isinstance(self.losses[0], losses.BinaryCrossentropy):
+        elif loss.key in SHARES:
             output = found.program.map("sigmoid", output)
             if found.chance(0.6):
                 found.program.note_logits(output, "sigmoid", found.program.instructions[-1].inputs[0])

@@ -111,6 +111,10 @@ class Builder(Protocol):
         """Uniform numbers in [0, 1), repeatable from seed, step and position; no gradient."""
         ...
 
+    def table(self, numbers: Sequence[float], shape: tuple[int, ...]) -> Value:
+        """Numbers that never change, in row-major order; no gradient."""
+        ...
+
     def update(self, weight: Value, fresh: Value) -> None:
         """After a training step the weight is `fresh`, as moving averages are; who is lowered later reads that."""
         ...

@@ -70,16 +70,10 @@ class _Measuring:
     def metrics(self, number: int, output: lowering.Value) -> None:
         """The metrics of an output, as outputs of the program."""
         aim, program = self.aims[number], self.program
-        for name, metric in aim.metrics.items():
-            program.output(("metric", name), metric.lower(program, self.targets[number], output))
-        weight = self.weights.get(number)
-        for name, metric in aim.weighted.items():
-            target = self.targets[number]
-            if weight is None:
-                program.output(("metric", name), metric.lower(program, target, output))
-            else:
-                program.output(("metric", name), metric.weighted(program, target, output, weight))
-                program.output(("share", name), program.reduce("mean", weight, range(weight.type.rank)))
+        for metrics, weight in ((aim.metrics, None), (aim.weighted, self.weights.get(number))):
+            for name, metric in metrics.items():
+                for part, sums in enumerate(metric.lower(program, self.targets[number], output, weight)):
+                    program.output(("metric", name, part), sums)
 
 
 def _penalties(job: Job, program: Program, found: Sequence[tuple[lowering.Value, ...]]) -> list[lowering.Value]:

@@ -4,8 +4,8 @@ A `Job` is everything that an engine needs to know of a network. It makes three 
 runs them its own way and never sees a layer, a loss or an optimizer.
 
 Inputs are called ("data", i), ("target", i), ("weight", id), ("slot", id, name), ("scalar", name);
-outputs ("output", i), ("loss",), ("metric", name), ("share", name) by which that is
-divided, and the new ("weight", id) and ("slot", id, name).
+outputs ("output", i), ("loss",), ("metric", name) for a mean over the batch, ("metric", name, part) for sums over it,
+and the new ("weight", id) and ("slot", id, name).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from layerscope.core import lowering, propagate
 from layerscope.core.contract import described_only
@@ -29,7 +29,7 @@ Compiling = Callable[[], AbstractContextManager[object]]
 
 
 class Objective(Protocol):
-    """A loss or a metric: a number from a target and an output."""
+    """A loss: a number from a target and an output."""
 
     def lower(self, program: Builder, target: lowering.Value, output: lowering.Value) -> lowering.Value:
         """The mean over the batch, as primitives."""
@@ -62,6 +62,20 @@ class Bounds(Protocol):
         ...
 
 
+class Measure(Protocol):
+    """A metric: sums over each batch, and what the sums over all batches say."""
+
+    def lower(
+        self, program: Builder, target: lowering.Value, output: lowering.Value, weight: lowering.Value | None = None
+    ) -> Sequence[lowering.Value]:
+        """Sums over the batch, as primitives, without a batch axis."""
+        ...
+
+    def result(self, sums: Sequence[Any], count: float) -> float | list[float]:
+        """The metric from the sums over all batches, and the number of examples."""
+        ...
+
+
 @dataclass(frozen=True)
 class Aim:
     """What one output is trained for, and measured by.
@@ -73,8 +87,8 @@ class Aim:
 
     loss: Objective | None = None
     scale: float | None = None
-    metrics: Mapping[str, Objective] = field(default_factory=dict[str, Objective])
-    weighted: Mapping[str, Objective] = field(default_factory=dict[str, Objective])
+    metrics: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+    weighted: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
     target: TensorType | None = None
     weight: TensorType | None = None
     told: str = ""
@@ -134,6 +148,11 @@ class Job:
     aims: Sequence[Aim] = ()
     update: UpdateRule | None = None
     rules: Rules = field(default_factory=Rules)
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """All metrics by their names in the logs."""
+        return {name: metric for aim in self.aims for name, metric in (*aim.metrics.items(), *aim.weighted.items())}
 
     def _forward(self, training: bool) -> tuple[Program, list[tuple[lowering.Value, ...]]]:
         program = Program()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from layerscope.core import lowering
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
-from layerscope.engine.primitives import conv, matmul, place, pool, random, reduce
+from layerscope.engine.primitives import conv, matmul, place, pool, random, reduce, table
 from layerscope.engine.primitives.base import Primitive
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape
@@ -169,6 +169,9 @@ class Program:
     def random(self, type: TensorType, seed: int = 0) -> Value:
         self._streams += 1
         return self.add(random.Random(type, self._streams, seed))[0]
+
+    def table(self, numbers: Sequence[float], shape: tuple[int, ...]) -> Value:
+        return self.add(table.Table(tuple(map(float, numbers)), shape))[0]
 
     def update(self, weight: lowering.Value, fresh: lowering.Value) -> None:
         first = next((old for old, new in self._fresh.items() if new is weight), self._mine(weight).index)

@@ -125,6 +125,8 @@ def _by_output(given: Any, names: Sequence[str], what: str) -> list[Any]:
 
 def _each(objective: Any, output: TensorType) -> TensorType:
     """The type of an objective's numbers before their mean: one for each example, or each of its positions."""
+    if not hasattr(objective, "each"):  # a metric of counts, which are over the last axis, too
+        return output.with_shape(output.shape[:-1] if output.rank > 1 else output.shape)
     program = Program()
     target = program.input(("target", 0), objective.target_type(output))
     return objective.each(program, target, program.input(("data", 0), output)).type

@@ -18,7 +18,7 @@ from layerscope.models.examples import Examples
 if TYPE_CHECKING:
     from layerscope.models.trainer import Trainer
 
-Logs: TypeAlias = Mapping[str, float]
+Logs: TypeAlias = Mapping[str, Any]
 Random: TypeAlias = np.random.Generator
 
 
@@ -46,10 +46,10 @@ class Whole:
 
     def train(
         self, seed: int, compiling: Compiling, random: Random, on_batch: OnBatch, exact: bool
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """One epoch."""
         engine = self.model.engine(self.held.x, seed, compiling, self.held.weights)
-        means, done, going = Means(), 0, True
+        means, done, going = Means(engine.job.measures), 0, True
 
         def told(batch: int, logs: Logs) -> bool:
             nonlocal going
@@ -88,7 +88,7 @@ class Whole:
             return np.concatenate([rows, np.arange(len(rows), count)])
         return random.permutation(count) if self.shuffle else np.arange(count)
 
-    def evaluate(self, compiling: Compiling, on_batch: OnBatch) -> dict[str, float]:
+    def evaluate(self, compiling: Compiling, on_batch: OnBatch) -> dict[str, Any]:
         """Loss and metrics; of the first `steps` batches, where so many are asked for."""
         held = self.held if self.asked is None else self.held.cut(slice(0, self.asked * self.batch_size))
         engine = self.model.engine(held.x, 0, compiling, held.weights)
@@ -131,9 +131,9 @@ class Stream:
 
     def train(
         self, seed: int, compiling: Compiling, random: Random, on_batch: OnBatch, exact: bool
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """One epoch. Where batches end too early, training does, with a warning, behind this epoch."""
-        means, count = Means(), 0
+        means, count = Means(self.model._job.measures), 0
         self.batches.told("on_epoch_begin")
         with streaming.ahead(self._checked(random if self.shuffle else None)) as found:
             for count, one in enumerate(found, 1):
@@ -167,9 +167,9 @@ class Stream:
         )
         self.model.stop_training = True
 
-    def evaluate(self, compiling: Compiling, on_batch: OnBatch) -> dict[str, float]:
+    def evaluate(self, compiling: Compiling, on_batch: OnBatch) -> dict[str, Any]:
         """Loss and metrics over a pass."""
-        means, count = Means(), 0
+        means, count = Means(self.model._job.measures), 0
         with streaming.ahead(self._checked(None)) as found:
             for count, one in enumerate(found, 1):
                 engine = self.model.engine(one.x, 0, compiling, one.weights)

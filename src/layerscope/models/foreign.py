@@ -118,7 +118,8 @@ def _described(value: Any, home: str) -> tuple[str, dict[str, Any]]:
         raise _Unlike(f"{getattr(value, '__name__', name)} is not one of Keras's own, whose names say what they do")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras's variables still follow the protocol of NumPy 1
-        return name, dict(value.get_config())
+        # Its configuration lacks what its function is given, of Huber its delta.
+        return name, {**getattr(value, "_fn_kwargs", {}), **value.get_config()}
 
 
 def _like(value: Any, home: str, classes: Sequence[type], usual: Config) -> tuple[type, dict[str, Any]]:
@@ -176,15 +177,13 @@ def _loss(value: Any) -> Any:
     text = _text(value, "losses")
     if text is not None:
         return losses.get(text)
-    usual = {"reduction": "sum_over_batch_size", "label_smoothing": 0, "axis": -1}
-    cls, settings = _like(value, "losses", losses.CLASSES, usual)
+    cls, settings = _like(value, "losses", losses.CLASSES, {})
     return cls(**settings)
 
 
 def _metric(value: Any) -> Any:
-    text = _text(value, "metrics")
+    text = _text(value, "metrics") or _text(value, "losses")
     if text is not None:
         return text
-    accuracies = (metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.SparseCategoricalAccuracy)
-    cls, settings = _like(value, "metrics", (*accuracies, losses.MeanSquaredError, losses.MeanAbsoluteError), {})
+    cls, settings = _like(value, "metrics", metrics.CLASSES, {})
     return cls(**settings)

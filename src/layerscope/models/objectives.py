@@ -12,15 +12,15 @@ from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.types import TensorType, show
 from layerscope.engine.plan import Aim
 
-Metric = metric_module.Metric | loss_module.Loss
+Metric = metric_module.Metric
 FORMS = "metrics are a list for each output ({names}), or a dictionary by their names"
 
 
 @dataclass
 class Measured:
-    """A metric of an output: how it was named, its name in the logs, and itself."""
+    """A metric of an output: what it is called by itself, its name in the logs, and itself."""
 
-    asked: Any
+    called: str
     name: str
     metric: Metric
     output: int
@@ -36,7 +36,7 @@ class Objectives:
     scales: list[float | None] = field(default_factory=list[float | None])
     measured: list[Measured] = field(default_factory=list[Measured])
 
-    def of(self, number: int) -> Metric | None:
+    def of(self, number: int) -> loss_module.Loss | Metric | None:
         """What says which targets fit an output: its loss, or a metric of it; None where it has neither."""
         own = [one.metric for one in self.measured if one.output == number]
         return self.losses[number] or (own[0] if own else None)
@@ -63,10 +63,14 @@ class Objectives:
             )
         return found
 
-    def asked(self, weighted: bool) -> list[Any]:
+    def to_json(self, weighted: bool) -> list[Any]:
         """The metrics as compile takes them: a list of one output's, or for each output a list."""
         rows = [
-            [one.asked for one in self.measured if one.output == number and one.weighted == weighted]
+            [
+                {**one.metric.to_json(), "called": one.called}
+                for one in self.measured
+                if one.output == number and one.weighted == weighted
+            ]
             for number in range(len(self.names))
         ]
         return rows[0] if len(rows) == 1 else rows
@@ -171,13 +175,14 @@ def _measured(
     output, loss = outputs[number], made.losses[number]
     for asked in row:
         name, metric = metric_module.get(asked, loss, output)
+        metric.fits(output)
         _check(name, metric, loss or (found[0].metric if found else made.of(number)), output)
         prefix = f"{made.names[number]}_" if len(made.names) > 1 else ""
-        found.append(Measured(asked, unique(prefix, name), metric, number, weighted))
+        found.append(Measured(name, unique(prefix, name), metric, number, weighted))
     return found
 
 
-def _check(name: str, metric: Metric, other: Metric | None, output: TensorType) -> None:
+def _check(name: str, metric: Metric, other: loss_module.Loss | Metric | None, output: TensorType) -> None:
     """ShapeError unless the metric takes the targets that the loss takes."""
     if other is None:
         return

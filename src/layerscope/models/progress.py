@@ -9,16 +9,20 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Logs = Mapping[str, float]
+Logs = Mapping[str, Any]
 PATIENCE = 1.0
 """Seconds of compiling after which a line says so."""
 
 
 def numbers(logs: Logs) -> str:
-    """ "loss 0.1389  val_loss 0.1240"."""
-    return "  ".join(
-        f"{name} {value:.4f}" if abs(value) < 1e4 else f"{name} {value:.3e}" for name, value in logs.items()
-    )
+    """ "loss 0.1389  val_loss 0.1240"; of a metric with several numbers their mean."""
+    return "  ".join(f"{name} {_number(value)}" for name, value in logs.items())
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{_number(sum(value) / len(value))} (mean of {len(value)})"
+    return f"{value:.4f}" if abs(value) < 1e4 else f"{value:.3e}"
 
 
 def seconds(left: float) -> str:

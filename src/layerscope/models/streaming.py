@@ -40,14 +40,14 @@ def train_epoch(
     on_batch: OnBatch,
     exact: bool,
     means: Means | None = None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """`Engine.train_epoch` for arrays or sources."""
     if not _streamed(x, y):
         return engine.train_epoch(x, y, order, batch_size, on_batch, exact, means)
-    means = means or Means()
+    means = means or Means(engine.job.measures)
     going = True
 
-    def told(batch: int, logs: Mapping[str, float]) -> bool:
+    def told(batch: int, logs: Mapping[str, Any]) -> bool:
         nonlocal going
         going = on_batch(first + batch, logs) and going
         return going
@@ -64,11 +64,11 @@ def train_epoch(
     return means.values()
 
 
-def evaluate(engine: Engine, x: Data, y: Data, batch_size: int, on_batch: OnBatch) -> dict[str, float]:
+def evaluate(engine: Engine, x: Data, y: Data, batch_size: int, on_batch: OnBatch) -> dict[str, Any]:
     """`Engine.evaluate` for arrays or sources."""
     if not _streamed(x, y):
         return engine.evaluate(x, y, batch_size, on_batch)
-    means = Means()
+    means = Means(engine.job.measures)
     with _chunks(x, y, np.arange(len(x[0])), batch_size) as chunks:
         for chunk in chunks:
             engine.evaluate(chunk.x, chunk.y, batch_size, on_batch, means)

@@ -21,6 +21,7 @@ from layerscope.engine.reference import NotFinite, State
 from layerscope.models import batches, data, engines, examples, feeds, objectives, rules, streaming, training
 from layerscope.models.data import Array
 from layerscope.models.objectives import Objectives
+from layerscope.models.progress import numbers
 from layerscope.models.streams import Source
 from layerscope.models.variables import Variable
 from layerscope.utils import generator, set_random_seed
@@ -76,7 +77,7 @@ class Trainer:
         return self.objectives.losses
 
     @property
-    def metrics(self) -> dict[str, tuple[int, metrics.Metric | losses.Loss]]:
+    def metrics(self) -> dict[str, tuple[int, metrics.Metric]]:
         """The metrics by their names in the logs, with the numbers of the outputs that they measure."""
         return {one.name: (one.output, one.metric) for one in self.objectives.measured}
 
@@ -245,7 +246,7 @@ class Trainer:
     ) -> Any:
         """Loss, or [loss, *metrics], over all examples, or `steps` batches; with `return_dict` by name.
 
-        `x` as for fit.
+        Some metrics are lists. `x` as for fit.
         """
         _ = self.optimizer  # which is there once compile was called
         size = 32 if batch_size is None else checked(batch_size, "batch_size")
@@ -256,7 +257,7 @@ class Trainer:
             feed = feeds.Whole(self, examples.given(self, x, y, sample_weight), size, steps=steps)
         found = feed.evaluate(contextlib.nullcontext, lambda *_: True)
         if verbose in (1, 2):
-            print("  ".join(f"{name} {value:.4f}" for name, value in found.items()))
+            print(numbers(found))
         return found if return_dict else _in_order(found, self.objectives)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None) -> Any:
@@ -319,7 +320,7 @@ class Trainer:
         return found[0] if self._single else found
 
 
-def _in_order(found: Mapping[str, float], told: Objectives) -> Any:
+def _in_order(found: Mapping[str, Any], told: Objectives) -> Any:
     """One number, or a list: the loss, those of several outputs, the metrics; of several outputs these by name, as in
     Keras.
     """

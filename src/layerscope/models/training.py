@@ -83,7 +83,7 @@ class Position:
     seed: int
     random: dict[str, Any]
     epochs: list[int]
-    history: dict[str, list[float]]
+    history: dict[str, list[Any]]
     examples: int
     batch_size: int
     shuffle: Any
@@ -221,7 +221,7 @@ class Loop:
         for callback in [self.history, *self.callbacks]:
             callback.set_model(model)
             callback.set_params({"epochs": asked.epochs, "steps": self.feed.steps, "verbose": asked.verbose})
-        logs: Mapping[str, float] = {}
+        logs: Mapping[str, Any] = {}
         progress = self.progress
         with Interrupt() as interrupt, progress:
             self.tell("on_train_begin", {})
@@ -235,7 +235,7 @@ class Loop:
         self.history.interrupted = interrupt.asked
         return self.history
 
-    def _epoch(self, epoch: int, interrupt: Interrupt) -> Mapping[str, float]:
+    def _epoch(self, epoch: int, interrupt: Interrupt) -> Mapping[str, Any]:
         asked, model, progress = self.asked, self.model, self.progress
         progress.epoch_begins(epoch)
         self.tell("on_epoch_begin", epoch, {})
@@ -243,7 +243,7 @@ class Loop:
         self.tell("on_train_batch_begin", 0, {})
         heard = _Heard(self, epoch, interrupt)
         try:
-            logs: Mapping[str, float] = self.feed.train(self.seed, progress.compiling, self.random, heard, self.exact)
+            logs: Mapping[str, Any] = self.feed.train(self.seed, progress.compiling, self.random, heard, self.exact)
         except NotFinite as error:
             return self._diverged(error, epoch)
         if not heard.seen:  # batches were over before
@@ -269,7 +269,7 @@ class Loop:
             progress.say(f"Stopped by Ctrl-C after epoch {epoch + 1} of {asked.epochs}.")
         return logs
 
-    def _diverged(self, error: NotFinite, epoch: int) -> Mapping[str, float]:
+    def _diverged(self, error: NotFinite, epoch: int) -> Mapping[str, Any]:
         """The loss is no number any more: NotFiniteError, or the end of training where a callback says so."""
         if not any(isinstance(callback, TerminateOnNaN) for callback in self.callbacks):
             of = "" if self.feed.steps is None else f" of {self.feed.steps}"
@@ -293,11 +293,12 @@ class _Heard:
         self.loop, self.epoch, self.interrupt = loop, epoch, interrupt
         self.seen = 0
 
-    def __call__(self, batch: int, logs: Mapping[str, float]) -> bool:
+    def __call__(self, batch: int, logs: Mapping[str, Any]) -> bool:
         loop = self.loop
         self.seen = batch + 1
         loop.progress.batch_ends(self.epoch, batch, logs)
-        loop.tell("on_train_batch_end", batch, dict(logs))
+        if loop.exact:  # logs cost something where metrics have thousands of thresholds
+            loop.tell("on_train_batch_end", batch, dict(logs))
         going = not (self.interrupt.asked or loop.model.stop_training)
         if going and (loop.feed.steps is None or self.seen < loop.feed.steps):
             loop.tell("on_train_batch_begin", self.seen, {})

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from layerscope import constraints, losses, metrics, regularizers
+from layerscope import constraints, regularizers
 from layerscope.models.model import Model
-from layerscope.models.objectives import Measured
+from layerscope.targets import _keras_objectives as objectives
 
 
 def compiled_alike(keras: Any, model: Model, made: Any) -> None:
     """Compile Keras's model with the same optimizer, losses and metrics; the optimizer starts anew."""
     told, own = model.optimizer.to_json(), model.objectives
+    if missing := objectives.lacking(own.losses, [one.metric for one in own.measured]):
+        warnings.warn(
+            f"{model.name}: Keras has no {' and no '.join(missing)}, so its model is not compiled; call compile "
+            "before fit",
+            UserWarning,
+            stacklevel=4,
+        )
+        return
     single = len(own.names) == 1
-    found = [None if loss is None else _loss(keras, loss) for loss in own.losses]
+    found = [None if loss is None else objectives.loss(keras, loss) for loss in own.losses]
     scales = None
     if any(scale is not None for scale in own.scales):
         scales = [1.0 if scale is None else scale for scale in own.scales]
@@ -31,7 +40,11 @@ def compiled_alike(keras: Any, model: Model, made: Any) -> None:
 def _metrics(keras: Any, model: Model, weighted: bool) -> Any:
     own = model.objectives
     rows = [
-        [_metric(keras, one) for one in own.measured if one.output == number and one.weighted == weighted]
+        [
+            objectives.metric(keras, one.called, one.metric)
+            for one in own.measured
+            if one.output == number and one.weighted == weighted
+        ]
         for number in range(len(own.names))
     ]
     if not any(rows):
@@ -45,18 +58,6 @@ def _rate(keras: Any, told: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(rate, dict):
         return {}
     return {"learning_rate": getattr(keras.optimizers.schedules, rate["schedule"])(**rate["settings"])}
-
-
-def _loss(keras: Any, loss: losses.Loss) -> Any:
-    given = {"from_logits": True} if getattr(loss, "from_logits", False) else {}
-    return getattr(keras.losses, type(loss).__name__)(**given)
-
-
-def _metric(keras: Any, one: Measured) -> Any:
-    metric = one.metric
-    given = {"threshold": metric.threshold} if isinstance(metric, metrics.BinaryAccuracy) else {}
-    name = one.asked.lower() if isinstance(one.asked, str) else metric.name
-    return getattr(keras.metrics, type(metric).__name__)(name=name, **given)
 
 
 def of_weights(keras: Any, key: str, value: Any) -> Any:

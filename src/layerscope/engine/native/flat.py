@@ -22,6 +22,7 @@ from layerscope.engine.native.operations import Op, elements
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.reduce import Expand, Reduce
 from layerscope.engine.primitives.shape import Reshape
+from layerscope.engine.primitives.table import Table
 from layerscope.engine.program import Value as Node
 
 
@@ -77,7 +78,7 @@ def _check(op: Op) -> None:
     """TrainingError for what has no form without a batch."""
     if _is_total(op):
         return
-    if not isinstance(op.do, Map | Reshape) or (isinstance(op.do, Map) and op.do.function == "one_hot"):
+    if not isinstance(op.do, Map | Reshape | Table) or (isinstance(op.do, Map) and op.do.function == "one_hot"):
         raise TrainingError(
             f"the native engine has no {type(op.do).__name__} of values without a batch; "
             "compile with engine='reference'"
@@ -214,6 +215,9 @@ class _Elements:
             if isinstance(op.do, Reduce):
                 values[op.outputs[0]] = self._total(op.inputs[0])
                 continue
+            if isinstance(op.do, Table):
+                values[op.outputs[0]] = self._of_table(op.do, index, count)
+                continue
             inputs = [get(value) for value in op.inputs]
             if isinstance(op.do, Map):
                 values[op.outputs[0]] = pointwise.emit(self.k, op.do.function, dict(op.do.constants), *inputs)
@@ -222,6 +226,11 @@ class _Elements:
         for value, buffer in self.stores.items():
             if value in values and value in self.group.made():
                 self._store(values[value], buffer, index)
+
+    def _of_table(self, table: Table, index: Index, count: int) -> Value:
+        real = self.k.module.real
+        array = Array(self.k.module.table(table.numbers, real), real, len(table.numbers), 0)
+        return self._loaded(array, index, vector(real, count))
 
     def _total(self, value: Node) -> Value:
         """The sum of all elements: lanes side by side, then across."""
