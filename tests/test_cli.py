@@ -119,7 +119,8 @@ MISTAKES = {
     ),
     "loss": (
         ["train", IMAGES, "--data", "digits", "--loss", "mean_squared_eror"],
-        "unknown loss 'mean_squared_eror'. Did you mean 'mean_squared_error' or 'mean_absolute_error'?",
+        "unknown loss 'mean_squared_eror'. Did you mean 'mean_squared_error' or "
+        "'mean_squared_logarithmic_error' or 'mean_absolute_error'?",
     ),
     "loss for images": (
         ["train", "28x28x1 | flatten | dense 10", "--data", "digits", "--loss", "mse"],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerscope import (
         callbacks,
+        constraints,
         datasets,
         initializers,
         layers,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         metrics,
         models,
         optimizers,
+        regularizers,
         studies,
         utils,
     )
@@ -39,8 +41,8 @@ _HOMES = {
     "trace": "layerscope.tracing",
 }
 _MODULES = (
-    "callbacks", "datasets", "initializers", "layers", "losses",
-    "metrics", "models", "optimizers", "studies", "utils",
+    "callbacks", "constraints", "datasets", "initializers", "layers", "losses",
+    "metrics", "models", "optimizers", "regularizers", "studies", "utils",
 )  # fmt: skip
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "Model",
     "Sequential",
     "callbacks",
+    "constraints",
     "datasets",
     "from_keras",
     "from_torch",
@@ -59,6 +62,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "regularizers",
     "studies",
     "trace",
     "utils",

@@ -81,6 +81,9 @@ SPECS = {
     "at_least": Spec(lambda x, bound: float(x >= bound), constants={"bound": 0.5}, kinks=(0.5,)),
     "equal": Spec(lambda x, y: float(x == y), BOTH),
     "one_hot": Spec(lambda x: x),  # not scalar: tested below
+    "floor": Spec(math.floor, kinks=tuple(range(-3, 4))),
+    "power": Spec(lambda x, exponent: x**exponent, (POSITIVE,), {"exponent": 1.7}),
+    "power_grad": Spec(lambda g, x, exponent: g * exponent * x ** (exponent - 1), (ANY, POSITIVE), {"exponent": 1.7}),
     "relu": Spec(lambda x: max(x, 0.0), kinks=(0,)),
     "relu_grad": Spec(lambda g, r: g if r > 0 else 0.0, BOTH, kinks=(0,)),
     "leaky_relu": Spec(lambda x, slope: x if x > 0 else slope * x, constants={"slope": 0.3}, kinks=(0,)),

@@ -25,7 +25,10 @@ from layerscope.engine.primitives.place import (
 )
 from layerscope.engine.primitives.pool import PoolMax, PoolMean
 from layerscope.engine.primitives.reduce import Expand, Reduce
-from layerscope.engine.primitives.shape import Concatenate, Numbers, Permute, Reshape, Slice
+from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape, Slice
+from layerscope.engine.primitives.table import Table
+from layerscope.engine.program import Program
+from layerscope.engine.reference import run
 
 from .linear_cases import Linear, convolutions, places, pools
 from .settings import Seeded
@@ -182,8 +185,6 @@ def test_plain_shapes():
         made = Reduce(how, (0, 2)).run(FRAME, x)[0]
         assert np.array_equal(made, getattr(x, how)(axis=(0, 2)))
     assert np.array_equal(Expand((3, 2), (1,), mean=True).run(FRAME, np.ones(3))[0], np.full((3, 2), 0.5))
-    (given,) = Numbers((0.5, -2.0)).run(FRAME)
-    assert (given.tolist(), given.dtype) == ([0.5, -2.0], FRAME.dtype)
 
 
 @SEEDS
@@ -194,3 +195,13 @@ def test_dots_of_every_row_with_every_row(seed):
     assert made.shape == (3, 4, 2)
     for example, i, j in np.ndindex(*made.shape):
         np.testing.assert_allclose(made[example, i, j], math.fsum(x[example, i] * y[example, j]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_table_holds_its_numbers_in_rows(dtype):
+    program = Program()
+    program.output(("it",), program.table([1, 2.5, 3, 4, 5, 6], (2, 1, 3)))
+    (found,) = run(program, {}, Frame(1, np.dtype(dtype))).values()
+    assert found.dtype == dtype
+    assert found.tolist() == [[[1, 2.5, 3]], [[4, 5, 6]]]
+    assert Table((0.0,), (1,)).out()[0].shape == (1,)

@@ -18,7 +18,7 @@ from layerscope.engine.primitives.place import Unpool
 from layerscope.engine.primitives.pool import PoolMax, Windows
 from layerscope.engine.primitives.random import Random
 from layerscope.engine.primitives.reduce import Reduce
-from layerscope.engine.primitives.shape import Numbers
+from layerscope.engine.primitives.table import Table
 from layerscope.engine.program import Program
 
 from .cases import fixed
@@ -26,7 +26,7 @@ from .linear_cases import Linear, all_cases
 from .running import run_primitive
 
 LINEAR = list(all_cases())
-ELSEWHERE = {Map: "test_map.py", Random: "test_dropout.py", Numbers: "test_primitive_values.py"}
+ELSEWHERE = {Map: "test_map.py", Random: "test_dropout.py", Table: "test_primitive_values.py"}
 
 
 def subclasses(cls: type) -> set[type]:

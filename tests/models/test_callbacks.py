@@ -305,8 +305,8 @@ REFUSED = [
         "EarlyStopping: mode must be 'auto', 'min' or 'max', not 'least'",
     ),
     (
-        lambda: callbacks.EarlyStopping(monitor="val_score"),
-        "EarlyStopping: whether val_score should fall or rise cannot be told from its name; "
+        lambda: learning(callbacks=callbacks.EarlyStopping(monitor="val_quality")),
+        "EarlyStopping: whether val_quality should fall or rise cannot be told from its name; "
         "give mode='min' or mode='max'",
     ),
     (

@@ -167,7 +167,7 @@ ALTERED = {
     ),
     "unknown loss": (
         {"state_json": recompiled(losses=["mean_square"])},
-        "unknown loss 'mean_square'. Did you mean 'mean_squared_error'?",
+        "unknown loss 'mean_square'. Did you mean 'mean_squared_error' or 'mean_squared_logarithmic_error' or 'squared_hinge'?",
     ),
     "weight of another shape": (
         {"weights__0_npy": array(numbers(3, 3, 3, 1))},

@@ -137,14 +137,15 @@ def test_losses_of_several_outputs_add_up():
     named = {"b": "sparse_categorical_crossentropy", "a": "mse"}
     model = heads(named)
     made_a, made_b = model.predict(x)
-    wanted = ((made_a[:, 0] - a) ** 2).mean() - np.log(made_b[np.arange(7), b]).mean()
+    parts = [((made_a[:, 0] - a) ** 2).mean(), -np.log(made_b[np.arange(7), b]).mean()]
+    wanted = [sum(parts), *parts]
     for y in ([a, b], (a, b), {"b": b, "a": a}):
         np.testing.assert_allclose(model.evaluate(x, y, batch_size=3), wanted, rtol=1e-12)
     listed = heads(["mse", losses.SparseCategoricalCrossentropy()])
     np.testing.assert_allclose(listed.evaluate(x, [a, b]), wanted, rtol=1e-12)
     history = listed.fit(x, [a, b], epochs=5, verbose=0)
-    assert list(history.history) == ["loss"]
-    assert history.history["loss"][-1] < wanted
+    assert list(history.history) == ["loss", "a_loss", "b_loss"]
+    assert history.history["loss"][-1] < wanted[0]
 
 
 def test_from_logits_is_the_loss_of_the_activation():
@@ -333,9 +334,9 @@ SETTINGS = {
         "precision must be 'float32' or 'float64', not 'float16'",
     ),
     "metrics": (
-        lambda: dense_model(metrics={"dense": "mae"}),
+        lambda: dense_model(metrics=3),
         SettingError,
-        "metrics must be a list, for example metrics=['accuracy'], not {'dense': 'mae'}",
+        "metrics must be a list, for example metrics=['accuracy'], not 3",
     ),
     "losses by name": (
         lambda: heads({"a": "mse"}), SettingError, "losses are given for a, but the outputs are a, b"
@@ -356,8 +357,10 @@ SETTINGS = {
         DataError,
         "validation_split=0.5 of 1 examples leaves one part empty",
     ),
-    "validation of three": (
-        lambda: dense_model().fit(X, Y, validation_data=(X, Y, Y)), DataError, "validation_data must be a pair (x, y)"
+    "validation of four": (
+        lambda: dense_model().fit(X, Y, validation_data=(X, Y, Y, Y)),
+        DataError,
+        "validation_data must be a pair (x, y), or (x, y, sample_weight), or give batches",
     ),
 }  # fmt: skip
 

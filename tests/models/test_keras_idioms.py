@@ -7,7 +7,7 @@ import pytest
 
 import layerscope as ls
 from layerscope import Input, Model, Sequential, layers
-from layerscope.core.errors import LayerscopeError, SettingError, ShapeError, SizeError
+from layerscope.core.errors import LayerscopeError, ShapeError, SizeError
 
 
 def test_star_import_and_functional_forms():
@@ -40,8 +40,8 @@ def test_positions_of_arguments_are_those_of_keras():
     model = Model(x, layers.Dense(1)(x))
     model.compile("sgd", "mse", None, ["mae"])
     assert list(model.metrics) == ["mae"]
-    with pytest.raises(SettingError, match=r"^loss_weights are not supported yet"):
-        model.compile("sgd", "mse", [1.0])
+    model.compile("sgd", "mse", 2.0, None, ["mae"])
+    assert (model.objectives.scales, [one.weighted for one in model.objectives.measured]) == ([2.0], [True])
     assert ls.optimizers.RMSprop(0.1, 0.9, 0.5).momentum == 0.5
     with pytest.raises(TypeError):
         layers.MaxPooling2D(2, 2, "valid", None, True)

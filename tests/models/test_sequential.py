@@ -87,7 +87,7 @@ def test_before_it_is_built():
 def test_compile_before_building_refuses_at_once():
     with refuses(UnknownNameError, "unknown optimizer 'adm'. Did you mean 'adam' or 'nadam' or 'adamw'?"):
         Sequential([Dense(4)]).compile("adm", "mse")
-    with refuses(UnknownNameError, "unknown loss 'msee'. Did you mean 'mse' or 'mae'?"):
+    with refuses(UnknownNameError, "unknown loss 'msee'. Did you mean 'mse' or 'msle' or 'mae'?"):
         Sequential([Dense(4)]).compile("adam", "msee")
 
 

@@ -8,6 +8,8 @@ from math import prod
 import numpy as np
 
 from layerscope import losses, metrics, optimizers
+from layerscope.core.errors import LayerscopeError
+from layerscope.core.types import TensorType
 
 from .random_networks import RandomJob
 
@@ -40,19 +42,39 @@ UPDATES = (
     lambda: optimizers.Nadam(0.1, epsilon=0.1),
     lambda: optimizers.SGD(optimizers.schedules.ExponentialDecay(0.5, 2, 0.5), clipnorm=0.3),
 )
+LOSSES = (
+    *(lambda kind=kind: kind() for kind in losses.CLASSES if kind is not losses.SSIM),
+    lambda: losses.SSIM(filter_size=3),
+    lambda: losses.Huber(0.3, reduction="sum"),
+    lambda: losses.Dice(axis=-1),
+    lambda: losses.Tversky(0.3, 0.7, axis=(0, 1)),
+    lambda: losses.BinaryCrossentropy(label_smoothing=0.2),
+    lambda: losses.BinaryFocalCrossentropy(True, gamma=1.5),
+    lambda: losses.CategoricalFocalCrossentropy(gamma=0.75),
+    lambda: losses.CategoricalCrossentropy(label_smoothing=0.1),
+    lambda: losses.SparseCategoricalCrossentropy(ignore_class=0),
+)
+METRICS = (
+    metrics.RootMeanSquaredError, metrics.R2Score, metrics.CosineSimilarity, metrics.PSNR, metrics.KLDivergence,
+    lambda: metrics.SSIM(filter_size=2), lambda: metrics.LossMean(name="huber", loss=losses.Huber()),
+    lambda: metrics.R2Score(None), lambda: metrics.SparseCategoricalCrossentropy(ignore_class=1),
+)  # fmt: skip
+STEPS = (
+    metrics.AUC, lambda: metrics.AUC(7, "PR"), lambda: metrics.AUC(thresholds=[0.437]), lambda: metrics.AUC(multi_label=True),
+    lambda: metrics.Precision(0.437), lambda: metrics.Recall([0.337, 0.71]), lambda: metrics.Precision(top_k=2),
+    lambda: metrics.Recall(0.437, class_id=1), lambda: metrics.F1Score(threshold=0.437), lambda: metrics.F1Score("macro"),
+    lambda: metrics.BinaryIoU(threshold=0.437), lambda: metrics.FalseNegatives(0.437), metrics.CategoricalAccuracy,
+    lambda: metrics.TopKCategoricalAccuracy(2), metrics.SparseCategoricalAccuracy, lambda: metrics.PrecisionAtRecall(0.5),
+    lambda: metrics.SparseTopKCategoricalAccuracy(2),
+)  # fmt: skip
+"""Metrics that jump where an output crosses a number or another output, as it may by rounding."""
 DTYPES = ("float64", "float64", "float32", "uint8", "int64", "bool", "float16", ">f8", "int16")
 
 
 def case(seed: int, depth: int = 3) -> Case:
     """The case of a number."""
     random = np.random.default_rng([seed, 1])
-    loss = losses.CLASSES[random.integers(len(losses.CLASSES))]()
-    measured = {"mae": (0, losses.MeanAbsoluteError())}
-    if isinstance(loss, losses.SparseCategoricalCrossentropy):
-        measured = {"accuracy": (0, metrics.SparseCategoricalAccuracy())}
-    elif isinstance(loss, losses.CategoricalCrossentropy):
-        measured["accuracy"] = (0, metrics.CategoricalAccuracy())
-    job = RandomJob(seed, depth, loss, UPDATES[random.integers(len(UPDATES))](), measured)
+    job = _job(seed, depth, random)
     batch = int(random.integers(1, 40))
     options = {"lanes": int(random.choice([1, 2, 4, 4, 8, 8, 8, 16])), "sums": int(random.choice([4, 8, 8, 12]))}
     if random.random() < 0.2:
@@ -72,6 +94,30 @@ def case(seed: int, depth: int = 3) -> Case:
     return found
 
 
+def _job(seed: int, depth: int, random: np.random.Generator) -> RandomJob:
+    """A network with a loss that fits its output, and some metrics that do."""
+    rule = UPDATES[random.integers(len(UPDATES))]()
+    for turn in range(8):
+        loss = LOSSES[random.integers(len(LOSSES))]() if turn < 7 else losses.MeanSquaredError()
+        job = RandomJob(seed, depth, loss, rule, {})
+        if _fits(loss, job.result):
+            break
+    for choice in (METRICS, STEPS):
+        for _ in range(int(random.integers(0, 3))):
+            metric = choice[random.integers(len(choice))]()
+            if metric.target_type(job.result) == job.aims[0].target and _fits(metric, job.result):
+                job.aims[0].metrics[f"step {metric.name}" if choice is STEPS else metric.name] = metric
+    return job
+
+
+def _fits(one: losses.Loss | metrics.Metric, output: TensorType) -> bool:
+    try:
+        one.fits(output)
+    except LayerscopeError:
+        return False
+    return True
+
+
 def _fill(case: Case, random: np.random.Generator) -> None:
     for data in case.job.data:
         if data.plane:
@@ -79,7 +125,8 @@ def _fill(case: Case, random: np.random.Generator) -> None:
         else:
             numbers = random.normal(size=(case.count, *data.shape))
             dtype = DTYPES[random.integers(len(DTYPES))]
-            if "accuracy" in case.job.metrics:  # whole numbers make ties, which rounding decides
+            if any(name.startswith("step") for name in case.job.aims[0].metrics):
+                # whole numbers make ties, which rounding decides
                 dtype = "float64"
             case.inputs.append(
                 (numbers if np.dtype(dtype).kind == "f" else numbers * 3 + 3).clip(-6, 100).astype(dtype)
@@ -87,10 +134,14 @@ def _fill(case: Case, random: np.random.Generator) -> None:
     result, loss = case.job.result, case.job.losses[0]
     shape = (case.count, *result.shape[1:])
     targets = random.random(shape)
-    if isinstance(loss, losses.SparseCategoricalCrossentropy):
+    if len(case.job.aims[0].target.shape) < len(shape):
         targets = random.integers(0, shape[-1], shape[:-1])
-    elif isinstance(loss, losses.CategoricalCrossentropy) and random.random() < 0.5:
+    elif isinstance(loss, losses.Hinge):
+        targets = random.integers(0, 2, shape)
+    elif loss.key.startswith("categorical") and random.random() < 0.5:
         targets = (targets == targets.max(axis=-1, keepdims=True)).astype(np.uint8)
+    elif case.job.aims[0].metrics and random.random() < 0.5:
+        targets = (targets > 0.4).astype(np.uint8)
     case.targets.append(targets)
     for id, weight in case.job.weights.items():
         case.weights[id] = random.normal(size=weight.shape) * weight.scale

@@ -11,10 +11,9 @@ from math import prod
 
 import numpy as np
 
-from layerscope import losses
 from layerscope.core import sizes
 from layerscope.core.types import BATCH, TensorType
-from layerscope.engine.plan import Job
+from layerscope.engine.plan import Aim, Job, Rules
 from layerscope.engine.program import Program
 from layerscope.layers import BatchNormalization, _activation
 
@@ -305,23 +304,36 @@ class Builder:
         return x
 
 
+CLASSES = (
+    "categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence",
+    "categorical_generalized_cross_entropy",
+)  # fmt: skip
+SHARES = (
+    "binary_crossentropy", "binary_focal_crossentropy", "dice", "tversky", "poisson", "mean_squared_logarithmic_error", "ssim",
+)  # fmt: skip
+"""Losses that take probabilities, and numbers of 0 to 1."""
+
+
 class RandomJob(Job):
     """What an engine needs to know of a random network."""
 
-    def __init__(
-        self, seed: int, depth: int, loss: object, update: object, measured: dict[str, tuple[int, object]]
-    ) -> None:
-        self.seed, self.depth, self.losses, self.update, self.metrics = seed, depth, [loss], update, measured
+    def __init__(self, seed: int, depth: int, loss: object, update: object, measured: dict[str, object]) -> None:
+        self.seed, self.depth, self.losses, self.update, self.rules = seed, depth, [loss], update, Rules()
         found, (output,) = self._built(training=True)
         self.weights, self.data, self.result = found.weights, found.data, output.type
-        self.targets = [loss.target_type(output.type)]
+        target = loss.target_type(output.type)
+        self.aims = [Aim(loss, metrics=measured, target=target)]
+
+    def _outputs(self, found):
+        return found
 
     def _built(self, training):
         found = Builder(self.seed, training)
         output = found.grown(self.depth)
-        if isinstance(self.losses[0], losses.SparseCategoricalCrossentropy | losses.CategoricalCrossentropy):
+        loss = self.losses[0]
+        if loss.key in CLASSES:
             output = found.softmax(output)
-        elif isinstance(self.losses[0], losses.BinaryCrossentropy):
+        elif loss.key in SHARES:
             output = found.program.map("sigmoid", output)
             if found.chance(0.6):
                 found.program.note_logits(output, "sigmoid", found.program.instructions[-1].inputs[0])

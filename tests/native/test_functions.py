@@ -33,6 +33,8 @@ CONSTANTS = {
     "at_least": {"bound": 0.5},
     "one_hot": {"depth": 5, "index": 3},
     "leaky_relu": {"slope": 0.125},
+    "power": {"exponent": 2.3},
+    "power_grad": {"exponent": 2.3},
     "leaky_relu_grad": {"slope": 0.125},
     "elu": {"alpha": 1.75},
     "elu_grad": {"alpha": 1.75},
@@ -45,6 +47,7 @@ ULPS = {
     **dict.fromkeys(("gelu", "gelu_grad"), (4, 6)),
     **dict.fromkeys(("silu", "silu_grad", "mish", "mish_grad"), (6, 6)),
     **dict.fromkeys(("gelu_tanh", "gelu_tanh_grad"), (6, 6)),
+    **dict.fromkeys(("power", "power_grad"), (5, 6)),
 }
 
 # What an error is a part of where the result is a difference: these, or the result if that is larger.
@@ -128,12 +131,14 @@ def inputs(name, dtype):
     """As many arrays as a function takes; the special values of each meet those of the others."""
     first = numbers(dtype)
     if arity(name) == 1:
-        return [first]
+        return [np.abs(first) if name == "power" else first]  # of numbers that are at least 0
     second = np.random.default_rng(1).permutation(numbers(dtype, 2))
     few = numbers(dtype)[:37]
     first[-37 * 37 :], second[-37 * 37 :] = np.repeat(few, 37), np.tile(few, 37)
     if name.endswith("_grad"):  # NumPy multiplies with 0 where these choose
         first = np.fmod(np.nan_to_num(first, posinf=1, neginf=-1), dtype(1))
+    if name == "power_grad":
+        second = np.fmin(np.abs(second), np.sqrt(np.finfo(dtype).max))  # beyond, wider arithmetic sees no overflow
     if name == "tanh_grad":
         second = np.clip(second, -1, 1)
     if arity(name) == 3:

@@ -7,7 +7,8 @@ from typing import Any
 
 from layerscope.core.errors import UnknownNameError
 
-Logs = Mapping[str, float]
+Logs = Mapping[str, Any]
+"""Numbers by name; some metrics are lists of them."""
 
 
 class Callback:
@@ -53,18 +54,20 @@ class Callback:
 class History(Callback):
     """What fit returns: `history`, a list of numbers for each name, and `epoch`, their epochs.
 
+    A metric of several numbers (a score for each class) gives a list at each epoch.
+
     `interrupted` is true when Ctrl-C ended training.
     """
 
     def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
+        self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
         self.interrupted = False
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(float(value))
+            self.history.setdefault(name, []).append(value if isinstance(value, list) else float(value))
 
 
 class LambdaCallback(Callback):

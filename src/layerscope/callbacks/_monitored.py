@@ -16,8 +16,8 @@ RISING = ("accuracy", "acc", "auc", "precision", "recall", "psnr", "ssim")
 class Monitor(Callback):
     """Base: whether the watched number became better, and by how much it must.
 
-    `mode`: "min", "max", or "auto", which reads the direction from the name. `min_delta`: what is less is no
-    improvement.
+    `mode`: "min", "max", or "auto", for which the model's metric of this name tells the direction, or the name does.
+    `min_delta`: what is less is no improvement.
     """
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
@@ -25,13 +25,19 @@ class Monitor(Callback):
             raise SettingError(f"{type(self).__name__}: mode must be 'auto', 'min' or 'max', not {mode!r}")
         self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
         self.best: float | None = None
-        self._falls = self._falling()
+        self._falls: bool | None = None if mode == "auto" else mode == "min"
         self._warned = False
 
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        if getattr(self, "mode", "") == "auto":  # one that keeps every epoch watches nothing
+            self._falls = self._falling()
+
     def _falling(self) -> bool:
-        if self.mode != "auto":
-            return self.mode == "min"
-        words = self.monitor.removeprefix("val_").lower().split("_")
+        name = self.monitor.removeprefix("val_")
+        if name in self.model.metrics:
+            return bool(self.model.metrics[name][1].falls)
+        words = name.lower().split("_")
         if any(word.endswith(FALLING) for word in words):
             return True
         if any(word in RISING for word in words):
@@ -51,6 +57,11 @@ class Monitor(Callback):
                 f"{type(self).__name__} watches {self.monitor}, but the logs have only "
                 f"{', '.join(logs or {}) or 'nothing'}{missing}",
                 stacklevel=2,
+            )
+        if isinstance(found, list):
+            raise SettingError(
+                f"{type(self).__name__} watches {self.monitor}, which is {len(found)} numbers, one for each class; "
+                "let the metric average them (average='macro', say)"
             )
         return found
 

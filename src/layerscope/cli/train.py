@@ -17,6 +17,11 @@ EPILOG = """examples:
   layerscope train "64x64x3 | conv 16 3 same relu | maxpool 4 | conv 3 3 same sigmoid | upsample 4" --data photos/
   layerscope train --resume runs/a --epochs 4
 
+losses: binary_crossentropy (bce), binary_focal_crossentropy, cosine_similarity, dice, huber, log_cosh,
+  mean_absolute_error (mae), mean_absolute_percentage_error (mape), mean_squared_error (mse),
+  mean_squared_logarithmic_error (msle), poisson, ssim, tversky; of labels sparse_categorical_crossentropy,
+  categorical_generalized_cross_entropy; docs/training.md says what they are, and has all others
+
 An output as large as the input learns the images; another one learns the labels.
 The folder explains itself (README.md in it): model.npz after every epoch, history.csv, settings.json, network.json,
 pictures. Ctrl-C keeps all so far; --resume goes on after that, or after a kill, to the same result as without it."""
@@ -33,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--optimizer", metavar="NAME", help="adadelta (default), adam, sgd or rmsprop")
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="default: the optimizer's")
-    parser.add_argument("--loss", metavar="NAME", help="default: what suits the output")
+    parser.add_argument("--loss", metavar="NAME", help="default: what suits the output; names below")
     parser.add_argument("--seed", type=natural, metavar="N", help=f"random seed ({DEFAULTS['seed']})")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/NETWORK-DATA)")
     parser.add_argument(

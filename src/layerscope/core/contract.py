@@ -77,6 +77,9 @@ class Layer(ABC):
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     """Numbers of the inputs that are switches, which stay integers."""
 
+    averages: ClassVar[bool] = False
+    """Whether it follows averages in training, which it uses at inference; frozen, it uses them in training, too."""
+
     @property
     def elementwise(self) -> bool:
         """Each output element depends on the input element at its own index only."""
@@ -93,6 +96,13 @@ class Layer(ABC):
         return False
 
     name: str | None = field(default=None, kw_only=True)
+    trainable: bool = field(default=True, kw_only=True)
+    """Whether training changes its weights; may be set at any time, and counts from the next `compile` on."""
+
+    @property
+    def still(self) -> bool:
+        """Whether it acts in training as at inference, because it is frozen and keeps moving averages."""
+        return self.averages and not self.trainable
 
     @property
     def kind(self) -> str:
@@ -180,6 +190,16 @@ class Layer(ABC):
         """The layer's variables (trainable first, in Keras's order); empty before it is built."""
         return self._arrays().variables(self)
 
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """The variables that training changes."""
+        return [variable for variable in self.weights if variable.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """All other variables: moving averages, and all of a frozen layer."""
+        return [variable for variable in self.weights if not variable.trainable]
+
     def get_weights(self) -> list[Array]:
         """Copies of the weights' arrays."""
         return [variable.numpy() for variable in self.weights]
@@ -191,6 +211,22 @@ class Layer(ABC):
     def count_params(self) -> int:
         """Number of weights' elements; SettingError before the layer is built."""
         return self._arrays().count(self)
+
+
+def _trainable(layer: Layer) -> bool:
+    return vars(layer).get("trainable", True)
+
+
+def _freeze(layer: Layer, value: object) -> None:
+    vars(layer)["trainable"] = bool(value)
+    layer._arrays().follow(layer)  # pyright: ignore[reportPrivateUsage]
+
+
+# A setting like the others to those who make a layer, and a switch to those who have one.
+setattr(Layer, "trainable", property(_trainable, _freeze, doc="Whether training changes its weights."))  # noqa: B010
+
+OF_TRAINING = ("trainable", "_regularizer", "_constraint")
+"""Ends of the names of settings that only training needs to know."""
 
 
 def settings(layer: Layer) -> dict[str, Any]:

@@ -218,10 +218,10 @@ def _compared(names: list[str], frozen: bool) -> dict[str, Any]:
 
 
 def _frozen(cls: type[Any], found: dict[str, Field]) -> dict[str, Any]:
-    """No field is assigned to or deleted; what a class that is derived from this one adds may be."""
+    """No field is assigned to or deleted; what a class that is derived from this one adds may be, and a property."""
 
     def check(self: object, name: str, verb: str) -> None:
-        if type(self) is cls or name in found:
+        if (type(self) is cls or name in found) and not _settable(type(self), name):
             from dataclasses import FrozenInstanceError
 
             raise FrozenInstanceError(f"cannot {verb} field {name!r}")
@@ -235,6 +235,11 @@ def _frozen(cls: type[Any], found: dict[str, Field]) -> dict[str, Any]:
         super(cls, self).__delattr__(name)
 
     return {"__setattr__": assign, "__delattr__": delete}
+
+
+def _settable(cls: type[Any], name: str) -> bool:
+    found = getattr(cls, name, None)
+    return isinstance(found, property) and found.fset is not None
 
 
 def _standard(cls: type[Any], name: str, found: dict[str, Field], frozen: bool, eq: bool) -> Any:

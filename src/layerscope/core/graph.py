@@ -227,7 +227,7 @@ def _nodes(
             types = known[key]
         ids = call.weights or (earlier.weights if earlier else {role: f"{label}/{role}" for role in types})
         for role, weight in types.items():
-            row = Parameter(ids[role], weight.shape, weight.dtype, weight.trainable)
+            row = Parameter(ids[role], weight.shape, weight.dtype, weight.trainable and call.layer.trainable)
             if parameters.setdefault(row.id, row).shape != row.shape:
                 raise ShapeError(
                     f"its weight {role!r} has the shape {show(parameters[row.id].shape)} from its first use, "

@@ -115,8 +115,8 @@ class Builder(Protocol):
         """Numbers, "uniform" in [0, 1) or "normal", repeatable from seed, step and position; no gradient."""
         ...
 
-    def numbers(self, numbers: Sequence[float]) -> Value:
-        """A row of numbers that are always the same."""
+    def table(self, numbers: Sequence[float], shape: tuple[int, ...]) -> Value:
+        """Numbers that never change, in row-major order; no gradient."""
         ...
 
     def update(self, weight: Value, fresh: Value) -> None:

@@ -4,7 +4,8 @@ A `Job` is everything that an engine needs to know of a network. It makes three 
 runs them its own way and never sees a layer, a loss or an optimizer.
 
 Inputs are called ("data", i), ("target", i), ("weight", id), ("slot", id, name), ("scalar", name);
-outputs ("output", i), ("loss",), ("metric", name), and the new ("weight", id) and ("slot", id, name).
+outputs ("output", i), ("loss",), ("metric", name) for a mean over the batch, ("metric", name, part) for sums over it,
+and the new ("weight", id) and ("slot", id, name).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from layerscope.core import lowering, propagate
 from layerscope.core.contract import described_only
@@ -28,11 +29,83 @@ Compiling = Callable[[], AbstractContextManager[object]]
 
 
 class Objective(Protocol):
-    """A loss or a metric: a number from a target and an output."""
+    """A loss: a number from a target and an output."""
 
     def lower(self, program: Builder, target: lowering.Value, output: lowering.Value) -> lowering.Value:
         """The mean over the batch, as primitives."""
         ...
+
+    def weighted(
+        self, program: Builder, target: lowering.Value, output: lowering.Value, weight: lowering.Value
+    ) -> lowering.Value:
+        """The same with a weight for each example, or each of its positions: what is measured times it, as a mean."""
+        ...
+
+
+class Penalty(Protocol):
+    """A regularizer: a number from a weight, or from what a layer puts out."""
+
+    def lower(self, program: Builder, value: lowering.Value) -> lowering.Value:
+        """The number for a weight, as primitives."""
+        ...
+
+    def activity(self, program: Builder, value: lowering.Value) -> lowering.Value:
+        """The number for what a layer puts out, divided by the size of the batch."""
+        ...
+
+
+class Bounds(Protocol):
+    """A constraint: what becomes of a weight after each update."""
+
+    def lower(self, program: Builder, weight: lowering.Value) -> lowering.Value:
+        """The weight within its bounds, as primitives."""
+        ...
+
+
+class Measure(Protocol):
+    """A metric: sums over each batch, and what the sums over all batches say."""
+
+    def lower(
+        self, program: Builder, target: lowering.Value, output: lowering.Value, weight: lowering.Value | None = None
+    ) -> Sequence[lowering.Value]:
+        """Sums over the batch, as primitives, without a batch axis."""
+        ...
+
+    def result(self, sums: Sequence[Any], count: float) -> float | list[float]:
+        """The metric from the sums over all batches, and the number of examples."""
+        ...
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What one output is trained for, and measured by.
+
+    `loss` is None where nothing is, `scale` what its loss counts; `metrics` are plain, `weighted` ones take the
+    weights of examples. `target` is the type of its targets, or None where it has none; `weight` that of the weights
+    of its examples, or None. `told` is under which name its loss stands by itself in the logs, "" for nowhere.
+    """
+
+    loss: Objective | None = None
+    scale: float | None = None
+    metrics: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+    weighted: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
+    target: TensorType | None = None
+    weight: TensorType | None = None
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds of layers and weights in training.
+
+    `still`: numbers of the nodes that act as at inference; `penalties`: regularizers by the id of a weight;
+    `activity`: those of what nodes put out, by the node's number; `bounds`: constraints by the id of a weight.
+    """
+
+    still: frozenset[int] = frozenset()
+    penalties: Mapping[str, Penalty] = field(default_factory=dict[str, Penalty])
+    activity: Mapping[int, Penalty] = field(default_factory=dict[int, Penalty])
+    bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
 
 
 class UpdateRule(Protocol):
@@ -65,21 +138,29 @@ class UpdateRule(Protocol):
 
 @dataclass(eq=False)
 class Job:
-    """A network with what it is trained for."""
+    """A network with what it is trained for.
+
+    The arrays that an engine is given as targets are those of the aims that have some, in their order, and behind
+    them the weights of examples, likewise.
+    """
 
     graph: Graph
-    losses: Sequence[Objective] = ()
-    targets: Sequence[TensorType] = ()
-    metrics: Mapping[str, tuple[int, Objective]] = field(default_factory=dict[str, tuple[int, Objective]])
+    aims: Sequence[Aim] = ()
     update: UpdateRule | None = None
+    rules: Rules = field(default_factory=Rules)
 
-    def _forward(self, training: bool) -> tuple[Program, list[lowering.Value]]:
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """All metrics by their names in the logs."""
+        return {name: metric for aim in self.aims for name, metric in (*aim.metrics.items(), *aim.weighted.items())}
+
+    def _forward(self, training: bool) -> tuple[Program, list[tuple[lowering.Value, ...]]]:
         program = Program()
         types = propagate.input_types(self.graph)
         seeds: dict[int, tuple[lowering.Value, ...]] = {
             node: (program.input(("data", number), types[node][0]),) for number, node in enumerate(self.graph.inputs)
         }
-        table = self.graph.parameters
+        table, numbers = self.graph.parameters, iter(n for n in range(len(self.graph.nodes)) if n not in seeds)
 
         def lower(node: Node, values: tuple[lowering.Value, ...]) -> tuple[lowering.Value, ...]:
             if not node.layer.executable:
@@ -95,37 +176,34 @@ class Job:
                 for role, id in node.weights.items()
             }
             program.label = node.label
-            return node.layer.lower(program, *values, training=training, **weights)
+            moving = training and next(numbers) not in self.rules.still
+            return node.layer.lower(program, *values, training=moving, **weights)
 
         found = propagate.forward(self.graph, seeds, lower)
         program.label = ""
-        return program, [found[node][number] for node, number in self.graph.outputs]
+        return program, found
+
+    def _outputs(self, found: Sequence[tuple[lowering.Value, ...]]) -> list[lowering.Value]:
+        return [found[node][number] for node, number in self.graph.outputs]
 
     @cached_property
     def inference(self) -> Program:
         """data → outputs."""
-        program, outputs = self._forward(training=False)
-        for number, value in enumerate(outputs):
+        program, found = self._forward(training=False)
+        for number, value in enumerate(self._outputs(found)):
             program.output(("output", number), value)
         return program.pruned()
 
-    def _measure(self, program: Program, outputs: Sequence[lowering.Value]) -> lowering.Value:
-        targets = [program.input(("target", n), type) for n, type in enumerate(self.targets)]
-        total: lowering.Value | None = None
-        for loss, target, output in zip(self.losses, targets, outputs, strict=True):
-            part = loss.lower(program, target, output)
-            total = program.map("add", total, part) if total else part
-        assert total is not None
-        program.output(("loss",), total)
-        for name, (number, metric) in self.metrics.items():
-            program.output(("metric", name), metric.lower(program, targets[number], outputs[number]))
-        return total
+    def _measure(self, program: Program, found: Sequence[tuple[lowering.Value, ...]]) -> lowering.Value:
+        from layerscope.engine.measuring import measure
+
+        return measure(self, program, found, self._outputs(found))
 
     @cached_property
     def evaluation(self) -> Program:
         """data, targets → loss, metrics."""
-        program, outputs = self._forward(training=False)
-        self._measure(program, outputs)
+        program, found = self._forward(training=False)
+        self._measure(program, found)
         return program.pruned()
 
     def trainable(self) -> list[str]:
@@ -134,8 +212,8 @@ class Job:
 
     def gradients(self) -> tuple[Program, dict[str, Value]]:
         """data, targets → loss, metrics; with the gradient of each weight that the loss depends on."""
-        program, outputs = self._forward(training=True)
-        total = self._measure(program, outputs)
+        program, made = self._forward(training=True)
+        total = self._measure(program, made)
         start = program.input(("scalar", "one"), TensorType(()))
         ids = [id for id in self.trainable() if ("weight", id) in program.inputs]
         wanted = [program.inputs["weight", id] for id in ids]
@@ -152,7 +230,8 @@ class Job:
             weight = program.inputs["weight", id]
             slots = {name: program.input(("slot", id, name), weight.type) for name in self.update.slots}
             fresh, changed = self.update.lower(program, weight, gradient, slots, scalars)
-            program.output(("weight", id), fresh)
+            bounds = self.rules.bounds.get(id)
+            program.output(("weight", id), fresh if bounds is None else bounds.lower(program, fresh))
             for name, value in changed.items():
                 program.output(("slot", id, name), value)
         for key, weight in list(program.inputs.items()):

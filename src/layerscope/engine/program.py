@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from layerscope.core import lowering
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
-from layerscope.engine.primitives import conv, matmul, place, pool, random, reduce
+from layerscope.engine.primitives import conv, matmul, place, pool, random, reduce, table
 from layerscope.engine.primitives.base import Primitive
 from layerscope.engine.primitives.map import Map
-from layerscope.engine.primitives.shape import Concatenate, Numbers, Permute, Reshape
+from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape
 
 Key = tuple[Hashable, ...]
 """What an input or output of a program is: ("data", 0), ("weight", "conv2d/kernel"), ("loss",) ..."""
@@ -162,9 +162,6 @@ class Program:
     def dots(self, x: lowering.Value, y: lowering.Value) -> Value:
         return self.add(matmul.Dots(), x, y)[0]
 
-    def numbers(self, numbers: Sequence[float]) -> Value:
-        return self.add(Numbers(tuple(numbers)))[0]
-
     def map(self, function: str, *values: lowering.Value, **constants: float) -> Value:
         return self.add(Map(function, tuple(sorted(constants.items()))), *values)[0]
 
@@ -174,6 +171,9 @@ class Program:
     def random(self, type: TensorType, seed: int = 0, law: str = "uniform") -> Value:
         self._streams += 1
         return self.add(random.Random(type, self._streams, seed, law))[0]
+
+    def table(self, numbers: Sequence[float], shape: tuple[int, ...]) -> Value:
+        return self.add(table.Table(tuple(map(float, numbers)), shape))[0]
 
     def update(self, weight: lowering.Value, fresh: lowering.Value) -> None:
         first = next((old for old, new in self._fresh.items() if new is weight), self._mine(weight).index)

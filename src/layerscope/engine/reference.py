@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from layerscope.core.sizes import numbers
-from layerscope.engine.plan import Job
+from layerscope.engine.plan import Job, Measure
 from layerscope.engine.primitives.base import Array, Frame
 from layerscope.engine.program import Key, Program
 
-OnBatch = Callable[[int, Mapping[str, float]], bool]
+OnBatch = Callable[[int, Mapping[str, Any]], bool]
 """Called after each batch with its number and the means so far; False stops."""
 
 
@@ -102,16 +103,16 @@ class ReferenceEngine:
         batch_size: int,
         on_batch: OnBatch,
         means: Means | None = None,
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """Loss and metrics: means over examples, with those that are in `means` already."""
-        means = means or Means()
+        means = means or Means(self.job.measures)
         count = len(inputs[0])
         for number, start in enumerate(range(0, count, batch_size)):
             part = slice(start, min(start + batch_size, count))
             feeds = self._weights() | self._feed("data", inputs, part) | self._feed("target", targets, part)
             made = run(self.job.evaluation, feeds, self._frame(part.stop - part.start))
             means.add(made, part.stop - part.start)
-            if not on_batch(number, means.values()):
+            if not on_batch(number, means.now()):
                 break
         return means.values()
 
@@ -124,13 +125,13 @@ class ReferenceEngine:
         on_batch: OnBatch,
         exact: bool = True,
         means: Means | None = None,
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """One pass over the examples in the given order; weights and slots change in place.
 
         `on_batch` hears of each batch before the next one starts, as `exact` asks of other engines. `means` goes
         on with those of the examples before, where a pass is made in parts.
         """
-        means = means or Means()
+        means = means or Means(self.job.measures)
         for number, start in enumerate(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
             made = self._step(self._feed("data", inputs, rows) | self._feed("target", targets, rows), len(rows))
@@ -139,7 +140,7 @@ class ReferenceEngine:
                 raise NotFinite(number, loss)
             self._store(made)
             means.add(made, len(rows))
-            if not on_batch(number, means.values()):
+            if not on_batch(number, means.now()):
                 break
         return means.values()
 
@@ -165,18 +166,58 @@ class ReferenceEngine:
 
 
 class Means:
-    """Running means of loss and metrics, weighted by the examples of each batch."""
+    """Running means of losses, weighted by the examples of each batch, and the sums of metrics."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
+    def __init__(self, metrics: Mapping[str, Measure]) -> None:
+        self._metrics = metrics
+        self._losses = {"loss": 0.0}
+        self._sums: dict[str, list[Array]] = {}
         self._count = 0
 
     def add(self, made: Mapping[Key, Array], examples: int) -> None:
+        """What a program made of a batch."""
         for key, array in made.items():
-            if key[0] in ("loss", "metric"):
+            if key[0] in ("loss", "metric") and len(key) < 3:  # a loss, or that of one output
                 name = str(key[-1])
-                self._sums[name] = self._sums.get(name, 0.0) + float(array) * examples
+                self._losses[name] = self._losses.get(name, 0.0) + float(array) * examples
+            elif key[0] == "metric":
+                self._add(str(key[1]), int(str(key[2])), array)
         self._count += examples
 
-    def values(self) -> dict[str, float]:
-        return {name: total / max(self._count, 1) for name, total in self._sums.items()}
+    def _add(self, name: str, part: int, array: Array) -> None:
+        sums = self._sums.setdefault(name, [])
+        if part == len(sums):
+            sums.append(np.zeros(array.shape))
+        sums[part] += array
+
+    def values(self) -> dict[str, Any]:
+        """Losses and metrics of all batches so far."""
+        found: dict[str, Any] = {name: total / max(self._count, 1) for name, total in self._losses.items()}
+        for name, metric in self._metrics.items():
+            if name in self._sums:
+                found[name] = metric.result(self._sums[name], self._count)
+        return found
+
+    def now(self) -> Mapping[str, Any]:
+        """The same, found when somebody looks, which must be before the next batch is added."""
+        return _Later(self)
+
+
+class _Later(Mapping[str, Any]):
+    """Logs that are computed when they are first read."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+
+    @cached_property
+    def _found(self) -> dict[str, Any]:
+        return self._means.values()
+
+    def __getitem__(self, key: str) -> Any:
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)

@@ -10,7 +10,7 @@ import json
 from dataclasses import MISSING, fields
 from typing import Any
 
-from layerscope.core.contract import snake_case
+from layerscope.core.contract import OF_TRAINING, snake_case
 from layerscope.layers import kinds
 from layerscope.layers._activation import DESCRIBED, NAMES, OTHER_NAMES
 from layerscope.layers._upsampling import INTERPOLATIONS
@@ -29,7 +29,7 @@ def table() -> dict[str, Any]:
     found = kinds()
     layers: dict[str, Any] = {}
     for kind in KINDS:
-        told = [f for f in fields(found[kind]) if f.init]
+        told = [f for f in fields(found[kind]) if f.init and not f.name.endswith(OF_TRAINING)]
         words = found[kind].words
         assert words is not None
         layers[kind] = {

@@ -16,6 +16,7 @@ from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Sprea
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers import _activation
+from layerscope.layers._penalties import OfKernel
 from layerscope.layers._spatial import Placement, Spatial, channels, floating, padding_name, per_axis, places, spatial
 
 
@@ -88,7 +89,7 @@ class Kernel(Spatial):
 
 
 @dataclass(frozen=True, eq=False)
-class _Settings(Kernel):
+class _Settings(Kernel, OfKernel):
     """The settings that stand first in both directions."""
 
     filters: int

@@ -16,6 +16,7 @@ from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers import _activation
 from layerscope.layers._convolution import Kernel
+from layerscope.layers._penalties import OfDepth, OfPoints
 from layerscope.layers._spatial import channels, floating
 
 
@@ -75,7 +76,7 @@ class _Depthwise(Kernel):
 
 
 @dataclass(frozen=True, eq=False)
-class DepthwiseConvolution(_Depthwise):
+class DepthwiseConvolution(_Depthwise, OfDepth):
     """Each channel by itself, with `depth_multiplier` kernels for each."""
 
     kernel_size: Any
@@ -117,7 +118,7 @@ class DepthwiseConvolution(_Depthwise):
 
 
 @dataclass(frozen=True, eq=False)
-class SeparableConvolution(_Depthwise):
+class SeparableConvolution(_Depthwise, OfPoints):
     """A depthwise convolution, then one of kernel size 1 that mixes its channels."""
 
     filters: Any

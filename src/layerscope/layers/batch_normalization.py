@@ -10,15 +10,17 @@ from layerscope.core.lowering import Builder, Value
 from layerscope.core.reach import Reads, same
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._normalisation import Normalisation, kept, one_axis, scale_and_shift
+from layerscope.layers._penalties import OfScale
 from layerscope.layers._spatial import floating
 
 
 @dataclass(frozen=True, eq=False)
-class BatchNormalization(Normalisation):
+class BatchNormalization(Normalisation, OfScale):
     """Each channel brought to mean 0 and variance 1 over the batch, then scaled and shifted by learned numbers.
 
     y = gamma · (x - mean) / √(variance + epsilon) + beta. While training, mean and variance are those of the batch;
-    at inference they are weights, the moving averages of training, so that each number depends on itself alone.
+    at inference they are weights, the moving averages of training, so that each number depends on itself alone. A
+    frozen one (trainable=False) does the latter in training, too.
 
     Shapes: (batch, ...) → (batch, ...); gamma, beta, moving_mean, moving_variance (C,), the last two not trainable,
     C the size of `axis`; with renorm also moving_stddev, renorm_mean, renorm_stddev.
@@ -40,6 +42,7 @@ class BatchNormalization(Normalisation):
     renorm_momentum: float = 0.99
     synchronized: bool = False
 
+    averages = True
     words = Words(("batchnorm", "batch_normalization", "bn"), ("axis",))
     law = "(...) → (...)"
 

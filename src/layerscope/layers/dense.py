@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from layerscope.core import sizes
-from layerscope.core.contract import Array, Example, Layer, Outputs, Spelling, Words
+from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
@@ -13,11 +13,12 @@ from layerscope.core.reach import Reads, same
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers import _activation
+from layerscope.layers._penalties import OfKernel
 from layerscope.layers._spatial import channels, floating, one_input
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Layer):
+class Dense(OfKernel):
     """A linear map of the last axis: every output is a weighted sum of all inputs, plus a bias.
 
     y = activation(x · W + b). On more than two axes it acts at every position by itself: (28, 28, 1)

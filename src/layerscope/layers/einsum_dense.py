@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from layerscope.core import sizes
-from layerscope.core.contract import Example, Layer, Spelling
+from layerscope.core.contract import Example, Spelling
 from layerscope.core.costs import Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
@@ -13,13 +13,14 @@ from layerscope.core.reach import EVERYTHING, Reads, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType, show
 from layerscope.layers import _activation
+from layerscope.layers._penalties import OfKernel
 from layerscope.layers._spatial import floating, one_input
 
 EQUATION = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
 
 
 @dataclass(frozen=True, eq=False)
-class EinsumDense(Layer):
+class EinsumDense(OfKernel):
     """A linear map written as an Einstein sum: letters name axes; those that the output lacks are summed over.
 
     `equation` has the letters of input, kernel and output: "abc,cd->abd" is Dense on three axes, "...x,xy->...y" on

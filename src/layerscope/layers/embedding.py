@@ -6,7 +6,7 @@ from typing import Any
 from layerscope.core import sizes
 from layerscope.core.contract import Example, Layer, Spelling, Words
 from layerscope.core.costs import NONE, Operations, Saved
-from layerscope.core.dataclasses import dataclass
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.reach import Reads, Window
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._spatial import one_input
@@ -27,6 +27,8 @@ class Embedding(Layer):
     input_dim: Any
     output_dim: Any
     embeddings_initializer: Any = "uniform"
+    embeddings_regularizer: Any = field(default=None, kw_only=True)
+    embeddings_constraint: Any = field(default=None, kw_only=True)
     mask_zero: bool = False
 
     executable = False

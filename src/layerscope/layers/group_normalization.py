@@ -20,11 +20,12 @@ from layerscope.layers._normalisation import (
     scale_and_shift,
     standardised,
 )
+from layerscope.layers._penalties import OfScale
 from layerscope.layers._spatial import floating
 
 
 @dataclass(frozen=True, eq=False)
-class GroupNormalization(Normalisation):
+class GroupNormalization(Normalisation, OfScale):
     """Each example's channels, in groups, brought to mean 0 and variance 1 over positions and the group's channels.
 
     groups=1 normalises an example as a whole, groups=-1 each channel by itself (instance normalisation).

@@ -9,10 +9,11 @@ from layerscope.core.dataclasses import dataclass
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType, WeightType
 from layerscope.layers._normalisation import Normalisation, kept, listed, scale_and_shift, several_axes, standardised
+from layerscope.layers._penalties import OfScale
 
 
 @dataclass(frozen=True, eq=False)
-class LayerNormalization(Normalisation):
+class LayerNormalization(Normalisation, OfScale):
     """Each example's numbers along `axis` brought to mean 0 and variance 1, then scaled and shifted.
 
     y = gamma · (x - mean) / √(variance + epsilon) + beta, mean and variance over the axes, always.

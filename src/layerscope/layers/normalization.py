@@ -118,9 +118,8 @@ class Normalization(Layer):
 
             numbers = [self.whole(np.array(given, np.float64), x.type) for given in (self.mean, self.variance)]
             numbers[1] = np.maximum(np.sqrt(numbers[1]), EPSILON)
-            mean, root = (
-                program.reshape(program.numbers(array.ravel().tolist()), shape or (1,)) for array in numbers
-            )
+            known = sizes.numbers(shape) or (1,)
+            mean, root = (program.table(array.ravel().tolist(), known) for array in numbers)
         if self.invert:
             return (program.map("add", program.map("mul", x, root), mean),)
         return (program.map("div", program.map("sub", x, mean), root),)

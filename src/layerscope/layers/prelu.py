@@ -6,7 +6,7 @@ from typing import Any
 from layerscope.core import sizes
 from layerscope.core.contract import Array, Example, Outputs, Spelling, Words
 from layerscope.core.costs import Saved
-from layerscope.core.dataclasses import dataclass
+from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import SettingError, ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType, WeightType
@@ -25,6 +25,8 @@ class PReLU(Pointwise):
     """
 
     alpha_initializer: Any = "zeros"
+    alpha_regularizer: Any = field(default=None, kw_only=True)
+    alpha_constraint: Any = field(default=None, kw_only=True)
     shared_axes: Any = None
 
     words = Words(("prelu",), ("shared_axes",))

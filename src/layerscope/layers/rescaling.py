@@ -76,11 +76,11 @@ class Rescaling(Layer):
         scale: Any = self.scale
         offset: Any = self.offset
         if _several(scale):
-            x = program.map("mul", x, program.numbers(scale))
+            x = program.map("mul", x, program.table(scale, (len(scale),)))
         else:
             x = program.map("scale", x, factor=float(scale))
         if _several(offset):
-            x = program.map("add", x, program.numbers(offset))
+            x = program.map("add", x, program.table(offset, (len(offset),)))
         elif offset:
             x = program.map("shift", x, offset=float(offset))
         return (x,)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from layerscope.core.types import TensorType, show
 from layerscope.layers.input_layer import InputLayer
 from layerscope.losses import Loss, fits, mismatch
 from layerscope.models.streams import Checked, Source
+
+if TYPE_CHECKING:
+    from layerscope.models.objectives import Objectives
 
 Array = NDArray[Any]
 ROWS = 4096
@@ -143,6 +146,9 @@ def _same(have: Sequence[int], want: Sequence[object]) -> bool:
 
 def _advice(shape: Sequence[int], type: TensorType) -> str:
     want = type.shape[1:]
+    if len(shape) == len(want) + 1 > 2 and not _same(shape[1:], want) and _same((*shape[2:], shape[1]), want):
+        order = (0, *range(2, len(shape)), 1)
+        return f" Its channels stand first, as in PyTorch: numpy.transpose(x, {order}) puts them last."
     if _same((*shape[1:], 1), want):
         return " Add the channel axis: x[..., None]."
     if _same(shape, want):
@@ -154,19 +160,26 @@ def _advice(shape: Sequence[int], type: TensorType) -> str:
 
 
 def targets(
-    data: Any, graph: Graph, losses: Sequence[Loss], outputs: Sequence[TensorType], what: str = "y"
+    data: Any, graph: Graph, objectives: Objectives, outputs: Sequence[TensorType], what: str = "y"
 ) -> list[Array]:
-    """The arrays for the losses, shaped as these want them, finite, with values in their domain."""
-    names = [graph.nodes[number].label for number, _ in graph.outputs]
+    """The arrays for outputs that have a loss or a metric, shaped as these want them, finite, within their domain."""
+    kept = [n for n in range(len(outputs)) if objectives.of(n) is not None]
+    names = [objectives.names[n] for n in kept]
+    if isinstance(data, list | tuple) and len(data) == len(outputs) > len(kept):
+        data = [data[n] for n in kept]
+        data = data[0] if len(data) == 1 else data
     arrays: list[Array] = []
-    for value, loss, output in zip(listed(data, names, what), losses, outputs, strict=True):
+    for value, number in zip(listed(data, names, what), kept, strict=True):
+        objective, output = objectives.of(number), outputs[number]
+        assert objective is not None
         array = _typed(numbers(value, what), switches=False)
-        expected = loss.target_type(output)
+        expected = objective.target_type(output)
         if not fits(array.shape, expected):
-            raise mismatch(loss, array.shape, output, flatten_advice(graph))
+            raise mismatch(objective, array.shape, output, flatten_advice(graph))
         array = finite(array, what if len(names) == 1 else f"{what}[{len(arrays)}]")
         ones = (1,) * (expected.rank - len(array.shape))
-        arrays.append(_checked(loss, output, array.reshape(len(array), *array.shape[1 : expected.rank], *ones)))
+        array = array.reshape(len(array), *array.shape[1 : expected.rank], *ones)
+        arrays.append(_checked(objective, output, array) if isinstance(objective, Loss) else array)
     return arrays
 
 

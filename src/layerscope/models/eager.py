@@ -32,7 +32,12 @@ _programs: WeakKeyDictionary[Layer, dict[tuple[Any, ...], Program]] = WeakKeyDic
 def variables(layer: Layer) -> list[Variable]:
     """The layer's variables, trainable first."""
     found = store.of(layer).values()
-    return sorted(found, key=lambda variable: not variable.trainable)
+    return sorted(found, key=lambda variable: not variable.learned)
+
+
+def follow(layer: Layer) -> None:
+    """Freeze the layer's variables, or let them be trained again, as its `trainable` says."""
+    store.follow(layer)
 
 
 def assign(layer: Layer, arrays: Sequence[Array]) -> None:
@@ -66,7 +71,7 @@ def call(layer: Layer, inputs: Sequence[Any], training: bool = False) -> Array |
         weights = store.build(layer, *types)
     except ShapeError as error:
         raise error.at(title) from None
-    program = _program(layer, types, weights, training)
+    program = _program(layer, types, weights, training and not layer.still)
     made = _sliced(program, types, outputs, arrays, weights, batch.pop())
     return made[0] if len(made) == 1 else tuple(made)
 

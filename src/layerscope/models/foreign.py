@@ -14,6 +14,7 @@ from layerscope import losses, metrics, optimizers
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.models import variables
 from layerscope.models.model import Model
+from layerscope.models.objectives import rows
 from layerscope.sources import keras as keras_source
 from layerscope.sources import torch as torch_source
 
@@ -81,7 +82,7 @@ def from_torch(module: Any, input: Any = None) -> Model:
 def _compiled(config: Config) -> dict[str, Any]:
     """Arguments of Model.compile from Keras's; _Unlike lists those that have no equal here."""
     names = config["names"]
-    missing = [f"there are no {key} here" for key in ("loss_weights", "weighted_metrics") if config.get(key)]
+    missing: list[str] = []
 
     def taken(what: str, turn: Callable[[Any], Any], value: Any) -> Any:
         try:
@@ -94,12 +95,15 @@ def _compiled(config: Config) -> dict[str, Any]:
     if isinstance(told, Mapping) and "class_name" not in told:
         told = [told.get(name) for name in names]
     given = list(told) if isinstance(told, list | tuple) else [told] * len(names)
-    measured = taken("metrics", lambda rows: _first(rows, names), config.get("metrics")) or []
     found = {
         "optimizer": taken("optimizer", _optimizer, config["optimizer"]),
-        "loss": [taken("loss", _loss, one) for one in given],
-        "metrics": [taken("metrics", _metric, one) for one in measured],
+        "loss": [None if one is None else taken("loss", _loss, one) for one in given],
+        "loss_weights": config.get("loss_weights"),
     }
+    for what in ("metrics", "weighted_metrics"):
+        measured = taken(what, lambda told: rows(told, names, "metrics"), config.get(what)) or [[] for _ in names]
+        own = [[taken(what, _metric, one) for one in row] for row in measured]
+        found[what] = own[0] if len(own) == 1 else own
     if missing:
         raise _Unlike("\n  ".join(missing))
     return found
@@ -114,7 +118,8 @@ def _described(value: Any, home: str) -> tuple[str, dict[str, Any]]:
         raise _Unlike(f"{getattr(value, '__name__', name)} is not one of Keras's own, whose names say what they do")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras's variables still follow the protocol of NumPy 1
-        return name, dict(value.get_config())
+        # Its configuration lacks what its function is given, of Huber its delta.
+        return name, {**getattr(value, "_fn_kwargs", {}), **value.get_config()}
 
 
 def _like(value: Any, home: str, classes: Sequence[type], usual: Config) -> tuple[type, dict[str, Any]]:
@@ -172,30 +177,13 @@ def _loss(value: Any) -> Any:
     text = _text(value, "losses")
     if text is not None:
         return losses.get(text)
-    usual = {"reduction": "sum_over_batch_size", "label_smoothing": 0, "axis": -1}
-    cls, settings = _like(value, "losses", losses.CLASSES, usual)
+    cls, settings = _like(value, "losses", losses.CLASSES, {})
     return cls(**settings)
 
 
 def _metric(value: Any) -> Any:
-    text = _text(value, "metrics")
+    text = _text(value, "metrics") or _text(value, "losses")
     if text is not None:
         return text
-    accuracies = (metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.SparseCategoricalAccuracy)
-    cls, settings = _like(value, "metrics", (*accuracies, losses.MeanSquaredError, losses.MeanAbsoluteError), {})
+    cls, settings = _like(value, "metrics", metrics.CLASSES, {})
     return cls(**settings)
-
-
-def _first(told: Any, names: Sequence[str]) -> list[Any]:
-    """The metrics of the first output; here the others have none."""
-    if isinstance(told, Mapping):
-        told = [told.get(name) for name in names]
-    rows = list(told or ())
-    if len(names) == 1:
-        return [one for row in rows for one in (row if isinstance(row, list | tuple) else [row])]
-    if not rows:
-        return []
-    nested = [row if isinstance(row, list | tuple) else [] if row is None else [row] for row in rows]
-    if len(nested) != len(names) or any(nested[1:]):
-        raise _Unlike("here only the first output has metrics")
-    return list(nested[0])

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from layerscope import losses as loss_module
-from layerscope import metrics as metric_module
-from layerscope import optimizers
-from layerscope.callbacks import Callback, History
 from layerscope.core import propagate
 from layerscope.core.contract import Layer
-from layerscope.core.errors import DataError, GraphError, SettingError, ShapeError, TrainingError
+from layerscope.core.errors import GraphError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
 from layerscope.core.sizes import checked
-from layerscope.core.types import TensorType, show
-from layerscope.engine.plan import Compiling, Job
+from layerscope.core.types import TensorType
+from layerscope.engine.plan import Job
 from layerscope.engine.reference import State
-from layerscope.models import data, eager, engines, streaming, training
+from layerscope.models import data, eager, engines, streaming
 from layerscope.models import variables as store
 from layerscope.models.data import Array
 from layerscope.models.inlining import inline
+from layerscope.models.objectives import Objectives
+from layerscope.models.trainer import Trainer
 from layerscope.models.variables import Variable
 from layerscope.report.summary import summary
 from layerscope.sources import json as graph_json
-from layerscope.utils import set_random_seed
-
-if TYPE_CHECKING:
-    from layerscope.models.engines import Engine, EngineReport
-
-KEPT = 16
-"""Programs kept for different sizes of inputs that leave their sizes open."""
 
 
 def _symbols(value: Any, what: str) -> list[Symbolic]:
@@ -47,7 +37,7 @@ def _symbols(value: Any, what: str) -> list[Symbolic]:
     return list(found)
 
 
-class Model:
+class Model(Trainer):
     """A network between symbolic inputs and outputs: Model(inputs, outputs).
 
     Layers that other models share are shared with their weights. Calling a model on symbolic tensors
@@ -78,18 +68,18 @@ class Model:
     def _take(self, graph: Graph, single: bool) -> None:
         self._types = propagate.types(graph)
         self._variables = store.for_graph(graph)
-        graph = store.frozen(graph, self._variables)
-        self.graph, self.name, self._single = graph, graph.name, single
-        self.losses: list[loss_module.Loss] = []
-        self.metrics: dict[str, tuple[int, metric_module.Metric | loss_module.Loss]] = {}
-        self._optimizer: optimizers.Optimizer | None = None
+        self.graph, self.name, self._single = store.followed(graph, self._variables), graph.name, single
+        self._trained = True
+        self.objectives = Objectives()
+        self._optimizer = None
         self._engine, self._precision, self._threads = "auto", "float32", None
         self.stop_training = False
-        self.history: History | None = None
-        self.position: training.Position | None = None
+        self.history = None
+        self.position = None
         self._state = State({id: variable.array for id, variable in self._variables.items()})
-        self._job = Job(graph)
-        self._specific: dict[tuple[tuple[int, ...], ...], Job] = {}
+        self._job = Job(self.graph)
+        self._compiled_still = ()
+        self._specific = {}
 
     # --- what it consists of ---
 
@@ -107,10 +97,6 @@ class Model:
     def output_types(self) -> list[TensorType]:
         """Types of the outputs, the batch open."""
         return [self._types[node][number] for node, number in self.graph.outputs]
-
-    def output_types_for(self, arrays: Sequence[Array]) -> list[TensorType]:
-        """Types of the outputs for inputs of these arrays' sizes; ShapeError where they do not fit a layer."""
-        return propagate.output_types(self._job_for(arrays).graph)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -131,13 +117,6 @@ class Model:
     def threads(self, count: int | None) -> None:
         self._threads = None if count is None else checked(count, "threads")
 
-    @property
-    def optimizer(self) -> optimizers.Optimizer:
-        """The optimizer that compile chose."""
-        if self._optimizer is None:
-            raise TrainingError("compile the model first: model.compile(optimizer='adadelta', loss=...)")
-        return self._optimizer
-
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of this name or index; GraphError names those that exist."""
         if index is not None:
@@ -155,13 +134,40 @@ class Model:
         found: list[Variable] = []
         for node in self.graph.nodes:
             own = [self._variables[id] for id in node.weights.values()]
-            found += [v for v in sorted(own, key=lambda v: not v.trainable) if not any(v is w for w in found)]
+            found += [v for v in sorted(own, key=lambda v: not v.learned) if not any(v is w for w in found)]
         return found
 
     @property
+    def trainable(self) -> bool:
+        """Whether training changes its weights. Setting it sets it for all layers, in other models, too; compile
+        takes it over.
+        """
+        return self._trained
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trained = bool(value)
+        for layer in propagate.layers(self.graph):
+            setattr(layer, "trainable", bool(value))  # noqa: B010 - a property of a frozen dataclass
+        self._follow()
+
+    @property
     def trainable_weights(self) -> list[Variable]:
-        """The variables that training changes."""
-        return [variable for variable in self.weights if variable.trainable]
+        """The variables that training changes, as `trainable` of the model and its layers says."""
+        return [variable for variable in self.weights if variable.trainable] if self._trained else []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """All other variables: of frozen layers, and moving averages."""
+        return [variable for variable in self.weights if not (variable.trainable and self._trained)]
+
+    def _follow(self) -> None:
+        self.graph = store.followed(self.graph, self._variables, self._trained)
+
+    def _still(self) -> tuple[str, ...]:
+        frozen = [id for id, variable in self._variables.items() if not (variable.trainable and self._trained)]
+        still = [node.label for node in self.graph.nodes if not node.layer.trainable]
+        return (*frozen, *still)
 
     def get_weights(self) -> list[Array]:
         """Copies of all weights' arrays, in the order of `weights`."""
@@ -178,6 +184,7 @@ class Model:
 
     def summary(self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None) -> None:
         """Print the table of layers that Keras 3 prints."""
+        self._follow()
         (print_fn or print)(summary(self.graph, self.name, line_length))
 
     def __repr__(self) -> str:
@@ -205,159 +212,11 @@ class Model:
         found = streaming.predict(engine, arrays, 256, lambda *_: True)
         return found[0] if self._single else found
 
-    # --- training ---
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        *,
-        engine: str = "auto",
-        precision: str = "float32",
-        threads: int | None = None,
-    ) -> None:
-        """Choose optimizer, loss and metrics.
-
-        `engine` is "native" (machine code made for this network, which "auto" means) or "reference" (NumPy);
-        `precision` "float32" or "float64"; `threads` how many cores work, by default those that this process
-        may use (or what the environment variable LAYERSCOPE_THREADS says).
-        Errors: UnknownNameError, SettingError; ShapeError when a loss does not fit its output.
-        """
-        engines.check(engine, precision, threads)
-        if loss_weights is not None:
-            raise SettingError("loss_weights are not supported yet: losses of several outputs are added up")
-        if isinstance(metrics, str):
-            metrics = [metrics]
-        if loss is None:
-            raise SettingError("compile needs a loss, for example loss='binary_crossentropy'")
-        if metrics is not None and not isinstance(metrics, list | tuple):
-            raise SettingError(f"metrics must be a list, for example metrics=['accuracy'], not {metrics!r}")
-        outputs = self.output_types
-        names = [self.graph.nodes[node].label for node, _ in self.graph.outputs]
-        found = [loss_module.get(one) for one in loss_module.for_outputs(loss, names)]
-        loss_module.check_outputs(found, outputs)
-        chosen = optimizers.get(optimizer)
-        measured = [metric_module.get(m, found[0], outputs[0]) for m in metrics or ()]
-        for name, metric in measured:
-            wanted, given_type = metric.target_type(outputs[0]).shape, found[0].target_type(outputs[0]).shape
-            if wanted != given_type:
-                raise ShapeError(
-                    f"the metric {name} compares the output {show(outputs[0].shape[1:])} with targets of "
-                    f"{show(wanted[1:])} per example, but {found[0].name} takes targets of {show(given_type[1:])}"
-                )
-        self.losses, self._optimizer, self.position = found, chosen, None
-        self.metrics = {name: (0, metric) for name, metric in measured}
-        self._engine, self._precision, self._threads = engine, precision, threads
-        self._cast(precision)
-        self._job, self._specific = self._new_job(self.graph), {}
-        self._state = State({id: variable.array for id, variable in self._variables.items()})
-
-    def _new_job(self, graph: Graph) -> Job:
-        outputs = propagate.output_types(graph)  # names the layer where sizes do not fit
-        if self._optimizer is None:
-            return Job(graph)
-        targets = [loss.target_type(output) for loss, output in zip(self.losses, outputs, strict=True)]
-        return Job(graph, self.losses, targets, self.metrics, self._optimizer)
-
-    def _cast(self, precision: str) -> None:
-        for variable in self._variables.values():
-            if variable.array.dtype != precision:
-                variable.array = variable.array.astype(precision)
-
-    def engine(
-        self, arrays: Sequence[Array] | None = None, seed: int = 0, compiling: Compiling = contextlib.nullcontext
-    ) -> Engine:
-        """The engine for this model as compiled, and for inputs of these arrays' sizes where it leaves them open."""
-        self._state.weights = {id: variable.array for id, variable in self._variables.items()}
-        job = self._job if arrays is None else self._job_for(arrays)
-        return engines.make(self._engine, job, self._state, self._precision, self._threads, seed, compiling)
-
-    def engine_report(self) -> EngineReport:
-        """Which engine computes this model, and how each layer runs in it: print it, or look at its `rows`."""
-        return engines.report(self._engine, self._job, self._precision, self._threads)
-
-    def _job_for(self, arrays: Sequence[Array]) -> Job:
-        graph = data.specific(self.graph, arrays)
-        if graph is self.graph:
-            return self._job
-        key = tuple(array.shape[1:] for array in arrays)
-        if key not in self._specific:
-            if len(self._specific) >= KEPT:
-                self._specific.clear()
-            self._specific[key] = self._new_job(graph)
-        return self._specific[key]
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: Any = "auto",
-        callbacks: Sequence[Callback] | None = None,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        shuffle: bool = True,
-        *,
-        initial_epoch: int = 0,
-        validation_freq: int = 1,
-        validation_batch_size: int | None = None,
-        seed: int | None = None,
-        resume: bool = False,
-    ) -> History:
-        """Train on arrays or sources (`models.Source`); the history of losses and metrics.
-
-        Ctrl-C ends it after the current batch, with the history so far; a second one at once.
-        `seed` makes shuffling and dropout repeatable (`utils.set_random_seed` also the initial weights).
-        `resume` goes on behind the last epoch of a model that was saved while it was trained, with that
-        history, to the same bits as if training had never stopped (given the same data, batches and threads).
-        Errors: TrainingError before compile or with nothing to resume; DataError, ShapeError for data that do
-        not fit; NotFiniteError when the loss becomes NaN.
-        """
-        _ = self.optimizer  # which is there once compile was called
-        if seed is not None:
-            set_random_seed(checked(seed, "seed", 0))
-        if resume:
-            initial_epoch = training.resumable(self.position).epoch
-        asked = training.settings(
-            batch_size, epochs, initial_epoch, shuffle, validation_freq, validation_batch_size, verbose
-        )
-        told = training.listed(callbacks)
-        parts = training.split(self, x, y, validation_split, validation_data)
-        loop = training.Loop(self, asked, parts, told, self.position if resume else None)
-        self.history = loop.history
-        return loop.run()
-
-    def evaluate(
-        self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = 0, return_dict: bool = False
-    ) -> Any:
-        """Loss, or [loss, *metrics], over all examples; with `return_dict` by name."""
-        _ = self.optimizer  # which is there once compile was called
-        arrays, answers = training.pair(self, x, y)
-        size = 32 if batch_size is None else checked(batch_size, "batch_size")
-        found = streaming.evaluate(self.engine(arrays), arrays, answers, size, lambda *_: True)
-        if verbose in (1, 2):
-            print("  ".join(f"{name} {value:.4f}" for name, value in found.items()))
-        if return_dict:
-            return found
-        values = list(found.values())
-        return values[0] if len(values) == 1 else values
-
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
-        """The outputs for all examples; a list when the model was given a list of outputs."""
-        arrays = data.inputs(x, self.graph, self.input_types)
-        size = 256 if batch_size is None else checked(batch_size, "batch_size")
-        found = streaming.predict(self.engine(arrays), arrays, size, lambda *_: True)
-        if not found:
-            raise DataError("x holds no examples")
-        return found[0] if self._single else found
-
     # --- keeping ---
 
     def to_json(self) -> str:
         """The graph, without weights, as the JSON that `layerscope trace` reads (docs/definitions.md)."""
+        self._follow()
         return json.dumps(graph_json.dump(self.graph), indent=2, ensure_ascii=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -9,16 +9,20 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Logs = Mapping[str, float]
+Logs = Mapping[str, Any]
 PATIENCE = 1.0
 """Seconds of compiling after which a line says so."""
 
 
 def numbers(logs: Logs) -> str:
-    """ "loss 0.1389  val_loss 0.1240"."""
-    return "  ".join(
-        f"{name} {value:.4f}" if abs(value) < 1e4 else f"{name} {value:.3e}" for name, value in logs.items()
-    )
+    """ "loss 0.1389  val_loss 0.1240"; of a metric with several numbers their mean."""
+    return "  ".join(f"{name} {_number(value)}" for name, value in logs.items())
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{_number(sum(value) / len(value))} (mean of {len(value)})"
+    return f"{value:.4f}" if abs(value) < 1e4 else f"{value:.3e}"
 
 
 def seconds(left: float) -> str:
@@ -34,7 +38,7 @@ def seconds(left: float) -> str:
 class Progress:
     """Shows a run. `verbose` is "auto" or 1 (bar where there is a terminal), 2 (lines), 0 (nothing)."""
 
-    def __init__(self, verbose: Any, epochs: int, batches: int, done: int = 0) -> None:
+    def __init__(self, verbose: Any, epochs: int, batches: int | None, done: int = 0) -> None:
         self.bar = verbose in ("auto", 1, True) and sys.stdout.isatty() and epochs > done
         self.lines = verbose not in (0, False)
         self.epochs, self.batches, self.done = epochs, batches, done
@@ -87,11 +91,15 @@ class Progress:
 
     def batch_ends(self, epoch: int, batch: int, logs: Logs) -> None:
         if self._rich is not None:
-            made = (epoch - self.done) * self.batches + batch + 1
-            whole = (self.epochs - self.done) * self.batches
-            spent = time.monotonic() - self._started
-            text = f"{numbers(logs)}  {seconds(spent / made * (whole - made))} left"
-            self._rich.update(self._task, completed=batch + 1, text=text)
+            text = numbers(logs)
+            if self.batches is None:  # nobody knows yet how many there are
+                text += f"  batch {batch + 1}"
+            else:
+                made = (epoch - self.done) * self.batches + batch + 1
+                whole = (self.epochs - self.done) * self.batches
+                spent = time.monotonic() - self._started
+                text += f"  {seconds(spent / made * (whole - made))} left"
+            self._rich.update(self._task, completed=batch + 1, total=self.batches, text=text)
 
     def epoch_ends(self, epoch: int, logs: Logs) -> None:
         width = len(str(self.epochs))

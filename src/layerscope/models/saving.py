@@ -12,18 +12,20 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from layerscope import losses
 from layerscope.core.errors import LayerscopeError, SettingError, SourceError
 from layerscope.core.files import replacing
 from layerscope.core.graph import Graph
 from layerscope.core.types import show
 from layerscope.models.model import Model
+from layerscope.models.objectives import Objectives
 from layerscope.models.training import Position
 from layerscope.sources import json as graph_json
 from layerscope.sources.model import ENTRY, archive_graph
@@ -37,6 +39,7 @@ DENSEST = 1100
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the model; see `Model.save`."""
+    model._follow()
     ids = list(model.graph.parameters)
     state = model._state
     slots = sorted(state.slots)
@@ -50,9 +53,12 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     if model._optimizer is not None:
         about["compiled"] = {
             "optimizer": model._optimizer.to_json(),
-            "losses": [loss.name for loss in model.losses],
+            "losses": [loss and type(loss).key for loss in model.losses],
             "from_logits": [bool(getattr(loss, "from_logits", False)) for loss in model.losses],
-            "metrics": list(model.metrics),
+            "loss_settings": [{} if loss is None else loss.to_json()["settings"] for loss in model.losses],
+            "loss_weights": _scales(model.objectives),
+            "metrics": model.objectives.to_json(weighted=False),
+            "weighted_metrics": model.objectives.to_json(weighted=True),
             "engine": model._engine,
             "threads": model._threads,
         }
@@ -67,6 +73,12 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
             archive.writestr(f"weights/{number}.npy", _bytes(array))
         for number, key in enumerate(slots):
             archive.writestr(f"slots/{number}.npy", _bytes(state.slots[key]))
+
+
+def _scales(told: Objectives) -> list[float] | None:
+    if all(one is None for one in told.scales):
+        return None
+    return [1.0 if one is None else one for one in told.scales]
 
 
 def _plain(value: Any) -> Any:
@@ -139,9 +151,12 @@ def _restore(model: Model, archive: zipfile.ZipFile, about: dict[str, Any]) -> N
         variable.assign(_array(archive, f"weights/{number}.npy", variable.shape, precision))
     compiled = about.get("compiled")
     if compiled is not None:
-        losses = [_loss(n, flag) for n, flag in zip(compiled["losses"], compiled["from_logits"], strict=True)]
         how = {"engine": compiled.get("engine", "auto"), "threads": compiled.get("threads")}
-        model.compile(compiled["optimizer"], losses, metrics=compiled["metrics"], precision=precision, **how)
+        found, measured = _losses(compiled), compiled["metrics"]
+        if len(found) > 1 and any(isinstance(one, str | dict) for one in measured):  # once only the first had some
+            measured = [measured, *[[]] * (len(found) - 1)]
+        how |= {"loss_weights": compiled.get("loss_weights"), "weighted_metrics": compiled.get("weighted_metrics")}
+        model.compile(compiled["optimizer"], found, metrics=measured, precision=precision, **how)
         model._state.step = about["step"]
         for number, (id, slot) in enumerate(about["slots"]):
             if slot not in model.optimizer.slots or id not in model._variables:
@@ -169,11 +184,14 @@ def _position(given: Mapping[str, Any]) -> Position:
     return found
 
 
-def _loss(name: str, from_logits: bool) -> Any:
-    from layerscope import losses
-
-    loss = losses.get(name)
-    return replace(loss, from_logits=True) if from_logits else loss
+def _losses(compiled: Mapping[str, Any]) -> list[Any]:
+    """The losses; files of earlier versions know no settings but from_logits."""
+    names, flags = compiled["losses"], compiled["from_logits"]
+    settings = compiled.get("loss_settings") or [{"from_logits": True} if flag else {} for flag in flags]
+    return [
+        None if name is None else losses.get({"loss": name, "settings": given})
+        for name, given in zip(names, settings, strict=True)
+    ]
 
 
 def _array(archive: zipfile.ZipFile, entry: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:

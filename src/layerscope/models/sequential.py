@@ -12,11 +12,13 @@ from layerscope.core.errors import GraphError, LayerscopeError, ShapeError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.layers.input_layer import Input, InputLayer
 from layerscope.models import data
+from layerscope.models.batches import Batches, of_batches
 from layerscope.models.model import Model
+from layerscope.models.streams import stored
 
 BUILT = (
-    "graph", "losses", "metrics", "history", "stop_training", "_types", "_variables", "_single", "_state", "_job",
-    "_specific", "_optimizer", "_engine", "_precision",
+    "graph", "objectives", "history", "stop_training", "_types", "_variables", "_single", "_state", "_job",
+    "_specific", "_optimizer", "_engine", "_precision", "_trained", "_compiled_still", "position",
 )  # fmt: skip
 """What a model has once its input's shape is known."""
 
@@ -115,10 +117,12 @@ class Sequential(Model):
         loss: Any = None,
         loss_weights: Any = None,
         metrics: Any = None,
+        weighted_metrics: Any = None,
         **settings: Any,
     ) -> None:
         """As Model.compile; before the model is built, kept until then."""
-        asked = {"optimizer": optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics} | settings
+        asked = {"optimizer": optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics}
+        asked |= {"weighted_metrics": weighted_metrics} | settings
         if "graph" in self.__dict__:
             super().compile(**asked)
         else:
@@ -127,28 +131,42 @@ class Sequential(Model):
                 losses.get(loss)
         self._compiled_as = asked
 
-    def _ready(self, x: Any) -> None:
+    def _ready(self, x: Any, y: Any = None) -> Any:
+        """x, which builds the model first where need be."""
         if "graph" in self.__dict__ or x is None:
-            return
-        (value,) = data.listed(list(x.values()) if isinstance(x, Mapping) else x, ["x"], "x")
-        shape = value.shape if isinstance(value, Symbolic) else data.numbers(value, "x").shape
+            return x
+        given = Batches.of(x) if of_batches(x, y) else None
+        first = x if given is None else given.first()[0]
+        (value,) = data.listed(list(first.values()) if isinstance(first, Mapping) else first, ["x"], "x")
+        like = isinstance(value, Symbolic) or stored(value)
+        shape = value.shape if like else data.numbers(value, "x").shape
         if len(shape) > 1:
             self._build(shape[1:])
+        return x if given is None else given
 
-    def fit(self, x: Any = None, *args: Any, **settings: Any) -> Any:
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **settings: Any) -> Any:
         """As Model.fit, building the model first where need be."""
-        self._ready(x)
-        return super().fit(x, *args, **settings)
+        return super().fit(self._ready(x, y), y, *args, **settings)
 
-    def evaluate(self, x: Any = None, *args: Any, **settings: Any) -> Any:
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **settings: Any) -> Any:
         """As Model.evaluate, building the model first where need be."""
-        self._ready(x)
-        return super().evaluate(x, *args, **settings)
+        return super().evaluate(self._ready(x, y), y, *args, **settings)
 
     def predict(self, x: Any, *args: Any, **settings: Any) -> Any:
         """As Model.predict, building the model first where need be."""
-        self._ready(x)
-        return super().predict(x, *args, **settings)
+        return super().predict(self._ready(x), *args, **settings)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **settings: Any) -> Any:
+        """As Model.train_on_batch, building the model first where need be."""
+        return super().train_on_batch(self._ready(x, y), y, *args, **settings)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **settings: Any) -> Any:
+        """As Model.test_on_batch, building the model first where need be."""
+        return super().test_on_batch(self._ready(x, y), y, *args, **settings)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """As Model.predict_on_batch, building the model first where need be."""
+        return super().predict_on_batch(self._ready(x))
 
     def __call__(self, *inputs: Any, training: bool = False) -> Any:
         """As Model's call, building the model first where need be."""

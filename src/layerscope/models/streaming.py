@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -32,15 +32,22 @@ Data = Sequence[Any]
 
 
 def train_epoch(
-    engine: Engine, x: Data, y: Data, order: Array, batch_size: int, on_batch: OnBatch, exact: bool
-) -> dict[str, float]:
+    engine: Engine,
+    x: Data,
+    y: Data,
+    order: Array,
+    batch_size: int,
+    on_batch: OnBatch,
+    exact: bool,
+    means: Means | None = None,
+) -> dict[str, Any]:
     """`Engine.train_epoch` for arrays or sources."""
     if not _streamed(x, y):
-        return engine.train_epoch(x, y, order, batch_size, on_batch, exact)
-    means = Means()
+        return engine.train_epoch(x, y, order, batch_size, on_batch, exact, means)
+    means = means or Means(engine.job.measures)
     going = True
 
-    def told(batch: int, logs: Mapping[str, float]) -> bool:
+    def told(batch: int, logs: Mapping[str, Any]) -> bool:
         nonlocal going
         going = on_batch(first + batch, logs) and going
         return going
@@ -57,11 +64,11 @@ def train_epoch(
     return means.values()
 
 
-def evaluate(engine: Engine, x: Data, y: Data, batch_size: int, on_batch: OnBatch) -> dict[str, float]:
+def evaluate(engine: Engine, x: Data, y: Data, batch_size: int, on_batch: OnBatch) -> dict[str, Any]:
     """`Engine.evaluate` for arrays or sources."""
     if not _streamed(x, y):
         return engine.evaluate(x, y, batch_size, on_batch)
-    means = Means()
+    means = Means(engine.job.measures)
     with _chunks(x, y, np.arange(len(x[0])), batch_size) as chunks:
         for chunk in chunks:
             engine.evaluate(chunk.x, chunk.y, batch_size, on_batch, means)
@@ -99,32 +106,46 @@ class _Chunk:
 
 
 @contextlib.contextmanager
-def _chunks(x: Data, y: Data, order: Array, batch_size: int) -> Generator[Generator[_Chunk]]:
+def _chunks(x: Data, y: Data, order: Array, batch_size: int) -> Generator[Iterator[_Chunk]]:
     """The chunks of one pass, read by a thread that ends with the block."""
-    ready: queue.Queue[_Chunk | BaseException] = queue.Queue(maxsize=1)
-    over = threading.Event()
     bounds = _bounds(x, y, len(order), batch_size)
+    with ahead(_Chunk(start, stop - start, *_read(x, y, order[start:stop])) for start, stop in bounds) as chunks:
+        yield chunks
 
-    def hand(found: _Chunk | BaseException) -> None:
+
+T = TypeVar("T")
+_END = object()
+
+
+@contextlib.contextmanager
+def ahead(items: Iterable[T]) -> Generator[Iterator[T]]:
+    """The items, each made by a thread while the one before is worked with; the thread ends with the block.
+
+    What is raised while one is made is raised where it is taken.
+    """
+    ready: queue.Queue[Any] = queue.Queue(maxsize=1)
+    over = threading.Event()
+
+    def hand(found: Any) -> None:
         while not over.is_set():
             with contextlib.suppress(queue.Full):
                 return ready.put(found, timeout=0.05)
 
     def work() -> None:
         try:
-            for start, stop in bounds:
+            for item in items:
+                hand((item,))
                 if over.is_set():
-                    break
-                hand(_Chunk(start, stop - start, *_read(x, y, order[start:stop])))
+                    return
+            hand(_END)
         except BaseException as error:
             hand(error)
 
-    def taken() -> Generator[_Chunk]:
-        for _ in bounds:
-            found = ready.get()
+    def taken() -> Iterator[T]:
+        while (found := ready.get()) is not _END:
             if isinstance(found, BaseException):
                 raise found
-            yield found
+            yield found[0]
 
     reader = threading.Thread(target=work, name="layerscope-reader", daemon=True)
     reader.start()

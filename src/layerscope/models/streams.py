@@ -114,21 +114,51 @@ class Checked(View):
 
 
 class ArraySource(Source):
-    """The examples of an array, which may be memory-mapped.
+    """The examples of an array, which may be memory-mapped, or of what is sliced like one (HDF5, Zarr).
 
     `scale` divides them: 255 for pixels of 0 to 255. What is read is then float32.
     """
 
     def __init__(self, array: Array, scale: int | None = None) -> None:
-        self.values, self.scale, self.shape = array, scale, array.shape
-        self.dtype = array.dtype if scale is None else np.dtype(np.float32)
+        self.values, self.scale, self.shape = array, scale, tuple(array.shape)
+        whole = np.dtype(np.int64) if array.dtype == np.int32 else array.dtype  # int32 is what switches are
+        self.dtype = whole if scale is None else np.dtype(np.float32)
 
     def read(self, rows: Array) -> Array:
         """The examples of these numbers; neighbours without a copy where nothing is scaled."""
         count = len(rows)
         neighbours = count and rows[-1] - rows[0] == count - 1 and bool((np.diff(rows) == 1).all())
-        taken = self.values[int(rows[0]) : int(rows[0]) + count] if neighbours else self.values[rows]
-        return np.asarray(taken) if self.scale is None else np.divide(taken, np.float32(self.scale), dtype=np.float32)
+        if neighbours:
+            taken = self.values[int(rows[0]) : int(rows[0]) + count]
+        else:
+            taken = self.values[rows] if isinstance(self.values, np.ndarray) else self._runs(rows)
+        return (
+            np.asarray(taken, self.dtype)
+            if self.scale is None
+            else np.divide(taken, np.float32(self.scale), dtype=np.float32)
+        )
+
+    def _runs(self, rows: Array) -> Array:
+        """From what is no array of NumPy's, by slices: all that files of arrays have in common."""
+        wanted, back = np.unique(rows, return_inverse=True)
+        found = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        ends = [*(np.flatnonzero(np.diff(wanted) != 1) + 1).tolist(), len(wanted)]
+        start = 0
+        for end in ends:
+            found[start:end] = self.values[int(wanted[start]) : int(wanted[end - 1]) + 1]
+            start = end
+        return found[back.reshape(-1)]
+
+
+def stored(value: Any) -> bool:
+    """Whether these are examples that lie elsewhere, as memory-mapped arrays and the arrays of HDF5 or Zarr do:
+    with a shape, a NumPy dtype and slices, and read only as far as somebody asks.
+    """
+    if isinstance(value, np.ndarray):
+        return isinstance(value, np.memmap) and value.ndim > 0
+    like = all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__", "__len__"))
+    told = like and not isinstance(value, Source) and isinstance(getattr(value, "dtype", None), np.dtype)
+    return told and not any(hasattr(value, name) for name in ("__array_interface__", "__dlpack__", "iloc"))
 
 
 class Picked(Source):

@@ -20,11 +20,16 @@ from layerscope.core.types import TensorType, WeightType, show
 
 @dataclass(eq=False)
 class Variable:
-    """One weight: its array, changed in place by training."""
+    """One weight: its array, changed in place by training.
+
+    `trainable`: whether training changes it by its gradient. `learned`: whether it is there to be trained, which
+    moving averages are not.
+    """
 
     role: str
     array: NDArray[Any]
     trainable: bool = True
+    learned: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,8 +69,15 @@ def of(layer: Layer) -> dict[str, Variable]:
     return _variables.get(layer, {})
 
 
-def _fresh(role: str, weight: WeightType) -> Variable:
-    return Variable(role, initializers.get(weight.initializer)(weight.shape), weight.trainable)
+def _fresh(role: str, weight: WeightType, trainable: bool) -> Variable:
+    array = initializers.get(weight.initializer)(weight.shape)
+    return Variable(role, array, weight.trainable and trainable, weight.trainable)
+
+
+def follow(layer: Layer) -> None:
+    """Freeze the layer's variables, or let them be trained again, as its `trainable` says."""
+    for variable in of(layer).values():
+        variable.trainable = layer.trainable and variable.learned
 
 
 def build(layer: Layer, *types: TensorType) -> dict[str, Variable]:
@@ -73,7 +85,7 @@ def build(layer: Layer, *types: TensorType) -> dict[str, Variable]:
     wanted = layer.weight_types(*types)
     found = _variables.get(layer)
     if found is None:
-        found = {role: _fresh(role, weight) for role, weight in wanted.items()}
+        found = {role: _fresh(role, weight, layer.trainable) for role, weight in wanted.items()}
         _variables[layer] = found
     _check_built(layer, found, wanted)
     return found
@@ -108,18 +120,22 @@ def for_graph(graph: Graph) -> dict[str, Variable]:
         for role, key in node.weights.items():
             if key not in found:
                 row = graph.parameters[key]
-                found[key] = _fresh(role, replace(asked.weights[role], trainable=row.trainable))
+                own = asked.weights[role]
+                learned = replace(own, trainable=row.trainable or own.trainable)
+                found[key] = _fresh(role, learned, row.trainable)
             initial[role] = found[key]
         _variables.setdefault(node.layer, initial)
     return found
 
 
-def frozen(graph: Graph, variables: dict[str, Variable]) -> Graph:
-    """The graph in which weights that are frozen in another model, whose layers these are, are frozen too."""
-    still = {id: row for id, row in graph.parameters.items() if row.trainable and not variables[id].trainable}
-    if not still:
-        return graph
-    return replace(graph, parameters=graph.parameters | {id: replace(r, trainable=False) for id, r in still.items()})
+def followed(graph: Graph, variables: dict[str, Variable], trained: bool = True) -> Graph:
+    """The graph in which the weights are trainable that are by now, and none unless `trained`."""
+    changed = {
+        id: replace(row, trainable=variables[id].trainable and trained)
+        for id, row in graph.parameters.items()
+        if row.trainable != (variables[id].trainable and trained)
+    }
+    return replace(graph, parameters=graph.parameters | changed) if changed else graph
 
 
 def _array(value: Any, what: str) -> NDArray[Any]:

@@ -7,6 +7,7 @@ TensorFlow, where that is installed, and take seconds.
 from __future__ import annotations
 
 import inspect
+import struct
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,12 +23,12 @@ Config = Mapping[str, Any]
 Rule = Callable[[Config, int], Layer]
 """From Keras's settings of a layer and the number of axes of its (first) input."""
 
-OF_KERAS = ("name", "trainable", "dtype", "autocast")
+OF_KERAS = ("name", "dtype", "autocast", "trainable")
 """Settings that every Keras layer has and that are read elsewhere."""
 REASONS = {
     "data_format": "layers here are channels last: (batch, height, width, channels)",
-    "regularizer": "training here adds no penalties to the loss; set it to None on the layer to go without",
-    "constraint": "training here does not constrain weights; set it to None on the layer to go without",
+    "regularizer": "this layer has no such setting here; set it to None on the layer to go without",
+    "constraint": "this layer has no such setting here; set it to None on the layer to go without",
 }
 VARIANCE = {
     "Glorot": (1.0, "fan_avg"),
@@ -82,6 +83,7 @@ def rules() -> dict[str, Rule]:
             BatchNormalization=_batch_normalization,
             Normalization=_normalization,
             RMSNormalization=_rms_normalization,
+            ActivityRegularization=_activity_regularization,
         )
     return _rules
 
@@ -109,6 +111,10 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
             if told[key] is None:
                 del told[key]
         try:
+            for key, home in (
+                (k, h) for h in OF_WEIGHTS for k in told if k.endswith(f"_{h}") and told[k] is not None
+            ):
+                told[key] = of_weights(key, told[key], home)
             if "activation" in told:
                 named = activation(told["activation"], rank)
                 told["activation"] = None if named == "linear" and cls.__name__ != "Activation" else named
@@ -126,15 +132,17 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
     return rule
 
 
+def _activity_regularization(config: Config, rank: int) -> Layer:
+    """Its regularizer is made of its own settings."""
+    return _same(kinds()["ActivityRegularization"])({**config, "activity_regularizer": None}, rank)
+
+
 def _batch_normalization(config: Config, rank: int) -> Layer:
-    """One that is frozen computes as at inference, in training, too."""
+    """The axis may be counted from the front."""
     from layerscope.layers import BatchNormalization
 
-    if not config.get("trainable", True):
-        raise Refused(
-            "trainable=False: here it would take the statistics of the batch in training, and Keras's does not"
-        )
-    return _same(BatchNormalization)(config, rank)
+    axis = config["axis"]
+    return _same(BatchNormalization)({**config, "axis": -1 if axis in (-1, rank - 1) else axis}, rank)
 
 
 INNER_SCALE = (
@@ -227,13 +235,42 @@ def initializer(value: Any) -> Any:
     return _initializer(name, **config | ({"seed": seed} if "seed" in config else {}))
 
 
+OF_WEIGHTS = {
+    "regularizer": ("L1", "L2", "L1L2", "OrthogonalRegularizer"),
+    "constraint": ("NonNeg", "MaxNorm", "UnitNorm", "MinMaxNorm"),
+}
+"""Keras's regularizers and constraints that are here, too."""
+
+
+def of_weights(key: str, value: Any, what: str) -> dict[str, Any]:
+    """A regularizer or constraint as data; Refused for one that is not known here."""
+    name, home = type(value).__name__, getattr(sys.modules["keras"], f"{what}s")
+    if name not in OF_WEIGHTS[what] or getattr(home, name, None) is not type(value):
+        known = ", ".join(OF_WEIGHTS[what])
+        raise Refused(f"{key}={_shown(value)} is not known here; known: {known}")
+    settings = {k: v if isinstance(v, str | list | tuple | int) else _short(v) for k, v in value.get_config().items()}
+    return {what: name, "settings": settings}
+
+
+def _short(value: Any) -> float:
+    """The shortest number that is the same in single precision, in which Keras keeps some: what people wrote."""
+    number = float(value)
+    if _single(number) != number:
+        return number
+    return next(found for digits in range(1, 18) if _single(found := float(f"{number:.{digits}g}")) == number)
+
+
+def _single(number: float) -> float:
+    return struct.unpack("f", struct.pack("f", number))[0]
+
+
 def _initializer(name: str, **settings: Any) -> dict[str, Any]:
     return {"initializer": name, "settings": settings}
 
 
 def _function(name: str, config: Config) -> Layer:
     made: Any = layer_class("Activation")
-    return made(name, name=config["name"])
+    return made(name, name=config["name"], trainable=config.get("trainable", True))
 
 
 def _operation_concatenate(operation: Any) -> Layer:

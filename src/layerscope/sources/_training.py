@@ -54,7 +54,7 @@ def _told(what: Any) -> Told:
     chosen = getattr(what, "_optimizer", None)
     if chosen is None:
         return {}
-    losses = [(loss.name, bool(getattr(loss, "from_logits", False))) for loss in what.losses]
+    losses = [(loss.key, bool(getattr(loss, "from_logits", False))) for loss in what.losses if loss is not None]
     return _said(losses, type(chosen).__name__, chosen.to_json()["settings"])
 
 
@@ -73,9 +73,13 @@ def _entry(path: str | os.PathLike[str], name: str) -> Mapping[str, Any]:
 def _ours(compiled: Any) -> Told:
     if not compiled:
         return {}
-    losses = zip(compiled["losses"], compiled["from_logits"], strict=True)
+    losses = [
+        (name, logits)
+        for name, logits in zip(compiled["losses"], compiled["from_logits"], strict=True)
+        if name is not None
+    ]
     chosen = compiled["optimizer"]
-    return _said(list(losses), chosen["optimizer"], chosen["settings"])
+    return _said(losses, chosen["optimizer"], chosen["settings"])
 
 
 def _keras(config: Any) -> Told:

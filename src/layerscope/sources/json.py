@@ -239,7 +239,8 @@ def _make(cls: type[Layer], settings: dict[str, Any], label: str, depth: int = 0
             key: tuple(value) if key in DATA and isinstance(value, list) else _setting(value, label, depth)
             for key, value in settings.items()
         }
-        return cls(**told | ({} if name is None else {"name": name}))
+        whole: dict[str, Any] = told if name is None else told | {"name": name}
+        return cls(**whole)
     except TypeError as error:
         raise SourceError(f"{label}: {cls.__name__}: {error}") from None
     except SourceError:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from layerscope.core import sketch
-from layerscope.core.contract import Layer
+from layerscope.core.contract import OF_TRAINING, Layer
 from layerscope.core.dataclasses import dataclass, fields
 from layerscope.core.errors import LayerscopeError, ShapeError, TextError, UnknownNameError
 from layerscope.core.graph import Graph, Symbolic, trace_calls
@@ -262,7 +262,7 @@ class _Reader:
             raise TextError(message, self.text, head.start, words[-1].end - head.start) from None
 
     def _settings(self, cls: type[Layer], words: Sequence[Word]) -> Iterator[tuple[str, Any]]:
-        known = [f.name for f in fields(cls)]
+        known = [f.name for f in fields(cls) if not f.name.endswith(OF_TRAINING)]
         places = list(cls.words.places if cls.words else ())
         queue = list(words)
         seen: set[str] = set()

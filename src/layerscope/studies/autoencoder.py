@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def _targets(
         else:
             loss = "sparse_categorical_crossentropy"
     found = losses.get(loss)
-    if isinstance(found, losses.SparseCategoricalCrossentropy):
+    if found.target_type(output).rank < output.rank:
         if output.rank != 2:
             raise losses.mismatch(found, (0,), output, flatten_advice(graph))
         if images.train.labels is None:
@@ -78,7 +78,9 @@ def _targets(
                 f"but {data} has none. Put the images of each class into a folder of its own (docs/images.md), or "
                 "end the network with as many numbers as it starts with."
             )
-        return "labels", type(found)(from_logits=activation in (None, "linear"))
+        if isinstance(found, losses.SparseCategoricalCrossentropy):
+            found = replace(found, from_logits=activation in (None, "linear"))
+        return "labels", found
     if not again:
         raise DataError(
             f"{found.name} compares the output with the images, but the output is {show(output.shape[1:])} "
@@ -128,7 +130,7 @@ def train(
         batch_size=batch_size,
         optimizer=type(chosen).__name__.lower(),
         learning_rate=chosen.rate(1),
-        loss=work.loss.name,
+        loss=work.loss.key,
         seed=int(seed),
         target=work.target,
         versions=runs.versions(),

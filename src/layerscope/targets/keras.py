@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerscope import losses, metrics
 from layerscope.core import propagate
 from layerscope.core.contract import Layer, settings
 from layerscope.core.errors import ExportError
@@ -23,6 +22,7 @@ from layerscope.initializers import ICNR, get
 from layerscope.models.model import Model
 from layerscope.targets import _keras_spatial as spatial
 from layerscope.targets._keras_normalisation import normalization
+from layerscope.targets._keras_training import compiled_alike, of_weights
 
 Array = Any
 INNER_SCALE = (
@@ -35,6 +35,7 @@ OURS_ONLY = {"MaxPooling2D": ("return_switches",), **dict.fromkeys(spatial.TRANS
 
 def to_keras(model: Model) -> Any:
     """The model as a functional Keras model; see `Model.to_keras`."""
+    model._follow()
     refuse(model)
     keras = _framework()
     writer = Writer(keras, model)
@@ -48,7 +49,7 @@ def to_keras(model: Model) -> Any:
         name=_plain(model.graph.name, "functional"),
     )
     if model._optimizer is not None:
-        _compile(keras, model, made)
+        compiled_alike(keras, model, made)
     return made
 
 
@@ -188,8 +189,10 @@ class Writer:
         key = (id(node.layer), part, sizes)
         if key not in self.layers:
             own = [id_ for role, id_ in node.weights.items() if not role.startswith("moving_")]
-            if own:  # not every layer without weights takes it
-                given["trainable"] = all(self.model.graph.parameters[id_].trainable for id_ in own)
+            trainable = node.layer.trainable and all(self.model.graph.parameters[id_].trainable for id_ in own)
+            given.pop("trainable", None)
+            if own or not trainable:  # not every layer without weights takes it
+                given["trainable"] = trainable
             self.layers[key] = cls(**given, **self.dtype, name=self.name(node.label, part))
         return self.layers[key]
 
@@ -219,6 +222,8 @@ class Writer:
                 told[key] = "channels_last"
             elif key.endswith("_initializer"):
                 told[key] = _initializer(self.keras, value)
+            elif key.endswith(("_regularizer", "_constraint")) and value is not None:
+                told[key] = of_weights(self.keras, key, value)
             elif key == "activation" and value == "gelu_tanh":  # which has no name in Keras
                 told[key] = "linear"
         return told if layer.kind not in spatial.ENDS_OF_ONE_AXIS else spatial.of_one_axis(told)
@@ -299,38 +304,3 @@ RULES: dict[str, Callable[[Writer, Node, list[Any], Sequence[TensorType]], Any]]
     **dict.fromkeys(spatial.TRANSPOSED, spatial.transposed),
 }
 """Layers that Keras lacks or has in part; all others are `_same`."""
-
-
-# --- compiling ---
-
-
-def _compile(keras: Any, model: Model, made: Any) -> None:
-    """The same optimizer, losses and metrics; the optimizer starts anew."""
-    told = model.optimizer.to_json()
-    measured: list[Any] = [_metric(keras, name, metric) for name, (_, metric) in model.metrics.items()]
-    count = len(model.graph.outputs)
-    found = [_loss(keras, loss) for loss in model.losses]
-    made.compile(
-        optimizer=getattr(keras.optimizers, told["optimizer"])(**told["settings"] | _rate(keras, told)),
-        loss=found[0] if count == 1 else found,
-        metrics=measured if count == 1 else [measured, *([[]] * (count - 1))] if measured else None,
-    )
-    made.optimizer.build(made.trainable_variables)
-
-
-def _rate(keras: Any, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The learning rate, where it is a schedule."""
-    rate = told["settings"]["learning_rate"]
-    if not isinstance(rate, dict):
-        return {}
-    return {"learning_rate": getattr(keras.optimizers.schedules, rate["schedule"])(**rate["settings"])}
-
-
-def _loss(keras: Any, loss: losses.Loss) -> Any:
-    given = {"from_logits": True} if getattr(loss, "from_logits", False) else {}
-    return getattr(keras.losses, type(loss).__name__)(**given)
-
-
-def _metric(keras: Any, name: str, metric: metrics.Metric | losses.Loss) -> Any:
-    given = {"threshold": metric.threshold} if isinstance(metric, metrics.BinaryAccuracy) else {}
-    return getattr(keras.metrics, type(metric).__name__)(name=name, **given)

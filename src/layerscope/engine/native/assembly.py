@@ -16,7 +16,7 @@ from layerscope.engine.native import correlate, filtered, flat, pairs, parts, pr
 from layerscope.engine.native import packing as packer
 from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.flat import Group, Parts
-from layerscope.engine.native.ir import Module, Value
+from layerscope.engine.native.ir import Module, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, arranged, strided
 from layerscope.engine.native.operations import Correlate, Op, Pair, PairPooled, elements, of_batch
@@ -79,6 +79,8 @@ class Recipe:
     tables: list[Key] = field(default_factory=list[Key])
     scalars: list[str] = field(default_factory=list[str])
     results: list[Key] = field(default_factory=list[Key])
+    shapes: list[list[int]] = field(default_factory=list[list[int]])
+    """Of the results."""
     outputs: list[Key] = field(default_factory=list[Key])
     data: list[tuple[Key, int]] = field(default_factory=list[tuple[Key, int]])
     before: list[Step] = field(default_factory=list[Step])
@@ -93,6 +95,11 @@ class Recipe:
     updates: list[Step] = field(default_factory=list[Step])
     ways: dict[Stage, str] = field(default_factory=dict[Stage, str])
     """How kernels' gradients are computed, in words."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers all results of a batch are."""
+        return sum(map(elements, self.shapes))
 
     @property
     def trains(self) -> bool:
@@ -335,9 +342,11 @@ class _Builder:
 
     def _destination(self, key: Key, value: Node) -> Buffer:
         if key[0] in ("loss", "metric"):
-            buffer = strided("results", self.module.real, (1,))
-            buffer.offset = 8 * len(self.recipe.results)
+            shape = numbers(value.type.shape)
+            buffer = strided("results", self.module.real, (elements(shape),))
+            buffer.offset = bytes_of(self.module.real) * self.recipe.width
             self.recipe.results.append(key)
+            self.recipe.shapes.append(list(shape))
             return buffer
         return self.memory.flat[self.recipe.program.inputs[key]]
 

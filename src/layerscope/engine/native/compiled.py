@@ -36,6 +36,7 @@ class Code:
     tables: list[Key]
     scalars: list[str]
     results: list[Key]
+    shapes: list[list[int]]
     outputs: list[Key]
     sizes: Mapping[str, int]
     trains: bool
@@ -96,6 +97,7 @@ def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
         "tables": recipe.tables,
         "scalars": recipe.scalars,
         "results": recipe.results,
+        "shapes": recipe.shapes,
         "outputs": recipe.outputs,
         "sizes": {**driver.regions(recipe), **{n: reserved.get(n, 0) for n in ("packed", "flat")}},
         "trains": recipe.trains,
@@ -142,7 +144,8 @@ def thread_count(asked: int | None) -> int:
 
 @dataclass
 class Call:
-    """One entry of all threads: settings of the job, and the arrays."""
+    """One entry of all threads: settings of the job, and the arrays. `results` has a row for each batch from `first`
+    on."""
 
     count: int
     batch: int
@@ -186,7 +189,7 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         driver.FIRST: call.first,
         driver.END: call.end,
         driver.SCALARS: call.scalars.ctypes.data,
-        driver.RESULTS: call.results.ctypes.data,
+        driver.RESULTS: call.results.ctypes.data - call.first * call.results.strides[0],
         driver.PACKED: packed,
         driver.FLAT: flat,
         driver.KEPT: kept,

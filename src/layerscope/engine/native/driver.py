@@ -232,7 +232,7 @@ class _Work:
             each = 64 * max(1, len(recipe.scalars))
             self._scalars(k.put("ptr", f"getelementptr i8, {self.pointer(SCALARS)}, {k.i64(k.mul(batch, each))}"))
             self._weights()
-        results = 8 * max(1, len(recipe.results))
+        results = bytes_of(k.module.real) * max(1, recipe.width)
         self.bases["results"] = k.put(
             "ptr", f"getelementptr i8, {self.pointer(RESULTS)}, {k.i64(k.mul(batch, results))}"
         )

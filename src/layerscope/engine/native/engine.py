@@ -32,6 +32,9 @@ _BOX = [np.empty(0)]
 ALONE = sys.getrefcount(_BOX[0])
 """What the interpreter counts for an array that a list alone holds."""
 
+RESULTS = 4 << 20
+"""Bytes of losses and sums of batches that are in memory at once."""
+
 REAL = {"float32": "float", "float64": "double"}
 
 
@@ -98,7 +101,7 @@ class NativeEngine:
         batch_size: int,
         on_batch: OnBatch,
         means: Means | None = None,
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """Loss and metrics: means over examples, with those that are in `means` already."""
         order = np.arange(len(inputs[0]))
         return self._batches(self.job.evaluation, inputs, targets, order, batch_size, on_batch, False, means)
@@ -112,7 +115,7 @@ class NativeEngine:
         on_batch: OnBatch,
         exact: bool = False,
         means: Means | None = None,
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """One pass over the examples in the given order; weights and slots change in place.
 
         `on_batch` hears of each batch soon after it; with `exact`, before the next one starts. `means` goes on
@@ -132,27 +135,28 @@ class NativeEngine:
         on_batch: OnBatch,
         exact: bool,
         means: Means | None,
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         arrays, count = [*inputs, *targets], len(order)
         code = self._code(program, inputs, targets, min(batch, count))
-        total, means = -(-count // batch), means or Means()
-        call = self._call(code, program, arrays, order, batch, (0, total), ())
+        total, means = -(-count // batch), means or Means(self.job.measures)
+        rows = 1 if exact else _rows(code, self.dtype.itemsize)
+        call = self._call(code, program, arrays, order, batch, (0, total), (), min(rows, total))
         heard = 0
         going, training = True, program is self.job.training
 
         def watch(done: int) -> bool:
             nonlocal heard, going
             while heard < done:
-                made = {key: call.results[heard, n] for n, key in enumerate(code.results)}
+                made = _results(code, call, heard)
                 if training and not code.trains and not np.isfinite(made["loss",]):  # nobody else looks at it
                     raise NotFinite(heard, float(made["loss",]))
                 means.add(made, min(batch, count - heard * batch))
                 heard += 1
-                going = on_batch(heard - 1, means.values()) and going
+                going = on_batch(heard - 1, means.now()) and going
             return going
 
-        parts = [(n, n + 1) for n in range(total)] if exact else [(0, total)]
-        for call.first, call.end in parts:
+        for call.first in range(0, total, rows):
+            call.end = min(call.first + rows, total)
             if exact and call.first:  # a callback may have changed weights or learning rate
                 call.tables = [self._table(program, key) for key in code.tables]
                 self._put_scalars(code, call.scalars, call.first, self.state.step + 1)
@@ -165,7 +169,7 @@ class NativeEngine:
             watch(call.done)
             _switches_fit(code, status, bad)
             if status == driver.NOT_FINITE:
-                raise NotFinite(bad, float(call.results[bad, code.results.index(("loss",))]))
+                raise NotFinite(bad, float(_results(code, call, bad)["loss",]))
             if not going:
                 break
         return means.values()
@@ -206,6 +210,7 @@ class NativeEngine:
         batch: int,
         span: tuple[int, int],
         outputs: Sequence[Array],
+        rows: int = 1,
     ) -> Call:
         batches = span[1]
         ready = [np.ascontiguousarray(array, _readable(array)) for array in arrays]
@@ -218,9 +223,7 @@ class NativeEngine:
             outputs,
             [self._table(program, key) for key in code.tables],
             self._scalars(code, batches),
-            np.zeros((batches, max(1, len(code.results))), np.float64).view(self.dtype)[
-                :, :: 8 // self.dtype.itemsize
-            ],
+            np.zeros((rows, max(1, sum(map(elements, code.shapes)))), self.dtype),
             self.seed,
             self.state.step,
         )
@@ -258,6 +261,21 @@ class NativeEngine:
             given = {"one": 1.0, **self.job.update.scalars(step)}
         for number, name in enumerate(code.scalars):
             into[batch, number, :] = given[name]
+
+
+def _results(code: Code, call: Call, batch: int) -> dict[Key, Array]:
+    """What a batch came to, by name."""
+    row, found, start = call.results[batch - call.first], dict[Key, Array](), 0
+    for key, shape in zip(code.results, code.shapes, strict=True):
+        end = start + elements(shape)
+        found[key] = row[start:end].reshape(shape)
+        start = end
+    return found
+
+
+def _rows(code: Code, item: int) -> int:
+    """Batches whose results are kept until they are added up: thousands of numbers each for metrics of thresholds."""
+    return max(1, RESULTS // (max(1, sum(map(elements, code.shapes))) * item))
 
 
 def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, ...] = ()) -> Options:

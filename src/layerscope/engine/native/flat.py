@@ -20,8 +20,9 @@ from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.operations import Op, elements
 from layerscope.engine.primitives.map import Map
-from layerscope.engine.primitives.reduce import Reduce
-from layerscope.engine.primitives.shape import Numbers, Reshape
+from layerscope.engine.primitives.reduce import Expand, Reduce
+from layerscope.engine.primitives.shape import Reshape
+from layerscope.engine.primitives.table import Table
 from layerscope.engine.program import Value as Node
 
 
@@ -43,6 +44,13 @@ def size(value: Node) -> int:
     return elements(numbers(value.type.shape))
 
 
+def spread(op: Op) -> None:
+    """Let one number that is repeated over all elements be a pointwise operation, which takes it as it is."""
+    if isinstance(op.do, Expand) and size(op.inputs[0]) == 1:
+        share = 1 / size(op.outputs[0]) if op.do.mean else 1.0
+        op.do = Map("scale", (("factor", share),))
+
+
 def grouped(ops: Sequence[Op]) -> list[Group]:
     """Pointwise operations in groups; an operation joins the group of one of its inputs where sizes agree.
 
@@ -51,11 +59,15 @@ def grouped(ops: Sequence[Op]) -> list[Group]:
     """
     grouping = _Grouping()
     for op in ops:
+        spread(op)
         _check(op)
         if any(value in grouping.home for value in op.inputs) or _is_total(op):
             grouping.place(op)
         else:
             grouping.waiting |= dict.fromkeys(op.outputs, op)
+    for op in dict.fromkeys(grouping.waiting.values()):
+        if op.outputs[0] in grouping.waiting and not grouping.wanted(op):
+            grouping.place(op)
     for op in dict.fromkeys(grouping.waiting.values()):
         if op.outputs[0] in grouping.waiting:
             grouping.place(op)
@@ -66,7 +78,7 @@ def _check(op: Op) -> None:
     """TrainingError for what has no form without a batch."""
     if _is_total(op):
         return
-    if not isinstance(op.do, Map | Numbers | Reshape) or (isinstance(op.do, Map) and op.do.function == "one_hot"):
+    if not isinstance(op.do, Map | Reshape | Table) or (isinstance(op.do, Map) and op.do.function == "one_hot"):
         raise TrainingError(
             f"the native engine has no {type(op.do).__name__} of values without a batch; "
             "compile with engine='reference'"
@@ -82,6 +94,13 @@ class _Grouping:
         self.groups: list[Group] = []
         self.home: dict[Node, Group] = {}
         self.waiting: dict[Node, Op] = {}
+
+    def wanted(self, op: Op) -> bool:
+        """Whether it reads nothing made here, but goes with an operation that waits, too, and does."""
+        if self._near(op):
+            return False
+        users = [one for one in self.waiting.values() if op.outputs[0] in one.inputs]
+        return any(size(one.outputs[0]) == size(op.outputs[0]) and self._near(one) for one in users)
 
     def place(self, op: Op) -> None:
         """Into a group that there is, or a new one; with what waits for it."""
@@ -196,8 +215,8 @@ class _Elements:
             if isinstance(op.do, Reduce):
                 values[op.outputs[0]] = self._total(op.inputs[0])
                 continue
-            if isinstance(op.do, Numbers):
-                values[op.outputs[0]] = self._given(op.do.numbers, index, count)
+            if isinstance(op.do, Table):
+                values[op.outputs[0]] = self._of_table(op.do, index, count)
                 continue
             inputs = [get(value) for value in op.inputs]
             if isinstance(op.do, Map):
@@ -208,10 +227,10 @@ class _Elements:
             if value in values and value in self.group.made():
                 self._store(values[value], buffer, index)
 
-    def _given(self, numbers: Sequence[float], index: Index, count: int) -> Value:
-        """Numbers that are part of the program."""
-        k, real = self.k, self.k.module.real
-        return self._loaded(Array(k.module.table(numbers, real), real, len(numbers)), index, vector(real, count))
+    def _of_table(self, table: Table, index: Index, count: int) -> Value:
+        real = self.k.module.real
+        array = Array(self.k.module.table(table.numbers, real), real, len(table.numbers), 0)
+        return self._loaded(array, index, vector(real, count))
 
     def _total(self, value: Node) -> Value:
         """The sum of all elements: lanes side by side, then across."""

@@ -15,6 +15,9 @@ from layerscope.engine.primitives.map import GELU_CUBIC, GELU_ROOT
 
 _Form = Callable[..., Value]
 
+ROOTS = 8
+"""Binary digits of an exponent behind the point that are taken by square roots."""
+
 
 def _flag(code: Code, mask: Value, x: Value) -> Value:
     """1 where the mask is set, 0 elsewhere."""
@@ -105,6 +108,41 @@ def one_hot(code: Code, x: Value, index: Index) -> Value:
 
 def _one_hot(code: Code, x: Value, index: Index, depth: float = 0.0) -> Value:
     return one_hot(code, x, index)
+
+
+def _power(code: Code, x: Value, exponent: float) -> Value:
+    """x^exponent: whole digits of the exponent as squares, the first halves, quarters, ... as roots, and what is left
+    of it, which is too little to lose much by, through the logarithm.
+    """
+    if exponent < 0:
+        return code.fdiv(code.constant(1.0, x.type), _power(code, x, -exponent))
+    whole, left, parts, now = int(exponent), exponent - int(exponent), list[Value](), x
+    while whole:
+        if whole % 2:
+            parts.append(now)
+        whole //= 2
+        now = _square(code, now) if whole else x
+    for digit in range(1, ROOTS + 1):
+        if not left:
+            break
+        now = code.sqrt(now)
+        if left >= 0.5**digit:
+            parts.append(now)
+            left -= 0.5**digit
+    if left:
+        parts.append(functions.exp(code, _scale(code, functions.log(code, x), left)))
+    found = parts[0] if parts else code.constant(1.0, x.type)
+    for part in parts[1:]:
+        found = code.fmul(found, part)
+    return found
+
+
+def _power_grad(code: Code, g: Value, x: Value, exponent: float) -> Value:
+    return code.fmul(g, _scale(code, _power(code, x, exponent - 1), exponent))
+
+
+def _floor(code: Code, x: Value) -> Value:
+    return code.intrinsic("floor", x.type, x)
 
 
 def _relu(code: Code, x: Value) -> Value:
@@ -259,6 +297,7 @@ _CHEAP: dict[str, _Form] = {
     "above": _above,
     "at_least": _at_least,
     "equal": _equal,
+    "floor": _floor,
     "relu": _relu,
     "relu_grad": _relu_grad,
     "leaky_relu": _leaky_relu,
@@ -275,6 +314,8 @@ _FORMS: dict[str, _Form] = {
     "sqrt": Code.sqrt,
     "exp": functions.exp,
     "log": functions.log,
+    "power": _power,
+    "power_grad": _power_grad,
     "one_hot": _one_hot,
     "elu": _elu,
     "elu_grad": _elu_grad,

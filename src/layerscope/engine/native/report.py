@@ -57,7 +57,7 @@ def reference_report(job: Job, precision: str) -> EngineReport:
 
 
 def _programs(job: Job) -> Iterator[tuple[str, Program]]:
-    if job.update is not None and job.losses:
+    if job.update is not None and job.aims:
         yield "training", job.training
     yield "inference", job.inference
 

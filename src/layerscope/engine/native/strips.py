@@ -127,8 +127,8 @@ class _Cutter:
 
     def _in_strips(self, op: Op) -> bool:
         """Put an operation into strips, if it can be and one of its inputs is, or if it makes an image of numbers."""
-        kind: type[Any] = type(op.do)
-        rule = RULES.get(kind)
+        do: Any = op.do
+        rule = RULES.get(type(do))
         makes = isinstance(op.do, reduce.Expand | Random) and self._image(op.outputs[0])
         if rule is None or not (makes or any(value in self.cut for value in op.inputs)):
             return False

@@ -77,6 +77,14 @@ def _one_hot(x: Array, depth: float) -> Array:
     return (x.astype(np.int64) == np.arange(int(depth))).astype(x.dtype)
 
 
+def _power(x: Array, exponent: float) -> Array:
+    return x ** x.dtype.type(exponent)
+
+
+def _power_grad(g: Array, x: Array, exponent: float) -> Array:
+    return g * (x.dtype.type(exponent) * x ** x.dtype.type(exponent - 1))
+
+
 def _relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
@@ -271,6 +279,9 @@ FUNCTIONS: dict[str, Function] = {
     "at_least": Function(_at_least),
     "equal": Function(_equal),
     "one_hot": Function(_one_hot),
+    "floor": Function(np.floor),
+    "power": Function(_power, (_call("power_grad", "g", "x", exponent="@exponent"),)),
+    "power_grad": Function(_power_grad),
     "relu": Function(_relu, (_call("relu_grad", "g", "r"),)),
     "relu_grad": Function(_relu_grad),
     "leaky_relu": Function(_leaky_relu, (_call("leaky_relu_grad", "g", "x", slope="@slope"),)),

@@ -97,21 +97,3 @@ class Slice(Primitive):
         index = [slice(None)] * arrays[0].ndim
         index[self.axis] = slice(start, start + size)
         return (arrays[0][tuple(index)],)
-
-
-@dataclass(frozen=True)
-class Numbers(Primitive):
-    """The same row of numbers always; it has no inputs."""
-
-    numbers: tuple[float, ...]
-
-    def out(self, *types: TensorType) -> tuple[TensorType, ...]:
-        return (TensorType((len(self.numbers),)),)
-
-    def run(self, frame: Frame, *arrays: Array) -> tuple[Array, ...]:
-        return (np.array(self.numbers, frame.dtype),)
-
-    def adjoint(
-        self, program: Program, inputs: Sequence[Value], outputs: Sequence[Value], gradients: Gradients
-    ) -> Gradients:
-        return []

@@ -11,7 +11,7 @@ from typing import Any
 
 from layerscope.core import boxes
 from layerscope.core.boxes import Box
-from layerscope.core.contract import Example, Layer, describe_settings
+from layerscope.core.contract import OF_TRAINING, Example, Layer, describe_settings
 from layerscope.core.costs import Operations
 from layerscope.core.dataclasses import MISSING, dataclass, fields
 from layerscope.core.sizes import Size
@@ -52,8 +52,9 @@ def words(cls: type[Layer]) -> Words:
 
 
 def settings(cls: type[Layer]) -> list[tuple[str, str]]:
-    """Name and default ("required" where there is none) of each setting, in the order of the arguments."""
-    rows = [(f.name, "required" if f.default is MISSING else repr(f.default)) for f in fields(cls)]
+    """Name and default ("required" where there is none) of each setting, as arguments stand, but those of training."""
+    own = [f for f in fields(cls) if not f.name.endswith(OF_TRAINING)]
+    rows = [(f.name, "required" if f.default is MISSING else repr(f.default)) for f in own]
     return [row for row in rows if row[0] != "name"] + [row for row in rows if row[0] == "name"]
 
 
