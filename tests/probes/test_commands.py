@@ -39,8 +39,8 @@ MISTAKES = {
         "images of its own",
     ),
     "a layer that is not computed": (
-        ["shift", "28x28x1 | conv 2 3 | layernorm", "--data", "digits"],
-        "layer_normalization (LayerNormalization) is described only: it can be traced, but not computed or trained",
+        ["shift", "28x28x1 | conv 2 3 | resizing 5 5", "--data", "digits"],
+        "resizing (Resizing) is described only: it can be traced, but not computed or trained",
     ),
     "a picture": (
         ["shift", IMAGES, "--data", "digits", "-o", "a.txt"],

@@ -67,6 +67,13 @@ class Graph:
         kinds = Kinds()
         return tuple([kinds.of(node.layer) for node in self.nodes])
 
+    @cached_property
+    def switches(self) -> frozenset[Edge]:
+        """The tensors that a layer takes as switches, which stay integers; all others are floating where computed."""
+        return frozenset(
+            node.inputs[number] for node in self.nodes for number in node.layer.integer_inputs if node.inputs
+        )
+
     def index(self, name: str) -> int:
         """The index of the node with this name or label; GraphError when there is none."""
         for number, node in enumerate(self.nodes):

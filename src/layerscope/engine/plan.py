@@ -154,11 +154,16 @@ class Job:
         """All metrics by their names in the logs."""
         return {name: metric for aim in self.aims for name, metric in (*aim.metrics.items(), *aim.weighted.items())}
 
+    def _entering(self, node: int, type: TensorType) -> TensorType:
+        """An input's type as programs have it: integers are switches, and switches only."""
+        return type if (node, 0) in self.graph.switches else TensorType(type.shape)
+
     def _forward(self, training: bool) -> tuple[Program, list[tuple[lowering.Value, ...]]]:
         program = Program()
         types = propagate.input_types(self.graph)
         seeds: dict[int, tuple[lowering.Value, ...]] = {
-            node: (program.input(("data", number), types[node][0]),) for number, node in enumerate(self.graph.inputs)
+            node: (program.input(("data", number), self._entering(node, types[node][0])),)
+            for number, node in enumerate(self.graph.inputs)
         }
         table, numbers = self.graph.parameters, iter(n for n in range(len(self.graph.nodes)) if n not in seeds)
 

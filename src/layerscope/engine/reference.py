@@ -178,7 +178,7 @@ class Means:
         """What a program made of a batch."""
         for key, array in made.items():
             if key[0] in ("loss", "metric") and len(key) < 3:  # a loss, or that of one output
-                name = str(key[-1])
+                name = str((*key[1:], "loss")[0])
                 self._losses[name] = self._losses.get(name, 0.0) + float(array) * examples
             elif key[0] == "metric":
                 self._add(str(key[1]), int(str(key[2])), array)

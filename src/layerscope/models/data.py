@@ -95,7 +95,7 @@ def inputs(data: Any, graph: Graph, types: Sequence[TensorType], what: str = "x"
     """The arrays (or sources) for the graph's inputs, each with fitting sizes."""
     names = [graph.nodes[number].label for number in graph.inputs]
     arrays: list[Array] = []
-    for name, value, type in zip(names, listed(data, names, what), types, strict=True):
+    for number, name, value, type in zip(graph.inputs, names, listed(data, names, what), types, strict=True):
         array = numbers(value, what)
         title = what if len(names) == 1 else f"{what}[{name!r}]"
         if not _same(array.shape[1:], type.shape[1:]):
@@ -103,7 +103,7 @@ def inputs(data: Any, graph: Graph, types: Sequence[TensorType], what: str = "x"
                 f"{title} has the shape {show(array.shape[1:])} per example, but the model's input {name} is "
                 f"{show(type.shape[1:])}.{_advice(array.shape, type)}"
             )
-        arrays.append(_typed(array, type.dtype == "int32"))
+        arrays.append(_typed(array, (number, 0) in graph.switches))
     if len({len(array) for array in arrays}) > 1:
         raise DataError(f"{what}: the inputs have different numbers of examples: {[len(a) for a in arrays]}")
     return arrays

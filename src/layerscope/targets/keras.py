@@ -148,9 +148,6 @@ class Writer:
         self.layers: dict[tuple[Any, ...], Any] = {}
         self.names: set[str] = set()
         self.dtype = {"dtype": "float64"} if model._precision == "float64" else {}
-        self.switched = {
-            node.inputs[number] for node in model.graph.nodes for number in node.layer.integer_inputs if node.inputs
-        }
 
     def add(self, index: int, node: Node) -> None:
         """One use of a layer."""
@@ -169,7 +166,7 @@ class Writer:
         shape = [size if isinstance(size, int) else None for size in type_.shape]
         floating = type_.dtype.startswith(("float", "bfloat"))
         # Here other numbers become floating in the first layer; Keras does it where they enter.
-        dtype = type_.dtype if floating or (index, 0) in self.switched else None
+        dtype = type_.dtype if floating or (index, 0) in self.model.graph.switches else None
         return self.keras.Input(batch_shape=shape, dtype=self.dtype.get("dtype", dtype), name=self.name(node.label))
 
     def name(self, label: str, part: str = "") -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
@@ -127,8 +127,7 @@ class _Cutter:
 
     def _in_strips(self, op: Op) -> bool:
         """Put an operation into strips, if it can be and one of its inputs is, or if it makes an image of numbers."""
-        do: Any = op.do
-        rule = RULES.get(type(do))
+        rule = RULES.get(cast("type[Any]", op.do.__class__))
         makes = isinstance(op.do, reduce.Expand | Random) and self._image(op.outputs[0])
         if rule is None or not (makes or any(value in self.cut for value in op.inputs)):
             return False
