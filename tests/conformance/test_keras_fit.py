@@ -52,6 +52,34 @@ def test_weights_of_examples(name):
     trained_alike(classifier, compiled(loss, **settings), {"x": X, "y": y, "sample_weight": WEIGHTS, **FIT})
 
 
+def objectives(home):
+    """Losses with settings, and metrics of the whole epoch, in both libraries."""
+    losses, metrics = home.losses, home.metrics
+    return {
+        "sparse": (losses.SparseCategoricalCrossentropy(ignore_class=1), LABELS, [metrics.SparseTopKCategoricalAccuracy(2)]),
+        "sum": (losses.Huber(0.4, reduction="sum"), NUMBERS, [metrics.RootMeanSquaredError(), metrics.R2Score()]),
+        "smooth": (
+            losses.CategoricalCrossentropy(label_smoothing=0.1),
+            HOT,
+            [metrics.AUC(num_thresholds=50), metrics.Precision(0.2), metrics.Recall(class_id=2), metrics.F1Score("macro")],
+        ),
+        "focal": (losses.BinaryFocalCrossentropy(), HOT, ["poisson", metrics.FalseNegatives(0.2), metrics.KLDivergence()]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["sparse", "sum", "smooth", "focal"])
+@pytest.mark.parametrize("weighted", ["metrics", "weighted_metrics"])
+def test_metrics_of_the_epoch_with_weights_and_without(name, weighted):
+    def settings(home):
+        loss, _, metrics = objectives(home)[name]
+        return {"optimizer": home.optimizers.SGD(0.01), "loss": loss, weighted: metrics}
+
+    y = objectives(ls)[name][1]
+    held = (X[:20] * 2, y[:20], WEIGHTS[:20] + 1)
+    given = {"x": X, "y": y, "sample_weight": WEIGHTS, "validation_data": held, **FIT}
+    trained_alike(classifier, settings, given)
+
+
 def test_weights_in_a_column_and_in_validation():
     held = (X[:20] * 2, LABELS[:20], WEIGHTS[:20] + 1)
     given = {

@@ -5,6 +5,9 @@ Their values are held to Keras in tests/conformance/test_objectives.py; here pla
 
 from __future__ import annotations
 
+import json
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -201,6 +204,67 @@ def test_a_saved_model_keeps_all_settings(loss, wanted, tmp_path):
         name: one.to_json() for name, (_, one) in model.metrics.items()
     }
     assert again.evaluate(P, T) == model.evaluate(P, T)
+
+
+def forked(**compiled):
+    """Two outputs."""
+    x = ls.Input((3,), name="x")
+    model = ls.Model(x, [layers.Dense(3, "sigmoid", name="a")(x), layers.Dense(1, name="b")(x)])
+    model.compile("sgd", **compiled)
+    return model
+
+
+def test_a_saved_model_of_several_outputs_keeps_all_settings(tmp_path):
+    model = forked(
+        loss=[losses.BinaryCrossentropy(label_smoothing=0.2), None],
+        loss_weights=[0.0, 1.0],
+        metrics=[["mae", metrics.Precision(0.3), "mae"], ["mse"]],
+        weighted_metrics={"a": ["mae", metrics.AUC(num_thresholds=20)], "b": [losses.Huber(0.5)]},
+    )
+    names = ["a_mae", "a_precision", "a_mae_1", "b_mse", "a_weighted_mae", "a_auc", "b_huber_loss"]
+    assert list(model.metrics) == names
+    model.save(tmp_path / "m.npz")
+    again = load_model(tmp_path / "m.npz")
+    assert again.objectives == model.objectives
+    given = {"sample_weight": [P[:, 0], P[:, 1]], "return_dict": True}
+    assert again.evaluate(P, [T, P[:, 2]], **given) == model.evaluate(P, [T, P[:, 2]], **given)
+
+
+FORMER = {
+    "of one output": (
+        lambda **told: passing((3,), **told),
+        {"losses": ["binary_crossentropy"], "from_logits": [True], "metrics": ["accuracy", "mae"]},
+        {"loss": losses.BinaryCrossentropy(from_logits=True), "metrics": ["accuracy", "mae"]},
+    ),
+    "of several": (
+        forked,
+        {"losses": ["mean_squared_error", "mean_absolute_error"], "from_logits": [False] * 2, "metrics": ["mse"]},
+        {"loss": ["mse", "mae"], "metrics": [["mse"], []]},
+    ),
+    "without metrics": (
+        forked,
+        {"losses": ["mean_squared_error"] * 2, "from_logits": [False] * 2, "metrics": []},
+        {"loss": "mse"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_a_model_of_the_form_before_settings_loads(name, tmp_path):
+    """When losses and metrics were names, and those of the first output."""
+    build, former, told = FORMER[name]
+    model = build(**told)
+    model.save(tmp_path / "now.npz")
+    with zipfile.ZipFile(tmp_path / "now.npz") as now, zipfile.ZipFile(tmp_path / "then.npz", "w") as then:
+        for entry in now.namelist():
+            content = now.read(entry)
+            if entry == "state.json":
+                about = json.loads(content)
+                kept = {key: about["compiled"][key] for key in ("optimizer", "engine", "threads")}
+                content = json.dumps({**about, "compiled": {**kept, **former}})
+            then.writestr(entry, content)
+    again = load_model(tmp_path / "then.npz")
+    assert again.objectives == model.objectives
 
 
 REFUSED = [

@@ -98,6 +98,48 @@ def test_what_is_frozen_is_neither_kept_nor_computed():
     assert made == {("weight", "kind/kernel"), ("weight", "kind/bias")}
 
 
+def test_a_metric_with_fewer_positions_than_the_weights():
+    given = Input((12, 12, 1))
+    model = Model(given, Conv2D(1, 3, padding="same")(given))
+    model.compile("sgd", "mse", metrics=["ssim"], weighted_metrics=["mae"])
+    pictures, at = numbers(4, 12, 12, 1), numbers(4, 12, 12)
+    model.evaluate(pictures, pictures, sample_weight=at)
+    model.compile("sgd", "mse", weighted_metrics=["ssim"])
+    model.evaluate(pictures, pictures, sample_weight=at[:, 0, 0])
+    told = "sample_weight has the shape (4, 12, 12), but ssim here has one per example: give (examples,)"
+    with refuses(ShapeError, told):
+        model.evaluate(pictures, pictures, sample_weight=at)
+
+
+def test_weights_of_an_output_that_only_a_count_measures():
+    """AUC and the like say nothing of single examples, but take their weights."""
+    x = Input((3,), name="x")
+    model = Model(x, [Dense(2, name="a")(x), Dense(2, "sigmoid", name="b")(x)])
+    model.compile("sgd", ["mse", None], weighted_metrics=[None, ["false_negatives"]], precision="float64")
+    low = model.predict(X)[1] <= 0.5
+    wanted = (low * WEIGHTS[:, None]).sum()
+    for weights in ([None, WEIGHTS], [None, WEIGHTS[:, None]], WEIGHTS):
+        found = model.evaluate(X, [Y, np.ones((20, 2))], sample_weight=weights, return_dict=True)
+        np.testing.assert_allclose(found["b_false_negatives"], wanted, rtol=1e-12)
+
+
+def test_batches_with_and_without_weights():
+    def given():
+        yield X[:8], Y[:8]
+        yield X[8:], Y[8:], WEIGHTS[8:]
+
+    model = dense_model(metrics=["mae"], precision="float64")
+    loss = (((model.predict(X.astype("float64")) - Y) ** 2).mean(1) * np.r_[np.ones(8), WEIGHTS[8:]]).mean()
+    np.testing.assert_allclose(model.evaluate(given())[0], loss, rtol=1e-12)
+    told = (
+        "generator: some batches come with sample_weight and some without, which the weighted_metrics cannot put "
+        "together; give it with all (ones where nothing weighs more)"
+    )
+    model = dense_model(weighted_metrics=["mae"])
+    with refuses(DataError, told):
+        model.evaluate(given())
+
+
 def test_a_saved_model_knows_all_of_it(tmp_path):
     model = images()
     model.get_layer("norm").trainable = False

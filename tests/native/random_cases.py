@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from layerscope import losses, metrics, optimizers
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.types import TensorType
+from layerscope.models import examples
 
 from .random_networks import RandomJob
 
@@ -75,6 +76,9 @@ def case(seed: int, depth: int = 3) -> Case:
     """The case of a number."""
     random = np.random.default_rng([seed, 1])
     job = _job(seed, depth, random)
+    weights = np.random.default_rng([seed, 2])
+    if weights.random() < 0.3:
+        _weigh(job, weights)
     batch = int(random.integers(1, 40))
     options = {"lanes": int(random.choice([1, 2, 4, 4, 8, 8, 8, 16])), "sums": int(random.choice([4, 8, 8, 12]))}
     if random.random() < 0.2:
@@ -91,6 +95,8 @@ def case(seed: int, depth: int = 3) -> Case:
         seed, job, int(random.integers(1, 4)), batch, batch * 2 + int(random.integers(0, batch)) + 1, options
     )
     _fill(found, random)
+    if type := job.aims[0].weight:
+        found.targets.append(weights.random((found.count, *type.shape[1:])) * 2)
     return found
 
 
@@ -110,6 +116,15 @@ def _job(seed: int, depth: int, random: np.random.Generator) -> RandomJob:
     return job
 
 
+def _weigh(job: RandomJob, random: np.random.Generator) -> None:
+    """Weights of examples; of their positions, too, where only the loss asks for some."""
+    (aim,) = job.aims
+    each = examples._each(job.losses[0], job.result)
+    axes = 1 if aim.metrics else min(each.rank, int(random.integers(1, 4)))
+    type = TensorType((job.result.shape[0], *each.shape[1:axes]))
+    job.aims = [replace(aim, metrics={}, weighted=aim.metrics, weight=type)]
+
+
 def _fits(one: losses.Loss | metrics.Metric, output: TensorType) -> bool:
     try:
         one.fits(output)
@@ -125,7 +140,7 @@ def _fill(case: Case, random: np.random.Generator) -> None:
         else:
             numbers = random.normal(size=(case.count, *data.shape))
             dtype = DTYPES[random.integers(len(DTYPES))]
-            if any(name.startswith("step") for name in case.job.aims[0].metrics):
+            if any(name.startswith("step") for name in case.job.measures):
                 # whole numbers make ties, which rounding decides
                 dtype = "float64"
             case.inputs.append(
@@ -140,7 +155,7 @@ def _fill(case: Case, random: np.random.Generator) -> None:
         targets = random.integers(0, 2, shape)
     elif loss.key.startswith("categorical") and random.random() < 0.5:
         targets = (targets == targets.max(axis=-1, keepdims=True)).astype(np.uint8)
-    elif case.job.aims[0].metrics and random.random() < 0.5:
+    elif case.job.measures and random.random() < 0.5:
         targets = (targets > 0.4).astype(np.uint8)
     case.targets.append(targets)
     for id, weight in case.job.weights.items():

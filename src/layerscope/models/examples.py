@@ -101,6 +101,9 @@ def _weights(
         if len(array) != count:
             raise DataError(f"{title} has {len(array)} weights, but there are {count} examples")
         array, type = _fitted(array, _each(objective, outputs[number]), objective.name, title)
+        for measured in model.objectives.measured if type.rank > 1 else ():
+            if measured.output == number and measured.weighted:  # which may have fewer positions than the loss
+                _fitted(array, _each(measured.metric, outputs[number]), measured.name, title)
         arrays.append(array)
         types.append(type)
     return arrays, tuple(types)

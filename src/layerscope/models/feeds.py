@@ -126,8 +126,17 @@ class Stream:
         return {"examples": 0, "batch_size": 0, "shuffle": self.shuffle}
 
     def _checked(self, random: Random | None) -> Iterator[Examples]:
+        weighed: list[bool] | None = None
         for x, y, weight in self.batches.each(self.asked, random):
-            yield examples.given(self.model, x, y, weight, self.class_weight, f"{self.batches.title}: ")
+            one = examples.given(self.model, x, y, weight, self.class_weight, f"{self.batches.title}: ")
+            have = [type is not None for type in one.weights]
+            if have != (weighed or have) and any(metric.weighted for metric in self.model.objectives.measured):
+                raise DataError(
+                    f"{self.batches.title}: some batches come with sample_weight and some without, which the "
+                    "weighted_metrics cannot put together; give it with all (ones where nothing weighs more)"
+                )
+            weighed = have
+            yield one
 
     def train(
         self, seed: int, compiling: Compiling, random: Random, on_batch: OnBatch, exact: bool
