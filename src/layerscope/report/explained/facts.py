@@ -52,7 +52,7 @@ def words(cls: type[Layer]) -> Words:
 
 
 def settings(cls: type[Layer]) -> list[tuple[str, str]]:
-    """Name and default ("required" where there is none) of each setting, as arguments stand, but those of training."""
+    """Name and default ("required" where there is none) of each setting, in their order, but those of training."""
     own = [f for f in fields(cls) if not f.name.endswith(OF_TRAINING)]
     rows = [(f.name, "required" if f.default is MISSING else repr(f.default)) for f in own]
     return [row for row in rows if row[0] != "name"] + [row for row in rows if row[0] == "name"]
