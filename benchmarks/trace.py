@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pages
+
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- tracing: written by benchmarks/trace.py --write -->", "<!-- end of tracing -->"
@@ -318,23 +320,6 @@ def live_verdict(found: Findings, case: str, peers: dict[str, tuple[float, float
     return lines
 
 
-def failures(asked: argparse.Namespace, found: Findings, case: str) -> list[str]:
-    """Who failed, and how."""
-    failed = [(name, found.failed[case, name]) for name in asked.contenders if (case, name) in found.failed]
-    return [f"- {CONTENDERS[name].title}: `{words}`" for name, words in failed]
-
-
-def rendered(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown that can be read as text."""
-    widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
-    lines = [
-        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        for row in [head, *rows]
-    ]
-    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def versions(asked: argparse.Namespace) -> str:
     names = sorted(
         {module for name in asked.contenders for module in CONTENDERS[name].modules} - {"iopath", "tabulate"}
@@ -343,28 +328,21 @@ def versions(asked: argparse.Namespace) -> str:
     return ", ".join([f"Python {platform.python_version()}", *told])
 
 
-def processor() -> str:
-    """The processor's name, as the system has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def report(asked: argparse.Namespace, found: Findings, load: str) -> str:
     """The whole result."""
     head = ["", "best, s", "median, s", "peak, MB", "parameters", "MACs"]
     parts = [
         f"- {datetime.date.today().isoformat()}, `{' '.join(['python benchmarks/trace.py', *shown()])}`\n"
-        f"- {processor()}, {os.cpu_count()} cores, {platform.system()}, load {load} before\n"
+        f"- {pages.processor()}, {os.cpu_count()} cores, {platform.system()}, load {load} before\n"
         f"- {versions(asked)}\n"
         f"- {asked.rounds} round{'s' * (asked.rounds != 1)}; `python -c pass` took "
         f"{median(r.seconds for r in found.floor):.3f} s and {max(r.megabytes for r in found.floor):.1f} MB"
     ]
     for case in asked.cases:
-        parts.append(f"**{CASES[case].about}**\n\n{rendered(head, rows_of(asked, found, case))}")
-        parts.append("\n".join([*verdicts(asked, found, case), *failures(asked, found, case)]))
+        parts.append(f"**{CASES[case].about}**\n\n{pages.rendered(head, rows_of(asked, found, case))}")
+        failed = [(name, found.failed[case, name]) for name in asked.contenders if (case, name) in found.failed]
+        told = [f"- {CONTENDERS[name].title}: `{words}`" for name, words in failed]
+        parts.append("\n".join([*verdicts(asked, found, case), *told]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -415,8 +393,6 @@ def main() -> None:
         text = report(asked, found, load)
     print(text)
     if asked.write:
-        import pages
-
         pages.put(PAGE, BEGIN, END, text)
 
 

@@ -168,18 +168,6 @@ def speeds(found: Findings, network: str, threads: int, what: str, factor: int) 
     return cells
 
 
-def rendered(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown that can be read as text."""
-    widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [
-        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        for row in [head, *rows]
-    ]
-    lines.insert(1, rule)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def table(asked: argparse.Namespace, found: Findings, network: str, threads: int) -> str:
     """One network on so many threads."""
     train = speeds(found, network, threads, "train", TRAINING)
@@ -203,7 +191,7 @@ def table(asked: argparse.Namespace, found: Findings, network: str, threads: int
         for name in asked.contenders
         if (network, threads, name) in found.failed
     ]
-    return "\n\n".join([title, rendered(head, rows), *notes, *goals(found, network, threads)])
+    return "\n\n".join([title, pages.rendered(head, rows), *notes, *goals(found, network, threads)])
 
 
 def goals(found: Findings, network: str, threads: int) -> list[str]:
@@ -225,17 +213,7 @@ def starts(found: Findings) -> str:
         for network, pairs in found.starts.items()
     ]
     title = "**From calling `fit` to the first finished batch**, layerscope, fresh processes"
-    return f"{title}\n\n{rendered(['', 'empty cache, s', 'filled cache, s'], rows)}"
-
-
-def processor() -> str:
-    """The processor's name, as the system has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {len(cores_for(0))} core{'s' * (len(cores_for(0)) != 1)}"
+    return f"{title}\n\n{pages.rendered(['', 'empty cache, s', 'filled cache, s'], rows)}"
 
 
 def report(asked: argparse.Namespace, found: Findings, load: str) -> str:
@@ -248,7 +226,8 @@ def report(asked: argparse.Namespace, found: Findings, load: str) -> str:
     versions = {"layerscope": ls.__version__, "Python": platform.python_version(), **found.versions}
     facts = [
         f"{datetime.date.today().isoformat()}, `{command}`",
-        f"{processor()} (to LLVM {host.cpu}; {objects.chosen(host).name}), {platform.system()}, load {load} before",
+        f"{pages.processor()}, {len(cores_for(0))} cores (to LLVM {host.cpu}; {objects.chosen(host).name}), "
+        f"{platform.system()}, load {load} before",
         f"peak of one core: {found.peak:.1f} GFLOP/s of float32",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
         f"median of {rounds} round{'s' * (rounds != 1)}; data: {asked.data}",

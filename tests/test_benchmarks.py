@@ -14,7 +14,9 @@ assert spec is not None
 assert spec.loader is not None
 bench = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = bench
+sys.path.insert(0, str(FOLDER))  # where the script finds its neighbours
 spec.loader.exec_module(bench)
+sys.path.remove(str(FOLDER))
 
 
 def measured(tmp_path, script, seconds=60, megabytes=1000):
