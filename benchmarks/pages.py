@@ -1,6 +1,7 @@
 """Results in the documentation: tables, and what stands between two markers of a page."""
 
 import platform
+import sys
 from pathlib import Path
 
 
@@ -31,3 +32,12 @@ def processor() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def shown() -> list[str]:
+    """The command line without the place of the files, which is this machine's own."""
+    words = sys.argv[1:]
+    for number, word in enumerate(words):
+        if word == "--folder":
+            return words[:number] + words[number + 2 :]
+    return words

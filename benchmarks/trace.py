@@ -320,6 +320,12 @@ def live_verdict(found: Findings, case: str, peers: dict[str, tuple[float, float
     return lines
 
 
+def failures(asked: argparse.Namespace, found: Findings, case: str) -> list[str]:
+    """Who failed, and how."""
+    failed = [(name, found.failed[case, name]) for name in asked.contenders if (case, name) in found.failed]
+    return [f"- {CONTENDERS[name].title}: `{words}`" for name, words in failed]
+
+
 def versions(asked: argparse.Namespace) -> str:
     names = sorted(
         {module for name in asked.contenders for module in CONTENDERS[name].modules} - {"iopath", "tabulate"}
@@ -332,7 +338,7 @@ def report(asked: argparse.Namespace, found: Findings, load: str) -> str:
     """The whole result."""
     head = ["", "best, s", "median, s", "peak, MB", "parameters", "MACs"]
     parts = [
-        f"- {datetime.date.today().isoformat()}, `{' '.join(['python benchmarks/trace.py', *shown()])}`\n"
+        f"- {datetime.date.today().isoformat()}, `{' '.join(['python benchmarks/trace.py', *pages.shown()])}`\n"
         f"- {pages.processor()}, {os.cpu_count()} cores, {platform.system()}, load {load} before\n"
         f"- {versions(asked)}\n"
         f"- {asked.rounds} round{'s' * (asked.rounds != 1)}; `python -c pass` took "
@@ -340,19 +346,8 @@ def report(asked: argparse.Namespace, found: Findings, load: str) -> str:
     ]
     for case in asked.cases:
         parts.append(f"**{CASES[case].about}**\n\n{pages.rendered(head, rows_of(asked, found, case))}")
-        failed = [(name, found.failed[case, name]) for name in asked.contenders if (case, name) in found.failed]
-        told = [f"- {CONTENDERS[name].title}: `{words}`" for name, words in failed]
-        parts.append("\n".join([*verdicts(asked, found, case), *told]))
+        parts.append("\n".join([*verdicts(asked, found, case), *failures(asked, found, case)]))
     return "\n\n".join(part for part in parts if part)
-
-
-def shown() -> list[str]:
-    """The command line without the place of the files, which is this machine's own."""
-    words = sys.argv[1:]
-    for number, word in enumerate(words):
-        if word == "--folder":
-            return words[:number] + words[number + 2 :]
-    return words
 
 
 # --- the command line ---
