@@ -177,11 +177,11 @@ class Means:
     def add(self, made: Mapping[Key, Array], examples: int) -> None:
         """What a program made of a batch."""
         for key, array in made.items():
-            if key[0] in ("loss", "metric") and len(key) < 3:  # a loss, or that of one output
-                name = str((*key[1:], "loss")[0])
-                self._losses[name] = self._losses.get(name, 0.0) + float(array) * examples
-            elif key[0] == "metric":
+            if key[0] == "metric" and len(key) == 3:
                 self._add(str(key[1]), int(str(key[2])), array)
+            elif key[0] in ("loss", "metric"):  # all outputs', or that of one
+                name = str(key[-1])
+                self._losses[name] = self._losses.get(name, 0.0) + float(array) * examples
         self._count += examples
 
     def _add(self, name: str, part: int, array: Array) -> None:
