@@ -192,12 +192,14 @@ def _call(node: Node) -> str:
     """The layer as a call: what it must be told by place, all else by name."""
     told, layer = changed_settings(node.layer), node.layer
     parts: list[str] = []
-    ordered = [f for f in fields(layer) if f.name != "name"]
+    ordered = sorted((f for f in fields(layer) if f.name not in ("name", "trainable")), key=lambda f: f.kw_only)
     for number, field in enumerate(ordered):
-        placed = len(parts) == number and (field.default is MISSING or not number)
+        placed = len(parts) == number and not field.kw_only and (field.default is MISSING or not number)
         if (placed or field.name in told) and getattr(layer, field.name) is not None:
             value = _python_value(node, field.name, getattr(layer, field.name))
             parts.append(value if placed else f"{field.name}={value}")
+    if not layer.trainable:
+        parts.append("trainable=False")
     if layer.name:
         parts.append(f'name="{layer.name}"')
     return f"{layer.kind}({', '.join(parts)})"
