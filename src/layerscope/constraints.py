@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from layerscope.core.errors import SettingError, UnknownNameError
+from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
+from layerscope.core.named import chosen
 
 EPSILON = 1e-7
 
@@ -21,6 +22,8 @@ class Constraint:
     """
 
     names: ClassVar[tuple[str, ...]] = ()
+    usual: ClassVar[dict[str, float]] = {}
+    """Settings of one that is given by name alone."""
     """How it may be named in a layer's settings, beside its class."""
 
     def lower(self, program: Builder, weight: Value) -> Value:
@@ -130,20 +133,4 @@ def get(identifier: Any) -> Constraint | None:
 
     Errors: UnknownNameError, SettingError.
     """
-    if identifier is None or isinstance(identifier, Constraint):
-        return identifier
-    known = {name: cls for cls in CLASSES for name in (*cls.names, cls.__name__)}
-    if isinstance(identifier, Mapping) and isinstance(identifier.get("constraint"), str):
-        name, settings = identifier["constraint"], identifier.get("settings", {})
-        if name not in known:
-            raise UnknownNameError("constraint", name, set(known))
-        try:
-            return known[name](**settings)
-        except TypeError as error:
-            raise SettingError(f"{name}: {error}") from None
-    if not isinstance(identifier, str):
-        raise SettingError(f"a constraint is a name or an object of layerscope.constraints, not {identifier!r}")
-    name = identifier if identifier in known else identifier.lower()
-    if name not in known:
-        raise UnknownNameError("constraint", identifier, {cls.names[0] for cls in CLASSES})
-    return known[name]()
+    return chosen(identifier, Constraint, CLASSES, "constraint")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from layerscope.core.errors import SettingError, UnknownNameError
+from layerscope.core.errors import SettingError
 from layerscope.core.lowering import Builder, Value
+from layerscope.core.named import chosen
 
 
 @dataclass
@@ -16,6 +16,8 @@ class Regularizer:
     """Base: a number for an array of numbers."""
 
     names: ClassVar[tuple[str, ...]] = ()
+    usual: ClassVar[dict[str, float]] = {}
+    """Settings of one that is given by name alone."""
     """How it may be named in a layer's settings, beside its class."""
 
     def __post_init__(self) -> None:
@@ -102,6 +104,7 @@ class L1L2(_Norms):
     l1: float = 0.0
     l2: float = 0.0
     names = ("l1_l2", "l1l2")
+    usual: ClassVar[dict[str, float]] = {"l1": 0.01, "l2": 0.01}
 
     def _factors(self) -> tuple[float, float]:
         return self.l1, self.l2
@@ -150,22 +153,4 @@ def get(identifier: Any) -> Regularizer | None:
 
     Errors: UnknownNameError, SettingError.
     """
-    if identifier is None or isinstance(identifier, Regularizer):
-        return identifier
-    known = {name: cls for cls in CLASSES for name in (*cls.names, cls.__name__)}
-    if isinstance(identifier, Mapping) and isinstance(identifier.get("regularizer"), str):
-        name, settings = identifier["regularizer"], identifier.get("settings", {})
-        if name not in known:
-            raise UnknownNameError("regularizer", name, set(known))
-        try:
-            return known[name](**settings)
-        except TypeError as error:
-            raise SettingError(f"{name}: {error}") from None
-    if not isinstance(identifier, str):
-        raise SettingError(f"a regularizer is a name or an object of layerscope.regularizers, not {identifier!r}")
-    name = identifier if identifier in known else identifier.lower()
-    if name not in known:
-        raise UnknownNameError("regularizer", identifier, {cls.names[0] for cls in CLASSES})
-    if known[name] is L1L2:
-        return L1L2(0.01, 0.01)
-    return known[name]()
+    return chosen(identifier, Regularizer, CLASSES, "regularizer")

@@ -85,7 +85,22 @@ class Window:
 
 
 @dataclass
-class SSIM(Loss):
+class Similar:
+    """The settings of SSIM, as a loss and as a metric."""
+
+    max_val: float = 1.0
+    filter_size: int = 11
+    filter_sigma: float = 1.5
+    k1: float = 0.01
+    k2: float = 0.03
+
+    def window(self) -> Window:
+        """The window with these settings."""
+        return Window(self.max_val, self.filter_size, self.filter_sigma, self.k1, self.k2)
+
+
+@dataclass
+class SSIM(Similar, Loss):
     """1 - SSIM of each image, its structural similarity (Wang et al. 2004); mean over the batch.
 
     Over windows of `filter_size`² places with the weights of a Gaussian of `filter_sigma`:
@@ -95,23 +110,15 @@ class SSIM(Loss):
     Errors: ShapeError where the output is no image as large as the window.
     """
 
-    max_val: float = 1.0
-    filter_size: int = 11
-    filter_sigma: float = 1.5
-    k1: float = 0.01
-    k2: float = 0.03
     key = "ssim"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._window().check(self.name)
-
-    def _window(self) -> Window:
-        return Window(self.max_val, self.filter_size, self.filter_sigma, self.k1, self.k2)
+        self.window().check(self.name)
 
     def fits(self, output: TensorType) -> None:
         """ShapeError unless the output is an image as large as the window."""
-        self._window().fits(output, self.name)
+        self.window().fits(output, self.name)
 
     def check(self, targets: NDArray[Any], output: TensorType) -> None:
         """Images span no more than `max_val`."""
@@ -124,4 +131,4 @@ class SSIM(Loss):
 
     def each(self, program: Builder, target: Value, output: Value) -> Value:
         """1 - SSIM of each image."""
-        return minus_from(program, 1.0, self._window().similarity(program, target, output))
+        return minus_from(program, 1.0, self.window().similarity(program, target, output))

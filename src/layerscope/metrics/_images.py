@@ -9,7 +9,7 @@ from layerscope.core.errors import ShapeError
 from layerscope.core.lowering import Builder, Value
 from layerscope.core.types import TensorType
 from layerscope.losses._base import check_number
-from layerscope.losses._images import Window
+from layerscope.losses._images import Similar
 from layerscope.metrics._base import Mean
 
 
@@ -41,30 +41,22 @@ class PSNR(Mean):
 
 
 @dataclass
-class SSIM(Mean):
+class SSIM(Similar, Mean):
     """Structural similarity of each image (`losses.SSIM` is 1 minus that), 1 for equal ones; mean over images.
 
     Errors: ShapeError where the output is no image as large as the window.
     """
 
-    max_val: float = 1.0
-    filter_size: int = 11
-    filter_sigma: float = 1.5
-    k1: float = 0.01
-    k2: float = 0.03
     key = "ssim"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._window().check(self.name)
-
-    def _window(self) -> Window:
-        return Window(self.max_val, self.filter_size, self.filter_sigma, self.k1, self.k2)
+        self.window().check(self.name)
 
     def fits(self, output: TensorType) -> None:
         """ShapeError unless the output is an image as large as the window."""
-        self._window().fits(output, self.name)
+        self.window().fits(output, self.name)
 
     def each(self, program: Builder, target: Value, output: Value) -> Value:
         """The similarity of each image."""
-        return self._window().similarity(program, target, output)
+        return self.window().similarity(program, target, output)

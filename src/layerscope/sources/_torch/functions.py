@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from layerscope.sources._torch import normalisation, pointwise, shapes, spatial
-from layerscope.sources._torch.reader import Constant, Reader, Unsupported, Value, image_order
+from layerscope.sources._torch.reader import Constant, Reader, Unsupported, Value, image_order, registry
 from layerscope.sources._torch.tape import THROUGH, Tape, is_sequence
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -20,14 +20,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def form(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register what functions of these names are."""
-
-    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
-        FUNCTIONS.update(dict.fromkeys(names, function))
-        return function
-
-    return keep
+form = registry(FUNCTIONS)
 
 
 def plan(tape: Tape) -> dict[int, tuple[int, ...]]:

@@ -7,19 +7,12 @@ from math import prod
 from typing import Any
 
 from layerscope.core.dataclasses import replace
-from layerscope.sources._torch.reader import Constant, Reader, Unsupported, Value
+from layerscope.sources._torch.reader import Constant, Reader, Unsupported, Value, registry
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 
-def form(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register what functions of these names are."""
-
-    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
-        FUNCTIONS.update(dict.fromkeys(names, function))
-        return function
-
-    return keep
+form = registry(FUNCTIONS)
 
 
 def constants(what: Any, *given: Any) -> None:

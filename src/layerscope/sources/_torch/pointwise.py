@@ -8,19 +8,12 @@ from typing import Any
 
 from layerscope.core.dataclasses import replace
 from layerscope.sources._torch.normalisation import constants, counted, weighted
-from layerscope.sources._torch.reader import Constant, Reader, Unsupported, Value, channels_first
+from layerscope.sources._torch.reader import Constant, Reader, Unsupported, Value, channels_first, registry
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 
-def form(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register what functions of these names are."""
-
-    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
-        FUNCTIONS.update(dict.fromkeys(names, function))
-        return function
-
-    return keep
+form = registry(FUNCTIONS)
 
 
 def _put(reader: Reader, kind: str, settings: dict[str, Any], x: Value, positive: bool = False) -> Value:

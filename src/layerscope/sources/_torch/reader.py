@@ -18,6 +18,21 @@ from layerscope.layers import layer_class
 from layerscope.layers.input_layer import Input
 from layerscope.sources._torch.tape import BATCH, Ref, Step, Tape, is_sequence, mapped, refs
 
+Form = Callable[..., Any]
+
+
+def registry(functions: dict[str, Form]) -> Callable[..., Callable[[Form], Form]]:
+    """A decorator that registers, under the names that it is given, what functions of PyTorch are."""
+
+    def form(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def keep(function: Callable[..., Any]) -> Callable[..., Any]:
+            functions.update(dict.fromkeys(names, function))
+            return function
+
+        return keep
+
+    return form
+
 
 def channels_first(rank: int) -> tuple[int, ...]:
     """Of an image of so many spatial axes, which PyTorch has channels first: where each of its axes is here."""

@@ -15,20 +15,14 @@ from layerscope.sources._torch.reader import (
     channels_first,
     image_order,
     order_of,
+    registry,
     straight,
 )
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 
-def form(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register what functions of these names are."""
-
-    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
-        FUNCTIONS.update(dict.fromkeys(names, function))
-        return function
-
-    return keep
+form = registry(FUNCTIONS)
 
 
 @form("contiguous", "clone", "alias")
