@@ -52,7 +52,7 @@ class Emulator:
         self.call = call
         return self.inner(code, call, threads, watch)
 
-    def enter(self, code, job, threads, watch):
+    def enter(self, code, job, threads, watch, alone):
         """What the engine's threads would do: all memory of the job goes to QEMU and comes back."""
         call, size = self.call, compiled.memory_size(code, threads)
         memory = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(int(job[driver.MEMORY])))

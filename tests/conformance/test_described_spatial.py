@@ -100,7 +100,9 @@ def test_settings_have_keras_names_order_and_defaults(keras, kind):
         if p.name not in ("self", "kwargs", "name", "dtype") and not p.name.endswith(OF_TRAINING)
     }
     cls = getattr(layers, kind)
-    names = [f.name for f in fields(cls) if f.init and f.name != "name"]
+    every = [f.name for f in fields(cls) if f.init]
+    names = [name for name in every if name not in ("name", "trainable") and not name.endswith(OF_TRAINING)]
+    assert {p.name for p in told if p.name.endswith(OF_TRAINING)} <= set(every)
     assert names[: len(wanted)] == list(wanted)
     assert names[len(wanted) :] in ([], ["groups"], ["return_switches"], ["rms_scaling"])
     required = [name for name, default in wanted.items() if default is inspect.Parameter.empty]
