@@ -36,7 +36,8 @@ def make(layer: Layer) -> Any:
     told |= {name: "zeros" for name in told if name.endswith("_initializer")}
     trainable = told.pop("trainable")  # every layer of Keras has it, but not every one takes it when it is made
     there = getattr(keras.layers, kinds()[type(layer).__name__].spellings["keras"].name)(**told)
-    there.trainable = trainable
+    if not trainable:  # said to a layer, this is said to those within it too
+        there.trainable = False
     return there
 
 
