@@ -34,7 +34,11 @@ def make(layer: Layer) -> Any:
     keras, _ = modules()
     told = {name: _converted(value) for name, value in settings(layer).items() if name not in OWN}
     told |= {name: "zeros" for name in told if name.endswith("_initializer")}
-    return getattr(keras.layers, kinds()[type(layer).__name__].spellings["keras"].name)(**told)
+    trainable = told.pop("trainable")  # every layer of Keras has it, but not every one takes it when it is made
+    there = getattr(keras.layers, kinds()[type(layer).__name__].spellings["keras"].name)(**told)
+    if not trainable:  # said to a layer, this is said to those within it too
+        there.trainable = False
+    return there
 
 
 def _converted(value: Any) -> Any:

@@ -265,6 +265,43 @@ def dropout(layer, x):
 def activated(name, x):
     if name in (None, "linear"):
         return run("Identity", x)
-    operators = {"relu": "Relu", "leaky_relu": "LeakyRelu"}
-    extra = {"leaky_relu": {"alpha": 0.2}, "softmax": {"axis": -1}}
-    return run(operators.get(name, name.capitalize()), x, **extra.get(name, {}))
+    if name in COMPOSED:
+        return COMPOSED[name](x)
+    operator, settings = OPERATORS.get(name, (name.capitalize(), {}))
+    return run(operator, x, **settings)
+
+
+def clipped(x, low: float, high: float):
+    return run("Clip", x, np.float32(low), np.float32(high))
+
+
+def sparse_plus(x):
+    """Above one x itself, between -1 and one (x + 1)²/4."""
+    inner = run("HardSigmoid", x, alpha=0.5, beta=0.5)
+    return run("Add", run("Relu", run("Sub", x, ONE)), run("Mul", inner, inner))
+
+
+ONE = np.float32(1)
+OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
+    "softmax": ("Softmax", {"axis": -1}),
+    "log_softmax": ("LogSoftmax", {"axis": -1}),
+    "exponential": ("Exp", {}),
+    "gelu_tanh": ("Gelu", {"approximate": "tanh"}),
+    "hard_shrink": ("Shrink", {"lambd": 0.5}),
+    "soft_shrink": ("Shrink", {"lambd": 0.5, "bias": 0.5}),
+    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "hard_silu": ("HardSwish", {}),
+    "sparse_sigmoid": ("HardSigmoid", {"alpha": 0.5, "beta": 0.5}),
+}
+"""Activations that ONNX calls otherwise, or whose operators have settings."""
+COMPOSED: dict[str, Callable[[Any], Any]] = {
+    "relu6": lambda x: clipped(x, 0, 6),
+    "hard_tanh": lambda x: clipped(x, -1, 1),
+    "log_sigmoid": lambda x: run("Log", run("Sigmoid", x)),
+    "silu": lambda x: run("Mul", x, run("Sigmoid", x)),
+    "sparse_plus": sparse_plus,
+    "squareplus": lambda x: run("Mean", x, run("Sqrt", run("Add", run("Mul", x, x), 4 * ONE))),
+    "tanh_shrink": lambda x: run("Sub", x, run("Tanh", x)),
+}
+"""Activations that ONNX has in parts."""

@@ -218,5 +218,5 @@ for _kind, _name in {
     "AlphaDropout": "alpha_dropout",
 }.items():
     spells(_kind)(passed(_name))
-for _kind in ("Identity", "GaussianNoise", "GaussianDropout"):
+for _kind in ("Identity", "GaussianNoise", "GaussianDropout", "ActivityRegularization"):
     spells(_kind)(lambda layer, x: modules()[0].nn.Identity()(x) * 1)
