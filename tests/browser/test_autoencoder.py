@@ -183,7 +183,7 @@ def test_a_reconstruction_that_is_chosen_is_the_one_that_is_explained(tab):
     open_at(page, START)
     page.get_by_role("button", name="max unpooling", exact=True).click()
     page.wait_for_function("() => location.hash.includes('decoder=unpool')")
-    assert "7152 bits" in page.locator(".why").inner_text()
+    assert "7,152 bits" in page.locator(".why").inner_text()
     page.locator(".layer").nth(6).press("Enter")
     page.wait_for_function("() => location.hash.includes('layer=6')")
     assert page.locator('figure[data-grid="map"] .title').inner_text() == "code (MaxPooling2D): map 1 of 4"
