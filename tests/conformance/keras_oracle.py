@@ -64,7 +64,17 @@ def make(layer):
         given = of_one_axis(given)
     if given.get("activation") == "gelu_tanh":  # which has no name there
         given["activation"] = lambda x: keras.ops.gelu(x, approximate=True)
-    return getattr(keras.layers, kinds()[kind].spellings["keras"].name)(**given, dtype="float64")
+    return made(getattr(keras.layers, kinds()[kind].spellings["keras"].name), given, dtype="float64")
+
+
+def made(cls: Any, told: dict[str, Any], **more: Any) -> Any:
+    """A layer of Keras. Each one has `trainable`, but SpatialDropout1D, 2D, and 3D do not take it when they are made."""
+    told = dict(told)
+    trainable = told.pop("trainable")
+    layer = cls(**told, **more)
+    if not trainable:
+        layer.trainable = False
+    return layer
 
 
 def ask(case: Example, arrays, weights, cotangent) -> Answer:

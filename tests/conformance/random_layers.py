@@ -13,6 +13,8 @@ NOISES = (
     *(ls.GaussianNoise, ls.GaussianDropout, ls.AlphaDropout),
 )
 """Layers that draw random numbers in training, which nobody else has."""
+PENALTY = (0.003, 0.02)
+"""l1 and l2 of every ActivityRegularization."""
 
 
 def grown(growth: Any, kind: str, tensor: Any) -> Any:
@@ -73,6 +75,7 @@ def _function(growth: Any, kind: str, x: Any) -> Any:
         "PReLU": lambda: ls.PReLU(shared_axes=growth.pick(shared)),
         "Softmax": lambda: ls.Softmax(growth.pick((-1, growth.whole(1, rank - 1), list(range(1, rank))))),
         "Identity": ls.Identity,
+        "ActivityRegularization": lambda: ls.ActivityRegularization(*PENALTY),
     }[kind]
     return made()(x)
 
@@ -106,6 +109,7 @@ RULES: dict[str, Any] = {
     **dict.fromkeys(("RMSNormalization", "UnitNormalization"), _normalised),
     **dict.fromkeys(("Multiply", "Subtract", "Average", "Maximum", "Minimum"), _joined),
     **dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax", "Identity"), _function),
+    "ActivityRegularization": _function,
     **dict.fromkeys(("Rescaling", "Normalization"), _rescaled),
     **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"), _noisy),
     **dict.fromkeys(("GaussianNoise", "GaussianDropout", "AlphaDropout"), _noisy),

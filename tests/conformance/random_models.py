@@ -22,10 +22,16 @@ from . import random_layers, random_spatial
 
 EVERY, PLACE = 4, 3
 """One network in so many is of layers of one to three spatial axes, and which one."""
+CHAINS, CHAIN = 8, 5
+"""One network in so many is a plain chain of the most common layers, and which one."""
+OTHERS = 3
+"""Layers of `random_layers` in each of the others."""
 LARGEST = 900
 """Numbers of an example at any place of a network, about."""
 ACTIVATIONS = (None, None, None, "linear", "relu", "relu", *(name for name in NAMES if name != "exponential"))
 """Those that are computed; one of them grows beyond all numbers."""
+COMMON = (None, None, None, "linear", "relu", "tanh", "gelu", "elu", "sigmoid", "silu")
+"""Those of plain chains."""
 DISTINCT, POOLABLE, ANY = 2, 1, 0
 
 
@@ -54,7 +60,8 @@ class Growth:
 
     def __init__(self, seed: int) -> None:
         self.seed, self.random = seed, np.random.default_rng([seed, 77])
-        self.turn = seed * 2
+        self.turn = OTHERS * sum(n % EVERY != PLACE and n % CHAINS != CHAIN for n in range(seed))
+        self.functions: tuple[str | None, ...] = COMMON if seed % CHAINS == CHAIN else ACTIVATIONS
         self.inputs: list[Symbolic] = []
         self.seen: list[Value] = []
 
@@ -74,7 +81,7 @@ class Growth:
         return self.whole(low, high) if self.chance(0.5) else (self.whole(low, high), self.whole(low, high))
 
     def activation(self) -> str | None:
-        return self.pick(ACTIVATIONS)
+        return self.pick(self.functions)
 
     # --- inputs ---
 
@@ -209,7 +216,7 @@ class Growth:
         return Value(layer(x.tensor))
 
     def activated(self, x: Value) -> Value:
-        return Value(ls.Activation(self.pick(ACTIVATIONS[3:]))(x.tensor))
+        return Value(ls.Activation(self.pick(self.functions[3:]))(x.tensor))
 
     def dropped(self, x: Value) -> Value:
         return Value(ls.Dropout(self.pick((0, 0.25, 0.5)))(x.tensor), x.cells)
@@ -241,8 +248,9 @@ class Growth:
 
     def other(self, x: Value) -> Value:
         """A layer of `random_layers`, whose turn it is."""
+        kind = random_layers.KINDS[self.turn % len(random_layers.KINDS)]
         self.turn += 1
-        return Value(random_layers.grown(self, random_layers.KINDS[self.turn % len(random_layers.KINDS)], x.tensor))
+        return Value(random_layers.grown(self, kind, x.tensor))
 
     def flattened(self, x: Value) -> Value:
         if x.image and self.chance(0.4):
@@ -263,11 +271,14 @@ class Growth:
     )
     IMAGE += ("framed", "excited", "nested", "positions", "flattened")
     OTHER = ("dense", "activated", "dropped", "branched", "shared")
+    PLAIN = ("convolved", "convolved", "convolved", "pooled", "enlarged", "flattened")
 
     def grown(self) -> list[Symbolic]:
         """Up to eight operations behind the inputs; the last value, and sometimes an earlier one."""
         if self.seed % EVERY == PLACE:
             return self.spatial(self.seed // EVERY)
+        if self.seed % CHAINS == CHAIN:
+            return self.chain()
         x = self.start()
         if x.image and self.chance(0.35):
             x = self.back(self.convolved(x)) or x
@@ -277,8 +288,10 @@ class Growth:
             if made is not None and prod(made.shape) <= LARGEST:
                 self.seen.append(made)
                 x = made
-        for _ in range(2):
-            made = self.other(self.pick(self.seen) if self.seen and self.chance(0.3) else x)
+        if self.seen and self.chance(0.3):
+            x = self.pick(self.seen)
+        for _ in range(OTHERS):
+            made = self.other(x)
             if prod(made.shape) <= LARGEST:
                 self.seen.append(made)
                 x = made
@@ -288,6 +301,17 @@ class Growth:
         if self.chance(0.2) and second is not self.seen[-1]:
             return [self.seen[-1].tensor, second.tensor]
         return [self.seen[-1].tensor]
+
+    def chain(self) -> list[Symbolic]:
+        """One layer behind another, without branches."""
+        x = self.input((self.whole(4, 12), self.whole(4, 12), self.whole(1, 4)))
+        x = self.convolved(x)
+        for _ in range(self.whole(2, 6)):
+            names = self.PLAIN if x.image else ("dense",)
+            made = getattr(self, self.pick((*names, "activated", "dropped")))(x)
+            if made is not None and prod(made.shape) <= LARGEST:
+                x = made
+        return [x.tensor]
 
     def spatial(self, number: int) -> list[Symbolic]:
         """A network on a sequence, an image or a volume."""

@@ -18,6 +18,7 @@ from contract.cases import define, elements, executable_examples, inputs_for, se
 from contract.running import run_layer
 from contract.settings import seeded
 from layerscope import layers as ls
+from layerscope.core import propagate
 from layerscope.core.contract import Example, settings
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.types import TensorType
@@ -117,18 +118,39 @@ JOBS = [
 
 
 def seeds() -> list[int]:
-    """Numbers of models without means that PyTorch takes otherwise: see docs/frameworks.md."""
+    """Numbers of models without what PyTorch takes otherwise: see docs/frameworks.md."""
 
     def plain(seed):
-        found = random_models.random_model(seed).layers
-        return not any(layer.kind.startswith("AveragePooling") and layer.padding == "same" for layer in found)
+        graph = random_models.random_model(seed).graph
+        fed = propagate.fed_types(graph, propagate.types(graph))
+        return not any(otherwise(node.layer, *types) for node, types in zip(graph.nodes, fed, strict=True) if types)
 
     return list(islice(filter(plain, count()), MODELS))
+
+
+def otherwise(layer, type: TensorType, *more: TensorType) -> bool:
+    """Whether Keras computes something else on PyTorch, or on TensorFlow."""
+    if layer.kind == "LayerNormalization":
+        axes = sorted(axis % type.rank for axis in layer.axes)
+        return axes != list(range(type.rank - len(axes), type.rank))
+    if layer.kind in ("Add", "Average"):
+        return any(other.shape != type.shape for other in more)
+    return layer.kind.startswith("AveragePooling") and layer.padding == "same"
 
 
 def averaged() -> Model:
     image = ls.Input((4, 3, 1))
     return Model(image, ls.AveragePooling2D((3, 1), (2, 1), padding="same")(image))
+
+
+def normalised() -> Model:
+    table = ls.Input((3, 3))
+    return Model(table, ls.LayerNormalization(axis=1)(table))
+
+
+def added() -> Model:
+    image, one = ls.Input((3, 2, 1)), ls.Input((1, 1, 1))
+    return Model([image, one], ls.Add()([image, one]))
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +163,7 @@ def results(keras, tmp_path_factory):
         names = [f"{number}/{place}" for place in range(len(one.arrays))]
         arrays |= dict(zip(names, one.arrays, strict=True)) | {f"{number}/cotangent": one.cotangent}
         given["layers"].append({"layer": one.layer, "settings": one.settings, "inputs": names})
-    for number, model in enumerate([*map(random_models.random_model, seeds()), averaged()]):
+    for number, model in enumerate([*map(random_models.random_model, seeds()), averaged(), normalised(), added()]):
         path = folder / f"{number}.keras"
         model.to_keras().save(path)
         inputs = random_models.random_inputs(model, number, 3)
@@ -198,6 +220,26 @@ def test_the_edge_counts_twice_in_a_mean_on_pytorch_only(results, backend):
     np.testing.assert_allclose(found, np.stack([x[:, :3].mean(axis=1), last], axis=1), 1e-5, 1e-6)
     ours = averaged()(x)
     np.testing.assert_allclose(ours[:, 1], (x[:, 2] + x[:, 3]) / 2, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_inner_axis_is_normalised_but_for_pytorch(results, backend):
+    """There Keras normalises along the last one; where the two have not the same size, PyTorch refuses."""
+    (x,) = random_models.random_inputs(normalised(), MODELS + 1, 3)
+    axis = 2 if backend == "torch" else 1
+    wanted = (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + 1e-3)
+    np.testing.assert_allclose(results[backend][f"model/{MODELS + 1}/output/0"], wanted, 1e-5, 1e-5)
+    ours = normalised()(x)
+    np.testing.assert_allclose(ours.mean(axis=1), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_number_for_each_example_is_added_to_each_row_on_tensorflow_only(results, backend):
+    """Where there are as many examples as rows, and the batch is known to be of so many."""
+    x, one = random_models.random_inputs(added(), MODELS + 2, 3)
+    wanted = x + (one.reshape(1, 3, 1, 1) if backend == "tensorflow" else one)
+    np.testing.assert_allclose(results[backend][f"model/{MODELS + 2}/output/0"], wanted, 1e-6, 1e-6)
+    np.testing.assert_array_equal(added()([x, one]), x + one)
 
 
 def test_jobs_have_collisions_and_ties():

@@ -119,7 +119,7 @@ def keras_layer(keras, case: Example):
     told = {name: value for name, value in settings(case.layer).items() if name not in skipped}
     if kind in keras_oracle.OF_ONE_AXIS:
         told = keras_oracle.of_one_axis(told)
-    return getattr(keras.layers, kind)(**told)
+    return keras_oracle.made(getattr(keras.layers, kind), told)
 
 
 REFUSED_BY_KERAS = [

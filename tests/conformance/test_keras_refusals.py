@@ -42,10 +42,16 @@ def test_everything_that_is_not_here_at_once(keras):
     class Conv2D(kl.Conv2D):
         """Called like one of Keras's, and something else."""
 
+    class Sparse(keras.regularizers.L2):
+        """Nobody knows what it adds."""
+
+    class Kept(keras.constraints.Constraint):
+        """Nobody knows what it leaves."""
+
     image = keras.Input((16, 16, 3), name="image")
-    x = kl.Conv2D(4, 3, activation="sparsemax", kernel_regularizer="l2", bias_constraint="non_neg", name="conv")(
-        image
-    )
+    x = kl.Conv2D(4, 3, activation="sparsemax", name="conv")(image)
+    x = kl.Conv2D(4, 1, kernel_regularizer=Sparse(0.5), name="sparse")(x)
+    x = kl.Conv2D(4, 1, bias_constraint=Kept(), name="kept")(x)
     x = kl.RMSNormalization(axis=1, name="norm")(x)
     part = keras.Sequential(
         [keras.Input((14, 14, 4)), kl.GaussianDropout(1, name="none"), kl.RandomBrightness(0.1, name="deep")],
@@ -63,9 +69,10 @@ def test_everything_that_is_not_here_at_once(keras):
     names = [op.name for op in model.operations if not isinstance(op, keras.layers.Layer)]
     assert refused(model) == (
         "this Keras model (net) cannot be taken over:\n"
-        "  conv (Conv2D): kernel_regularizer=L2(l2=0.01): training here adds no penalties to the loss; set it to None "
-        "on the layer to go without; bias_constraint=NonNeg(): training here does not constrain weights; set it to "
-        "None on the layer to go without; activation=sparsemax is not known here; known: " + FUNCTIONS + "\n"
+        "  conv (Conv2D): activation=sparsemax is not known here; known: " + FUNCTIONS + "\n"
+        "  sparse (Conv2D): kernel_regularizer=Sparse(l2=0.5) is not known here; known: L1, L2, L1L2, "
+        "OrthogonalRegularizer\n"
+        "  kept (Conv2D): bias_constraint=Kept() is not known here; known: NonNeg, MaxNorm, UnitNorm, MinMaxNorm\n"
         "  norm (RMSNormalization): axis=[1]: Keras (3.15.1) multiplies by its scale along the last axes, whatever its axis "
         "says; here it is along the axis. Move that to the end by Permute\n"
         "  part/none (GaussianDropout): with rate=1 nothing is left to compute with\n"

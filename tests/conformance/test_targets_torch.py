@@ -15,6 +15,7 @@ from layerscope.core.sizes import named
 from layerscope.core.types import TensorType
 from layerscope.optimizers import SGD
 
+from .random_layers import NOISES, PENALTY
 from .random_models import random_inputs, random_model
 from .targets_helpers import KINDS, NEAR, distance, first, last, layer_cases, model_of, ours, sequences
 
@@ -59,11 +60,11 @@ def test_random_networks(torch, record_property):
 
 
 def undropped(count):
-    """Seeds of networks without dropout, whose random numbers nobody else has."""
+    """Seeds of networks without noise, whose random numbers nobody else has."""
     found = []
     for seed in range(200):
         model = random_model(seed)
-        if not any(isinstance(layer, ls.Dropout) for layer in model.layers) and model.weights:
+        if not any(isinstance(layer, NOISES) for layer in model.layers) and model.weights:
             found.append(seed)
     return found[:count]
 
@@ -85,15 +86,48 @@ def test_only_the_last_of_colliding_values_has_a_gradient(torch):
     assert np.count_nonzero(mine) == mine.shape[0] * mine.shape[3]
 
 
+def penalised(torch, module):
+    """What ActivityRegularization adds to the loss, by hooks on the Identity that stands for it: a list that fills."""
+    terms, (l1, l2) = [], PENALTY
+
+    def hook(_, given, made):
+        terms.append((l1 * made.abs().sum() + l2 * (made * made).sum()) / len(made))
+
+    for part in module.modules():
+        if isinstance(part, torch.nn.Identity):
+            part.register_forward_hook(hook)
+    return terms
+
+
+def biased(torch, module):
+    """Lets batch normalisation move its variance as here: PyTorch takes n - 1 for n there (docs/disagreements.md)."""
+
+    def before(part, given):
+        part.kept = (1 - part.momentum) * part.running_var
+
+    def after(part, given, made):
+        if part.training:
+            n = given[0].numel() / given[0].shape[1]
+            part.running_var = part.kept + (part.running_var - part.kept) * (n - 1) / n
+
+    for part in module.modules():
+        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+            part.register_forward_pre_hook(before)
+            part.register_forward_hook(after)
+
+
 def trained(torch, module, given, goals, sequence=False):
     """Losses of three steps of SGD."""
+    terms = penalised(torch, module)
+    biased(torch, module)
     optimizer = torch.optim.SGD(module.parameters(), 0.05)
     losses = []
     for _ in range(3):
         optimizer.zero_grad()
+        terms.clear()
         found = module(*tensors(torch, given, sequence))
         pairs = zip(found if isinstance(found, tuple) else (found,), tensors(torch, goals, sequence), strict=True)
-        loss = sum(torch.nn.functional.mse_loss(a, b) for a, b in pairs)
+        loss = sum(torch.nn.functional.mse_loss(a, b) for a, b in pairs) + sum(terms)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

@@ -80,7 +80,6 @@ def rules() -> dict[str, Rule]:
                 _rules[cls.spellings["keras"].name or kind] = _same(cls)
         _rules.update(
             MaxPoolingWithSwitches2D=_same(kinds()["MaxPooling2D"], return_switches=True),
-            BatchNormalization=_batch_normalization,
             Normalization=_normalization,
             RMSNormalization=_rms_normalization,
             ActivityRegularization=_activity_regularization,
@@ -135,14 +134,6 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
 def _activity_regularization(config: Config, rank: int) -> Layer:
     """Its regularizer is made of its own settings."""
     return _same(kinds()["ActivityRegularization"])({**config, "activity_regularizer": None}, rank)
-
-
-def _batch_normalization(config: Config, rank: int) -> Layer:
-    """The axis may be counted from the front."""
-    from layerscope.layers import BatchNormalization
-
-    axis = config["axis"]
-    return _same(BatchNormalization)({**config, "axis": -1 if axis in (-1, rank - 1) else axis}, rank)
 
 
 INNER_SCALE = (

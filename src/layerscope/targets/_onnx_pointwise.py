@@ -293,7 +293,9 @@ def _passed(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     return x
 
 
-for _kind in ("Dropout", "Identity", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"):
+for _kind in ("ActivityRegularization", "Dropout", "Identity"):
+    FORMS[_kind] = _passed
+for _kind in ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"):
     FORMS[_kind] = _passed
 for _kind in ("GaussianNoise", "GaussianDropout", "AlphaDropout"):
     FORMS[_kind] = _passed

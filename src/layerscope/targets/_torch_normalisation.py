@@ -12,14 +12,14 @@ from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
 from layerscope.targets._torch_layers import Out, form
 from layerscope.targets._torch_pointwise import against
-from layerscope.targets.torch import Value, Writer, made_first
+from layerscope.targets.torch import Value, Writer, dtype, made_first
 
 
 def _affine(writer: Writer, node: Node, found: Any, count: int, turn: Callable[[Any], Any] = np.asarray) -> Any:
     """The module with gamma and beta; PyTorch's has both or none."""
     layer: Any = node.layer
-    nn, torch = writer.torch.nn, writer.torch
-    fixed = {"weight": torch.ones(count), "bias": torch.zeros(count)}
+    nn, torch, type = writer.torch.nn, writer.torch, dtype(writer.model, writer.torch)
+    fixed = {"weight": torch.ones(count, dtype=type), "bias": torch.zeros(count, dtype=type)}
     for name, role, has in (("weight", "gamma", layer.scale), ("bias", "beta", layer.center)):
         if has:
             setattr(found, name, writer.parameter(node, role, turn))
@@ -95,7 +95,8 @@ def layer_normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Va
         return Value(out[0], proxy * (variance + layer.epsilon).rsqrt() * writer.attribute("gamma", weight))
 
     def make(sizes: tuple[int, ...]) -> Any:
-        found = writer.torch.nn.LayerNorm(sizes, layer.epsilon, layer.scale or layer.center, layer.center)
+        affine, type = layer.scale or layer.center, dtype(writer.model, writer.torch)
+        found = writer.torch.nn.LayerNorm(sizes, layer.epsilon, affine, layer.center, dtype=type)
         for name, role, has in (("weight", "gamma", layer.scale), ("bias", "beta", layer.center)):
             if has:
                 setattr(found, name, writer.parameter(node, role, lambda a: a.reshape(sizes), "layer"))

@@ -120,6 +120,12 @@ def identity(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     return x
 
 
+@form("ActivityRegularization")
+def activity_regularization(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
+    """An Identity of the layer's name: no module of PyTorch adds to the loss, but a hook there can."""
+    return x.like(out[0], writer.module(writer.torch.nn.Identity(), x.held))
+
+
 # --- joints ---
 
 
