@@ -279,7 +279,7 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
     other.get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
     for one in (page, other):
         one.wait_for_function(
-            "() => document.querySelector('.status').textContent.startsWith('Stopped; ')", timeout=60_000
+            "() => document.querySelector('.status').textContent.startsWith('Stopped after ')", timeout=60_000
         )
         one.get_by_role("button", name="Start", exact=True).wait_for()
     page.wait_for_function(
