@@ -247,8 +247,9 @@ class Growth:
         return Value(layer(layer(x.tensor)))
 
     def other(self, x: Value) -> Value:
-        """A layer of `random_layers`, whose turn it is."""
-        kind = random_layers.KINDS[self.turn % len(random_layers.KINDS)]
+        """A layer of `random_layers`, whose turn it is; their order is another one in each round."""
+        number, place = divmod(self.turn, len(random_layers.KINDS))
+        kind = random_layers.KINDS[np.random.default_rng([number, 80]).permutation(len(random_layers.KINDS))[place]]
         self.turn += 1
         return Value(random_layers.grown(self, kind, x.tensor))
 

@@ -72,5 +72,11 @@ def sequences(model: Model) -> bool:
 
     Those of `random_spatial` and of single layers are of one kind: all of them, or none.
     """
-    kinds = {layer.kind for layer in model.layers}
+    kinds = {layer.kind for layer in model.layers} - {"SpatialDropout1D"}  # which leaves them as they are
     return any(kind.endswith(("1D", "1DTranspose")) for kind in kinds)
+
+
+def swapped(model: Model, output: tuple[int, int]) -> bool:
+    """Whether `from_torch` has this output with its axes the other way: it is behind a swap of two axes, which reads as a sequence that is put channels first."""
+    layer: Any = model.graph.nodes[output[0]].layer
+    return layer.kind == "Permute" and layer.dims == (2, 1)
