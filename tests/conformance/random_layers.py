@@ -13,6 +13,8 @@ NOISES = (
     *(ls.GaussianNoise, ls.GaussianDropout, ls.AlphaDropout),
 )
 """Layers that draw random numbers in training, which nobody else has."""
+EPSILON = 0.5
+"""Of layers that divide by a spread of what they see: by no less than its root, so that rounding stays small."""
 PENALTY = (0.003, 0.02)
 """l1 and l2 of every ActivityRegularization."""
 
@@ -32,14 +34,14 @@ def _normalised(growth: Any, kind: str, x: Any) -> Any:
     axis = growth.pick((-1, -1, growth.whole(1, rank - 1)))
     if kind == "GroupNormalization":
         groups = growth.pick([n for n in (1, 2, 3, -1) if n < 0 or sizes[axis % rank - 1] % n == 0])
-        return ls.GroupNormalization(groups, axis, epsilon=0.1, **affine)(x)
+        return ls.GroupNormalization(groups, axis, epsilon=EPSILON, **affine)(x)
     if kind == "BatchNormalization":
         return ls.BatchNormalization(axis, 0.7, epsilon=0.01, **affine)(x)
     several = growth.pick((axis, sorted({growth.whole(1, rank - 1) for _ in range(2)})))
     if kind == "LayerNormalization":
-        return ls.LayerNormalization(several, 0.1, **affine)(x)
+        return ls.LayerNormalization(several, EPSILON, **affine)(x)
     if kind == "RMSNormalization":  # whose scale Keras takes along the last axes
-        return ls.RMSNormalization(growth.pick((-1, list(range(growth.whole(1, rank - 1), rank)))), 0.1)(x)
+        return ls.RMSNormalization(growth.pick((-1, list(range(growth.whole(1, rank - 1), rank)))), EPSILON)(x)
     return ls.UnitNormalization(several)(x)
 
 
