@@ -76,7 +76,13 @@ def sequences(model: Model) -> bool:
     return any(kind.endswith(("1D", "1DTranspose")) for kind in kinds)
 
 
-def swapped(model: Model, output: tuple[int, int]) -> bool:
-    """Whether `from_torch` has this output with its axes the other way: it is behind a swap of two axes, which reads as a sequence that is put channels first."""
-    layer: Any = model.graph.nodes[output[0]].layer
-    return layer.kind == "Permute" and layer.dims == (2, 1)
+def unswapped(model: Model, found: list[np.ndarray]) -> list[np.ndarray]:
+    """What `from_torch` of the model's module computes, with the model's axes.
+
+    At an output PyTorch's swap of two axes reads as a sequence that is put channels first, so it is left out there.
+    """
+    layers: list[Any] = [model.graph.nodes[number].layer for number, _ in model.graph.outputs]
+    return [
+        array.swapaxes(1, 2) if layer.kind == "Permute" and layer.dims == (2, 1) else array
+        for array, layer in zip(found, layers, strict=True)
+    ]
