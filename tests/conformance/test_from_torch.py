@@ -394,5 +394,5 @@ def test_pytorch_is_not_loaded_to_refuse_something_else():
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[0] == "from_torch takes a torch.nn.Module, not list"
-    assert done.stdout.splitlines()[-1] == "False"
+    first, *_, last = done.stdout.splitlines()
+    assert (first, last) == ("from_torch takes a torch.nn.Module, not list", "False")
