@@ -33,7 +33,8 @@ def refused(model) -> str:
     return str(caught.value)
 
 
-def test_everything_that_is_not_here_at_once(keras):
+def foreign(keras):
+    """A model with one of everything that is not here."""
     kl = keras.layers
 
     class Own(kl.Dense):
@@ -64,8 +65,11 @@ def test_everything_that_is_not_here_at_once(keras):
     x = kl.Lambda(lambda value: value * 2, name="twice")(x)
     x = keras.ops.celu(x + 1, alpha=0.5)
     x = keras.ops.square(x)
-    model = keras.Model(image, Own(3, name="own")(x), name="net")
-    here = f"{__name__}.test_everything_that_is_not_here_at_once.<locals>"
+    return keras.Model(image, Own(3, name="own")(x), name="net")
+
+
+def test_everything_that_is_not_here_at_once(keras):
+    model, here = foreign(keras), f"{__name__}.foreign.<locals>"
     names = [op.name for op in model.operations if not isinstance(op, keras.layers.Layer)]
     assert refused(model) == (
         "this Keras model (net) cannot be taken over:\n"
