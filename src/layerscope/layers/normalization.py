@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from layerscope.core import sizes
@@ -98,12 +98,7 @@ class Normalization(Layer):
         import numpy as np
 
         (x,) = arrays
-        mean, variance = (
-            np.array(weights[name] if given is None else given, np.float64)
-            for name, given in (("mean", self.mean), ("variance", self.variance))
-        )
-        type = TensorType(x.shape)
-        mean, root = self.whole(mean, type), np.maximum(np.sqrt(self.whole(variance, type)), EPSILON)
+        mean, root = self.moments(TensorType(x.shape), weights)
         y = mean + x * root if self.invert else (x - mean) / root
         return (y.astype(x.dtype if x.dtype.kind == "f" else np.float32),), {}
 
@@ -114,12 +109,8 @@ class Normalization(Layer):
             bounded = program.map("clip", program.map("sqrt", weights["variance"]), low=EPSILON, high=math.inf)
             mean, root = (program.reshape(value, shape or (1,)) for value in (weights["mean"], bounded))
         else:
-            import numpy as np
-
-            numbers = [self.whole(np.array(given, np.float64), x.type) for given in (self.mean, self.variance)]
-            numbers[1] = np.maximum(np.sqrt(numbers[1]), EPSILON)
             known = sizes.numbers(shape) or (1,)
-            mean, root = (program.table(array.ravel().tolist(), known) for array in numbers)
+            mean, root = (program.table(array.ravel().tolist(), known) for array in self.moments(x.type, {}))
         if self.invert:
             return (program.map("add", program.map("mul", x, root), mean),)
         return (program.map("div", program.map("sub", x, mean), root),)
@@ -129,12 +120,16 @@ class Normalization(Layer):
         axes = {axis % x.rank for axis in self.axis}
         return tuple(n if axis in axes else 1 for axis, n in enumerate(x.shape) if axis >= min(axes, default=x.rank))
 
-    def whole(self, given: Array, x: TensorType) -> Array:
-        """Numbers that were given, or weights, in a shape in which they meet the input."""
+    def moments(self, x: TensorType, weights: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Mean and deviation (at least EPSILON), given or of the weights, in a shape in which they meet the input."""
         import numpy as np
 
-        found: Array = np.broadcast_to(given, sizes.numbers(self.kept(x)))
-        return found.reshape(sizes.numbers(self._beside(x)))
+        found: list[Array] = []
+        for name, given in (("mean", self.mean), ("variance", self.variance)):
+            held = np.array(weights[name] if given is None else given, np.float64)
+            whole: Array = np.broadcast_to(held, sizes.numbers(self.kept(x)))
+            found.append(whole.reshape(sizes.numbers(self._beside(x))))
+        return found[0], np.maximum(np.sqrt(found[1]), EPSILON)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

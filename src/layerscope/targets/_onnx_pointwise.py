@@ -204,11 +204,8 @@ def given(writer: Writer, array: Any, first: bool, rank: int) -> str:
 def normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     """Sub and Div; Mul and Add back."""
     layer: Any = node.layer
-    told = {name: getattr(layer, name) for name in ("mean", "variance")}
-    if layer.mean is None:
-        told = {name: writer.model._variables[node.weights[name]].array for name in told}
-    mean = layer.whole(np.asarray(told["mean"], np.float64), x.type)
-    root = np.maximum(np.sqrt(layer.whole(np.asarray(told["variance"], np.float64), x.type)), 1e-7)
+    weights = {role: writer.model._variables[id].array for role, id in node.weights.items()}
+    mean, root = layer.moments(x.type, weights)
     name, first = either(writer, x)
     held, away = (given(writer, array, first, x.type.rank) for array in (mean, root))
     if layer.invert:

@@ -104,11 +104,8 @@ def rescaling(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
 def normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
     """A difference and a quotient; a product and a sum back."""
     layer: Any = node.layer
-    told = {name: getattr(layer, name) for name in ("mean", "variance")}
-    if layer.mean is None:
-        told = {name: writer.model._variables[node.weights[name]].array for name in told}
-    mean = layer.whole(np.asarray(told["mean"], np.float64), x.type)
-    root = np.maximum(np.sqrt(layer.whole(np.asarray(told["variance"], np.float64), x.type)), 1e-7)
+    weights = {role: writer.model._variables[id].array for role, id in node.weights.items()}
+    mean, root = layer.moments(x.type, weights)
     proxy = writer.rows(x)
     held = [constant(writer, array, x.type, name) for name, array in (("mean", mean), ("deviation", root))]
     return Value(out[0], proxy * held[1] + held[0] if layer.invert else (proxy - held[0]) / held[1])
