@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contract.cases import title
-from layerscope import Model, __version__
+from layerscope import Input, Model, __version__
 from layerscope import layers as ls
 from layerscope.core.errors import ExportError
 from layerscope.core.graph import Call, Symbolic
@@ -53,6 +53,36 @@ def operators(proto):
 @pytest.mark.parametrize("case", CASES, ids=title)
 def test_each_layer(case, runtime):
     model, given = model_of(case)
+    assert distance(ours(model, given), answers(model, given, runtime)) <= NEAR
+
+
+BEHIND = {
+    "softmax of an inner axis": lambda rank: ls.Softmax(axis=1),
+    "softmax of several axes": lambda rank: ls.Softmax(axis=(1, rank - 1)),
+    "layer normalisation": lambda rank: ls.LayerNormalization(axis=(1, rank - 1)),
+    "unit normalisation": lambda rank: ls.UnitNormalization(axis=1),
+    "group normalisation": lambda rank: ls.GroupNormalization(2),
+    "batch normalisation": lambda rank: ls.BatchNormalization(),
+    "rescaling": lambda rank: ls.Rescaling((0.5, -1.0, 2.0, 0.25), (0.0, 1.0, -1.0, 0.5)),
+    "prelu": lambda rank: ls.PReLU(shared_axes=[1]),
+    "normalization": lambda rank: ls.Normalization(
+        axis=-1, mean=[0.1, 0.2, -0.3, 0.0], variance=[1.0, 2.0, 0.5, 4.0]
+    ),
+}
+
+
+@pytest.mark.parametrize("spatial", [1, 2, 3])
+@pytest.mark.parametrize("kind", BEHIND)
+def test_layers_that_speak_of_axes_behind_a_convolution(kind, spatial, runtime):
+    """Where a tensor lies channels first in the file, its axes have other numbers there."""
+    image = Input((4, 5, 3)[:spatial] + (2,))
+    x = getattr(ls, f"Conv{spatial}D")(4, 2, padding="same")(image)
+    model = Model(image, BEHIND[kind](spatial + 2)(x))
+    rng = np.random.default_rng(spatial)
+    for variable in model.weights:
+        if "moving" not in variable.role:
+            variable.assign(rng.normal(size=variable.shape))
+    given = [rng.normal(size=(3, *model.input_shape[1:])).astype("float32")]
     assert distance(ours(model, given), answers(model, given, runtime)) <= NEAR
 
 

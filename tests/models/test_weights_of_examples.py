@@ -306,3 +306,10 @@ def test_norms_along_axes_want_the_reference_engine():
     model.compile("sgd", "mse", engine="reference")
     model.fit(X, Y, verbose=0)
     np.testing.assert_array_less(np.linalg.norm(model.get_weights()[0], axis=0), 0.1 + 1e-6)
+
+
+def test_a_regularizer_by_name_has_the_factors_that_keras_gives_it():
+    assert regularizers.get("l1_l2") == regularizers.L1L2(0.01, 0.01)
+    assert regularizers.get("L1L2") == regularizers.L1L2(0.01, 0.01)
+    assert regularizers.get({"regularizer": "l1_l2", "settings": {"l1": 0.5}}) == regularizers.L1L2(0.5, 0.0)
+    assert regularizers.get("l2") == regularizers.L2(0.01)
