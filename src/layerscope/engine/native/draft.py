@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
-from layerscope.core.types import BATCH, TensorType
-from layerscope.engine.native import taps
-from layerscope.engine.native.operations import AtWinner, Correlate, Op, Pair, Places, of_batch, rest
+from layerscope.core.types import BATCH
+from layerscope.engine.native import merging, taps
+from layerscope.engine.native.operations import AtWinner, Correlate, Op, Pair, Places, fresh, of_batch, rest
 from layerscope.engine.native.taps import Axis
 from layerscope.engine.primitives import conv, matmul, place, pool, reduce
 from layerscope.engine.primitives.map import Map
@@ -72,14 +72,10 @@ class Draft:
         self.ops = kept[::-1]
 
 
-def fresh(type: TensorType) -> Value:
-    """A new value."""
-    return Value(-1, type)
-
-
 def prepared(program: Program) -> Draft:
     """The program, rewritten."""
     draft = Draft(program)
+    merging.merge(draft)
     _switches(draft)
     _masks_before_spreading(draft)
     _sums_before_spreading(draft)

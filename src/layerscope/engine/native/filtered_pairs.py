@@ -49,8 +49,9 @@ class Part:
         return self.rows.algorithm.products * self.columns.algorithm.products
 
 
-def parts(lanes: int, pair: Pair, sums: int, wide: bool, gain: float) -> list[Part]:
+def parts(lanes: int, pair: Pair, sums: int, gain: float) -> list[Part]:
     """The parts of a gradient; none where the estimated time is not below `gain` times the definition's."""
+    wide = pair.still >= lanes and pair.moving >= 4
     if pair.groups > 1 or len(pair.axes) != 2 or sums < 8 or lanes < 2:
         return []
     best: tuple[float, list[Part]] | None = None

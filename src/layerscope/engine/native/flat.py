@@ -14,11 +14,10 @@ from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
 from layerscope.engine.native import pointwise
-from layerscope.engine.native.draft import fresh
-from layerscope.engine.native.ir import Array, Index, Value, vector
+from layerscope.engine.native.ir import Array, Index, Value, lanes, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
-from layerscope.engine.native.operations import Op, elements
+from layerscope.engine.native.operations import Op, Share, elements, fresh
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.reduce import Expand, Reduce
 from layerscope.engine.primitives.shape import Reshape
@@ -78,7 +77,8 @@ def _check(op: Op) -> None:
     """TrainingError for what has no form without a batch."""
     if _is_total(op):
         return
-    if not isinstance(op.do, Map | Reshape | Table) or (isinstance(op.do, Map) and op.do.function == "one_hot"):
+    known = isinstance(op.do, Map | Reshape | Share | Table)
+    if not known or (isinstance(op.do, Map) and op.do.function == "one_hot"):
         raise TrainingError(
             f"the native engine has no {type(op.do).__name__} of values without a batch; "
             "compile with engine='reference'"
@@ -221,11 +221,19 @@ class _Elements:
             inputs = [get(value) for value in op.inputs]
             if isinstance(op.do, Map):
                 values[op.outputs[0]] = pointwise.emit(self.k, op.do.function, dict(op.do.constants), *inputs)
+            elif isinstance(op.do, Share):
+                values[op.outputs[0]] = self._share(op.do, inputs[0])
             else:
                 values[op.outputs[0]] = inputs[0]
         for value, buffer in self.stores.items():
             if value in values and value in self.group.made():
                 self._store(values[value], buffer, index)
+
+    def _share(self, do: Share, value: Value) -> Value:
+        k = self.k
+        examples = k.load(k.array(k.memory.examples), 0)
+        count = k.fmul(examples, k.constant(do.count, k.module.real))
+        return k.fdiv(value, k.splat(count, lanes(value.type)) if value.type.startswith("<") else count)
 
     def _of_table(self, table: Table, index: Index, count: int) -> Value:
         real = self.k.module.real

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from layerscope.engine.native.draft import Draft, fresh
+from layerscope.engine.native.draft import Draft
 from layerscope.engine.native.ir import Module, bytes_of, vector
-from layerscope.engine.native.operations import Copy, Correlate, Op, Pair, PairPooled, of_batch, rest
+from layerscope.engine.native.operations import Copy, Correlate, Op, Pair, PairPooled, fresh, of_batch, rest
 from layerscope.engine.native.stages import Schedule, Stage
 from layerscope.engine.primitives import pool
 from layerscope.engine.program import Value
@@ -166,7 +166,7 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
     made = _lifetimes(schedule)
     kept = _kept(schedule)
     margins = _margins(schedule)
-    free: list[tuple[int, Buffer]] = []
+    free: dict[str, list[tuple[int, Buffer]]] = {"scratch": [], "kept": []}
     framed: dict[tuple[object, ...], list[tuple[int, Buffer]]] = {}
     dense = _aliased(schedule)
     for value, (first, last, whole) in sorted(made.items(), key=lambda pair: pair[1][:2]):
@@ -177,14 +177,13 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
             apart = ((0, 0),) * (len(shape) - 2 - len(margin)) + ((0, 1),)
         buffer = strided("kept" if value in kept else "scratch", item, shape, (*margin, *apart))
         layout.buffers[value] = buffer
-        if value in kept or not whole or guard:
+        if not whole or guard:
             layout.reserve(buffer)
         elif any(pair != (0, 0) for pair in margin):  # whose margin is where another one's was may have its memory
-            _shared(
-                layout, buffer, framed.setdefault((item, *buffer.strides, *shape, buffer.origin), []), first, last
-            )
+            key = (buffer.region, item, *buffer.strides, *shape, buffer.origin)
+            _shared(layout, buffer, framed.setdefault(key, []), first, last)
         else:
-            _shared(layout, buffer, free, first, last)
+            _shared(layout, buffer, free[buffer.region], first, last)
     return layout
 
 
@@ -195,7 +194,7 @@ def _shared(layout: Layout, buffer: Buffer, free: list[tuple[int, Buffer]], firs
         best = min(fitting, key=lambda pair: pair[1].bytes)
         free.remove(best)
         buffer.offset = best[1].offset
-        free.append((last, Buffer("scratch", best[1].item, (), (), 0, best[1].extent, best[1].offset)))
+        free.append((last, Buffer(buffer.region, best[1].item, (), (), 0, best[1].extent, best[1].offset)))
     else:
         layout.reserve(buffer)
         free.append((last, buffer))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerscope.core.sizes import numbers
+from layerscope.core.types import TensorType
 from layerscope.engine.native.taps import Axis, PairAxis
 from layerscope.engine.primitives import pool
 from layerscope.engine.program import Value
@@ -76,6 +77,13 @@ class Alive:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Numbers without a batch axis, divided by `count` and the examples of the batch."""
+
+    count: int
+
+
+@dataclass(frozen=True)
 class Copy:
     """The same numbers in other memory."""
 
@@ -92,6 +100,11 @@ class Op:
     label: str = ""
     ties: bool = False
     strips: int = 1
+
+
+def fresh(type: TensorType) -> Value:
+    """A new value."""
+    return Value(-1, type)
 
 
 def of_batch(value: Value) -> bool:

@@ -91,7 +91,7 @@ def plan(memory: Memory, stage: Stage, sums: int, gain: float) -> Partial:
     assert stage.root is not None
     op, lanes, pair = stage.root, memory.module.lanes, _pair_of(stage.root)
     chosen, tile = form(lanes, op.do), (0, 1, 1)
-    if isinstance(op.do, Pair) and (parts := filtered_pairs.parts(lanes, pair, sums, chosen == "outer", gain)):
+    if isinstance(op.do, Pair) and (parts := filtered_pairs.parts(lanes, pair, sums, gain)):
         buffers = [filtered_pairs.buffer(memory, pair, part) for part in parts]
         return Partial(op, "filtered", buffers, tile, sums, parts)
     count = math.prod(len(axis.taps) for axis in pair.axes) * pair.groups * pair.moving * pair.still

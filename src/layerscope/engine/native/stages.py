@@ -6,7 +6,8 @@ reads one of its inputs, if everything else that it reads exists by then; so the
 and a bias gradient become part of the loop that has the numbers in hand.
 
 Where an example needs a sum over the batch (batch normalisation), a new segment of stages begins: it runs when all
-blocks have gone through the one before, and the sum is known.
+blocks have gone through the one before, and the sum is known. What is then made of one image and such sums is light:
+it is made where it is wanted, so that the image is kept for later segments and nothing else.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.engine.native import fusions, pointwise, pulls
-from layerscope.engine.native.draft import Draft, disjoint, fresh
+from layerscope.engine.native.draft import Draft, disjoint
 from layerscope.engine.native.fusions import Stage
-from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, of_batch, rest
+from layerscope.engine.native.light import Light
+from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, fresh, of_batch, rest
 from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
@@ -69,6 +71,10 @@ class Scheduler:
         self.totals: dict[Value, Value] = {}
         self.ends: list[int] = []  # the last stage of each segment that is closed
         self.silent = self.plan.silent
+        self.light = Light(draft, self.tail, self.plan.uniform)
+        self.twins: dict[tuple[int, Value], Value] = {}  # what a light value is in a stage
+        self.settled: dict[tuple[int, Value], Value] = {}  # light values in memory, for a segment
+        self.quiet: dict[Value, Value] = {}  # the same with zeros in lanes without an example
 
     def run(self) -> Schedule:
         for op in self.plan.draft.ops:
@@ -102,7 +108,9 @@ class Scheduler:
             return
         if len(self.ends) in (self.tail.get(value, -1) for value in op.inputs):
             self._close()
-        op.inputs = tuple(self._total(value) for value in op.inputs)
+        op.inputs = tuple(self._total(self.quiet.get(value, value)) for value in op.inputs)
+        if self.light.takes(op):
+            return
         if not isinstance(op.do, Map) and not self._is_uniform(op):
             op.inputs = tuple(self._in_memory(value) for value in op.inputs)
         if isinstance(op.do, Reshape) and op.inputs[0] not in self.plan.uniform:
@@ -126,11 +134,32 @@ class Scheduler:
 
     def _in_memory(self, value: Value) -> Value:
         """A value that lies in memory, for who reads at other indices than it writes."""
+        if value in self.light:
+            here = len(self.ends), value
+            if here not in self.settled:
+                made = self.light.again(value)
+                self._pointwise(made, self.ends[-1] + 1 if self.ends else 0)
+                self.settled[here] = made.outputs[0]
+                self.twins[self.made[made.outputs[0]], value] = made.outputs[0]
+            return self.settled[here]
         if value not in self.plan.uniform:
             return value
         written = Op(Alive(), (value,), (fresh(value.type),))
         self._pointwise(written)
         return written.outputs[0]
+
+    def _here(self, value: Value, number: int) -> Value:
+        """A value in a stage."""
+        if value not in self.light:
+            return value
+        settled = self.settled.get((self.plan.stages[number].segment, value))
+        if settled is not None and self.made[settled] < number:
+            return settled
+        if (number, value) not in self.twins:
+            made = self.light.again(value)
+            self._join(made, number)
+            self.twins[number, value] = made.outputs[0]
+        return self.twins[number, value]
 
     def _close(self) -> None:
         """End a segment: what comes of its sums is known to all stages from here on."""
@@ -217,19 +246,19 @@ class Scheduler:
         self._note(op, self._append(stage))
         return stage
 
-    def _ready(self, op: Op, number: int) -> bool:
+    def _ready(self, op: Op, bases: set[Value], number: int) -> bool:
         """Whether all inputs exist when stage `number` runs: before it, or in its registers."""
         stage = self.plan.stages[number]
         held = stage.indexed()
-        for value in op.inputs:
+        for value in bases:
             if value in held and not isinstance(op.do, PULLS):
                 continue
             if self.made[value] >= number:
                 return False
         return True
 
-    def _candidates(self, op: Op) -> list[int]:
-        wanted = set(op.inputs) - set(self.plan.uniform)
+    def _candidates(self, bases: set[Value]) -> list[int]:
+        wanted = bases - set(self.plan.uniform)
         found = [
             number
             for number, stage in enumerate(self.plan.stages)
@@ -237,24 +266,30 @@ class Scheduler:
         ]
         return found[::-1]
 
-    def _pointwise(self, op: Op) -> None:
-        shape = rest(op.outputs[0])
-        for number in self._candidates(op):
+    def _pointwise(self, op: Op, first: int = 0) -> None:
+        """Into a stage that there is, number `first` or later, or a new one."""
+        shape, bases = rest(op.outputs[0]), self.light.bases(op.inputs)
+        for number in self._candidates(bases):
             stage = self.plan.stages[number]
-            if stage.shape != shape or not self._may_join(stage, op) or not self._ready(op, number):
-                continue
-            stage.ops.append(op)
-            self._note(op, number)
-            return
-        self._note(op, self._append(Stage(None, shape, [op])))
+            if number < first:
+                break
+            if stage.shape == shape and self._may_join(stage, op, bases) and self._ready(op, bases, number):
+                self._join(op, number)
+                return
+        self._join(op, self._append(Stage(None, shape)))
 
-    def _may_join(self, stage: Stage, op: Op) -> bool:
+    def _join(self, op: Op, number: int) -> None:
+        op.inputs = tuple(self._here(value, number) for value in op.inputs)
+        self.plan.stages[number].ops.append(op)
+        self._note(op, number)
+
+    def _may_join(self, stage: Stage, op: Op, bases: set[Value]) -> bool:
         if stage.root is None:
             return not stage.spreads or not isinstance(op.do, PULLS)
         if not isinstance(stage.root.do, Correlate) or stage.pool or stage.spreads:
             return False
         simple = isinstance(op.do, Alive) or (isinstance(op.do, Map) and pointwise.cheap(op.do.function))
-        return simple and set(op.inputs) & stage.indexed() != set()
+        return simple and bases & stage.indexed() != set()
 
     def _sum(self, op: Op) -> None:
         if op.do.how not in ("sum", "mean"):
@@ -273,15 +308,25 @@ class Scheduler:
 
     def _pair(self, op: Op) -> None:
         if not any(value in self.silent for value in op.inputs):
-            quiet = Op(Alive(), (op.inputs[1],), (fresh(op.inputs[1].type),))
-            self._pointwise(quiet)
-            op.inputs = (op.inputs[0], quiet.outputs[0])
+            op.inputs = (op.inputs[0], self._silenced(op.inputs[1]))
         spread = next((s for stage in self.plan.stages for s in stage.all() if op.inputs[1] in s.outputs), None)
         if spread and isinstance(spread.do, pool.PoolMaxAdjoint) and fusions.takes_pooled(op, spread, self.users):
             op.do = PairPooled(op.do, spread.do.windows)
             op.inputs = (op.inputs[0], *spread.inputs)
         self.sums.add(op.outputs[0])
         self._known_behind(op.outputs[0], self._own(op, ()).segment)
+
+    def _silenced(self, value: Value) -> Value:
+        """The value with zeros in lanes without an example, which all others may read as well."""
+        silenced = Op(Alive(), (value,), (fresh(value.type),))
+        if value in self.plan.draft.in_strips:
+            self.plan.draft.in_strips.add(silenced.outputs[0])
+        self._pointwise(silenced)
+        (self.quiet[value],) = silenced.outputs
+        for stage in self.plan.stages[self.made[silenced.outputs[0]] + 1 :]:
+            for op in stage.all():
+                op.inputs = tuple(self.quiet.get(v, v) if v is value else v for v in op.inputs)
+        return silenced.outputs[0]
 
     def _joins_pool(self, op: Op) -> bool:
         number = self.made[op.inputs[0]]

@@ -16,8 +16,8 @@ from typing import Any, cast
 
 from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
-from layerscope.engine.native.draft import Draft, fresh, prepared
-from layerscope.engine.native.operations import Alive, AtWinner, Correlate, Op, Pair, elements, of_batch, rest
+from layerscope.engine.native.draft import Draft, prepared
+from layerscope.engine.native.operations import Alive, AtWinner, Correlate, Op, Pair, elements, fresh, of_batch, rest
 from layerscope.engine.native.taps import Axis
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
