@@ -142,6 +142,12 @@ class Contender:
     modules: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     ours: bool = False
+    device: str = "cpu"
+
+    @property
+    def peer(self) -> bool:
+        """Whether this project's figures are divided by its own: others, on the same processor."""
+        return not self.ours and self.device == "cpu"
 
 
 def arrays(task: Task) -> tuple[Any, Any]:
@@ -244,7 +250,7 @@ def torch_stages(chain: tuple[tuple[Any, ...], ...]) -> Any:
     return nn.Sequential(*stages)
 
 
-def torch(task: Task, x: Any, y: Any, compiled: bool = False) -> Ready:
+def torch(task: Task, x: Any, y: Any, compiled: bool = False, device: str = "cpu") -> Ready:
     import torch
     from torch.nn import functional
 
@@ -257,13 +263,14 @@ def torch(task: Task, x: Any, y: Any, compiled: bool = False) -> Ready:
         model = torch_stages(net.chain)
     if x.ndim == 4:
         model = model.to(memory_format=torch.channels_last)
+    model = model.to(device)
     if net.optimizer == "adadelta":
         optimizer: Any = torch.optim.Adadelta(model.parameters(), lr=1.0, rho=0.95, eps=1e-7, foreach=True)
     else:
         optimizer = torch.optim.Adam(model.parameters(), eps=1e-7, fused=True)
     first = {4: (0, 3, 1, 2), 3: (0, 2, 1), 2: (0, 1)}[x.ndim]  # in memory they stay as they are
-    images = torch.from_numpy(x).permute(first)
-    labels = torch.from_numpy(y) if net.classifies else torch.from_numpy(y).permute(first)
+    images = torch.from_numpy(x).permute(first).to(device)  # all of them, so that a GPU need not wait for any
+    labels = (torch.from_numpy(y) if net.classifies else torch.from_numpy(y).permute(first)).to(device)
     wrong = functional.cross_entropy if net.classifies else functional.binary_cross_entropy_with_logits
 
     def loss_of(batch: Any, target: Any) -> Any:
@@ -273,22 +280,26 @@ def torch(task: Task, x: Any, y: Any, compiled: bool = False) -> Ready:
         return model(batch).softmax(1) if net.classifies else model(batch).sigmoid()
 
     if compiled:
-        loss_of, answers = torch.compile(loss_of, dynamic=False), torch.compile(answers, dynamic=False)
+        how = {"dynamic": False} | ({"mode": "reduce-overhead"} if device == "cuda" else {})
+        loss_of, answers = torch.compile(loss_of, **how), torch.compile(answers, **how)
 
     def fit(count: int, epochs: int) -> None:
         model.train()
         for _ in range(epochs):
-            for rows in torch.randperm(count).split(net.batch):
+            for rows in torch.randperm(count, device=device).split(net.batch):
                 batch = images[rows]
                 loss = loss_of(batch, labels[rows] if y is not x else batch)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     def predict(count: int) -> Any:
         model.eval()
         with torch.no_grad():
-            return torch.cat([answers(batch) for batch in images[:count].split(net.batch)]).numpy()
+            batches = images[:count].split(net.batch)
+            return torch.cat([answers(batch).cpu() for batch in batches]).numpy()
 
     statistics = sum(b.numel() for b in model.buffers() if b.is_floating_point())
     return Ready(fit, predict, statistics + sum(p.numel() for p in model.parameters()))
@@ -296,6 +307,14 @@ def torch(task: Task, x: Any, y: Any, compiled: bool = False) -> Ready:
 
 def torch_compiled(task: Task, x: Any, y: Any) -> Ready:
     return torch(task, x, y, compiled=True)
+
+
+def torch_cuda(task: Task, x: Any, y: Any) -> Ready:
+    return torch(task, x, y, device="cuda")
+
+
+def torch_cuda_compiled(task: Task, x: Any, y: Any) -> Ready:
+    return torch(task, x, y, compiled=True, device="cuda")
 
 
 TENSORFLOW = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -308,6 +327,10 @@ CONTENDERS = {
     "ours-reference": Contender("layerscope, reference engine", reference, ("numpy",), ours=True),
     "torch": Contender("PyTorch, eager, channels last", torch, ("torch",)),
     "torch-compile": Contender("PyTorch, torch.compile", torch_compiled, ("torch",)),
+    "torch-cuda": Contender("PyTorch on a GPU, eager", torch_cuda, ("torch",), device="cuda"),
+    "torch-cuda-compile": Contender(
+        "PyTorch on a GPU, torch.compile with CUDA graphs", torch_cuda_compiled, ("torch",), device="cuda"
+    ),
     "keras-tensorflow": Contender("Keras on TensorFlow", keras, ("keras", "tensorflow"), TENSORFLOW),
     "keras-jax": Contender("Keras on JAX", keras, ("keras", "jax"), JAX),
 }

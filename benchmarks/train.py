@@ -157,7 +157,7 @@ def medians(found: Findings, network: str, threads: int, what: str) -> dict[str,
 def speeds(found: Findings, network: str, threads: int, what: str, factor: int) -> dict[str, list[str]]:
     """For each contender: images a second, spread, ratio to the best peer, share of the peak."""
     values = medians(found, network, threads, what)
-    best = max((value for name, value in values.items() if not CONTENDERS[name].ours), default=None)
+    best = max((value for name, value in values.items() if CONTENDERS[name].peer), default=None)
     cells: dict[str, list[str]] = {}
     for name, value in values.items():
         each = [run[what] for run in found.runs[network, threads, name]]
@@ -199,7 +199,7 @@ def goals(found: Findings, network: str, threads: int) -> list[str]:
     wanted, lines = NETWORKS[network].goal, []
     for what, title in (("train", "training"), ("predict", "predict")):
         values = medians(found, network, threads, what)
-        best = max((value for name, value in values.items() if not CONTENDERS[name].ours), default=0.0)
+        best = max((value for name, value in values.items() if CONTENDERS[name].peer), default=0.0)
         if best and "ours" in values:
             ratio = values["ours"] / best
             lines.append(f"- {title}: × {ratio:.2f} (goal {wanted:g}: {'reached' if ratio >= wanted else 'missed'})")
@@ -251,7 +251,13 @@ def available(name: str) -> bool:
         from layerscope.engine.native import objects
 
         return objects.chosen(objects.host()).name == "avx512"
-    return all(importlib.util.find_spec(module) for module in CONTENDERS[name].modules)
+    if not all(importlib.util.find_spec(module) for module in CONTENDERS[name].modules):
+        return False
+    if CONTENDERS[name].device == "cuda":
+        import torch
+
+        return bool(torch.cuda.is_available())
+    return True
 
 
 def parsed() -> argparse.Namespace:
