@@ -97,6 +97,9 @@ def case(seed: int, depth: int = 3) -> Case:
     _fill(found, random)
     if type := job.aims[0].weight:
         found.targets.append(weights.random((found.count, *type.shape[1:])) * 2)
+    if weights.random() < 0.25:  # several threads to a block
+        found.threads = int(weights.integers(2, 6))
+        options["team"] = int(weights.integers(2, 6))
     return found
 
 

@@ -32,7 +32,8 @@ class Options:
     `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
     holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
     estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
-    examples there are at most, where that is to be made use of.
+    examples there are at most, where that is made use of; `team` how many threads work on a block where there are
+    too many for one each (0: as many as pays).
     """
 
     lanes: int
@@ -49,6 +50,7 @@ class Options:
     gain: float = 0.95
     strips: int = 1
     few: int = 0
+    team: int = 0
 
 
 @dataclass(eq=False)

@@ -10,13 +10,13 @@ import os
 import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from layerscope.core.errors import SettingError
-from layerscope.engine.native import assembly, driver, guards, objects
+from layerscope.engine.native import assembly, barriers, driver, guards, objects, strips
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.targets import Target
@@ -42,11 +42,13 @@ class Code:
     trains: bool
     guards: list[list[Any]]
     planes: list[list[int]]
+    shares: bool
+    """Whether it pays that threads share a block."""
 
     def __post_init__(self) -> None:
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
         self.work = kind(self.loaded.address("work"))
-        self.memory: dict[tuple[int, int], Memory] = {}
+        self.memory: dict[tuple[int, int, int], Memory] = {}
         self.kept: dict[Key, list[Array]] = {}  # results whose memory may be used again
 
     def violations(self) -> int:
@@ -73,7 +75,7 @@ class Memory:
 
 def compiled(program: Program, options: Options, target: Target, cache: Cache, compiling: Compiling) -> Code:
     """The code of a program: from the cache, or written and compiled now (within `compiling`)."""
-    key = cache.key(_text(program), repr(options), target.name)
+    key = cache.key(_text(program), repr(replace(options, team=0)), target.name)  # code is for any team
     stored = cache.get(key)
     if stored is not None:
         size = struct.unpack("<Q", stored[:8])[0]
@@ -103,6 +105,7 @@ def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
         "trains": recipe.trains,
         "guards": guards.spots(recipe.memory.layout),
         "planes": recipe.memory.planes,
+        "shares": strips.shares(recipe.schedule.draft),
     }
     return json.dumps(facts).encode(), objects.compile(text, objects.host())
 
@@ -163,25 +166,37 @@ class Call:
     """How many batches are complete, counted from number 0 on; set by `run`, whatever happens."""
 
 
+def teams(code: Code, threads: int, blocks: int) -> tuple[int, int]:
+    """How many teams of threads there are, which get blocks in turn, and how many threads each has."""
+    if blocks >= threads:
+        return threads, 1
+    size = code.options.team or (threads // blocks if code.shares else 1)
+    return blocks, max(1, min(size, threads // blocks))
+
+
 def memory_size(code: Code, threads: int, blocks: int = 1) -> int:
     """Bytes that some threads need for a call: each its own, what they share, and what blocks of a batch keep."""
-    shared = code.sizes["packed"] + code.sizes["flat"] + 8192
-    return (code.sizes["all"] + code.sizes["kept"] * -(-blocks // threads)) * threads + shared
+    many, size = teams(code, threads, blocks)
+    shared = code.sizes["packed"] + code.sizes["flat"] + barriers.TEAM_BYTES * many + 8192
+    return code.sizes["all"] * many * size + code.sizes["kept"] * -(-blocks // many) * many + shared
 
 
 def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int]:
     """Run a call; `watch(done)` is asked now and then and stops it by False. (status, bad batch or plane)."""
     call.done = call.first
     blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes // code.options.strips))
-    threads = max(1, min(threads, blocks))
+    size = memory_size(code, threads, blocks)
+    many, team = teams(code, threads, blocks)
+    threads = many * team
     # Taken while in use: who calls the same code meanwhile, from a thread or a callback, gets memory of its own.
-    turns = -(-blocks // threads) if code.sizes["kept"] else 1
-    memory = code.memory.pop((threads, turns), None) or Memory(memory_size(code, threads, blocks))
+    turns = -(-blocks // many) if code.sizes["kept"] else 1
+    memory = code.memory.pop((threads, team, turns), None) or Memory(size)
     job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
     shared = memory.address + code.sizes["all"] * threads
     packed = -(-shared // 4096) * 4096
     flat = packed + -(-code.sizes["packed"] // 64) * 64
-    kept = flat + -(-code.sizes["flat"] // 64) * 64
+    meeting = flat + -(-code.sizes["flat"] // 64) * 64
+    kept = meeting + barriers.TEAM_BYTES * many
     settings = {
         driver.COUNT: call.count,
         driver.BATCH: call.batch,
@@ -199,6 +214,8 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         driver.SEED: call.seed,
         driver.AT: call.step,
         driver.THREADS: threads,
+        driver.TEAM: team,
+        driver.TEAMS: meeting,
     }
     for word, value in settings.items():
         job[word] = value
@@ -206,17 +223,17 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     job[driver.POINTERS : driver.POINTERS + len(pointers)] = pointers
     own = [{n: code.sizes["all"] * t + code.sizes[n] for n in driver.THREAD_REGIONS} for t in range(threads)]
     own.append({n: int(job[word]) - memory.address for n, word in (("packed", driver.PACKED), ("flat", driver.FLAT))})
-    own += [{"kept": kept - memory.address + n * code.sizes["kept"]} for n in range(threads * turns)]
+    own += [{"kept": kept - memory.address + n * code.sizes["kept"]} for n in range(many * turns)]
     violations = code.violations()
     guards.fill(memory.bytes, own, code.guards)
     try:
-        _enter(code, job, threads, watch, blocks == 1 and call.end - call.first == 1)
+        _enter(code, job, threads, watch, threads == 1 and call.end - call.first == 1)
     finally:
         call.done = max(call.first, int(job[driver.DONE]))
     guards.check(memory.bytes, own, code.guards)
     if code.violations() != violations:
         raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
-    code.memory[threads, turns] = memory
+    code.memory[threads, team, turns] = memory
     return int(job[driver.STATUS]), int(job[driver.BAD])
 
 

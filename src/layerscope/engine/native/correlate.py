@@ -227,23 +227,32 @@ class Writer(Tiled):
         shift = sum(o * s for o, s in zip(self.first, self.strides[1:], strict=False))
         self.x = self.kernel.array(memory.buffer(stage.root.inputs[0]), shift)
         self.w = self.kernel.array(weights)
+        self.channels: list[tuple[Index, Index, int]] = []
         self.loops()
         self.kernel.ret()
 
     def loops(self) -> None:
-        parts = [list(segments(n, t)) for n, t in zip(self.plan.extents, self.plan.tile.positions, strict=True)]
+        parts: list[list[tuple[Index, Index, int]]] = [
+            [*segments(n, t)] for n, t in zip(self.plan.extents, self.plan.tile.positions, strict=True)
+        ]
+        channels = list(segments(self.do.outputs, self.plan.tile.channels))
+        if len(parts) > 1:
+            parts[1] = self.kernel.shared(list(segments(self.plan.extents[1], self.plan.tile.positions[1])))
+            self.channels = [*channels]
+        else:
+            self.channels = self.kernel.shared(channels)
         with self.kernel.loop(self.do.groups) as (group, _):
             for part in itertools.product(*parts):
                 self._positions(part, group, [])
 
-    def _positions(self, part: Sequence[tuple[int, int, int]], group: Index, index: list[Index]) -> None:
+    def _positions(self, part: Sequence[tuple[Index, Index, int]], group: Index, index: list[Index]) -> None:
         if len(index) < len(part):
             begin, end, tile = part[len(index)]
             with self.kernel.loop(end, tile, begin) as (i, _):
                 self._positions(part, group, [*index, i])
             return
         tiles = [t for *_, t in part]
-        for begin, end, channels in segments(self.do.outputs, self.plan.tile.channels):
+        for begin, end, channels in self.channels:
             with self.kernel.loop(end, channels, begin) as (c, _):
                 sums = self._sums(tiles, index, group, c, channels)
                 self.finish(tiles, index, self.kernel.add(self.kernel.mul(group, self.do.outputs), c), channels, sums)

@@ -7,10 +7,9 @@ thread adds the same numbers in the same order every time.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from layerscope.engine.native import kernel
+from layerscope.engine.native import barriers, kernel
 from layerscope.engine.native.assembly import Recipe, Step
 from layerscope.engine.native.flat import Group
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, bytes_of, scalar
@@ -19,8 +18,8 @@ from layerscope.engine.native.layout import ALIGN, Buffer
 STOP, DONE, STATUS, BAD, DECISION = 0, 1, 2, 3, 4
 ARRIVED, TURN = 8, 16
 COUNT, BATCH, ORDER, FIRST, END, SCALARS, RESULTS, PACKED, FLAT, MEMORY, STRIDE, SEED, AT, THREADS = range(24, 38)
-KEPT, KEPT_STRIDE = 38, 39
-POINTERS = 40
+KEPT, KEPT_STRIDE, TEAM, TEAMS = range(38, 42)
+POINTERS = 42
 """Words of a job: flags, the barrier (on cache lines of its own), settings, then pointers to arrays."""
 
 FINE, NOT_FINITE, BAD_SWITCH = 0, 1, 2
@@ -46,53 +45,9 @@ def regions(recipe: Recipe) -> dict[str, int]:
 
 def write(recipe: Recipe) -> str:
     """Add the function `work(job, thread)` to the recipe's module; the module as text."""
-    _barrier(recipe)
+    barriers.write(recipe)
     _Work(recipe).write()
     return recipe.module.text()
-
-
-def _barrier(recipe: Recipe) -> None:
-    """Wait until all threads are here: the last one opens the turn for the others."""
-    k = Code(recipe.module, [("job", "ptr"), ("threads", "i64")])
-    job, threads = k.arguments
-    ready, wait, spin, rest, done, alone = (k.label() for _ in range(6))
-    k.branch_if(k.icmp("eq", threads, 1), alone, ready)
-    k.start(alone)
-    k.ret()
-    k.start(ready)
-    arrived, turn = (k.put("ptr", f"getelementptr i64, {job}, i64 {word}") for word in (ARRIVED, TURN))
-    now = k.put("i64", f"load atomic i64, {turn} acquire, align 8")
-    before = k.put("i64", f"atomicrmw add {arrived}, i64 1 acq_rel")
-    last = k.icmp("eq", k.add(before, 1), threads)
-    following = k.add(now, 1)
-    opens = k.label()
-    k.branch_if(last, opens, wait)
-    k.start(opens)
-    k.line(f"store atomic i64 0, {arrived} monotonic, align 8")
-    k.line(f"store atomic {following}, {turn} release, align 8")
-    k.branch(done)
-    k.start(wait)
-    k.branch(spin)
-    k.start(spin)
-    count = k.put("i64", f"phi i64 [ 0, %{wait} ], [ %next, %{rest} ]")
-    if recipe.options.pause:
-        k.line(recipe.options.pause)
-    here = k.put("i64", f"load atomic i64, {turn} acquire, align 8")
-    k.line(f"%next = add i64 {count.name}, 1")
-    passed = k.icmp("ne", here, now)
-    tired = k.label()
-    k.branch_if(passed, done, tired)
-    k.start(tired)
-    if sys.platform != "win32":
-        recipe.module.declare("i32", "sched_yield")
-        with k.when(k.icmp("ugt", count, 4000)):
-            k.call("i32", "sched_yield")
-    k.branch(rest)
-    k.start(rest)
-    k.branch(spin)
-    k.start(done)
-    k.ret()
-    recipe.module.add(k, "barrier")
 
 
 class _Work:
@@ -126,7 +81,13 @@ class _Work:
         self.k.line(f"store atomic {self.k.i64(value)}, {self._word(place)} release, align 8")
 
     def wait(self) -> None:
-        self.k.call("void", "barrier", self.job, self.threads)
+        """All threads."""
+        self.k.call("void", "barrier", self._word(ARRIVED), self._word(TURN), self.threads)
+
+    def meet(self) -> None:
+        """All threads of a team."""
+        arrived, turn = (self.k.put("ptr", f"getelementptr i64, {self.place}, i64 {word}") for word in (0, 8))
+        self.k.call("void", "barrier", arrived, turn, self.team)
 
     def base(self, buffer: Buffer) -> Value:
         return self.bases[buffer.region]
@@ -139,6 +100,21 @@ class _Work:
     def run(self, step: Step, *more: Value) -> None:
         """Call a kernel: its own parameters, then its buffers."""
         self.k.call("void", step.name, *more, *(self.at(buffer, shift) for buffer, shift in step.kernel.uses))
+
+    def together(self, step: Step, *more: Value) -> None:
+        """Call a kernel, with all threads of the team where they can share it; then wait for each other."""
+        k, turns = self.k, step.kernel.turns
+        if turns:
+            low, high = (
+                k.put("i64", f"udiv i64 {k.i64(k.mul(member, turns)).name}, {self.team.name}")
+                for member in (self.member, k.i64(k.add(self.member, 1)))
+            )
+            with k.when(k.icmp("slt", low, high)):
+                self.run(step, low, high, *more)
+        else:
+            with k.when(k.icmp("eq", self.member, 0)):
+                self.run(step, *more)
+        self.meet()
 
     def first_only(self, steps: Sequence[Step], body: str = "") -> None:
         """What one thread does for all."""
@@ -172,14 +148,19 @@ class _Work:
         self.threads, self.stride = self.word(THREADS), self.word(STRIDE)
         places = regions(self.recipe)
         memory = self.pointer(MEMORY)
-        mine = k.put("ptr", f"getelementptr i8, {memory}, {k.i64(k.mul(self.thread, self.stride))}")
+        self._join_team()
+        mine, leader = (
+            k.put("ptr", f"getelementptr i8, {memory}, {k.i64(k.mul(thread, self.stride))}")
+            for thread in (self.thread, k.sub(self.thread, self.member))
+        )
         for name in THREAD_REGIONS:
-            self.bases[name] = k.put("ptr", f"getelementptr i8, {mine}, i64 {places[name]}")
+            start = leader if name == "scratch" else mine
+            self.bases[name] = k.put("ptr", f"getelementptr i8, {start}, i64 {places[name]}")
         # Sums of all threads are read from the first thread on.
         shared = ("parts", "partial")
         self.first = {n: k.put("ptr", f"getelementptr i8, {memory}, i64 {places[n]}") for n in shared}
         self.bases["packed"], self.bases["flat"] = self.pointer(PACKED), self.pointer(FLAT)
-        kept = k.i64(k.mul(self.thread, self.word(KEPT_STRIDE)))
+        kept = k.i64(k.mul(self.number, self.word(KEPT_STRIDE)))
         self.kept = k.put("ptr", f"getelementptr i8, {self.pointer(KEPT)}, {kept}")
         for number in range(len(self.recipe.tables)):
             self.bases[f"table{number}"] = self.pointer(POINTERS + number)
@@ -197,6 +178,16 @@ class _Work:
             self._batch(k.i64(batch))
         k.ret()
         self.recipe.module.add(k, "work")
+
+    def _join_team(self) -> None:
+        """Neighbouring threads are a team, which works on a block; the memory of its first one holds the block."""
+        k = self.k
+        self.team = self.word(TEAM)
+        self.number = k.put("i64", f"udiv i64 {self.thread.name}, {self.team.name}")
+        self.member = k.put("i64", f"urem i64 {self.thread.name}, {self.team.name}")
+        self.teams = k.put("i64", f"udiv i64 {self.threads.name}, {self.team.name}")
+        place = k.i64(k.mul(self.number, barriers.TEAM_BYTES))
+        self.place = k.put("ptr", f"getelementptr i8, {self.pointer(TEAMS)}, {place}")
 
     def _count(self, counters: Buffer, place: int, value: Index) -> None:
         array = Array(self.at(counters), "i64", 4)
@@ -284,18 +275,18 @@ class _Work:
     def _blocks(self, begin: Value, count: Value, segment: int) -> None:
         k, recipe = self.k, self.recipe
         block = recipe.options.groups * recipe.options.lanes // recipe.options.strips
-        step = k.i64(k.mul(self.threads, block))
-        start = k.i64(k.mul(self.thread, block))
+        step = k.i64(k.mul(self.teams, block))
+        start = k.i64(k.mul(self.number, block))
         end = count
         if not recipe.reports:  # neighbouring results by one thread, so that no two ask for the same page of memory
             blocks = k.div(k.add(count, block - 1), block)
-            each = k.put("i64", f"udiv i64 {k.i64(k.add(blocks, self.threads, -1)).name}, {self.threads.name}")
-            step, start = k.i64(block), k.i64(k.mul(self.thread, k.mul(each, block)))
+            each = k.put("i64", f"udiv i64 {k.i64(k.add(blocks, self.teams, -1)).name}, {self.teams.name}")
+            step, start = k.i64(block), k.i64(k.mul(self.number, k.mul(each, block)))
             end = k.intrinsic("smin", "i64", count, k.i64(k.add(start, k.mul(each, block))))
 
         def going(here: Value) -> Value:
             inside = k.icmp("slt", here, end)
-            stopped = k.icmp("ne", self.shared(STOP), 0)
+            stopped = k.icmp("ne", self._stopped(), 0)
             return k.both(inside, k.negate(stopped))
 
         with k.loop_while(going, start, step) as here:
@@ -308,23 +299,31 @@ class _Work:
     def _block(self, begin: Value, here: Value, left: Value, segment: int) -> None:
         k, recipe = self.k, self.recipe
         last = segment == len(recipe.between)
-        self._count(self.memory.counters, kernel.FIRST, here)
-        assert recipe.alive is not None
-        self.run(recipe.alive, left)
         first = k.i64(k.add(begin, here))
         order = self.pointer(ORDER)
+        assert recipe.alive is not None
+        with k.when(k.icmp("eq", self.member, 0)):
+            self._count(self.memory.counters, kernel.FIRST, here)
+            self.run(recipe.alive, left)
+        if segment or not recipe.gathers:
+            self.meet()
         for step, data in zip(recipe.gathers, self.rows, strict=True):
             if segment == 0:
-                self.run(step, data, order, first, left)
+                self.together(step, data, order, first, left)
         for step in recipe.stages:
             assert step.stage is not None
             if step.stage.segment == segment:
-                self.run(step)
+                self.together(step)
         for step, out in zip(recipe.scatters, self.out, strict=True):
             if last:
-                self.run(step, out, first, left)
+                self.together(step, out, first, left)
         if not recipe.reports and last:
-            k.put("i64", f"atomicrmw add {self._word(DONE)}, i64 1 monotonic")
+            with k.when(k.icmp("eq", self.member, 0)):
+                k.put("i64", f"atomicrmw add {self._word(DONE)}, i64 1 monotonic")
+
+    def _stopped(self) -> Value:
+        """Whether to end: a team asks once, for all of its threads must know the same."""
+        return barriers.asked(self.k, self.shared(STOP), self.place, self.team, self.member, self.meet)
 
     def _together(self, batch: Value) -> None:
         """Losses by one thread, which also decides whether to go on; then updates by all."""

@@ -118,13 +118,15 @@ class _Filtered(Tiled):
 
     def _loops(self) -> None:
         k = self.kernel
+        rows = k.shared(list(segments(self.part.rows.tiles, self.down)))
         with k.loop(self.memory.groups) as (group, _):
             if self.far:
-                for low, high, count in segments(self.part.rows.tiles, self.down):
+                for low, high, count in rows:
                     with k.loop(high, count, low) as (i, _):
                         self._together(group, i, count)
                 return
-            with k.loop(self.part.rows.tiles) as (i, _):
+            ((low, high, _),) = rows
+            with k.loop(high, start=low) as (i, _):
                 for _, place, index, side in self._across(group, i):
                     self._patches(index, place, side)
 

@@ -126,11 +126,12 @@ class _Writer:
         """For each channel and a few of the other side: all tiles, one after the other."""
         k, pair, part = self.k, self.pair, self.part
         each, tiles = pair.moving * pair.still, (k.memory.groups, part.rows.tiles, part.columns.tiles)
+        bounds = k.rows(tiles[1:])
         for low, high, still in segments(pair.still, part.tile[1]):
             with k.loop(pair.moving) as (m, _), k.loop(high, still, low) as (s, _):
                 base = k.dot([m, s], [pair.still, 1])
                 spots = [k.add(base, n * each + j) for n in range(part.products) for j in range(still)]
-                with k.nest(tiles, [k.load(self.sums, spot) for spot in spots]) as (index, carry):
+                with k.nest(tiles, [k.load(self.sums, spot) for spot in spots], bounds=bounds) as (index, carry):
                     carry.values = self._tile(k.dot(index, self.moves, m), k.dot(index, self.stays, s), carry.values)
                 for spot, value in zip(spots, carry.values, strict=True):
                     k.store(value, self.sums, spot)
@@ -163,8 +164,9 @@ class _Turned(_Writer):
 
     def write(self) -> None:
         k = self.k
+        rows = k.shared(list(segments(self.part.rows.tiles, self.deep)))
         with k.loop(k.memory.groups) as (group, _):
-            for low, end, deep in segments(self.part.rows.tiles, self.deep):
+            for low, end, deep in rows:
                 with k.loop(end, deep, low) as (i, _):
                     self._rows(k.dot([group, i], self.moves[:2]), k.dot([group, i], self.stays[:2]), deep)
 

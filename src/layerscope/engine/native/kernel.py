@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -80,6 +80,8 @@ class Kernel(Code):
         super().__init__(memory.module, [])
         self.memory = memory
         self.uses: list[tuple[Buffer, int]] = []
+        self.turns = 0
+        """Turns of its outer loop that threads may share, from `low` to `high`; 0 where one thread does it all."""
         self._arrays: dict[tuple[int, int], Array] = {}
 
     def array(self, buffer: Buffer, shift: int = 0) -> Array:
@@ -92,17 +94,57 @@ class Kernel(Code):
             self._arrays[key] = Array(Value(f"%{name}", "ptr"), buffer.item, buffer.extent, -buffer.origin - shift)
         return self._arrays[key]
 
+    def share(self, turns: int) -> tuple[Index, Index]:
+        """Which turns of a loop are this thread's, where several work on a block: the first, and the one behind the
+        last. Asked once a kernel.
+        """
+        if turns < 2:
+            return 0, turns
+        self.turns = turns
+        self.parameters = [("low", "i64"), ("high", "i64"), *self.parameters]
+        return Value("%low", "i64"), Value("%high", "i64")
+
+    def rows(self, shape: Sequence[int], number: int = 1) -> dict[int, tuple[Index, Index]]:
+        """Bounds for `nest`: of the loop over a shape's first axis, if it has any, this thread's turns."""
+        return {number: self.share(shape[0])} if shape else {}
+
+    def shared(self, parts: Sequence[tuple[int, int, int]]) -> list[tuple[Index, Index, int]]:
+        """Of loops that follow each other as (begin, end, step), the turns that are this thread's."""
+        counts = [(end - begin) // step for begin, end, step in parts]
+        low, high = self.share(sum(counts))
+        if not self.turns:
+            return [*parts]
+        found: list[tuple[Index, Index, int]] = []
+        for number, ((begin, _, step), count) in enumerate(zip(parts, counts, strict=True)):
+            before, bounds = sum(counts[:number]), [low, high]
+            if len(parts) > 1:
+                bounds = [self._within(self.sub(bound, before), count) for bound in bounds]
+            first, last = (self.add(self.mul(bound, step), begin) for bound in bounds)
+            found.append((first, last, step))
+        return found
+
+    def _within(self, index: Index, count: int) -> Value:
+        above = self.intrinsic("smax", "i64", self.i64(index), self.i64(0))
+        return self.intrinsic("smin", "i64", above, self.i64(count))
+
     @contextlib.contextmanager
-    def nest(self, extents: Sequence[int], carry: Sequence[Value] = ()) -> Generator[tuple[list[Index], Carry]]:
-        """Loops over all indices below the extents; the carry goes through all of them.
+    def nest(
+        self,
+        extents: Sequence[int],
+        carry: Sequence[Value] = (),
+        bounds: Mapping[int, tuple[Index, Index]] | None = None,
+    ) -> Generator[tuple[list[Index], Carry]]:
+        """Loops over all indices below the extents; the carry goes through all of them. Some may have other `bounds`,
+        by their number.
 
         After it, the carry that was handed out holds the last values.
         """
         loops: list[tuple[contextlib.AbstractContextManager[tuple[Index, Carry]], Carry]] = []
         index: list[Index] = []
         values = list(carry)
-        for extent in extents:
-            manager = self.loop(extent, carry=values)
+        for number, extent in enumerate(extents):
+            low, high = (bounds or {}).get(number, (0, extent))
+            manager = self.loop(high, start=low, carry=values)
             i, state = manager.__enter__()
             loops.append((manager, state))
             index.append(i)

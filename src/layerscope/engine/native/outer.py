@@ -18,6 +18,9 @@ from layerscope.engine.native.operations import Pair
 from layerscope.engine.native.rows import flip
 from layerscope.engine.native.taps import product
 
+Tiles = list[tuple[Index, Index, int]]
+"""Loops that follow each other: (begin, end, step)."""
+
 
 def padded(n: int, lanes: int) -> int:
     """Channels up to whole registers."""
@@ -52,12 +55,20 @@ def write(k: Kernel, pair: Pair, left: Buffer, right: Buffer, into: Buffer, sums
     row = counts[-1] if counts else 1
     (flipped,) = memory.layout.workspace(memory.module.vector, (row, lanes, registers))
     still, turned = k.array(right), k.array(flipped)
-    with k.nest((memory.groups, *counts[:-1])) as (outer, _):
+    tile = choose(pair.moving, registers, sums)
+    parts: Tiles = [*segments(pair.moving, tile[0])]
+    span: tuple[Index, Index] = (0, row)
+    if not counts:
+        parts = k.shared(list(segments(pair.moving, tile[0])))
+    elif len(counts) == 1:
+        span = k.share(row)
+    with k.nest((memory.groups, *counts[:-1]), bounds=k.rows(counts[:-1])) as (outer, _):
         start = k.dot(outer, right.strides[: len(outer)])
-        with k.loop(row) as (q, _):
+        with k.loop(span[1], start=span[0]) as (q, _):
             step = right.strides[-2] if counts else 0
             _turn(k, still, k.add(start, k.mul(q, step)), turned, k.mul(q, lanes * registers), pair.still)
-        _tiles(k, pair, left, outer, turned, k.array(into).of(memory.module.vector), row, registers, sums)
+        own = k.array(into).of(memory.module.vector)
+        _tiles(k, pair, left, outer, turned, own, span, registers, (parts, tile[1]))
 
 
 def _turn(k: Kernel, source: Array, place: Index, target: Array, at: Index, channels: int) -> None:
@@ -79,25 +90,28 @@ def _tiles(
     outer: Sequence[Index],
     turned: Array,
     sums: Array,
-    row: int,
+    span: tuple[Index, Index],
     registers: int,
-    limit: int,
+    tile: tuple[Tiles, int],
 ) -> None:
     lanes = k.module.lanes
     x = k.array(left).of(k.module.real)
-    down, across = choose(pair.moving, registers, limit)
+    moving, across = tile
     strides = [left.strides[0], *(axis.stride * s for axis, s in zip(pair.axes, left.strides[1:], strict=False))]
     start = k.dot(outer, strides[: len(outer)])
     offsets = [sum(o * s for o, s in zip(found, left.strides[1:], strict=False)) for found, _ in _taps(pair)]
     table = Array(k.module.table(offsets, "i64"), "i64", len(offsets))
     with k.loop(len(offsets)) as (tap, _):
         base = k.add(start, offsets[0] if len(offsets) == 1 else k.load(table, tap))
-        for (mb, me, mk), (sb, se, sk) in itertools.product(segments(pair.moving, down), segments(registers, across)):
+        for (mb, me, mk), (sb, se, sk) in itertools.product(moving, segments(registers, across)):
             with k.loop(me, mk, mb) as (m, _), k.loop(se, sk, sb) as (s, _):
                 place = k.dot([tap, m, s], [pair.moving * registers, registers, 1])
                 spots = [k.add(place, i * registers + j) for i in range(mk) for j in range(sk)]
                 found = [k.load(sums, spot) for spot in spots]
-                with k.loop(row, carry=found) as (q, around), k.loop(lanes, carry=around.values) as (lane, carry):
+                with (
+                    k.loop(span[1], start=span[0], carry=found) as (q, around),
+                    k.loop(lanes, carry=around.values) as (lane, carry),
+                ):
                     by = k.dot([q, lane], [lanes * registers, registers], s)
                     at = k.add(k.mul(k.dot([q], strides[-1:] if pair.axes else [0], k.add(base, m)), lanes), lane)
                     carry.values = _step(k, x, at, turned, by, mk, sk, carry.values)

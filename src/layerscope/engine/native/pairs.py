@@ -194,6 +194,7 @@ def _lanes(k: Kernel, partial: Partial) -> None:
     sums = k.array(partial.buffers[0])
     counts = [axis.count for axis in pair.axes]
     strides = [left.strides[0], *(axis.stride * s for axis, s in zip(pair.axes, left.strides[1:], strict=False))]
+    bounds = k.rows(counts)
     for spot in _tiles(k, pair, partial.tile):
         taps, moving, still = spot.size
         step = (_regular(pair.axes[-1].taps) or 0) * left.strides[-2] if pair.axes else 0
@@ -202,7 +203,7 @@ def _lanes(k: Kernel, partial: Partial) -> None:
             at = k.add(at, k.mul(_offset(k, pair, axis, tap), left.strides[1 + axis]))
         by = k.add(k.mul(spot.group, pair.still), spot.still)
         start = [k.constant(0)] * (taps * moving * still)
-        with k.nest((memory.groups, *counts), start) as (q, carry):
+        with k.nest((memory.groups, *counts), start, bounds=bounds) as (q, carry):
             xs = k.dot(q, strides, at)
             gs = k.dot(q, right.strides[:-1], by)
             loaded = [k.load(g, k.add(gs, s)) for s in range(still)]
@@ -252,8 +253,9 @@ def _pooled(k: Kernel, partial: Partial) -> None:
     shape = [len(axis.taps) for axis in pair.axes]
     first = sum(axis.taps[0].offset * s for axis, s in zip(pair.axes, x.strides[1:], strict=False))
     count = math.prod(shape)
+    bounds = k.rows(g.shape[1:-1])
     with k.loop(pair.moving) as (m, _), k.loop(pair.still) as (s, _):
-        with k.nest(g.shape[:-1], [k.constant(0)] * count) as (q, carry):
+        with k.nest(g.shape[:-1], [k.constant(0)] * count, bounds=bounds) as (q, carry):
             gradient = k.load(gs, k.dot(q, g.strides[:-1], s))
             winner = k.load(ws, k.dot(q, w.strides[:-1], s))
             at = k.dot(q, [x.strides[0], *(2 * n for n in x.strides[1:-1])], k.add(m, first))

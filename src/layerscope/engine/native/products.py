@@ -54,6 +54,7 @@ class _Few(Tiled):
         self.lanes, self.count = memory.module.lanes, examples
         (waiting,) = memory.layout.workspace(memory.module.vector, (examples, self.do.outputs // self.lanes))
         k = self.kernel
+        self.low, self.high = k.share(self.do.outputs // self.lanes)
         self.y, self.w = k.array(waiting), k.array(memory.flat[stage.root.inputs[1]])
         self.x = k.array(memory.buffer(stage.root.inputs[0])).of(memory.module.real)
         with k.loop(waiting.extent) as (n, _):
@@ -71,7 +72,7 @@ class _Few(Tiled):
             [k.splat(k.load(self.x, k.add(k.mul(k.add(ci, n), self.strides[-1] * lanes), e))) for n in range(count)]
             for e in range(self.count)
         ]
-        with k.loop(width) as (c, _):
+        with k.loop(self.high, start=self.low) as (c, _):
             place = k.dot([ci, c], [self.do.outputs, lanes])
             found = [k.load(self.y, k.add(c, e * width)) for e in range(self.count)]
             for n in range(count):
@@ -89,7 +90,7 @@ class _Few(Tiled):
     def _results(self) -> None:
         """Outputs of an example back into lanes of examples."""
         k, lanes, width = self.kernel, self.lanes, self.do.outputs // self.lanes
-        with k.loop(width) as (c, _):
+        with k.loop(self.high, start=self.low) as (c, _):
             found = [k.load(self.y, k.add(c, e * width)) for e in range(self.count)]
             own = [n % self.memory.together for n in range(lanes)]
             sums = flip(k, [found[e if e < self.count else 0] for e in own])
@@ -115,6 +116,7 @@ class _Blocked(Writer):
     def loops(self) -> None:
         k, do = self.kernel, self.do
         self.y = k.array(self.waiting)
+        self.channels = k.shared(list(segments(do.outputs, self.plan.tile.channels)))
         with k.loop(self.waiting.extent) as (n, _):
             k.store(k.constant(0), self.y, n)
         for low, high, count in segments(do.inputs, self.plan.packing.block):
@@ -135,7 +137,7 @@ class _Blocked(Writer):
     def _tiles(self) -> Iterator[tuple[Index, Index, int, int]]:
         """Loops over tiles: first group, first channel, and how many of each."""
         tile = self.plan.tile
-        parts = (segments(self.memory.groups, tile.positions[0]), segments(self.do.outputs, tile.channels))
+        parts = (segments(self.memory.groups, tile.positions[0]), self.channels)
         for (gb, ge, gk), (cb, ce, ck) in itertools.product(*parts):
             with self.kernel.loop(ge, gk, gb) as (group, _), self.kernel.loop(ce, ck, cb) as (c, _):
                 yield group, c, gk, ck

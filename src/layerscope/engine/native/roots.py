@@ -26,7 +26,7 @@ def pointwise(memory: Memory, stage: Stage) -> Kernel:
     scope = Scope(kernel, stage)
     whole = [op for op in stage.sums if not scope.kept(op)]
     sums = [kernel.constant(0) for _ in whole]
-    with kernel.nest((memory.groups, *stage.shape), sums) as (index, carry):
+    with kernel.nest((memory.groups, *stage.shape), sums, kernel.rows(stage.shape)) as (index, carry):
         scope.at(index)
         scope.compute()
         scope.store()
@@ -57,8 +57,9 @@ def rooted(memory: Memory, stage: Stage) -> Kernel:
     return kernel
 
 
-def _over(scope: Scope, shape: Sequence[int], body: Callable[[], None]) -> None:
-    with scope.kernel.nest((scope.memory.groups, *shape)) as (index, _):
+def _over(scope: Scope, shape: Sequence[int], body: Callable[[], None], shared: bool = False) -> None:
+    bounds = scope.kernel.rows(shape) if shared else None
+    with scope.kernel.nest((scope.memory.groups, *shape), bounds=bounds) as (index, _):
         scope.at(index)
         body()
 
@@ -71,7 +72,7 @@ def clear(k: Kernel, buffer: Buffer) -> None:
 
 
 def _pool_max(scope: Scope, op: Op) -> None:
-    _over(scope, rest(op.outputs[0]), lambda: poolings.pool_max(scope, op))
+    _over(scope, rest(op.outputs[0]), lambda: poolings.pool_max(scope, op), shared=True)
 
 
 def _pool_max_adjoint(scope: Scope, op: Op) -> None:
@@ -104,7 +105,8 @@ def _reduce(scope: Scope, op: Op) -> None:
     outer = [axis for axis in range(1, len(shape) + 1) if axis not in inner]
     how = do.how
     start = -math.inf if how in ("max", "argmax") else 0.0
-    with k.nest((scope.memory.groups, *(shape[axis - 1] for axis in outer))) as (kept, _):
+    sizes = [shape[axis - 1] for axis in outer]
+    with k.nest((scope.memory.groups, *sizes), bounds=k.rows(sizes)) as (kept, _):
         first = [k.constant(start)] + ([k.constant(0), k.constant(0)] if how == "argmax" else [])
         with k.nest([shape[axis - 1] for axis in inner], first) as (over, carry):
             value = scope.read(op.inputs[0], _merged(kept, outer, over, inner))

@@ -99,6 +99,8 @@ def gather(memory: Memory, buffer: Buffer, dtype: str, cut: bool = False) -> Ker
     to = scalar(buffer.item)
     target = k.array(buffer)
     inner, steps = _runs(buffer)
+    runs, length = shape[: len(shape) - inner], math.prod(shape[len(shape) - inner :])
+    bounds, spans = _shared(k, runs, length)
     with k.loop(buffer.shape[0]) as (group, _):
         starts: list[Index] = []
         for lane in range(count):
@@ -107,11 +109,10 @@ def gather(memory: Memory, buffer: Buffer, dtype: str, cut: bool = False) -> Ker
             at = k.put("i64", f"select {real}, {k.i64(at)}, i64 0")
             strip = lane // together * each if cut else 0
             starts.append(k.add(k.mul(k.load(order, k.add(Value("%first", "i64"), at)), size), strip))
-        with k.nest(shape[:-inner] if inner < len(shape) else []) as (outer, _):
-            length = math.prod(shape[len(shape) - inner :])
+        with k.nest(runs, bounds=bounds) as (outer, _):
             base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
             place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
-            for begin, end, step in _spans(length, count):
+            for begin, end, step in spans:
                 with k.loop(end, step, begin) as (i, _):
                     found = _rows(k, data, [k.add(s, base, i) for s in starts], step, dtype, to)
                     for n, value in enumerate(found):
@@ -155,6 +156,14 @@ def _spans(length: int, count: int) -> Iterator[tuple[int, int, int]]:
         yield (length - count, end, count) if step < count < length else (begin, end, step)
 
 
+def _shared(
+    k: Kernel, runs: Sequence[int], length: int
+) -> tuple[dict[int, tuple[Index, Index]], list[tuple[Index, Index, int]]]:
+    """Bounds of the loops over runs of numbers that lie evenly, and spans of a run; threads share one of both."""
+    spans = list(_spans(length, k.module.lanes))
+    return (k.rows(runs, 0), [*spans]) if runs else ({}, k.shared(spans))
+
+
 def _runs(buffer: Buffer) -> tuple[int, int]:
     """How many inner axes lie evenly in memory, and the distance of two neighbours."""
     shape, strides = buffer.shape[1:], buffer.strides[1:]
@@ -178,11 +187,12 @@ def scatter(memory: Memory, buffer: Buffer, cut: bool = False) -> Kernel:
     data = Array(Value("%rows", "ptr"), item, 2**62)
     source = k.array(buffer)
     inner, steps = _runs(buffer)
-    with k.loop(buffer.shape[0]) as (group, _), k.nest(shape[:-inner] if inner < len(shape) else []) as (outer, _):
-        length = math.prod(shape[len(shape) - inner :])
+    runs, length = shape[: len(shape) - inner], math.prod(shape[len(shape) - inner :])
+    bounds, spans = _shared(k, runs, length)
+    with k.loop(buffer.shape[0]) as (group, _), k.nest(runs, bounds=bounds) as (outer, _):
         base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
         place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
-        for begin, end, step in _spans(length, count):
+        for begin, end, step in spans:
             with k.loop(end, step, begin) as (i, _):
                 found = [k.load(source, k.add(place, k.mul(k.add(i, n), steps))) for n in range(step)]
                 rows = flip(k, found) if step == count and count > 1 else None

@@ -92,7 +92,8 @@ def _steps(recipe: Recipe) -> Iterator[tuple[str, Step]]:
 
 
 def _pointers(step: Step) -> Iterator[str]:
-    for (name, _), (buffer, shift) in zip(step.kernel.parameters, step.kernel.uses, strict=True):
+    pointers = [name for name, type in step.kernel.parameters if type == "ptr"]
+    for name, (buffer, shift) in zip(pointers, step.kernel.uses, strict=True):
         yield f"; %{name}: {_described(buffer)}" + (f", from item {shift}" if shift else "")
 
 

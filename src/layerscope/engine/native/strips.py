@@ -312,6 +312,9 @@ RULES: dict[type, Rule] = {
 
 # --- how many ---
 
+TEAM = 100_000
+"""Multiply–adds of registers that an operation must take on average for threads to share a block."""
+
 SMALL = 2e6
 """Multiply–adds of an example for which strips are not worth code of their own."""
 
@@ -329,6 +332,7 @@ class Choice:
     register: int
     large: bool = False
     work: dict[int, float] = field(default_factory=dict[int, float])
+    shared: dict[int, bool] = field(default_factory=dict[int, bool])
 
     made: set[int] = field(default_factory=set[int])
 
@@ -348,12 +352,15 @@ class Choice:
         return best
 
     def _time(self, count: int, batch: int, lanes: int, threads: int) -> float:
-        blocks = -(-batch // (lanes // count))
-        return -(-blocks // threads) * self._block(count)
+        blocks, time = -(-batch // (lanes // count)), self._block(count)
+        if blocks < threads and self.shared[count]:
+            return 1.1 * time / (threads // blocks)
+        return -(-blocks // threads) * time
 
     def _block(self, count: int) -> float:
         if count not in self.work:
             draft = tried(self.program, count) if count > 1 else prepared(self.program)
+            self.shared[count] = draft is not None and shares(draft)
             if draft is None:
                 self.work[count] = math.inf
             else:
@@ -365,6 +372,11 @@ class Choice:
         items = [elements(rest(value)) for value in (*op.inputs, *op.outputs) if of_batch(value)]
         self.large = self.large or any(n * self.register > FAR[0] for n in items)
         return sum(n * next((cost for size, cost in (FAR, NEAR) if n * self.register > size), 0.0) for n in items)
+
+
+def shares(draft: Draft) -> bool:
+    """Whether a block is so much work that threads may share it, though they wait for each other at each stage."""
+    return sum(map(_effort, draft.ops)) >= TEAM * len(draft.ops)
 
 
 def _effort(op: Op) -> float:
