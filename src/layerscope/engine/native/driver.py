@@ -1,8 +1,8 @@
 """The function that threads enter once an epoch: batches, blocks, barriers, and the words it shares with Python.
 
 A job is an array of 64-bit words: what Python fills in before, and what both look at while it runs (`stop`,
-`done`). Every thread gets the blocks number thread, thread + threads, ... of each batch, so that the same
-thread adds the same numbers in the same order every time.
+`done`). Every team of threads (most teams are one thread) gets the blocks number team, team + teams, ... of each
+batch, so that the same thread adds the same numbers in the same order every time.
 """
 
 from __future__ import annotations

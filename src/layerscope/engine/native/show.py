@@ -92,6 +92,9 @@ def _steps(recipe: Recipe) -> Iterator[tuple[str, Step]]:
 
 
 def _pointers(step: Step) -> Iterator[str]:
+    if step.kernel.turns:
+        yield f"; %low: of {step.kernel.turns} turns of the outer loop, the first that is this thread's"
+        yield "; %high: the first that is no longer"
     pointers = [name for name, type in step.kernel.parameters if type == "ptr"]
     for name, (buffer, shift) in zip(pointers, step.kernel.uses, strict=True):
         yield f"; %{name}: {_described(buffer)}" + (f", from item {shift}" if shift else "")
