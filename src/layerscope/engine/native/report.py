@@ -79,7 +79,9 @@ def _rows(name: str, recipe: assembly.Recipe) -> Iterator[Row]:
     for stage in recipe.schedule.stages:
         yield described(name, recipe, stage)
     if recipe.updates:
-        yield Row(name, (), f"update of {len(recipe.updates)} weights", "one loop a weight, shared among the threads")
+        weights = sum(key[0] == "weight" for key in recipe.program.outputs)
+        loops = "one loop a weight" if len(recipe.updates) == weights else f"{len(recipe.updates)} loops"
+        yield Row(name, (), f"update of {weights} weights", f"{loops}, shared among the threads")
 
 
 def described(program: str, recipe: assembly.Recipe, stage: Stage) -> Row:
