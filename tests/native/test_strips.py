@@ -73,7 +73,7 @@ def test_the_report_says_what_is_cut(monkeypatch):
         assert told[program, (), "out of strips"] == "4 strips an example"
         assert told[program, ("dense",), "product"] == "each example whole"
     assert not any("strips" in row.work + row.way or "whole" in row.way for row in many.rows)
-    with pytest.raises(SizeError, match="^batch_size must be at least 1, not 0$"):
+    with pytest.raises(SizeError, match=r"^batch_size must be at least 1, not 0$"):
         model.engine_report(0)
 
 
