@@ -72,4 +72,4 @@ def report(name: str, job: Job, precision: str, asked: int | None, batch_size: i
     def suited(program: Program, options: Options) -> Options:
         return engine.suited(job, program, options, size, count, look=True)
 
-    return report(job, engine.options_for(precision), suited, count, precision, size)
+    return report(job, engine.options_for(precision), count, precision, suited, size)

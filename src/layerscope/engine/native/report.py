@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from layerscope.engine.native import assembly, correlate, objects, parts, products
+from layerscope.engine.native import assembly, compiled, correlate, objects, parts, products
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled
 from layerscope.engine.native.stages import Stage
@@ -70,8 +70,15 @@ Suited = Callable[[Program, Options], Options]
 """The options with which a program is compiled."""
 
 
-def report(job: Job, options: Options, suited: Suited, threads: int, precision: str, batch_size: int) -> EngineReport:
-    """The loop nests of a job's programs as the native engine runs them."""
+def report(
+    job: Job,
+    options: Options,
+    threads: int | None,
+    precision: str,
+    suited: Suited = lambda program, options: options,
+    batch_size: int = 0,
+) -> EngineReport:
+    """The loop nests of a job's programs as the native engine runs them; `suited` is for batches of `batch_size`."""
     host = objects.host()
     target = objects.chosen(host)
     rows: list[Row] = []
@@ -80,7 +87,7 @@ def report(job: Job, options: Options, suited: Suited, threads: int, precision: 
         asked = dataclasses.replace(suited(program, options), dtypes=("float32",) * count, same=())
         rows += _rows(name, assembly.assembled(program, asked))
     described = f"{target.name} ({options.lanes} examples at a time)"
-    return EngineReport("native", described, precision, threads, tuple(rows), batch_size)
+    return EngineReport("native", described, precision, compiled.thread_count(threads), tuple(rows), batch_size)
 
 
 def _rows(name: str, recipe: assembly.Recipe) -> Iterator[Row]:
