@@ -16,10 +16,7 @@ EPSILON = 1e-7
 
 @dataclass
 class Constraint:
-    """Base: a weight's new numbers, brought within bounds.
-
-    Those that look at norms along an axis are computed by the reference engine; the native one refuses them.
-    """
+    """Base: a weight's new numbers, brought within bounds."""
 
     names: ClassVar[tuple[str, ...]] = ()
     usual: ClassVar[dict[str, float]] = {}

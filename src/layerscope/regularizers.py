@@ -112,10 +112,7 @@ class L1L2(_Norms):
 
 @dataclass
 class OrthogonalRegularizer(Regularizer):
-    """factor · the mean |cosine| between two rows (or columns) of a matrix.
-
-    The reference engine computes it; the native one refuses it.
-    """
+    """factor · the mean |cosine| between two rows (or columns) of a matrix."""
 
     factor: float = 0.01
     mode: str = "rows"

@@ -1,4 +1,4 @@
-"""Keras 3 on JAX and our reference engine in double precision: the same model, trained by the same calls."""
+"""Keras 3 on JAX and our engines in double precision: the same model, trained by the same calls."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def same_weights(ours, theirs, rtol=RTOL):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-11)
 
 
-def trained_alike(build, compiled, fitted, ready=lambda model: None, tested=None):
+def trained_alike(build, compiled, fitted, ready=lambda model: None, tested=None, engine="reference"):
     """Compile and fit both; histories, weights and evaluations are the same.
 
     `compiled(home)` and `fitted` are the arguments, `ready` is called on both models before.
@@ -72,7 +72,7 @@ def trained_alike(build, compiled, fitted, ready=lambda model: None, tested=None
         for model in (theirs, ours):
             ready(model)
         theirs.compile(**compiled(keras))
-        ours.compile(**compiled(ls), precision="float64", engine="reference")
+        ours.compile(**compiled(ls), precision="float64", engine=engine)
         copied(theirs, ours)
         asked = {"shuffle": False, "verbose": 0} | fitted
         other, mine = theirs.fit(**asked), ours.fit(**asked)

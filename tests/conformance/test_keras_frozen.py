@@ -157,8 +157,10 @@ def nudged(*names):
     return ready
 
 
-def test_regularizers_and_constraints():
-    ours, theirs = trained_alike(regular, settings, FIT | {"validation_data": (IMAGES[:9], LABELS[:9])}, nudged())
+@pytest.mark.parametrize("engine", ["reference", "native"])
+def test_regularizers_and_constraints(engine):
+    given = FIT | {"validation_data": (IMAGES[:9], LABELS[:9])}
+    ours, theirs = trained_alike(regular, settings, given, nudged(), engine=engine)
     assert float(node(ours, "each").weights[0].array.min()) == 0
     back = ls.from_keras(theirs)
     for name in ("first", "norm", "each", "across", "rows", "unit", "classes"):

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from layerscope import losses, metrics, optimizers
+from layerscope import constraints, losses, metrics, optimizers, regularizers
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.types import TensorType
 from layerscope.models import examples
@@ -79,6 +79,7 @@ def case(seed: int, depth: int = 3) -> Case:
     weights = np.random.default_rng([seed, 2])
     if weights.random() < 0.3:
         _weigh(job, weights)
+    _rule(job, np.random.default_rng([seed, 3]))
     batch = int(random.integers(1, 40))
     options = {"lanes": int(random.choice([1, 2, 4, 4, 8, 8, 8, 16])), "sums": int(random.choice([4, 8, 8, 12]))}
     if random.random() < 0.2:
@@ -126,6 +127,27 @@ def _weigh(job: RandomJob, random: np.random.Generator) -> None:
     axes = 1 if aim.metrics else min(each.rank, int(random.integers(1, 4)))
     type = TensorType((job.result.shape[0], *each.shape[1:axes]))
     job.aims = [replace(aim, metrics={}, weighted=aim.metrics, weight=type)]
+
+
+def _rule(job: RandomJob, random: np.random.Generator) -> None:
+    """Regularizers and constraints of some weights, in one case of four."""
+    ids = job.trainable() if random.random() < 0.25 else []
+    for id in ids:
+        shape = job.weights[id].shape
+        axes = sorted({int(n) for n in random.integers(0, len(shape), 2)})
+        axis = axes[0] if len(axes) == 1 else axes
+        size = float(random.uniform(0.2, 1.5))
+        kinds = (
+            constraints.MaxNorm(size, axis), constraints.UnitNorm(axis), constraints.NonNeg(),
+            constraints.MinMaxNorm(size / 2, size, 1.0, axis), constraints.MinMaxNorm(size / 2, size, 0.7, axis),
+        )  # fmt: skip
+        if random.random() < 0.6:
+            job.rules.bounds[id] = kinds[random.integers(len(kinds))]
+        mode = ("rows", "columns")[random.integers(2)]
+        kinds = (regularizers.L1(0.02), regularizers.L2(0.05), regularizers.OrthogonalRegularizer(size, mode))
+        fits = len(shape) == 2 and shape[mode == "columns"] > 1
+        if random.random() < 0.6:
+            job.rules.penalties[id] = kinds[random.integers(len(kinds) if fits else 2)]
 
 
 def _fits(one: losses.Loss | metrics.Metric, output: TensorType) -> bool:

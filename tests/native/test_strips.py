@@ -8,6 +8,7 @@ from tests.native.comparing import engines, going, settings
 from tests.native.random_cases import Case
 
 from layerscope import layers, losses, optimizers
+from layerscope.core.errors import SizeError
 from layerscope.engine.native import strips
 from layerscope.engine.native.strips import Choice
 from layerscope.layers import Input
@@ -49,6 +50,57 @@ def case(model, count, batch, **options):
     found.targets = [RANDOM.integers(0, 3, count)]
     found.weights = {id: variable.array.astype(np.float64) for id, variable in model._variables.items()}
     return found
+
+
+def large():
+    """Two convolutions of a large image, and numbers of the whole image behind them."""
+    same = {"padding": "same", "activation": "relu"}
+    stack = [Input((128, 128, 3)), layers.Conv2D(16, 3, **same), layers.Conv2D(16, 3, **same), layers.Flatten()]
+    return Sequential([*stack, layers.Dense(3)])
+
+
+def test_the_report_says_what_is_cut(monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_TARGET", "plain")
+    model = large()
+    model.compile("sgd", "mse", threads=2)
+    few, many = model.engine_report(1), model.engine_report(64)
+    assert str(few).startswith("native engine, float32, plain (4 examples at a time), 2 threads, batches of 1\n")
+    assert str(model.engine_report()).split("\n")[0].endswith(", 2 threads, batches of 32")
+    told = {(row.program, row.layers, row.work): row.way.rsplit("; ", 1)[-1] for row in few.rows}
+    for program in ("training", "inference"):
+        assert told[program, ("conv2d",), "convolution"] == "4 strips an example"
+        assert told[program, ("conv2d_1",), "convolution"] == "4 strips an example"
+        assert told[program, (), "out of strips"] == "4 strips an example"
+        assert told[program, ("dense",), "product"] == "each example whole"
+    assert not any("strips" in row.work + row.way or "whole" in row.way for row in many.rows)
+    with pytest.raises(SizeError, match=r"^batch_size must be at least 1, not 0$"):
+        model.engine_report(0)
+
+
+def test_the_report_is_true_and_changes_nothing(monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_TARGET", "plain")
+    x, y = RANDOM.random((2, 128, 128, 3)), RANDOM.random((2, 3))
+    strips_of = []
+    for asked in (False, True):
+        model = large()
+        model.compile("sgd", "mse", threads=2)
+        if asked:
+            model.engine_report(64)
+            model.engine_report(2)
+        model.fit(x, y, batch_size=2, verbose=0)
+        (code,) = model._job.__dict__["_native"].values()
+        strips_of.append(code.options.strips)
+    assert strips_of == [4, 4]
+    assert any(row.way.endswith("; 4 strips an example") for row in model.engine_report(2).rows)
+
+
+def test_the_report_of_a_large_matrix_and_few_examples():
+    model = Sequential([Input((512,)), layers.Dense(1024)])
+    model.compile("sgd", "mse")
+    (row,) = [row for row in model.engine_report(1).rows if row.program == "inference"]
+    assert row.way == "the matrix read as it lies, for up to 1 examples; in registers: add"
+    (row,) = [row for row in model.engine_report(64).rows if row.program == "inference"]
+    assert row.way.startswith("tile of ")
 
 
 @pytest.mark.parametrize("make", [branching, signals])

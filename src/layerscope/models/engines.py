@@ -11,8 +11,10 @@ from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.reference import ReferenceEngine, State
 
 if TYPE_CHECKING:
+    from layerscope.engine.native.assembly import Options
     from layerscope.engine.native.engine import NativeEngine
     from layerscope.engine.native.report import EngineReport
+    from layerscope.engine.program import Program
 
     Engine: TypeAlias = ReferenceEngine | NativeEngine
 
@@ -54,11 +56,20 @@ def threads(asked: int | None = None) -> int:
     return thread_count(asked)
 
 
-def report(name: str, job: Job, precision: str, threads: int | None) -> EngineReport:
-    """How each layer of a job runs in the engine of this name."""
-    from layerscope.engine.native.engine import options_for
+def report(name: str, job: Job, precision: str, asked: int | None, batch_size: int) -> EngineReport:
+    """How each layer of a job runs in the engine of this name, in batches of this size, on as many threads as asked.
+
+    Errors: SizeError for a size below 1.
+    """
+    from layerscope.engine.native import engine
     from layerscope.engine.native.report import reference_report, report
 
+    size = checked(batch_size, "batch_size")
     if name == "reference":
         return reference_report(job, precision)
-    return report(job, options_for(precision), threads, precision)
+    count = threads(asked)
+
+    def suited(program: Program, options: Options) -> Options:
+        return engine.suited(job, program, options, size, count, look=True)
+
+    return report(job, engine.options_for(precision), count, precision, suited, size)

@@ -151,9 +151,12 @@ class Trainer:
         job = self._job if arrays is None else self._job_for(arrays, weights)
         return engines.make(self._engine, job, self._state, self._precision, self._threads, seed, compiling)
 
-    def engine_report(self) -> EngineReport:
-        """Which engine computes this model, and how each layer runs in it: print it, or look at its `rows`."""
-        return engines.report(self._engine, self._job, self._precision, self._threads)
+    def engine_report(self, batch_size: int = 32) -> EngineReport:
+        """Which engine computes this model, and how each layer runs in it: print it, or look at its `rows`.
+
+        `batch_size` is how many examples come at once, on which it depends whether large ones are cut into strips.
+        """
+        return engines.report(self._engine, self._job, self._precision, self._threads, batch_size)
 
     def _job_for(self, arrays: Sequence[Array], weights: Sequence[TensorType | None] = ()) -> Job:
         graph = data.specific(self._job.graph, arrays)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.engine.native import correlate, filtered, flat, pairs, parts, products, roots, rows, strips
 from layerscope.engine.native import packing as packer
@@ -141,6 +140,8 @@ class _Builder:
 
     def run(self) -> None:
         self._inputs()
+        for ops in (self.schedule.before, *self.schedule.between, self.schedule.after):
+            ops[:] = flat.plain(ops)
         before, *between = (flat.grouped(ops) for ops in (self.schedule.before, *self.schedule.between))
         for groups in (before, *between):
             self._reserve(groups)
@@ -300,20 +301,25 @@ class _Builder:
 
     # --- before, between and after the blocks ---
 
-    def _reserve(self, groups: Sequence[Group], outputs: Iterable[Node] = ()) -> None:
+    def _reserve(self, groups: Sequence[Group], outputs: Mapping[Node, Buffer] | None = None) -> None:
         """Memory for what groups make that others read: the stages, and groups here and elsewhere. Outputs of the
         program have theirs.
         """
+        outputs = outputs or {}
         read = {v for stage in self.schedule.stages for op in stage.all() for v in op.inputs}
         read |= {v for op in self.schedule.uniform.values() for v in op.inputs}
         read |= set(self.draft.outputs.values())
-        home = {op: group for group in groups for op in group.ops}
-        for op in self.schedule.flats:
-            read.update(v for v in op.inputs if op not in home or v not in home[op].made())
+        made = {group: group.made() for group in groups}
+        home = {op: made[group] for group in groups for op in group.ops}
+        for op in (*self.schedule.flats, *home):
+            read.update(v for v in op.inputs if v not in home.get(op, ()))
         for group in groups:
-            for value in (group.made() & read) - set(outputs):
-                buffer = strided("flat", self.module.real, numbers(value.type.shape))
-                self.memory.flat[value] = self.memory.layout.reserve(buffer)
+            for value in made[group]:
+                if value in outputs:
+                    self.memory.flat[value] = outputs[value]
+                elif value in read or group.nest:
+                    buffer = strided("flat", self.module.real, numbers(value.type.shape))
+                    self.memory.flat[value] = self.memory.layout.reserve(buffer)
 
     def _groups(self, groups: Sequence[Group], into: list[Step], stores: Mapping[Node, Buffer]) -> None:
         for group in sorted(groups, key=lambda g: g.level):
@@ -322,7 +328,7 @@ class _Builder:
 
     def _after(self) -> None:
         outputs: dict[Node, Buffer] = {}
-        ops = list(self.schedule.after)
+        ops = self.schedule.after
         made = {v for op in ops for v in op.outputs}
         reports: set[Node] = set()
         for key, value in self.draft.outputs.items():
@@ -336,11 +342,28 @@ class _Builder:
                 reports.add(value)
         groups = flat.grouped(ops)
         early = _needed(ops, reports)
+        self._behind_readers(groups, outputs, early)
         self._reserve(groups, outputs)
-        first = [g for g in groups if g.made() & early]
+        first = [g for g in groups if early.intersection(g.made())]
         self._groups(first, self.recipe.reports, outputs)
         self._groups([g for g in groups if g not in first], self.recipe.updates, outputs)
-        self._no_hazard()
+
+    def _behind_readers(self, groups: list[Group], outputs: dict[Node, Buffer], early: set[Node]) -> None:
+        """A weight is written in place: where others still read what it was, or the loss is not known yet, it is made
+        elsewhere and copied at the end.
+        """
+        last = max((group.level for group in groups), default=0)
+        tables = {id(buffer): value for value, buffer in self.memory.flat.items()}
+        for group in list(groups):
+            for value in [value for value in group.made() if value in outputs]:
+                old = tables.get(id(outputs[value]))
+                later = [g for g in groups if g is not group and g.level >= group.level]
+                reads = any(old in op.inputs for g in later for op in g.ops)
+                if old and (reads or early.intersection(group.made())):
+                    copy = flat.copied(value)
+                    outputs[copy.outputs[0]] = outputs.pop(value)
+                    self.schedule.after.append(copy)
+                    groups.append(Group(group.size, last + 1, [copy]))
 
     def _destination(self, key: Key, value: Node) -> Buffer:
         if key[0] in ("loss", "metric"):
@@ -351,18 +374,6 @@ class _Builder:
             self.recipe.shapes.append(list(shape))
             return buffer
         return self.memory.flat[self.recipe.program.inputs[key]]
-
-    def _no_hazard(self) -> None:
-        """An update writes a weight in place, so nobody else may read it in the same phase."""
-        written: dict[int, Step] = {}
-        for step in self.recipe.updates:
-            for buffer, _ in step.kernel.uses:
-                table = buffer.region.startswith("table")
-                if table and written.setdefault(id(buffer), step) is not step:
-                    raise TrainingError(
-                        "the native engine cannot update weights that depend on each other's old values; "
-                        "compile with engine='reference'"
-                    )
 
     def _outputs(self) -> None:
         for key, value in self.draft.outputs.items():

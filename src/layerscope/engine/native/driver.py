@@ -123,6 +123,16 @@ class _Work:
                 for step in steps:
                     self.run(step, *self._share(step.group, whole=True))
 
+    def _levels(self, steps: Sequence[Step]) -> None:
+        """What threads share, level by level, until all are done."""
+        levels = [step.group.level for step in steps if step.group]
+        for step, level, before in zip(steps, levels, levels[:1] + levels, strict=False):
+            if level != before:
+                self.wait()
+            self.run(step, *self._share(step.group))
+        if steps:
+            self.wait()
+
     def _share(self, group: Group | None, whole: bool = False) -> tuple[Value, ...]:
         """The part of a group's elements that is this thread's: whole cache lines."""
         assert group is not None
@@ -199,9 +209,7 @@ class _Work:
     def _weights(self) -> None:
         """Flat values and packed weights, shared among the threads."""
         k = self.k
-        self.first_only(self.recipe.before)
-        if self.recipe.before:
-            self.wait()
+        self._levels(self.recipe.before)
         for step in self.recipe.packs:
             if step.tiles:
                 low = k.put("i64", f"udiv i64 {k.i64(k.mul(self.thread, step.tiles)).name}, {self.threads.name}")
@@ -331,9 +339,11 @@ class _Work:
         own = dict(self.bases)
         self.bases |= self.first
         self.wait()
+        if any(step.group and step.group.nest for step in recipe.reports):
+            self._levels(recipe.reports)
+        else:
+            self.first_only(recipe.reports)
         with k.when(k.icmp("eq", self.thread, 0)):
-            for step in recipe.reports:
-                self.run(step, *self._share(step.group, whole=True))
             self._decide(batch)
         self.wait()
         going, done = k.label(), k.label()
@@ -342,15 +352,7 @@ class _Work:
         k.start(done)
         k.ret()
         k.start(going)
-        level = 0
-        for step in recipe.updates:
-            assert step.group is not None
-            if step.group.level != level:
-                level = step.group.level
-                self.wait()
-            self.run(step, *self._share(step.group))
-        if recipe.updates:
-            self.wait()
+        self._levels(recipe.updates)
         with k.when(k.icmp("eq", self.thread, 0)):
             self.tell(DONE, k.add(batch, 1))
         self.bases = own

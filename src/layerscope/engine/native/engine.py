@@ -18,6 +18,7 @@ from layerscope.engine.native import compiled, driver, objects, strips
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
+from layerscope.engine.native.ir import bytes_of
 from layerscope.engine.native.operations import elements, of_batch, rest
 from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.primitives.base import Array
@@ -178,22 +179,7 @@ class NativeEngine:
         dtypes = tuple(_readable(array).name for array in (*inputs, *targets))
         same = tuple(next((n for n, x in enumerate(inputs) if _twins(x, y)), -1) for y in targets)
         options = options_for(self.dtype.name, dtypes, same)
-        about = self.job.__dict__.setdefault("_native_sizes", {})
-        if id(program) not in about:
-            register = options.lanes * self.dtype.itemsize
-            about[id(program)] = Sizes.of(program), strips.Choice(program, register)
-        sizes, choice = about[id(program)]
-        if "strips" not in SETTINGS:
-            trains = self.job.update is not None and program is self.job.training
-            counts = COUNTS if trains else COUNTS[::2]
-            options = replace(options, strips=choice.best(counts, batch, options.lanes, self.threads))
-        elif options.strips > 1 and strips.tried(program, options.strips) is None:
-            options = replace(options, strips=1)
-        if "groups" not in SETTINGS and options.strips == 1:
-            groups = sizes.groups(batch, options.lanes * self.threads, options.lanes * self.dtype.itemsize)
-            options = replace(options, groups=groups)
-        if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * LARGE:
-            options = replace(options, few=1 if batch == 1 else FEW)
+        options = suited(self.job, program, options, batch, self.threads)
         target = objects.chosen(objects.host())
         known = self.job.__dict__.setdefault("_native", {})
         key = (id(program), options, target.name)
@@ -296,6 +282,27 @@ def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, .
         pause=_pause(host.architecture),
     )
     return replace(found, **SETTINGS)
+
+
+def suited(job: Job, program: Program, options: Options, batch: int, threads: int, look: bool = False) -> Options:
+    """The options with those that depend on the size of a batch. With `look` the choice is not remembered."""
+    register = options.lanes * bytes_of(options.real)
+    about = job.__dict__.setdefault("_native_sizes", {})
+    if id(program) not in about:
+        about[id(program)] = Sizes.of(program), strips.Choice(program, register)
+    sizes, choice = about[id(program)]
+    if "strips" not in SETTINGS:
+        trains = job.update is not None and bool(job.aims) and program is job.training
+        counts = COUNTS if trains else COUNTS[::2]
+        choice = replace(choice, made=set(choice.made)) if look else choice
+        options = replace(options, strips=choice.best(counts, batch, options.lanes, threads))
+    elif options.strips > 1 and strips.tried(program, options.strips) is None:
+        options = replace(options, strips=1)
+    if "groups" not in SETTINGS and options.strips == 1:
+        options = replace(options, groups=sizes.groups(batch, options.lanes * threads, register))
+    if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * LARGE:
+        options = replace(options, few=1 if batch == 1 else FEW)
+    return options
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Pointwise operations of one shape that feed each other form a group, which is one loop over elements that the
 threads share. Sums over the batch are read as the sum of every thread's part, in the order of the threads. A sum over
-all elements (the norm of a gradient) waits for the group that makes them, and one thread adds them up.
+all elements (the norm of a gradient) waits for the group that makes them, and one thread adds them up. What goes
+along axes (nests.py) is a group by itself: it waits for who makes what it reads.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
-from layerscope.core.sizes import numbers
 from layerscope.core.types import TensorType
-from layerscope.engine.native import pointwise
+from layerscope.engine.native import nests, pointwise
+from layerscope.engine.native.flat_memory import FlatMemory, Parts, size
 from layerscope.engine.native.ir import Array, Index, Value, lanes, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
-from layerscope.engine.native.operations import Op, Share, elements, fresh
+from layerscope.engine.native.operations import Op, Share, fresh
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.reduce import Expand, Reduce
 from layerscope.engine.primitives.shape import Reshape
@@ -27,27 +28,35 @@ from layerscope.engine.program import Value as Node
 
 @dataclass(eq=False)
 class Group:
-    """One loop over the elements of a shape. `level`: how many groups must have run before."""
+    """One loop over the elements of a shape. `level`: how many groups must have run before; `nest`: what its only
+    operation is along axes.
+    """
 
     size: int
     level: int
     ops: list[Op] = field(default_factory=list[Op])
+    nest: nests.Nest | None = None
 
-    def made(self) -> set[Node]:
-        """What the group's operations make."""
-        return {value for op in self.ops for value in op.outputs}
-
-
-def size(value: Node) -> int:
-    """How many elements a value without a batch has."""
-    return elements(numbers(value.type.shape))
+    def made(self) -> dict[Node, Op]:
+        """What the group's operations make, in order."""
+        return {value: op for op in self.ops for value in op.outputs}
 
 
-def spread(op: Op) -> None:
-    """Let one number that is repeated over all elements be a pointwise operation, which takes it as it is."""
-    if isinstance(op.do, Expand) and size(op.inputs[0]) == 1:
-        share = 1 / size(op.outputs[0]) if op.do.mean else 1.0
-        op.do = Map("scale", (("factor", share),))
+def plain(ops: Sequence[Op]) -> list[Op]:
+    """The operations without broadcasting: what is repeated along axes is so by an operation of its own. One number
+    for all elements is taken as it is.
+    """
+    found: list[Op] = []
+    for op in ops:
+        if isinstance(op.do, Expand) and size(op.inputs[0]) == 1:
+            share = 1 / size(op.outputs[0]) if op.do.mean else 1.0
+            op.do = Map("scale", (("factor", share),))
+        for value in dict.fromkeys(nests.broadcasts(op)):
+            full = fresh(op.outputs[0].type)
+            found.append(Op(nests.repeated(value, full), (value,), (full,), op.label))
+            op.inputs = tuple(full if one is value else one for one in op.inputs)
+        found.append(op)
+    return found
 
 
 def grouped(ops: Sequence[Op]) -> list[Group]:
@@ -58,9 +67,8 @@ def grouped(ops: Sequence[Op]) -> list[Group]:
     """
     grouping = _Grouping()
     for op in ops:
-        spread(op)
         _check(op)
-        if any(value in grouping.home for value in op.inputs) or _is_total(op):
+        if any(value in grouping.home for value in op.inputs) or _alone(op):
             grouping.place(op)
         else:
             grouping.waiting |= dict.fromkeys(op.outputs, op)
@@ -75,17 +83,13 @@ def grouped(ops: Sequence[Op]) -> list[Group]:
 
 def _check(op: Op) -> None:
     """TrainingError for what has no form without a batch."""
-    if _is_total(op):
+    if _alone(op):
         return
     known = isinstance(op.do, Map | Reshape | Share | Table)
     if not known or (isinstance(op.do, Map) and op.do.function == "one_hot"):
         raise TrainingError(
             f"the native engine has no {type(op.do).__name__} of values without a batch; "
             "compile with engine='reference'"
-        )
-    if any(size(value) not in (1, size(op.outputs[0])) for value in op.inputs):
-        raise TrainingError(
-            "the native engine has no broadcasting between values without a batch; compile with engine='reference'"
         )
 
 
@@ -106,36 +110,37 @@ class _Grouping:
         """Into a group that there is, or a new one; with what waits for it."""
         for value in op.outputs:
             self.waiting.pop(value, None)
-        count, total = size(op.outputs[0]), _is_total(op)
-        self._prepare(op, count, total)
+        count, alone = size(op.outputs[0]), _alone(op)
+        self._prepare(op, count, alone)
         near = self._near(op)
         if not near:
             for one in [self.waiting[value] for value in op.inputs if value in self.waiting]:
                 self.place(one)
             near = self._near(op)
         level = max((g.level for g in near), default=0)
-        fitting = [g for g in near if not total and g.size == count and g.level == level]
-        if fitting:
+        last = [g for g in near if g.level == level]
+        fitting = [g for g in last if not alone and g.size == count and not g.nest]
+        if fitting and len(fitting) == len(last):  # all that it reads is there, or made in the same turn
             group = fitting[0]
             for other in fitting[1:]:  # groups of one level do not depend on each other
                 group.ops += other.ops
                 self.home |= dict.fromkeys(other.made(), group)
                 self.groups.remove(other)
         else:
-            group = Group(count, level + 1 if near else 0)
+            group = Group(count, level + 1 if near else 0, nest=None if _is_total(op) else nests.nest(op))
             self.groups.append(group)
         self._join(op, group)
 
-    def _prepare(self, op: Op, count: int, total: bool) -> None:
+    def _prepare(self, op: Op, count: int, alone: bool) -> None:
         """Place what waits for the operation and cannot stand in its loop."""
         for value in op.inputs:
             one = self.waiting.get(value)
             if one is None:
                 continue
-            if total or size(value) != count:
+            if alone or size(value) != count:
                 self.place(one)
             else:
-                self._prepare(one, count, total)
+                self._prepare(one, count, alone)
 
     def _near(self, op: Op) -> list[Group]:
         """The groups that the operation, and what waits for it, reads from."""
@@ -163,16 +168,14 @@ def _is_total(op: Op) -> bool:
     return isinstance(op.do, Reduce) and op.do.how == "sum" and set(op.do.axes) == set(range(op.inputs[0].type.rank))
 
 
+def _alone(op: Op) -> bool:
+    """Whether it reads elements that other turns of a loop, or other threads, have made."""
+    return _is_total(op) or nests.nest(op) is not None
+
+
 def copied(value: Node) -> Op:
     """An operation that only hands a value on."""
     return Op(Map("constant"), (value,), (fresh(TensorType(value.type.shape)),))
-
-
-@dataclass(eq=False)
-class Parts:
-    """What every thread has of a sum over the batch; `stride` is the distance of two threads in bytes."""
-
-    buffers: Mapping[Node, Buffer]
 
 
 def write(memory: Memory, group: Group, parts: Parts, stores: Mapping[Node, Buffer]) -> Kernel:
@@ -182,7 +185,10 @@ def write(memory: Memory, group: Group, parts: Parts, stores: Mapping[Node, Buff
     k.noalias = False
     low, high = Value("%low", "i64"), Value("%high", "i64")
     writer = _Elements(k, group, parts, stores)
-    if group.size == 1:
+    if group.nest:
+        (op,) = group.ops
+        nests.write(writer.memory, group.nest, op, stores[op.outputs[0]])
+    elif group.size == 1:
         with k.when(k.icmp("slt", low, high)):  # only one of the threads is given it
             writer.at(0, 1)
     else:
@@ -200,7 +206,8 @@ def write(memory: Memory, group: Group, parts: Parts, stores: Mapping[Node, Buff
 
 class _Elements:
     def __init__(self, k: Kernel, group: Group, parts: Parts, stores: Mapping[Node, Buffer]) -> None:
-        self.k, self.group, self.parts, self.stores = k, group, parts, stores
+        self.k, self.group, self.stores = k, group, stores
+        self.memory = FlatMemory(k, parts)
 
     def at(self, index: Index, count: int) -> None:
         """Compute `count` elements from an index on."""
@@ -227,7 +234,7 @@ class _Elements:
                 values[op.outputs[0]] = inputs[0]
         for value, buffer in self.stores.items():
             if value in values and value in self.group.made():
-                self._store(values[value], buffer, index)
+                self.memory.store(values[value], buffer, index)
 
     def _share(self, do: Share, value: Value) -> Value:
         k = self.k
@@ -238,7 +245,7 @@ class _Elements:
     def _of_table(self, table: Table, index: Index, count: int) -> Value:
         real = self.k.module.real
         array = Array(self.k.module.table(table.numbers, real), real, len(table.numbers), 0)
-        return self._loaded(array, index, vector(real, count))
+        return self.memory.loaded(array, index, vector(real, count))
 
     def _total(self, value: Node) -> Value:
         """The sum of all elements: lanes side by side, then across."""
@@ -257,38 +264,6 @@ class _Elements:
         return parts[0]
 
     def _load(self, value: Node, index: Index, count: int) -> Value:
-        k, alone = self.k, size(value) == 1
-        width = 1 if alone else count
-        type = vector(k.module.real, width)
-        if value in self.parts.buffers:
-            found = self._summed(self.parts.buffers[value], 0 if alone else index, type)
-        else:
-            array = k.array(k.memory.flat[value])
-            found = self._loaded(array, 0 if alone else index, type)
-        return k.splat(found, count) if alone and count > 1 else found
-
-    def _loaded(self, array: Array, index: Index, type: str) -> Value:
-        k = self.k
-        self._check(array, index, type)
-        return k.put(type, f"load {type}, {k.address(array, index)}, align {4 if k.module.real == 'float' else 8}")
-
-    def _store(self, value: Value, buffer: Buffer, index: Index) -> None:
-        k = self.k
-        array = k.array(buffer)
-        self._check(array, index, value.type)
-        k.line(f"store {value}, {k.address(array, index)}, align {4 if k.module.real == 'float' else 8}")
-
-    def _check(self, array: Array, index: Index, type: str) -> None:
-        if self.k.module.checked and type.startswith("<"):
-            self.k.load(array, self.k.add(index, int(type[1:].split(" ")[0]) - 1))
-
-    def _summed(self, buffer: Buffer, index: Index, type: str) -> Value:
-        """The sum of all threads' parts, in the order of the threads."""
-        k = self.k
-        array = k.array(buffer)
-        first = self._loaded(array, index, type)
-        with k.loop(Value("%threads", "i64"), 1, k.i64(1), carry=[first]) as (t, carry):
-            far = k.put("ptr", f"getelementptr i8, {array.pointer}, {k.i64(k.mul(t, Value('%stride', 'i64')))}")
-            other = self._loaded(Array(far, array.item, array.extent, array.first), index, type)
-            carry.values = [k.fadd(carry.values[0], other)]
-        return carry.values[0]
+        if size(value) > 1:
+            return self.memory.load(value, index, count)
+        return self.k.splat(self.memory.load(value, 0, 1), count)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from layerscope.engine.native import assembly, compiled, correlate, objects, parts
+from layerscope.engine.native import assembly, compiled, correlate, objects, parts, products
 from layerscope.engine.native.assembly import Options
-from layerscope.engine.native.operations import Correlate, Op, Pair, PairPooled
+from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled
 from layerscope.engine.native.stages import Stage
+from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.plan import Job
 from layerscope.engine.program import Program
 
@@ -33,10 +34,13 @@ class EngineReport:
     precision: str
     threads: int
     rows: tuple[Row, ...]
+    batch_size: int = 0
+    """For batches of how many examples, where that matters."""
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
         title = f"{self.engine} engine, {self.precision}, {self.target}, {threads}"
+        title += f", batches of {self.batch_size}" if self.batch_size else ""
         cells = [(row.program, ", ".join(row.layers), row.work, row.way) for row in self.rows]
         head = ("program", "layers", "work", "how")
         widths = [max(len(row[n]) for row in [head, *cells]) for n in range(3)]
@@ -62,34 +66,57 @@ def _programs(job: Job) -> Iterator[tuple[str, Program]]:
     yield "inference", job.inference
 
 
-def report(job: Job, options: Options, threads: int | None, precision: str) -> EngineReport:
-    """The loop nests of a job's programs as the native engine runs them."""
+Suited = Callable[[Program, Options], Options]
+"""The options with which a program is compiled."""
+
+
+def report(
+    job: Job,
+    options: Options,
+    threads: int | None,
+    precision: str,
+    suited: Suited = lambda program, options: options,
+    batch_size: int = 0,
+) -> EngineReport:
+    """The loop nests of a job's programs as the native engine runs them; `suited` is for batches of `batch_size`."""
     host = objects.host()
     target = objects.chosen(host)
     rows: list[Row] = []
     for name, program in _programs(job):
         count = sum(key[0] in ("data", "target") for key in program.inputs)
-        asked = dataclasses.replace(options, dtypes=("float32",) * count, same=())
+        asked = dataclasses.replace(suited(program, options), dtypes=("float32",) * count, same=())
         rows += _rows(name, assembly.assembled(program, asked))
     described = f"{target.name} ({options.lanes} examples at a time)"
-    return EngineReport("native", described, precision, compiled.thread_count(threads), tuple(rows))
+    return EngineReport("native", described, precision, compiled.thread_count(threads), tuple(rows), batch_size)
 
 
 def _rows(name: str, recipe: assembly.Recipe) -> Iterator[Row]:
     for stage in recipe.schedule.stages:
         yield described(name, recipe, stage)
     if recipe.updates:
-        yield Row(name, (), f"update of {len(recipe.updates)} weights", "one loop a weight, shared among the threads")
+        weights = sum(key[0] == "weight" for key in recipe.program.outputs)
+        loops = "one loop a weight" if len(recipe.updates) == weights else f"{len(recipe.updates)} loops"
+        yield Row(name, (), f"update of {weights} weights", f"{loops}, shared among the threads")
 
 
 def described(program: str, recipe: assembly.Recipe, stage: Stage) -> Row:
     """The row of a stage."""
     labels = tuple(dict.fromkeys(op.label for op in stage.all() if op.label))
-    return Row(program, labels, *_described(recipe, stage))
+    work, way = _described(recipe, stage)
+    return Row(program, labels, work, way + _cut(recipe, stage))
+
+
+def _cut(recipe: assembly.Recipe, stage: Stage) -> str:
+    """Where examples are in strips, whether this computes strips."""
+    draft = recipe.schedule.draft
+    if draft.strips == 1:
+        return ""
+    strips = any(value in draft.in_strips for op in stage.all() for value in (*op.inputs, *op.outputs))
+    return f"; {draft.strips} strips an example" if strips else "; each example whole"
 
 
 def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
-    more = [_name(op) for op in stage.ops] + ["max pooling"] * bool(stage.pool)
+    more = [_name(op) for op in stage.ops if not isinstance(op.do, Alive)] + ["max pooling"] * bool(stage.pool)
     more += ["to winners"] * len(stage.spreads) + ["sum over the batch"] * len(stage.sums)
     fused = f"; in registers: {', '.join(dict.fromkeys(more))}" if more else ""
     if stage.root is None:
@@ -99,6 +126,8 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
         found = correlate.plans(recipe.memory, stage, recipe.options.sums)
         if pieces := parts.cut(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
             return do.title, f"{parts.described(pieces)}{fused}"
+        if products.few(recipe.memory, stage, recipe.options.few):
+            return do.title, f"the matrix read as it lies, for up to {recipe.options.few} examples{fused}"
         tile = found[0].tile
         size = "×".join(map(str, tile.positions[1:])) or "1"
         phases = f", {len(found)} phases" if len(found) > 1 else ""
@@ -109,5 +138,7 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
 
 
 def _name(op: Op) -> str:
+    if isinstance(op.do, ToStrips | ToWhole):
+        return "into strips" if isinstance(op.do, ToStrips) else "out of strips"
     function = getattr(op.do, "function", None)
     return function or type(op.do).__name__
