@@ -97,6 +97,8 @@ def case(seed: int, depth: int = 3) -> Case:
     _fill(found, random)
     if type := job.aims[0].weight:
         found.targets.append(weights.random((found.count, *type.shape[1:])) * 2)
+    if weights.random() < 0.3:
+        options["large"] = 0  # what is made in parts wherever there are some
     return found
 
 

@@ -32,7 +32,8 @@ class Options:
     `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
     holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
     estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
-    examples there are at most, where that is to be made use of.
+    examples there are at most, where that is to be made use of. What is made of a kernel, or for its gradient, and is more
+    than `large` bytes is made in parts where it is needed.
     """
 
     lanes: int
@@ -49,6 +50,7 @@ class Options:
     gain: float = 0.95
     strips: int = 1
     few: int = 0
+    large: int = 4 << 20
 
 
 @dataclass(eq=False)
@@ -228,7 +230,7 @@ class _Builder:
     def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
         plans = correlate.plans(self.memory, stage, sums)
         if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
-            return filtered.write(self.memory, stage, found, sums)
+            return filtered.write(self.memory, stage, found, sums, self.recipe.options.large)
         if products.few(self.memory, stage, self.recipe.options.few):
             return [products.write_few(self.memory, stage, self.recipe.options.few)]
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
@@ -243,7 +245,8 @@ class _Builder:
 
     def _pair(self, stage: Stage, sums: int) -> None:
         assert stage.root is not None
-        partial = pairs.plan(self.memory, stage, sums, self.recipe.options.gain)
+        options = self.recipe.options
+        partial = pairs.plan(self.memory, stage, sums, options.gain, options.large)
         self.recipe.ways[stage] = partial.title
         self.recipe.stages += [self.step(kernel) for kernel in pairs.write(self.memory, partial)]
         if partial.natural(self.module.lanes):
