@@ -46,3 +46,15 @@ def test_kernels_in_panels_and_gradients_by_rows(first, size):
 def test_in_single_precision():
     stack = [layers.Conv2D(16, 3, padding="same", activation="relu"), layers.Conv2D(8, 3, padding="same")]
     assert compare(case(stack, (9, 12, 8), {**SMALL, "lanes": 8}), "float32") == []
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_matrices_as_they_lie(groups):
+    stack = [layers.Dense(448, activation="tanh"), layers.Dense(432)]
+    options = {"lanes": 16, "sums": 12, "groups": groups, "large": 0, "checked": True, "guard": 64}
+    made = case(stack, (416,), options, batch=40)
+    for made.seed in (0, 1):  # what is predicted, and what is measured
+        assert compare(made) == []
+    small, whole = layout(made).regions, layout(case(stack, (416,), {**options, "large": 1 << 30})).regions
+    assert whole["packed"] > 0
+    assert "packed" not in small

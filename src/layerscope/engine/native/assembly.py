@@ -234,7 +234,7 @@ class _Builder:
         if products.few(self.memory, stage, self.recipe.options.few):
             return [products.write_few(self.memory, stage, self.recipe.options.few)]
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
-            return [products.write(self.memory, stage, plans[0])]
+            return [products.write(self.memory, stage, plans[0], self.recipe.options.large)]
         return correlate.write(self.memory, stage, plans)
 
     def _natural(self, value: Node) -> Buffer:

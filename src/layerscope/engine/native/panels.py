@@ -8,9 +8,10 @@ input channels and some output channels, it stays in the nearest cache, and serv
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
-from layerscope.engine.native.filtering import applied
+from layerscope.engine.native.filtering import Matrix, applied
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel
 from layerscope.engine.native.layout import Buffer
@@ -19,40 +20,51 @@ from layerscope.engine.native.parts import Part
 from layerscope.engine.native.stages import Stage
 
 
-class Panels:
-    """Panels of the kernel's side of a part: `channels` outputs wide, for at most `block` inputs.
+def fitting(do: Correlate, lanes: int, block: int) -> bool:
+    """Whether channels that are neighbours in the kernel's array fill registers."""
+    if do.strides[2] == 1:
+        return do.outputs % lanes == 0
+    return do.strides[1] == 1 and do.inputs % lanes == 0 and block % lanes == 0
 
-    Their numbers lie as (input, column, output) where outputs are neighbours in the kernel's array, as
+
+class Panels:
+    """Panels of the kernel's side: `channels` outputs wide, for at most `block` inputs. `rows` and `columns` are G of
+    both axes, `sources` the kernel's taps as they take them.
+
+    Numbers lie as (input, column, output) where outputs are neighbours in the kernel's array, as
     (column, output, input) where inputs are; `steps` are the distances along input, column and output.
     """
 
-    def __init__(self, k: Kernel, stage: Stage, part: Part, block: int, channels: int) -> None:
+    def __init__(
+        self,
+        k: Kernel,
+        stage: Stage,
+        rows: Matrix,
+        columns: Matrix,
+        sources: Sequence[int],
+        channels: int,
+        block: int,
+    ) -> None:
         assert stage.root is not None
-        self.k, self.do, self.part = k, cast(Correlate, stage.root.do), part
-        self.rows, self.columns = part.rows.algorithm, part.columns.algorithm
-        self.channels, self.block, self.across = channels, block, self.do.strides[2] == 1
-        self.source = k.array(k.memory.flat[stage.root.inputs[1]])
-        self.sources = part.packing(self.do.window).sources
-        products = self.columns.products
-        self.steps = (products * channels, channels, 1) if self.across else (1, channels * block, block)
+        self.k, self.do, self.rows, self.columns = k, cast(Correlate, stage.root.do), rows, columns
+        self.sources, self.channels, self.block = sources, channels, block
+        self.source, self.across = k.array(k.memory.flat[stage.root.inputs[1]]), self.do.strides[2] == 1
+        self.steps = (len(columns) * channels, channels, 1) if self.across else (1, channels * block, block)
 
     @classmethod
     def of(cls, k: Kernel, stage: Stage, part: Part, block: int) -> Panels | None:
-        """Panels, where rows of products have one product each and channels fill registers."""
+        """Panels for a part, where rows of products have one product each and channels fill registers."""
         assert stage.root is not None
-        do, lanes = cast(Correlate, stage.root.do), k.module.lanes
-        channels = math.lcm(lanes, part.channels)
-        across, along = do.strides[2] == 1, do.strides[1] == 1
-        whole = do.outputs % lanes if across else do.inputs % lanes or block % lanes
-        own = [(n,) for n in range(part.rows.algorithm.products)]
-        if not (across or along) or whole or list(part.rows.algorithm.sums) != own:
+        do, rows = cast(Correlate, stage.root.do), part.rows.algorithm
+        if not fitting(do, k.module.lanes, block) or list(rows.sums) != [(n,) for n in range(rows.products)]:
             return None
-        return cls(k, stage, part, block, min(channels, do.outputs))
+        channels = min(do.outputs, math.lcm(k.module.lanes, part.channels))
+        return cls(k, stage, rows.g, part.columns.algorithm.g, part.packing(do.window).sources, channels, block)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Registers of a panel."""
-        return (self.columns.products, self.channels * self.block // self.k.module.lanes)
+        return (len(self.columns), self.channels * self.block // self.k.module.lanes)
 
     def into(self, buffer: Buffer) -> Array:
         """Take memory; as numbers."""
@@ -66,30 +78,27 @@ class Panels:
 
     def make(self, row: Index, base: Index, wide: int, ci: Index, count: int) -> None:
         """The panel of a row of products: `wide` outputs from `base` on, `count` inputs from `ci` on."""
-        k, lanes, real = self.k, self.k.module.lanes, self.k.module.real
-        self.base, g = base, self.rows.g
-        high = len(g[0])
+        k, lanes, real, g = self.k, self.k.module.lanes, self.k.module.real, self.rows
+        self.base, high = base, len(g[0])
         table = Array(k.module.table([x for one in g for x in one], real), real, len(g) * high)
-        factors = [k.splat(k.load(table, k.add(k.mul(row, high), y))) for y in range(high)]
+        factors = [k.splat(k.load(table, k.add(k.mul(row, high), y))) for y in range(high)] if len(g) > 1 else []
         extents = (count, wide // lanes) if self.across else (wide, count // lanes)
         with k.nest(extents) as ((one, n), _):
             many = k.mul(n, lanes)
             spot = (one, many) if self.across else (many, one)
             start = k.dot([k.add(ci, spot[0]), k.add(base, spot[1])], self.do.strides[1:3])
             to = k.dot([*spot], [self.steps[0], self.steps[2]])
-            for number, value in enumerate(applied(k, self.columns.g, self._row(start, factors))):
+            for number, value in enumerate(applied(k, self.columns, self._row(start, factors))):
                 place = k.add(to, number * self.steps[1])
                 k.store(value, self.target, k.div(place, lanes))
 
     def _row(self, start: Index, factors: list[Value]) -> list[Value]:
         """A row of G times the kernel's rows: as many registers as the kernel has columns."""
-        k, wide = self.k, len(self.columns.g[0])
+        k, wide, stride = self.k, len(self.columns[0]), self.do.strides[0]
         found: list[Value] = []
         for x in range(wide):
-            taps = [
-                self._load(k.add(start, self.sources[wide * y + x] * self.do.strides[0])) for y in range(len(factors))
-            ]
-            total = k.fmul(factors[0], taps[0])
+            taps = [self._load(k.add(start, source * stride)) for source in self.sources[x::wide]]
+            total = k.fmul(factors[0], taps[0]) if factors else taps[0]
             for factor, tap in zip(factors[1:], taps[1:], strict=True):
                 total = k.fma(factor, tap, total)
             found.append(total)
