@@ -21,6 +21,7 @@ def case(stack, shape, options, batch=5, threads=2):
     model.compile(optimizers.SGD(0.1, momentum=0.5), losses.MeanSquaredError())
     random, count = np.random.default_rng(0), 2 * batch + 1
     weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
+    weights = {id: np.abs(array) if array.ndim == 1 else array for id, array in weights.items()}  # variances
     found = Case(1, model._job, threads, batch, count, options, [random.normal(size=(count, *shape))], [], weights)
     found.targets = [random.random((count, *model.output_shape[1:]))]
     return found
@@ -58,3 +59,28 @@ def test_matrices_as_they_lie(groups):
     small, whole = layout(made).regions, layout(case(stack, (416,), {**options, "large": 1 << 30})).regions
     assert whole["packed"] > 0
     assert "packed" not in small
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("more", [{}, {"groups": 2}])
+def test_gradients_of_matrices_once_for_all_threads(more, threads):
+    """Blocks of several threads, a short last one, rows that are no multiple of a tile, sums over the batch between."""
+    stack = [layers.Dense(24), layers.BatchNormalization(), layers.Activation("tanh"), layers.Dense(8)]
+    made = case(stack, (29,), {**SMALL, **more}, batch=39, threads=threads)
+    assert compare(made) == []
+    regions = layout(made).regions
+    assert regions["flat"] >= 8 * (29 * 24 + 24 * 8)
+    assert "partial" not in regions
+
+
+def test_any_number_of_threads_gives_matrices_the_same_bits():
+    """The sum over the batch goes from block to block, whoever computes it."""
+    found = []
+    for threads in (1, 2, 3):
+        made = case([layers.Dense(16, use_bias=False)], (8,), {**SMALL, "checked": False}, batch=30, threads=threads)
+        with settings(**made.options):
+            native, _ = engines(made, "float32")
+            native.train_epoch(made.inputs, made.targets, np.arange(made.count), made.batch, lambda *_: True)
+        found.append(next(iter(native.state.weights.values())))
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])

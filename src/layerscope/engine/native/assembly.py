@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, filtered, flat, pairs, parts, products, roots, rows, strips
+from layerscope.engine.native import correlate, filtered, flat, matrices, pairs, parts, products, roots, rows, strips
 from layerscope.engine.native import packing as packer
 from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.flat import Group, Parts
@@ -32,8 +33,8 @@ class Options:
     `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
     holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
     estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
-    examples there are at most, where that is to be made use of. What is made of a kernel, or for its gradient, and is more
-    than `large` bytes is made in parts where it is needed.
+    examples there are at most, where that is to be made use of. What is made of a kernel of
+    more than `large` bytes, or for its gradient, is made in parts where it is needed, or once for all threads.
     """
 
     lanes: int
@@ -50,7 +51,7 @@ class Options:
     gain: float = 0.95
     strips: int = 1
     few: int = 0
-    large: int = 4 << 20
+    large: int = 1 << 20
 
 
 @dataclass(eq=False)
@@ -117,6 +118,8 @@ def assembled(program: Program, options: Options) -> Recipe:
         strips.cut(draft, options.strips)
     schedule = scheduled(draft)
     module = Module(options.lanes, options.real, options.checked, attributes=options.attributes, fused=options.fused)
+    for stage in schedule.stages:
+        stage.shared = matrices.suits(module, stage.root, options.large)
     layout = arranged(module, schedule, options.groups, options.guard)
     recipe = Recipe(program, options, module, Memory(layout), schedule)
     builder = _Builder(recipe, draft)
@@ -245,14 +248,22 @@ class _Builder:
 
     def _pair(self, stage: Stage, sums: int) -> None:
         assert stage.root is not None
-        options = self.recipe.options
+        options, output = self.recipe.options, stage.root.outputs[0]
+        if stage.shared:
+            self.recipe.ways[stage] = matrices.TITLE
+            shape = numbers(output.type.shape)
+            into = self.memory.flat[output] = self.memory.layout.reserve(strided("flat", self.module.real, shape))
+            step = self.step(matrices.write(self.memory, stage.root, into, sums))
+            step.tiles = matrices.rows(cast(Pair, stage.root.do), self.module.lanes, sums)
+            self.recipe.stages.append(step)
+            return
         partial = pairs.plan(self.memory, stage, sums, options.gain, options.large)
         self.recipe.ways[stage] = partial.title
         self.recipe.stages += [self.step(kernel) for kernel in pairs.write(self.memory, partial)]
         if partial.natural(self.module.lanes):
-            self.partial[stage.root.outputs[0]] = partial.buffers[0]
+            self.partial[output] = partial.buffers[0]
             return
-        natural = self._natural(stage.root.outputs[0])
+        natural = self._natural(output)
         self.recipe.finish.append(self.step(pairs.unpack(self.memory, partial, natural)))
 
     def _sum(self, op: Op) -> None:

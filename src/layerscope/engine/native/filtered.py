@@ -9,6 +9,7 @@ kernel's side that is far is read once for several rows of patches.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 from layerscope.engine.native.correlate import Tiled, segments
@@ -30,7 +31,7 @@ SLOTS = 8
 
 
 def write(memory: Memory, stage: Stage, found: Sequence[Part], sums: int, large: int) -> list[Kernel]:
-    """A kernel for each part; a kernel's side of more than `large` bytes is made in panels."""
+    """A kernel for each part; that of a kernel of more than `large` bytes is made in panels."""
     return [_Filtered(memory, stage, part, sums, large).kernel for part in found]
 
 
@@ -76,7 +77,8 @@ class _Filtered(Tiled):
             (slots, len(self.rows.sums), self.do.outputs, self.columns.results, part.side),
             (len(self.columns.sums), part.side, part.channels),
         ]
-        self.panels = Panels.of(self.kernel, stage, part, self.block) if self.far and size > large else None
+        weights = math.prod(self.do.window) * self.do.inputs * self.do.outputs * bytes_of(memory.module.real)
+        self.panels = Panels.of(self.kernel, stage, part, self.block) if self.far and weights > large else None
         shapes += [self.panels.shape] if self.panels else []
         buffers = memory.layout.workspace(memory.module.vector, *shapes)
         self.v, self.y, self.m = (self.kernel.array(buffer) for buffer in buffers[:3])

@@ -240,13 +240,15 @@ def _copies(schedule: Schedule) -> None:
 
 
 def _kept(schedule: Schedule) -> set[Value]:
-    """Values of the batch that a later segment reads than makes them: all blocks keep theirs until then."""
+    """Values of the batch that a later segment than their own reads, or a stage that all threads share: all blocks
+    keep theirs until then.
+    """
     maker = {value: stage.segment for stage in schedule.stages for op in stage.all() for value in op.outputs}
     found: set[Value] = set()
     for stage in schedule.stages:
         for op in stage.all():
             for value in op.inputs:
-                if of_batch(value) and maker.get(schedule.origin(value), 0) < stage.segment:
+                if of_batch(value) and (stage.shared or maker.get(schedule.origin(value), 0) < stage.segment):
                     found.add(schedule.origin(value))
     last = max((stage.segment for stage in schedule.stages), default=0)
     for value in schedule.draft.outputs.values():

@@ -21,13 +21,13 @@ from layerscope.engine.native.operations import Pair
 
 
 def suits(memory: Memory, pair: Pair, parts: Sequence[Part], large: int) -> bool:
-    """Whether sums are more than `large` bytes, and the kernel's array has channels in registers as they have."""
+    """Whether a kernel is more than `large` bytes, and has channels in registers as the sums have."""
     lanes, real = memory.module.lanes, bytes_of(memory.module.real)
     if not all(part.turned for part in parts) or pair.still % lanes or pair.strides[2] != 1:
         return False
     if pair.strides[0] % lanes or pair.strides[1] % lanes:
         return False
-    return max(part.products for part in parts) * pair.moving * pair.still * real > large
+    return math.prod(pair.window) * pair.moving * pair.still * real > large
 
 
 def buffer(memory: Memory, pair: Pair) -> Buffer:

@@ -90,7 +90,7 @@ def _pair_of(op: Op) -> Pair:
 
 
 def plan(memory: Memory, stage: Stage, sums: int, gain: float, large: int) -> Partial:
-    """The form that suits, with memory for its sums; those of more than `large` bytes are made row by row."""
+    """The form that suits, with memory for its sums; those of a kernel above `large` bytes are made row by row."""
     assert stage.root is not None
     op, lanes, pair = stage.root, memory.module.lanes, _pair_of(stage.root)
     chosen, tile = form(lanes, op.do), (0, 1, 1)
