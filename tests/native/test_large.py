@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, settings
 from tests.native.random_cases import Case
 
 from layerscope import layers, losses, optimizers
-from layerscope.engine.native import assembly
+from layerscope.engine.native import assembly, compiled, driver
 from layerscope.engine.native.engine import options_for
-from layerscope.models import Sequential
+from layerscope.engine.native.targets import TARGETS
+from layerscope.models import Model, Sequential
 
 SMALL = {"lanes": 4, "sums": 12, "gain": 1e9, "large": 0, "checked": True, "guard": 64}
 
@@ -84,3 +87,66 @@ def test_any_number_of_threads_gives_matrices_the_same_bits():
         found.append(next(iter(native.state.weights.values())))
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])
+
+
+def _conv(filters, **more):
+    return layers.Conv2D(filters, 3, padding="same", activation="relu", **more)
+
+
+def _wide(x):
+    return layers.GlobalAveragePooling2D()(_conv(512)(_conv(512)(x)))
+
+
+def _dense(x):
+    return layers.Dense(4096, activation="relu")(layers.Dense(4096, activation="relu")(x))
+
+
+def _residual(x):
+    for _ in range(2):
+        normal = layers.BatchNormalization()(layers.Conv2D(64, 3, padding="same")(_conv(64)(x)))
+        x = layers.Activation("relu")(layers.Add()([x, normal]))
+    return layers.GlobalAveragePooling2D()(x)
+
+
+def _small(x):
+    x = layers.MaxPooling2D(2)(_conv(64)(layers.MaxPooling2D(2)(_conv(32)(x))))
+    return layers.GlobalAveragePooling2D()(x)
+
+
+class Found(Exception):
+    """Instead of code."""
+
+
+@pytest.mark.parametrize(
+    ("body", "shape", "batch", "megabytes"),
+    [
+        (_wide, (14, 14, 512), 16, {1: 75, 2: 110}),
+        (_dense, (784,), 128, {1: 99, 2: 99}),
+        (_residual, (56, 56, 64), 16, {1: 207, 2: 230}),
+        (_small, (32, 32, 3), 16, {1: 6, 2: 6}),
+    ],
+)
+def test_memory_of_a_training_step(body, shape, batch, megabytes, monkeypatch):
+    """What docs/benchmarks.md says of these networks of benchmarks/cliffs.py, with avx512; by one thread no more than
+    PyTorch was seen to take.
+    """
+
+    def found(program, options, *_):
+        recipe = assembly.assembled(program, options)
+        reserved = recipe.memory.layout.regions
+        raise Found(
+            {**driver.regions(recipe), **{name: reserved.get(name, 0) for name in ("packed", "flat")}}, options
+        )
+
+    monkeypatch.setattr(compiled, "compiled", found)
+    x = layers.Input(shape)
+    model = Model(x, layers.Dense(10, activation="softmax")(body(x)))
+    data = np.zeros((batch, *shape), np.float32), np.zeros(batch, np.int64)
+    for threads, most in megabytes.items():
+        model.compile("sgd", "sparse_categorical_crossentropy", engine="native", threads=threads)
+        with settings(lanes=16, sums=TARGETS["avx512"].sums), pytest.raises(Found) as raised:
+            model.fit(*data, batch, 1, verbose=0)
+        sizes, options = raised.value.args
+        blocks = -(-batch // (options.groups * options.lanes // options.strips))
+        size = compiled.memory_size(SimpleNamespace(sizes=sizes), min(threads, blocks), blocks)
+        assert size <= most * 1e6
