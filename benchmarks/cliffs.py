@@ -4,7 +4,7 @@ Each case is one or a few layers of a kind: wide and deep ones, large images and
 sizes. Both take turns on the same arrays, several times; the best of each counts, PyTorch by either order of axes,
 whichever is faster. Times are the process's own seconds, so that what else runs on the machine matters little; with
 several threads they are those on the clock. --memory runs training steps of each in a process of its own and tells
-how much its memory grew beyond the data.
+by how much its memory grew beyond data, weights and loaded libraries, and the whole process at its peak.
 Run: python benchmarks/cliffs.py [--cases conv256 ...] [--rounds 3] [--threads 1] [--memory]
 """
 
@@ -256,17 +256,22 @@ def measure(name: str, threads: int, rounds: int) -> list[str]:
     return cells
 
 
-def growth(name: str, threads: int, who: str) -> float:
-    """Megabytes by which this process grows in three training steps: the most that it had less what it has now."""
+def growth(name: str, threads: int, who: str) -> tuple[float, float]:
+    """Megabytes by which this process grows in three training steps, and all that it has at its peak. Libraries are
+    loaded before for both: importing torch does that, and asking LLVM for the processor.
+    """
     if who == "ours":
+        from layerscope.engine.native import engine
+
         work = ours(name, threads)[0]
+        engine.objects.host()
     else:
         work = next(peers(name, threads))[0]
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = resident("VmRSS")
     for _ in range(3):
         work()
-    return resident("VmHWM") - before
+    return resident("VmHWM") - before, resident("VmHWM")
 
 
 def resident(name: str) -> float:
@@ -275,12 +280,13 @@ def resident(name: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1e3
 
 
-def grown(name: str, threads: int, who: str) -> float:
+def grown(name: str, threads: int, who: str) -> tuple[float, float]:
     """`growth` in a process of its own; ours with its kernels compiled before."""
     command = [sys.executable, __file__, "--one", json.dumps([name, threads, who])]
     for _ in range(1 + (who == "ours")):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.splitlines()[-1])
+    step, whole = json.loads(done.stdout.splitlines()[-1])
+    return step, whole
 
 
 def main() -> None:
@@ -292,7 +298,7 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
-        print(growth(*json.loads(asked.one)))
+        print(json.dumps(growth(*json.loads(asked.one))))
         return
     head = [
         "case",
@@ -306,12 +312,12 @@ def main() -> None:
         "ratio",
     ]
     if asked.memory:
-        head = ["case", "batch", "training step: MB", "PyTorch's"]
+        head = ["case", "batch", "training step: MB", "PyTorch's", "whole process: MB", "PyTorch's"]
     print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head), flush=True)
     for name in asked.cases:
         if asked.memory:
             sizes = [grown(name, asked.threads, who) for who in ("ours", "torch")]
-            cells = [name, str(CASES[name][0]), *(f"{size:.0f}" for size in sizes)]
+            cells = [name, str(CASES[name][0]), *(f"{pair[n]:.0f}" for n in (0, 1) for pair in sizes)]
         else:
             cells = measure(name, asked.threads, asked.rounds)
         print("| " + " | ".join(cells) + " |", flush=True)

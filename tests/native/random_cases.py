@@ -101,6 +101,8 @@ def case(seed: int, depth: int = 3) -> Case:
     if weights.random() < 0.25:  # several threads to a block
         found.threads = int(weights.integers(2, 6))
         options["team"] = int(weights.integers(2, 6))
+    if weights.random() < 0.3:
+        options["large"] = 0  # what is made in parts wherever there are some
     return found
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, filtered, flat, pairs, parts, products, roots, rows, strips
+from layerscope.engine.native import correlate, filtered, flat, matrices, pairs, parts, products, roots, rows, strips
 from layerscope.engine.native import packing as packer
 from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.flat import Group, Parts
-from layerscope.engine.native.ir import Module, Value, bytes_of
+from layerscope.engine.native.ir import Module, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, arranged, strided
 from layerscope.engine.native.operations import Correlate, Op, Pair, PairPooled, elements, of_batch
@@ -32,7 +33,8 @@ class Options:
     holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
     estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
     examples there are at most, where that is made use of; `team` how many threads work on a block where there are
-    too many for one each (0: as many as pays).
+    too many for one each (0: as many as pays). What is made of a kernel of more than `large` bytes, or for its
+    gradient, is made in parts where it is needed, or once for all threads.
     """
 
     lanes: int
@@ -50,6 +52,7 @@ class Options:
     strips: int = 1
     few: int = 0
     team: int = 0
+    large: int = 1 << 20
 
 
 @dataclass(eq=False)
@@ -116,6 +119,8 @@ def assembled(program: Program, options: Options) -> Recipe:
         strips.cut(draft, options.strips)
     schedule = scheduled(draft)
     module = Module(options.lanes, options.real, options.checked, attributes=options.attributes, fused=options.fused)
+    for stage in schedule.stages:
+        stage.shared = matrices.suits(module, stage.root, options.large)
     layout = arranged(module, schedule, options.groups, options.guard)
     recipe = Recipe(program, options, module, Memory(layout), schedule)
     builder = _Builder(recipe, draft)
@@ -152,7 +157,7 @@ class _Builder:
             self.recipe.between.append([])
             self._groups(groups, self.recipe.between[-1], {})
         self._packs()
-        self._alive()
+        self.recipe.alive = self.step(rows.alive(self.memory))
         self._after()
         self._outputs()
 
@@ -231,11 +236,11 @@ class _Builder:
     def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
         plans = correlate.plans(self.memory, stage, sums)
         if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
-            return filtered.write(self.memory, stage, found, sums)
+            return filtered.write(self.memory, stage, found, sums, self.recipe.options.large)
         if products.few(self.memory, stage, self.recipe.options.few):
             return [products.write_few(self.memory, stage, self.recipe.options.few)]
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
-            return [products.write(self.memory, stage, plans[0])]
+            return [products.write(self.memory, stage, plans[0], self.recipe.options.large)]
         return correlate.write(self.memory, stage, plans)
 
     def _natural(self, value: Node) -> Buffer:
@@ -246,13 +251,22 @@ class _Builder:
 
     def _pair(self, stage: Stage, sums: int) -> None:
         assert stage.root is not None
-        partial = pairs.plan(self.memory, stage, sums, self.recipe.options.gain)
+        options, output = self.recipe.options, stage.root.outputs[0]
+        if stage.shared:
+            self.recipe.ways[stage] = matrices.TITLE
+            shape = numbers(output.type.shape)
+            into = self.memory.flat[output] = self.memory.layout.reserve(strided("flat", self.module.real, shape))
+            step = self.step(matrices.write(self.memory, stage.root, into, sums))
+            step.tiles = matrices.rows(cast(Pair, stage.root.do), self.module.lanes, sums)
+            self.recipe.stages.append(step)
+            return
+        partial = pairs.plan(self.memory, stage, sums, options.gain, options.large)
         self.recipe.ways[stage] = partial.title
         self.recipe.stages += [self.step(kernel) for kernel in pairs.write(self.memory, partial)]
         if partial.natural(self.module.lanes):
-            self.partial[stage.root.outputs[0]] = partial.buffers[0]
+            self.partial[output] = partial.buffers[0]
             return
-        natural = self._natural(stage.root.outputs[0])
+        natural = self._natural(output)
         self.recipe.finish.append(self.step(pairs.unpack(self.memory, partial, natural)))
 
     def _sum(self, op: Op) -> None:
@@ -280,24 +294,6 @@ class _Builder:
                 step = self.step(packer.pack(self.memory, kernel, do, packing, buffer))
                 step.tiles = packer.tiles(do, packing)
             self.recipe.packs.append(step)
-
-    def _alive(self) -> None:
-        k = Kernel(self.memory)
-        k.parameters = [("count", "i64")]
-        lanes, together = self.module.lanes, self.memory.together
-        array, once = k.array(self.memory.alive), k.array(self.memory.once)
-        with k.loop(self.memory.groups) as (group, _):
-            value = Value("zeroinitializer", self.module.vector)
-            for lane in range(lanes):
-                real = k.icmp("slt", k.add(k.mul(group, together), lane % together), Value("%count", "i64"))
-                one = k.select(real, k.constant(1, self.module.real), k.constant(0, self.module.real))
-                value = one if lanes == 1 else k.put(value.type, f"insertelement {value}, {one}, i64 {lane}")
-            k.store(value, array, group)
-            if together < lanes:
-                zero = Value("zeroinitializer", value.type)
-                k.store(k.shuffle(value, zero, [n + lanes * (n >= together) for n in range(lanes)]), once, group)
-        k.ret()
-        self.recipe.alive = self.step(k)
 
     # --- before, between and after the blocks ---
 

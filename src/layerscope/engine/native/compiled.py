@@ -221,9 +221,7 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         job[word] = value
     pointers = [array.ctypes.data for array in (*call.tables, *call.arrays, *call.outputs)]
     job[driver.POINTERS : driver.POINTERS + len(pointers)] = pointers
-    own = [{n: code.sizes["all"] * t + code.sizes[n] for n in driver.THREAD_REGIONS} for t in range(threads)]
-    own.append({n: int(job[word]) - memory.address for n, word in (("packed", driver.PACKED), ("flat", driver.FLAT))})
-    own += [{"kept": kept - memory.address + n * code.sizes["kept"]} for n in range(many * turns)]
+    own = _places(code, job, many * turns)
     violations = code.violations()
     guards.fill(memory.bytes, own, code.guards)
     try:
@@ -235,6 +233,18 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
     code.memory[threads, team, turns] = memory
     return int(job[driver.STATUS]), int(job[driver.BAD])
+
+
+def _places(code: Code, job: Array, kept: int) -> list[dict[str, int]]:
+    """Where regions begin in a job's memory: of each thread, those that all share, and what so many blocks keep."""
+    words = {"packed": driver.PACKED, "flat": driver.FLAT, "kept": driver.KEPT}
+    at = {name: int(job[word] - job[driver.MEMORY]) for name, word in words.items()}
+    found = [
+        {name: code.sizes["all"] * thread + code.sizes[name] for name in driver.THREAD_REGIONS}
+        for thread in range(int(job[driver.THREADS]))
+    ]
+    found.append({name: at[name] for name in ("packed", "flat")})
+    return found + [{"kept": at["kept"] + number * code.sizes["kept"]} for number in range(kept)]
 
 
 WATCH_SECONDS = 0.05

@@ -219,6 +219,7 @@ class Writer(Tiled):
 
     def __init__(self, memory: Memory, stage: Stage, plan: Plan, weights: Buffer) -> None:
         assert stage.root is not None
+        self.steps: tuple[int, int] | None = None  # of weights along inputs and outputs, where they are not packed
         self.plan, do = plan, cast(Correlate, stage.root.do)
         steps = [1, *(axis.step for axis in do.axes), 1]
         super().__init__(memory, stage, [0, *(phase.start for phase in plan.phases), 0], steps)
@@ -323,7 +324,7 @@ class Writer(Tiled):
         k = self.kernel
         with k.loop(count, carry=sums) as (ci, carry):
             here = k.add(place, k.mul(ci, self.strides[-1]))
-            at = k.add(weight, k.mul(ci, channels))
+            at = k.add(weight, k.mul(ci, self.steps[0] if self.steps else channels))
             carry.values = self._step(carry.values, here, at, offsets, channels)
         return carry.values
 
@@ -331,9 +332,9 @@ class Writer(Tiled):
         self, sums: Sequence[Value], place: Index, weight: Index, offsets: Sequence[int], channels: int
     ) -> list[Value]:
         """One input channel of one tap: positions × channels multiply–adds."""
-        k, made = self.kernel, list(sums)
+        k, made, step = self.kernel, list(sums), self.steps[1] if self.steps else 1
         if channels < len(offsets):  # what there is less of stays in registers, the other side passes by
-            weights = [k.broadcast(self.w, k.add(weight, j)) for j in range(channels)]
+            weights = [k.broadcast(self.w, k.add(weight, j * step)) for j in range(channels)]
             for p, offset in enumerate(offsets):
                 x = k.load(self.x, k.add(place, offset))
                 for j, w in enumerate(weights):
@@ -341,7 +342,7 @@ class Writer(Tiled):
             return made
         loaded = [k.load(self.x, k.add(place, offset)) for offset in offsets]
         for j in range(channels):
-            w = k.broadcast(self.w, k.add(weight, j))
+            w = k.broadcast(self.w, k.add(weight, j * step))
             for p, x in enumerate(loaded):
                 made[p * channels + j] = k.fma(x, w, made[p * channels + j])
         return made

@@ -212,15 +212,19 @@ class _Work:
         self._levels(self.recipe.before)
         for step in self.recipe.packs:
             if step.tiles:
-                low = k.put("i64", f"udiv i64 {k.i64(k.mul(self.thread, step.tiles)).name}, {self.threads.name}")
-                following = k.i64(k.mul(k.add(self.thread, 1), step.tiles))
-                high = k.put("i64", f"udiv i64 {following.name}, {self.threads.name}")
-                self.run(step, low, high)
+                self.run(step, *self._tiles(step))
         for number, step in enumerate(step for step in self.recipe.packs if not step.tiles):
             turn = k.put("i64", f"urem i64 {number}, {self.threads.name}")
             with k.when(k.icmp("eq", turn, self.thread)):
                 self.run(step)
         self.wait()
+
+    def _tiles(self, step: Step) -> tuple[Value, Value]:
+        """This thread's part of a step's tiles of weights."""
+        k = self.k
+        ends = [k.i64(k.mul(k.add(self.thread, n), step.tiles)) for n in (0, 1)]
+        low, high = (k.put("i64", f"udiv i64 {end.name}, {self.threads.name}") for end in ends)
+        return low, high
 
     def _batch(self, batch: Value) -> None:
         k, recipe = self.k, self.recipe
@@ -246,6 +250,7 @@ class _Work:
             for step in recipe.finish:
                 if step.segment == segment:
                     self.run(step)
+            self._shared_stages(count, segment)
             if segment < len(recipe.between):
                 self._between(recipe.between[segment])
         self._switches()
@@ -257,6 +262,24 @@ class _Work:
         self.wait()
         self.first_only(steps)
         self.wait()
+
+    def _shared_stages(self, count: Value, segment: int) -> None:
+        """What each thread computes a part of, for all blocks one after the other."""
+        k = self.k
+        steps = [s for s in self.recipe.stages if s.stage and s.stage.shared and s.stage.segment == segment]
+        if not steps:
+            return
+        self.wait()
+        kept, size, stride = self.pointer(KEPT), regions(self.recipe)["kept"], self.word(KEPT_STRIDE)
+        block = self.recipe.options.groups * self.recipe.options.lanes // self.recipe.options.strips
+        for step in steps:
+            low, high = self._tiles(step)
+            with k.loop(k.div(k.add(count, block - 1), block)) as (number, _):
+                turn, team = (k.put("i64", f"{how} {number}, {self.teams.name}") for how in ("udiv", "urem"))
+                place = k.i64(k.add(k.mul(team, stride), k.mul(turn, size)))
+                self.bases["kept"] = k.put("ptr", f"getelementptr i8, {kept}, {place}")
+                first = k.put("i64", f"zext {k.icmp('eq', number, 0)} to i64")
+                self.run(step, low, high, first)
 
     def _switches(self) -> None:
         """A switch that points outside of its plane ends the work before anything is updated."""
@@ -298,7 +321,7 @@ class _Work:
             return k.both(inside, k.negate(stopped))
 
         with k.loop_while(going, start, step) as here:
-            if recipe.between:
+            if recipe.memory.layout.regions.get("kept", 0):
                 turn = k.put("i64", f"udiv i64 {k.i64(k.sub(here, start)).name}, {step.name}")
                 shift = k.i64(k.mul(turn, regions(recipe)["kept"]))
                 self.bases["kept"] = k.put("ptr", f"getelementptr i8, {self.kept}, {shift}")
@@ -320,7 +343,7 @@ class _Work:
                 self.together(step, data, order, first, left)
         for step in recipe.stages:
             assert step.stage is not None
-            if step.stage.segment == segment:
+            if step.stage.segment == segment and not step.stage.shared:
                 self.together(step)
         for step, out in zip(recipe.scatters, self.out, strict=True):
             if last:

@@ -9,44 +9,19 @@ kernel's side that is far is read once for several rows of patches.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
-from typing import cast
 
 from layerscope.engine.native.correlate import Tiled, segments
-from layerscope.engine.native.filtering import Matrix, applied
-from layerscope.engine.native.ir import Array, Code, Index, Value, bytes_of
+from layerscope.engine.native.filtering import Matrix, applied, patches
+from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.operations import Correlate
+from layerscope.engine.native.panels import Panels
 from layerscope.engine.native.parts import Part, block, passing
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.program import Value as Node
-
-
-def patches(
-    k: Code,
-    x: Array,
-    at: Index,
-    strides: tuple[int, int],
-    rows: Matrix,
-    columns: Matrix,
-    step: int,
-    side: int,
-) -> Iterator[list[Value]]:
-    """`rows` · patch · `columns`ᵀ of patches side by side, as (column, patch), row by row, so that few numbers wait
-    in registers; neighbouring patches share columns.
-    """
-    used = [any(row[y] for row in rows) for y in range(len(rows[0]))]
-    found: list[list[Value]] = []
-    for place in range((side - 1) * step + len(columns[0])):
-        here = k.add(at, place * strides[1])
-        cells = [k.load(x, k.add(here, y * strides[0])) if read else k.constant(0) for y, read in enumerate(used)]
-        found.append(applied(k, rows, cells))
-    for r in range(len(rows)):
-        cells = [column[r] for column in found]
-        made = [applied(k, columns, cells[start : start + len(columns[0])]) for start in range(0, side * step, step)]
-        yield [patch[number] for number in range(len(columns)) for patch in made]
-
 
 FAR = 1 << 20
 """Bytes of the kernel's side from which on several rows of patches share it, and of the image's side then."""
@@ -55,11 +30,9 @@ SLOTS = 8
 """Patches, or some of them side by side, that share it."""
 
 
-def write(memory: Memory, stage: Stage, found: Sequence[Part], sums: int) -> list[Kernel]:
-    """A kernel for each part."""
-    assert stage.root is not None
-    do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
-    return [_Filtered(memory, stage, part, _packed(memory, kernel, do, part), sums).kernel for part in found]
+def write(memory: Memory, stage: Stage, found: Sequence[Part], sums: int, large: int) -> list[Kernel]:
+    """A kernel for each part; that of a kernel of more than `large` bytes is made in panels."""
+    return [_Filtered(memory, stage, part, sums, large).kernel for part in found]
 
 
 def _packed(memory: Memory, kernel: Node, do: Correlate, part: Part) -> Buffer:
@@ -75,7 +48,7 @@ def _packed(memory: Memory, kernel: Node, do: Correlate, part: Part) -> Buffer:
 class _Filtered(Tiled):
     """Writes the kernel of a part."""
 
-    def __init__(self, memory: Memory, stage: Stage, part: Part, weights: Buffer, sums: int) -> None:
+    def __init__(self, memory: Memory, stage: Stage, part: Part, sums: int, large: int) -> None:
         super().__init__(memory, stage)
         assert stage.root is not None
         self.part, self.rows, self.columns = part, part.rows.algorithm, part.columns.algorithm
@@ -85,12 +58,8 @@ class _Filtered(Tiled):
         self.block = block(
             self.columns, part.side, self.kept if self.rows.few else 1, self.do.inputs, bytes_of(memory.module.vector)
         )
-        size = part.rows.algorithm.products * self.columns.products * self.do.inputs * self.do.outputs
-        self.far = (
-            not self.rows.few
-            and size * bytes_of(memory.module.real) > FAR
-            and part.rows.tiles * part.columns.tiles > 1
-        )
+        size = part.packing(self.do.window).products * self.do.inputs * self.do.outputs * bytes_of(memory.module.real)
+        self.far = not self.rows.few and size > min(FAR, large) and part.rows.tiles * part.columns.tiles > 1
         self.across = sum((b - a) // n for a, b, n in segments(part.columns.regular, part.side)) + bool(
             part.columns.shift
         )
@@ -108,11 +77,18 @@ class _Filtered(Tiled):
             (slots, len(self.rows.sums), self.do.outputs, self.columns.results, part.side),
             (len(self.columns.sums), part.side, part.channels),
         ]
+        weights = math.prod(self.do.window) * self.do.inputs * self.do.outputs * bytes_of(memory.module.real)
+        self.panels = Panels.of(self.kernel, stage, part, self.block) if self.far and weights > large else None
+        shapes += [self.panels.shape] if self.panels else []
         buffers = memory.layout.workspace(memory.module.vector, *shapes)
-        self.v, self.y, self.m = (self.kernel.array(buffer) for buffer in buffers)
+        self.v, self.y, self.m = (self.kernel.array(buffer) for buffer in buffers[:3])
         buffer = memory.buffer(stage.root.inputs[0])
         first = sum(s * placed.first for s, placed in zip(self.strides[1:3], (part.rows, part.columns), strict=True))
-        self.x, self.w = self.kernel.array(buffer, first), self.kernel.array(weights)
+        self.x = self.kernel.array(buffer, first)
+        if self.panels:
+            self.w = self.panels.into(buffers[3])
+        else:
+            self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], self.do, part))
         self._loops()
         self.kernel.ret()
 
@@ -183,7 +159,7 @@ class _Filtered(Tiled):
                             here = k.add(place, k.mul(ci, self.strides[3]))
                             self._image((rows,), here, some, side, k.mul(slot, each))
                     first += len(rows)
-                for c, channels in self._tiles():
+                for c, channels in self._tiles_of(number, ci, some):
                     for slot, _, _, side in slots():
                         made = self._row(number, c, ci, some, channels, side, k.mul(slot, each))
                         self._wait(made, self._spots(number, c, channels, side, k.mul(slot, size)))
@@ -241,6 +217,19 @@ class _Filtered(Tiled):
         for first, last, channels in segments(self.do.outputs, self.part.channels):
             with self.kernel.loop(last, channels, first) as (c, _):
                 yield c, channels
+
+    def _tiles_of(self, number: Index, ci: Index, count: int) -> Iterator[tuple[Index, int]]:
+        """`_tiles`, where panels are made for them."""
+        k, panels = self.kernel, self.panels
+        if panels is None:
+            yield from self._tiles()
+            return
+        for low, high, wide in segments(self.do.outputs, panels.channels):
+            with k.loop(high, wide, low) as (base, _):
+                panels.make(number, base, wide, ci, count)
+                for first, last, channels in segments(wide, self.part.channels):
+                    with k.loop(last, channels, first) as (c, _):
+                        yield k.add(base, c), channels
 
     def _image(self, rows: Sequence[Matrix], place: Index, count: int, side: int, start: Index = 0) -> None:
         """Rows of Bᵀ d B as (row, input channel, column, patch) in memory."""
@@ -300,7 +289,7 @@ class _Filtered(Tiled):
         if isinstance(number, int):
             before = sum(len(products) for products in self.rows.sums[:number])
         sizes = [columns.products * inputs * self.do.outputs, rows * inputs * columns.products, each]
-        weight = k.dot([before, c, ci], sizes)
+        weight = self.panels.start(c) if self.panels else k.dot([before, c, ci], sizes)
         if isinstance(number, int):
             first: Index = self.rows.input_of(self.rows.sums[number][0])
         else:  # the place of the row among those that are made together
@@ -332,9 +321,9 @@ class _Filtered(Tiled):
         side: int,
     ) -> list[Value]:
         """Some sums of a row, from the sum `first` on: products over rows of the sum and input channels."""
-        k, each = self.kernel, self.columns.products * channels
+        k, (each, wide, _) = self.kernel, self._steps(channels)
         sums = [k.constant(0)] * (len(taken) * side * channels)
-        image, weight = k.add(image, k.mul(first, side)), k.add(weight, k.mul(first, channels))
+        image, weight = k.add(image, k.mul(first, side)), k.add(weight, k.mul(first, wide))
         for r, turns in runs:
             with k.loop(turns, carry=sums) as (n, carry):
                 v = k.add(image, k.mul(k.add(n, r * turns), self.wide * side))
@@ -342,6 +331,10 @@ class _Filtered(Tiled):
                 carry.values = self._products(carry.values, taken, v, u, channels, side)
             sums = carry.values
         return sums
+
+    def _steps(self, channels: int) -> tuple[int, int, int]:
+        """From one of the kernel's numbers to the next input channel, column, and channel of the tile."""
+        return self.panels.steps if self.panels else (self.columns.products * channels, channels, 1)
 
     def _products(
         self,
@@ -353,7 +346,7 @@ class _Filtered(Tiled):
         side: int,
     ) -> list[Value]:
         """One input channel of one row; its image's side is (column, patch), as values or from an index on."""
-        k, made = self.kernel, list(sums)
+        k, made, (_, wide, step) = self.kernel, list(sums), self._steps(channels)
         for number, products in enumerate(taken):
             for product in products:
                 start = self.columns.input_of(product) * side
@@ -362,7 +355,7 @@ class _Filtered(Tiled):
                 else:
                     left = image[start : start + side]
                 for j in range(channels):
-                    w = k.broadcast(self.w, k.add(u, product * channels + j))
+                    w = k.broadcast(self.w, k.add(u, product * wide + j * step))
                     for p in range(side):
                         n = (number * side + p) * channels + j
                         made[n] = k.fma(left[p], w, made[n])

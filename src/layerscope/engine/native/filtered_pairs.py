@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 from layerscope.engine.native import filtering, outer
 from layerscope.engine.native.correlate import segments
-from layerscope.engine.native.filtered import patches
-from layerscope.engine.native.filtering import Placed, applied, operations
+from layerscope.engine.native.filtering import Placed, applied, operations, patches
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
@@ -94,7 +93,7 @@ def buffer(memory: Memory, pair: Pair, part: Part) -> Buffer:
 
 def write(k: Kernel, pair: Pair, part: Part, left: Buffer, right: Buffer, into: Buffer) -> None:
     """Add one block's part to a thread's sums."""
-    (_Turned if part.turned else _Writer)(k, pair, part, left, right, into).write()
+    (Turned if part.turned else _Writer)(k, pair, part, left, right, into).write()
 
 
 Patches = Callable[[Kernel, Array, Index, int], list[Value]]
@@ -118,9 +117,14 @@ class _Writer:
         self.rows, self.columns = part.rows.algorithm, part.columns.algorithm
         first = sum(s * p.first for s, p in zip(left.strides[1:3], (part.rows, part.columns), strict=True))
         begin = sum(s * p.start for s, p in zip(right.strides[1:3], (part.rows, part.columns), strict=True))
-        self.x, self.y, self.sums = k.array(left, first), k.array(right, begin), k.array(into)
+        self.x, self.y = k.array(left, first), k.array(right, begin)
         self.moves = [left.strides[0], left.strides[1] * self.rows.step, left.strides[2] * self.columns.step]
         self.stays = [right.strides[0], right.strides[1] * self.rows.results, right.strides[2] * self.columns.results]
+        self.prepared(into)
+
+    def prepared(self, into: Buffer) -> None:
+        """Take the memory of the sums."""
+        self.sums = self.k.array(into)
 
     def write(self) -> None:
         """For each channel and a few of the other side: all tiles, one after the other."""
@@ -147,7 +151,7 @@ class _Writer:
         return made
 
 
-class _Turned(_Writer):
+class Turned(_Writer):
     """Both sides in memory for some rows of tiles, the still one transposed."""
 
     def __init__(self, k: Kernel, pair: Pair, part: Part, left: Buffer, right: Buffer, into: Buffer) -> None:
@@ -159,12 +163,17 @@ class _Turned(_Writer):
         row = part.columns.tiles * columns * (self.wide + self.high + self.registers * lanes) * bytes_of(vector)
         self.deep = max(1, min(part.rows.tiles, FAR // row))
         self.count = self.deep * part.columns.tiles  # tiles whose sides are made at once
-        shapes = [(columns, self.count, n) for n in (self.wide, self.high, lanes * self.registers)]
-        self.v, self.m, self.t = (k.array(buffer) for buffer in k.memory.layout.workspace(vector, *shapes))
+        self.workspace = k.memory.layout.workspace(vector, *self.shapes())
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Memory for both sides, and for the still one transposed."""
+        widths = (self.wide, self.high, self.k.module.lanes * self.registers)
+        return [(self.columns.products, self.count, n) for n in widths]
 
     def write(self) -> None:
         k = self.k
         rows = k.shared(list(segments(self.part.rows.tiles, self.deep)))
+        self.v, self.m, self.t = (k.array(buffer) for buffer in self.workspace)
         with k.loop(k.memory.groups) as (group, _):
             for low, end, deep in rows:
                 with k.loop(end, deep, low) as (i, _):
@@ -172,16 +181,21 @@ class _Turned(_Writer):
 
     def _rows(self, at: Index, by: Index, deep: int) -> None:
         """All products of some rows of tiles."""
-        last, columns = None, self.columns
+        last = None
         for row, factors in enumerate(self.rows.of_results()):
-            side = patches_of(self.left, self.rows.b[row], columns.b, columns.step)
-            self._side(side, self.x, at, self.moves, self.v, self.pair.moving, self.wide, deep)
-            if factors != last:
-                side = patches_of(self.right, factors, columns.of_results(), columns.results)
-                self._side(side, self.y, by, self.stays, self.m, self.pair.still, self.high, deep)
-                self._turn(deep)
+            self.sides(row, at, by, deep, factors != last)
             last = factors
-            self._products(row, deep)
+            self.multiplied(row, deep)
+
+    def sides(self, row: int, at: Index, by: Index, deep: int, still: bool) -> None:
+        """Both sides for one row of products; the still one where it is not that of the row before."""
+        columns, factors = self.columns, self.rows.of_results()[row]
+        side = patches_of(self.left, self.rows.b[row], columns.b, columns.step)
+        self._side(side, self.x, at, self.moves, self.v, self.pair.moving, self.wide, deep)
+        if still:
+            side = patches_of(self.right, factors, columns.of_results(), columns.results)
+            self._side(side, self.y, by, self.stays, self.m, self.pair.still, self.high, deep)
+            self._turn(deep)
 
     def _side(
         self,
@@ -218,7 +232,8 @@ class _Turned(_Writer):
                         at = k.dot([tile], [lanes * self.registers], lane * self.registers)
                         k.store(value, self.t, k.add(at, k.div(s, lanes)))
 
-    def _products(self, row: int, deep: int) -> None:
+    def multiplied(self, row: int, deep: int) -> None:
+        """What all products of a row add to its sums."""
         k, pair, lanes, columns = self.k, self.pair, self.k.module.lanes, self.columns.products
         each = pair.moving * self.registers
         for (mb, me, m), (sb, se, s) in itertools.product(

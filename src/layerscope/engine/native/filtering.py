@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from layerscope.engine.native.ir import Code, Value
+from layerscope.engine.native.ir import Array, Code, Index, Value
 from layerscope.engine.native.taps import Axis, PairAxis, Phase, Tap
 
 Row = tuple[float, ...]
@@ -296,6 +296,31 @@ def applied(k: Code, matrix: Matrix, values: Sequence[Value]) -> list[Value]:
         other = _sum(k, apart if lead > 0 else tuple(-x for x in apart), values, made)
         found.append(k.fadd(one, other) if lead > 0 else k.fsub(one, other))
     return found
+
+
+def patches(
+    k: Code,
+    x: Array,
+    at: Index,
+    strides: tuple[int, int],
+    rows: Matrix,
+    columns: Matrix,
+    step: int,
+    side: int,
+) -> Iterator[list[Value]]:
+    """`rows` · patch · `columns`ᵀ of patches side by side, as (column, patch), row by row, so that few numbers wait
+    in registers; neighbouring patches share columns.
+    """
+    used = [any(row[y] for row in rows) for y in range(len(rows[0]))]
+    found: list[list[Value]] = []
+    for place in range((side - 1) * step + len(columns[0])):
+        here = k.add(at, place * strides[1])
+        cells = [k.load(x, k.add(here, y * strides[0])) if read else k.constant(0) for y, read in enumerate(used)]
+        found.append(applied(k, rows, cells))
+    for r in range(len(rows)):
+        cells = [column[r] for column in found]
+        made = [applied(k, columns, cells[start : start + len(columns[0])]) for start in range(0, side * step, step)]
+        yield [patch[number] for number in range(len(columns)) for patch in made]
 
 
 def operations(matrix: Matrix) -> int:

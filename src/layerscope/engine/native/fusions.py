@@ -23,7 +23,7 @@ NARROW = 512
 @dataclass(eq=False)
 class Stage:
     """One loop nest over `shape` (without the batch), in a segment: all blocks of a batch go through one before the
-    next begins.
+    next begins. A `shared` stage comes behind its segment: each thread computes a part of it for all blocks.
     """
 
     root: Op | None
@@ -35,6 +35,7 @@ class Stage:
     sums: list[Op] = field(default_factory=list[Op])
     stored: list[Value] = field(default_factory=list[Value])
     segment: int = 0
+    shared: bool = False
 
     def all(self) -> list[Op]:
         """Every operation of the stage."""

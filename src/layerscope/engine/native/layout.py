@@ -239,13 +239,15 @@ def _copies(schedule: Schedule) -> None:
 
 
 def _kept(schedule: Schedule) -> set[Value]:
-    """Values of the batch that a later segment reads than makes them: all blocks keep theirs until then."""
+    """Values of the batch that a later segment than their own reads, or a stage that all threads share: all blocks
+    keep theirs until then.
+    """
     maker = {value: stage.segment for stage in schedule.stages for op in stage.all() for value in op.outputs}
     found: set[Value] = set()
     for stage in schedule.stages:
         for op in stage.all():
             for value in op.inputs:
-                if of_batch(value) and maker.get(schedule.origin(value), 0) < stage.segment:
+                if of_batch(value) and (stage.shared or maker.get(schedule.origin(value), 0) < stage.segment):
                     found.add(schedule.origin(value))
     last = max((stage.segment for stage in schedule.stages), default=0)
     for value in schedule.draft.outputs.values():
@@ -258,6 +260,7 @@ def _lifetimes(schedule: Schedule) -> dict[Value, tuple[int, int, bool]]:
     """First and last stage of each value that lies in memory, and whether its maker writes all of it."""
     found: dict[Value, tuple[int, int, bool]] = {}
     end = len(schedule.stages)
+    ends = {stage.segment: number for number, stage in enumerate(schedule.stages)}
     draft: Draft = schedule.draft
     for value in draft.inputs.values():
         if of_batch(value):
@@ -276,8 +279,9 @@ def _lifetimes(schedule: Schedule) -> dict[Value, tuple[int, int, bool]]:
             for value in op.inputs:
                 origin = schedule.origin(value)
                 if origin in found:
-                    first, _, whole = found[origin]
-                    found[origin] = (first, number, whole)
+                    first, last, whole = found[origin]
+                    # What all threads share comes behind the segment.
+                    found[origin] = (first, max(last, ends[stage.segment] if stage.shared else number), whole)
     for value in draft.outputs.values():
         if of_batch(value):
             first, _, whole = found[schedule.origin(value)]

@@ -164,17 +164,27 @@ def load(objects: bytes) -> Loaded:
 
 
 def _machine(processor: Processor) -> Any:
-    target = _llvm().Target.from_triple(processor.triple)
-    return target.create_target_machine(
+    llvm = _llvm()
+    if processor.triple != llvm.get_process_triple():
+        _foreign()
+    return llvm.Target.from_triple(processor.triple).create_target_machine(
         cpu=processor.cpu, features=processor.flags(), opt=2, reloc="pic", codemodel="small"
     )
 
 
 @functools.cache
 def _llvm() -> Any:
-    """llvmlite, which has no types, with the targets it was built for."""
+    """llvmlite, which has no types, for this processor: all others would take 10 MB more."""
     import llvmlite.binding as llvm  # pyright: ignore[reportMissingTypeStubs]
 
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+@functools.cache
+def _foreign() -> None:
+    """Code for other processors than this one: to read, and for tests."""
+    llvm = _llvm()
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    return llvm

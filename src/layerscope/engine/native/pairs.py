@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from layerscope.engine.native import filtered_pairs, outer
+from layerscope.engine.native import filtered_pairs, outer, pair_rows
 from layerscope.engine.native.correlate import LATENCY, segments
 from layerscope.engine.native.ir import Array, Index, Value, like
 from layerscope.engine.native.kernel import Kernel, Memory
@@ -33,6 +33,7 @@ FORMS = {
     "pooled": "one pair of channels, each lane's patch under its winner",
     "outer": "rows of numbers times registers of channels",
     "filtered": "fewer products",
+    "rows": "fewer products, row by row",
 }
 
 
@@ -64,6 +65,8 @@ class Partial:
     def natural(self, lanes: int) -> bool:
         """Whether the sums lie as the kernel's array does already."""
         pair = self.pair
+        if self.form == "rows":
+            return True
         taps = [sources for _, sources in product([axis.taps for axis in pair.axes], pair.window)]
         return (
             self.form == "outer"
@@ -86,12 +89,14 @@ def _pair_of(op: Op) -> Pair:
     return op.do.pair if isinstance(op.do, PairPooled) else cast(Pair, op.do)
 
 
-def plan(memory: Memory, stage: Stage, sums: int, gain: float) -> Partial:
-    """The form that suits, with memory for its sums."""
+def plan(memory: Memory, stage: Stage, sums: int, gain: float, large: int) -> Partial:
+    """The form that suits, with memory for its sums; those of a kernel above `large` bytes are made row by row."""
     assert stage.root is not None
     op, lanes, pair = stage.root, memory.module.lanes, _pair_of(stage.root)
     chosen, tile = form(lanes, op.do), (0, 1, 1)
     if isinstance(op.do, Pair) and (parts := filtered_pairs.parts(lanes, pair, sums, gain)):
+        if pair_rows.suits(memory, pair, parts, large):
+            return Partial(op, "rows", [pair_rows.buffer(memory, pair)], tile, sums, parts)
         buffers = [filtered_pairs.buffer(memory, pair, part) for part in parts]
         return Partial(op, "filtered", buffers, tile, sums, parts)
     count = math.prod(len(axis.taps) for axis in pair.axes) * pair.groups * pair.moving * pair.still
@@ -127,7 +132,7 @@ def _regular(taps: Sequence[Tap]) -> int | None:
 
 def write(memory: Memory, partial: Partial) -> list[Kernel]:
     """The kernels that add one block's part to a thread's sums."""
-    if partial.form == "filtered":
+    if partial.parts:
         return [_filtered(memory, partial, number) for number in range(len(partial.parts))]
     kernel = Kernel(memory)
     {"lanes": _lanes, "pooled": _pooled, "outer": _outer}[partial.form](kernel, partial)
@@ -138,7 +143,11 @@ def write(memory: Memory, partial: Partial) -> list[Kernel]:
 def _filtered(memory: Memory, partial: Partial, number: int) -> Kernel:
     k = Kernel(memory)
     left, right = (memory.buffer(value) for value in partial.op.inputs)
-    filtered_pairs.write(k, partial.pair, partial.parts[number], left, right, partial.buffers[number])
+    part, pair = partial.parts[number], partial.pair
+    if partial.form == "rows":
+        pair_rows.write(k, pair, part, left, right, partial.buffers[0])
+    else:
+        filtered_pairs.write(k, pair, part, left, right, partial.buffers[number])
     k.ret()
     return k
 

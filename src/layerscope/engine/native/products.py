@@ -9,14 +9,15 @@ For a few examples the matrix is read once as it lies, some rows at a time: a re
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
+from layerscope.engine.native import panels
 from layerscope.engine.native.correlate import NEAR, Plan, Tiled, Writer, segments
 from layerscope.engine.native.ir import Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
-from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.operations import Correlate
 from layerscope.engine.native.rows import flip
 from layerscope.engine.native.stages import Stage
@@ -97,50 +98,86 @@ class _Few(Tiled):
             self.finish([1], [0], k.mul(c, lanes), lanes, sums)
 
 
-def write(memory: Memory, stage: Stage, plan: Plan) -> Kernel:
-    """The kernel of a stage whose root is such a product."""
+PANEL = 32 << 10
+"""Numbers of a matrix that is too large to be packed, which are brought near at once."""
+
+
+def write(memory: Memory, stage: Stage, plan: Plan, large: int) -> Kernel:
+    """The kernel of a stage whose root is such a product; one of more than `large` bytes is not packed."""
     assert stage.root is not None
-    do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
+    do = cast(Correlate, stage.root.do)
     block = max(16, NEAR // (memory.groups * bytes_of(memory.module.vector)) // 16 * 16)
-    plan = replace(plan, packing=replace(plan.packing, block=block))
-    return _Blocked(memory, stage, plan, plan.weights(memory, do, kernel)).kernel
+    plan, lanes = replace(plan, packing=replace(plan.packing, block=block)), memory.module.lanes
+    size, wide = do.inputs * do.outputs * bytes_of(memory.module.real), 0
+    if do.groups == 1 and size > large and panels.fitting(do, lanes, block):
+        wide = math.lcm(lanes, plan.tile.channels)
+        wide = min(do.outputs, wide * max(1, PANEL // (wide * block)))
+    return _Blocked(memory, stage, plan, wide).kernel
 
 
 class _Blocked(Writer):
-    def __init__(self, memory: Memory, stage: Stage, plan: Plan, weights: Buffer) -> None:
+    """Blocks of inputs of a packed matrix, or, `wide` outputs at a time, of the matrix as it lies."""
+
+    def __init__(self, memory: Memory, stage: Stage, plan: Plan, wide: int) -> None:
         assert stage.root is not None
-        do, vector = cast(Correlate, stage.root.do), memory.module.vector
-        (self.waiting,) = memory.layout.workspace(vector, (memory.groups, do.outputs))
+        do, module, self.wide = cast(Correlate, stage.root.do), memory.module, wide
+        shapes = [(memory.groups, do.outputs), (wide * plan.packing.block // module.lanes,)]
+        self.waiting, self.near = memory.layout.workspace(module.vector, *shapes)
+        weights = self.near if wide else plan.weights(memory, do, stage.root.inputs[1])
         super().__init__(memory, stage, plan, weights)
 
     def loops(self) -> None:
         k, do = self.kernel, self.do
         self.y = k.array(self.waiting)
-        self.channels = k.shared(list(segments(do.outputs, self.plan.tile.channels)))
+        self.spans = k.shared(list(segments(do.outputs, self.wide or self.plan.tile.channels)))
+        if self.wide:
+            one = ((1.0,),)
+            self.panels = panels.Panels(k, self.stage, one, one, (0,), self.wide, self.plan.packing.block)
+            self.w, self.steps = self.panels.into(self.near), (self.panels.steps[0], self.panels.steps[2])
         with k.loop(self.waiting.extent) as (n, _):
             k.store(k.constant(0), self.y, n)
         for low, high, count in segments(do.inputs, self.plan.packing.block):
             with k.loop(high, count, low) as (ci, _):
-                for group, c, groups, channels in self._tiles():
+                for group, c, groups, channels, weight in self._weighted(ci, count):
                     offsets = [g * self.strides[0] for g in range(groups)]
                     place = k.dot([group, ci], [self.strides[0], self.strides[-1]])
-                    weight = k.dot([ci, c], [do.outputs, count])
                     spots = self._spots(group, c, groups, channels)
                     found = [k.load(self.y, spot) for spot in spots]
                     found = self.along(found, place, weight, offsets, channels, count)
                     for spot, value in zip(spots, found, strict=True):
                         k.store(value, self.y, spot)
-        for group, c, groups, channels in self._tiles():
-            found = [k.load(self.y, spot) for spot in self._spots(group, c, groups, channels)]
-            self.finish([groups], [group], c, channels, found)
+        for base, group, c, groups, channels in self._panels():
+            found = [k.load(self.y, spot) for spot in self._spots(group, k.add(base, c), groups, channels)]
+            self.finish([groups], [group], k.add(base, c), channels, found)
 
-    def _tiles(self) -> Iterator[tuple[Index, Index, int, int]]:
+    def _weighted(self, ci: Index, count: int) -> Iterator[tuple[Index, Index, int, int, Index]]:
+        """Tiles for a block of inputs, with the place of their weights."""
+        k = self.kernel
+        for base, group, c, groups, channels in self._panels((ci, count)):
+            place = k.mul(c, self.panels.steps[2]) if self.wide else k.dot([ci, c], [self.do.outputs, count])
+            yield group, k.add(base, c), groups, channels, place
+
+    def _panels(self, inputs: tuple[Index, int] | None = None) -> Iterator[tuple[Index, Index, Index, int, int]]:
+        """Tiles of the outputs that are this thread's: (first output of the panel, group, output within it, groups,
+        outputs). Where there are panels, they are made for some inputs (first, how many).
+        """
+        if not self.wide:
+            for found in self._tiles(self.spans):
+                yield 0, *found
+            return
+        for low, high, wide in self.spans:
+            with self.kernel.loop(high, wide, low) as (base, _):
+                if inputs:
+                    self.panels.make(0, base, wide, *inputs)
+                for found in self._tiles([*segments(wide, self.plan.tile.channels)]):
+                    yield base, *found
+
+    def _tiles(self, channels: Sequence[tuple[Index, Index, int]]) -> Iterator[tuple[Index, Index, int, int]]:
         """Loops over tiles: first group, first channel, and how many of each."""
-        tile = self.plan.tile
-        parts = (segments(self.memory.groups, tile.positions[0]), self.channels)
-        for (gb, ge, gk), (cb, ce, ck) in itertools.product(*parts):
-            with self.kernel.loop(ge, gk, gb) as (group, _), self.kernel.loop(ce, ck, cb) as (c, _):
-                yield group, c, gk, ck
+        for gb, ge, gk in segments(self.memory.groups, self.plan.tile.positions[0]):
+            for cb, ce, ck in channels:
+                with self.kernel.loop(ge, gk, gb) as (group, _), self.kernel.loop(ce, ck, cb) as (c, _):
+                    yield group, c, gk, ck
 
     def _spots(self, group: Index, c: Index, groups: int, channels: int) -> list[Index]:
         outputs = self.do.outputs

@@ -55,6 +55,26 @@ def lane_sums(k: Code, values: Sequence[Value]) -> Value:
     return found[0]
 
 
+def alive(memory: Memory) -> Kernel:
+    """The kernel that notes which lanes hold an example: parameter count, how many there are from the block's first."""
+    k = Kernel(memory)
+    k.parameters = [("count", "i64")]
+    lanes, together = k.module.lanes, memory.together
+    array, once = k.array(memory.alive), k.array(memory.once)
+    with k.loop(memory.groups) as (group, _):
+        value = Value("zeroinitializer", k.module.vector)
+        for lane in range(lanes):
+            real = k.icmp("slt", k.add(k.mul(group, together), lane % together), Value("%count", "i64"))
+            one = k.select(real, k.constant(1, k.module.real), k.constant(0, k.module.real))
+            value = one if lanes == 1 else k.put(value.type, f"insertelement {value}, {one}, i64 {lane}")
+        k.store(value, array, group)
+        if together < lanes:
+            zero = Value("zeroinitializer", value.type)
+            k.store(k.shuffle(value, zero, [n + lanes * (n >= together) for n in range(lanes)]), once, group)
+    k.ret()
+    return k
+
+
 CODES = {
     "float32": ("float", ""),
     "float64": ("double", ""),
