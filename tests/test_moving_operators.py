@@ -7,7 +7,7 @@ import pytest
 
 from layerscope.core.contract import settings
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import Indices, Relation
+from layerscope.core.reach import Fixed, Indices, Relation
 from layerscope.core.sizes import named
 from layerscope.core.types import TensorType
 from layerscope.operators import arrange, gathering, kinds, reshape, slicing, stretching
@@ -59,6 +59,9 @@ MOVES = {
     "split and squeeze": (
         slicing.Split("SplitToSequence", 0, (1, 1), keepdims=False), lambda x: [x[0], x[1]],
     ),
+    "one index": (
+        slicing.Indexed("getitem", ((0, 0, 2, 1), (2, 1, 2, 3)), ((1, 7), (3, 2))), lambda x: x[:, 7, 1:6:3, 2],
+    ),
     "pad": (slicing.Pad("Pad", (1, 0), (2, -3), (2, 3)), lambda x: padded(x, (0, 0), (0, 0), (1, 2), (0, 0))[..., :1]),
     "crop": (slicing.Pad("Pad", (0, 0, -2, 0), (0, 0, -1, 0)), lambda x: x[:, :, 2:-1]),
     "centre crop": (slicing.CenterCropPad("CenterCropPad", (7, 3), (1, 2)), lambda x: x[:, 2:9, 1:4]),
@@ -92,6 +95,8 @@ def check(reads, result, shape, exact=True):
     """Each relation gives the indices from which elements with this index come: all of them, and no others."""
     places = np.array(np.unravel_index(np.maximum(result, 0), shape))
     for axis, way in enumerate(reads):
+        if isinstance(way, Fixed):
+            assert set(places[axis][result != FROM_NOWHERE].tolist()) == {way.index}
         if not isinstance(way, Relation):
             continue
         for index in range(result.shape[way.axis]):
@@ -130,6 +135,15 @@ def test_gather(axis, where):
     layer = gathering.Gather("Gather", axis, slots=(None, TensorType(where, "int64")))
     assert layer.out(TensorType((3, 4, 5)))[0].shape == result.shape
     check(layer.reach(0, TensorType((3, 4, 5)))[0], result, (3, 4, 5))
+
+
+@pytest.mark.parametrize(("axis", "index"), [(0, 2), (1, -1), (-1, 0)])
+def test_gather_of_a_known_index(axis, index):
+    x = np.arange(60).reshape(3, 4, 5)
+    layer = gathering.Gather("Gather", axis, index, slots=(None, TensorType((), "int64")))
+    (reads,) = layer.reach(0, TensorType((3, 4, 5)))[:1]
+    check(reads, np.take(x, index, axis), (3, 4, 5))
+    assert isinstance(reads[axis], Fixed)
 
 
 def test_gather_nd():

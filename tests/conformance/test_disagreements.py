@@ -326,6 +326,25 @@ def test_scale_of_rms_normalization(keras):
     np.testing.assert_allclose(ours, bare * scale[:, None], rtol=1e-5)
 
 
+def test_gradient_of_batch_normalisation_behind_a_permute(torch, functional):
+    """The smallest: at inference, with a mean of 0 and a variance of 1, the slope is the scale of the channel."""
+    scale, flat = torch.tensor([1.0, 10.0]), torch.zeros(2)
+
+    def slope(turned, function=lambda x, batch_norm: batch_norm(x)):
+        """By the upstream gradient [[1, 2], [3, 4]] of 2 channels of 2 positions, with an axis of size 1 behind."""
+        x, upstream = torch.zeros(1, 2, 2, 1), torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]
+        x = (x.transpose(1, 2) if "input" in turned else x).requires_grad_()
+        upstream = upstream.transpose(1, 2).contiguous().transpose(1, 2) if "gradient" in turned else upstream
+        made = function(x, lambda one: functional.batch_norm(one, flat, flat + 1, scale, flat, eps=0.0))
+        return torch.autograd.grad(made, x, upstream)[0][0, :, :, 0].tolist()
+
+    right = [[1.0, 2.0], [30.0, 40.0]]
+    assert slope(()) == slope(("input", "gradient")) == right
+    assert slope(("input",)) == slope(("gradient",)) == [[1.0, 3.0], [20.0, 40.0]]
+    for turned in (("input",), ("gradient",)):
+        assert slope(turned, lambda x, batch_norm: batch_norm(x.flatten(2)).unflatten(2, (2, 1))) == right
+
+
 def test_a_sixth_in_hard_sigmoid(torch):
     def slope(function):
         x = torch.linspace(-2.9, 2.9, 50, dtype=torch.float64, requires_grad=True)

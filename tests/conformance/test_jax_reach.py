@@ -17,9 +17,8 @@ import pytest
 from flax import nnx
 
 import layerscope as ls
-from layerscope.core import propagate
+from layerscope.core import boxes, propagate
 from layerscope.core.indices import Indices
-from layerscope.core.reach import Everything
 
 
 def truth(function, shape):
@@ -47,13 +46,9 @@ def claimed(graph, place):
                 for edge, kind, reads in zip(node.inputs, fed, node.layer.reach(output, *fed), strict=True):
                     if reads is None:
                         continue
-                    box = [
-                        Indices(((0, size - 1),))
-                        if isinstance(way, Everything)
-                        else way.pull(indices[way.axis]).clip(size)
-                        for way, size in zip(reads, kind.shape, strict=True)
-                    ]
-                    wanted[edge].append(box)
+                    box = boxes.pull(reads, tuple(indices), kind)
+                    if box is not None:
+                        wanted[edge].append(box)
     found = set()
     for box in wanted[graph.inputs[0], 0]:
         rows = [[i for low, high in axis.intervals for i in range(low, high + 1)] for axis in box]
@@ -90,7 +85,8 @@ CASES = {
     "sums of the stretched": (window("sum", (3, 2), (1, 1), "VALID", base_dilation=(2, 1)), (4, 4), 0),
     "padded": (lambda x: jax.lax.pad(x, 0.0, ((1, 2, 0), (-1, 0, 2))), (3, 4), 0),
     "cut": (lambda x: x[1:6:2, -3:], (7, 5), 0),
-    "one index": (lambda x: x[:, -1], (3, 4), 3),
+    "one index": (lambda x: x[:, -1], (3, 4), 0),
+    "one index of three": (lambda x: x[1, :, 2], (3, 4, 5), 0),
     "indices": (lambda x: x[jnp.array([2, 0])], (3, 4), 8),
     "turned": (lambda x: jnp.transpose(x, (2, 0, 1)), (2, 3, 4), 0),
     "flipped": (lambda x: jnp.flip(x, 1), (2, 4), 3),

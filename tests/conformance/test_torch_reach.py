@@ -10,9 +10,9 @@ import itertools
 import pytest
 
 import layerscope as ls
-from layerscope.core import propagate
+from layerscope.analyses import receptive_field
+from layerscope.core import boxes, propagate
 from layerscope.core.indices import Indices
-from layerscope.core.reach import Everything
 
 torch = pytest.importorskip("torch")
 nn, functional = torch.nn, torch.nn.functional
@@ -41,19 +41,16 @@ def claimed(function, n, spatial):
     types = propagate.types(graph)
     found = {}
     for place in itertools.product(*map(range, spatial)):
-        (node, number), wanted = graph.outputs[0], None
+        node, number = graph.outputs[0]
         indices = [Indices(((0, size - 1),)) for size in types[node][number].shape[:2]]
         indices += [Indices(((o, o),)) for o in place]
-        while graph.nodes[node].inputs:
+        while indices and graph.nodes[node].inputs:
             fed = [types[source][output] for source, output in graph.nodes[node].inputs]
             reads = graph.nodes[node].layer.reach(number, *fed)[0]
-            indices = [
-                Indices(((0, size - 1),)) if isinstance(way, Everything) else way.pull(indices[way.axis]).clip(size)
-                for way, size in zip(reads, fed[0].shape, strict=True)
-            ]
+            indices = boxes.pull(reads, tuple(indices), fed[0]) or ()
             node, number = graph.nodes[node].inputs[0]
         wanted = [[i for low, high in one.intervals for i in range(low, high + 1)] for one in indices[2:]]
-        found[place] = set(itertools.product(*wanted))
+        found[place] = set(itertools.product(*wanted)) if indices else set()
     return found
 
 
@@ -89,6 +86,11 @@ CASES = {
     "padded": (lambda x: functional.pad(x, (1, 2, 0, 3)), (4, 5), 0),
     "cut": (lambda x: x[..., 1:6:2, -3:], (7, 5), 0),
     "split": (lambda x: x.split([2, 3], -1)[1], (4, 5), 0),
+    "one index": (lambda x: x[..., -2], (4, 5), 0),
+    "one index of a convolution": (lambda x: functional.conv2d(x, torch.ones(1, 1, 2, 3))[:, :, 1], (4, 5), 0),
+    "selected": (lambda x: x.select(2, 1), (4, 5), 0),
+    "apart": (lambda x: x.unbind(-1)[2], (4, 5), 0),
+    "squeezed": (lambda x: x[..., 3:4].squeeze(-1), (4, 5), 0),
     "side by side": (lambda x: torch.cat([x[..., 2:], x[..., :2]], -1)[..., :3], (3, 5), 3),
     "turned": (lambda x: x.transpose(2, 3) * 2, (3, 5), 0),
     "flat": (lambda x: x.flatten(2).unsqueeze(1).mean(1), (3, 4), 0),
@@ -104,3 +106,22 @@ def test_what_is_read(name):
     if name != "flat":  # a row of an image has no columns any more
         wide = {place: ours[place] - truth[place] for place in truth}
         assert {place: more for place, more in wide.items() if len(more) > spare} == {}
+
+
+def test_the_field_of_one_index():
+    """Three positions from the sixth on, whatever else is looked at; and where two are added, both."""
+    torch.manual_seed(0)
+    conv = nn.Conv1d(1, 2, 3)
+    for function, expected in (
+        (lambda x: conv(x)[..., -1], [(6, 8)]),
+        (lambda x: conv(x)[..., 5:].unbind(-1)[0], [(5, 7)]),
+        (lambda x: conv(x)[..., 0] + conv(x)[..., 5], [(0, 2), (5, 7)]),
+    ):
+        graph = ls.trace(function, input=(1, 1, 9)).graph
+        types = propagate.types(graph)
+        ((node, output),) = graph.outputs
+        (field,) = receptive_field.fields(graph, types)[node][output].values()
+        assert [list(found.intervals) for found in field.sets] == [expected]
+        assert (field.jump, field.start, field.everything) == (0, expected[0][0], False)
+        (read,) = receptive_field.read_at_all(graph, types).values()
+        assert list(read[2].intervals) == expected

@@ -19,7 +19,7 @@ from functools import cached_property
 from layerscope.core import propagate
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.graph import Graph, Node
-from layerscope.core.reach import Everything, Interpolate, Reads, Relation, Spread, Window
+from layerscope.core.reach import Everything, Fixed, Interpolate, Reads, Relation, Spread, Window
 from layerscope.core.types import TensorType
 
 MOST_CELLS = 1 << 16
@@ -150,8 +150,10 @@ def through(pattern: Pattern, reads: Reads, rank: int) -> Pattern | None:
     """
     places: dict[int, int] = {}
     for axis, relation in enumerate(reads):
-        if isinstance(relation, Everything):
-            taps: Taps | None = [[(n, 1) for n in range(pattern.shape[axis])]]
+        if isinstance(relation, Fixed):
+            taps: Taps | None = [[(relation.index % pattern.shape[axis], 1)]]
+        elif isinstance(relation, Everything):
+            taps = [[(n, 1) for n in range(pattern.shape[axis])]]
         else:
             taps = _taps(relation, pattern.shape[axis])
             if taps is None or relation.axis in places:

@@ -22,12 +22,14 @@ from layerscope.core.boxes import Box, Region
 from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.indices import NOTHING, Indices, progression
-from layerscope.core.reach import Everything, Reads, Relation, Window
+from layerscope.core.reach import Everything, Fixed, Reads, Relation, Window
 from layerscope.core.types import TensorType
 
 MOST_PHASES = 4096
 MOST_INTERVALS = 1 << 16
 """Of all phases of a field together. Beyond it gaps in the middle of the sets are closed; hulls stay exact."""
+GONE = -1
+"""The axis of a field of which one index was taken."""
 IDENTITY = 1, 1, 0, False
 """Stride, size, padding of a window that reads each position at its own place, and that all do."""
 InputAxis = tuple[int, int]
@@ -49,7 +51,8 @@ class Field:
 
     Exactly: position o depends on sets[o mod period] moved by shift·floor(o / period). Above 4,096
     phases a bound stands instead. `everything`: the whole axis, as after a global layer, or where
-    no bound holds (branches of different scale meet, a concatenation along the axis).
+    no bound holds (branches of different scale meet, a concatenation along the axis). A shift of 0:
+    an index was taken, the axis (now -1) is gone, and all positions depend on the same set.
     """
 
     axis: int
@@ -89,7 +92,10 @@ class Field:
         return min(sizes), max(sizes)
 
     def at(self, position: int) -> Indices:
-        """The indices on which one position depends."""
+        """The indices on which one position depends; of a bound all those within."""
+        if self.bound:
+            place = floor(self.bound.ratio * position)
+            return Indices(((place + self.bound.low, place + self.bound.high),))
         turn, phase = divmod(position, len(self.sets))
         return self.sets[phase].shift(turn * self.shift)
 
@@ -178,9 +184,11 @@ Known = dict[object, tuple[Field, Field]]
 
 def through(field: Field, reads: Reads, known: Known | None = None) -> Field:
     """A field seen through one layer."""
-    if field.everything:
+    if field.everything or field.axis == GONE:
         return field
     relation = reads[field.axis]
+    if isinstance(relation, Fixed):
+        return Field(GONE, 0, (field.at(relation.index),))
     if type(relation) is Window and (relation.stride, relation.size, relation.before, relation.partial) == IDENTITY:
         return field if relation.axis == field.axis else replace(field, axis=relation.axis)
     if isinstance(relation, Everything) or getattr(relation, "partial", False):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from layerscope.core.errors import ShapeError
 from layerscope.core.indices import Indices
-from layerscope.core.reach import Everything, Reads
+from layerscope.core.reach import Everything, Fixed, Reads
 from layerscope.core.types import TensorType
 
 Box = tuple[Indices, ...]
@@ -47,7 +47,9 @@ def pull(reads: Reads | None, box: Box, type: TensorType) -> Box | None:
         return None
     pulled: list[Indices] = []
     for relation, size in zip(reads, type.shape, strict=True):
-        if isinstance(relation, Everything):
+        if isinstance(relation, Fixed):
+            pulled.append(Indices(((relation.index, relation.index),)))
+        elif isinstance(relation, Everything):
             pulled.append(_all(size))
         else:
             pulled.append(relation.pull(box[relation.axis]).clip(_known(size)))
@@ -62,7 +64,10 @@ def push(reads: Reads | None, box: Box, type: TensorType) -> Box | None:
         return None
     pushed = list(whole(type))
     for relation, indices in zip(reads, box, strict=True):
-        if not isinstance(relation, Everything):
+        if isinstance(relation, Fixed):
+            if not indices & Indices(((relation.index, relation.index),)):
+                return None
+        elif not isinstance(relation, Everything):
             axis = relation.axis
             pushed[axis] = pushed[axis] & relation.push(indices).clip(_known(type.shape[axis]))
             if not pushed[axis]:

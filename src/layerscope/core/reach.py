@@ -296,6 +296,13 @@ class Everything:
     """The whole axis is read, whatever the output position."""
 
 
+@dataclass(frozen=True)
+class Fixed(Everything):
+    """One index is read, whatever the output position: the axis is gone. Who does not ask which takes it for all."""
+
+    index: int = 0
+
+
 EVERYTHING = Everything()
 Reads = tuple[Relation | Everything, ...]
 """For each axis of one input, how it is read."""

@@ -9,7 +9,7 @@ from layerscope.core import sizes
 from layerscope.core.costs import NONE, NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError
-from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Spread, Window
+from layerscope.core.reach import EVERYTHING, Everything, Fixed, Reads, Relation, Spread, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.operators._operator import Operator
@@ -101,10 +101,10 @@ def without_elements(operands: Sequence[TensorType | None]) -> tuple[Reads | Non
 def regrouped(before: Sequence[Size], after: Sequence[Size]) -> Reads:
     """How the axes of a tensor are read that is reshaped, in row-major order.
 
-    Axes that stay are read at their own index. Where axes are merged, the outermost one is read at
-    floor(o / inner); where one is split, a block of it belongs to each index of the outermost part. All else is
-    read whole: axes of size 1, inner ones, groups of several axes that become several others, and what is flattened
-    to rows of features.
+    Axes that stay are read at their own index; where axes of size 1 are all that goes, these at 0. Where axes are
+    merged, the outermost one is read at floor(o / inner); where one is split, a block of it belongs to each index of
+    the outermost part. All else is read whole: other axes of size 1, inner ones, groups of several axes that become
+    several others, and what is flattened to rows of features.
     """
     ways: list[Way] = [EVERYTHING] * len(before)
     low, high, shift = 0, len(before), len(after) - len(before)
@@ -116,6 +116,9 @@ def regrouped(before: Sequence[Size], after: Sequence[Size]) -> Reads:
         ways[high] = Window(high + shift)
     mine = [axis for axis in range(low, high) if before[axis] != 1]
     theirs = [axis for axis in range(low, high + shift) if after[axis] != 1]
+    if [before[axis] for axis in mine] == [after[axis] for axis in theirs] and 1 in before[low:high]:
+        for axis in set(range(low, high)) - set(mine):
+            ways[axis] = Fixed(0)
     for left, right in _groups(before, after, mine, theirs):
         inner_left = sizes.product(tuple(before[axis] for axis in left[1:]))
         inner_right = sizes.product(tuple(after[axis] for axis in right[1:]))

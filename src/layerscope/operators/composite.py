@@ -11,7 +11,7 @@ from layerscope.core.contract import Example
 from layerscope.core.costs import NONE, Operations, Saved
 from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Window
+from layerscope.core.reach import EVERYTHING, Everything, Fixed, Reads, Relation, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.operators._axes import is_floating, needed
@@ -246,8 +246,10 @@ class Composite(Operator):
 def _followed(outer: Sequence[Relation | Everything], inner: Relation | Everything) -> Relation | Everything:
     """How an axis is read through a tensor in between, of which `outer` says for each axis how it is read."""
     if isinstance(inner, Everything):
-        return EVERYTHING
+        return inner
     before = outer[inner.axis]
+    if isinstance(before, Fixed) and isinstance(inner, Window) and inner.size == 1:
+        return Fixed(before.index * inner.stride - inner.before)
     if isinstance(before, Everything):
         return EVERYTHING
     if before == Window(before.axis):

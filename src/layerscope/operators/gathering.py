@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core.contract import Example
 from layerscope.core.costs import NONE, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
-from layerscope.core.reach import EVERYTHING, Reads, Window, same
+from layerscope.core.reach import EVERYTHING, Fixed, Reads, Window, same
+from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.operators._axes import axis_of, fits, known, needed, whole
 from layerscope.operators._moving import Moving, Way
@@ -20,13 +21,15 @@ INT = "int64"
 
 @dataclass(frozen=True, eq=False)
 class Gather(Moving):
-    """Slices of the data along `axis`, by index: an embedding looked up, one position of many.
+    """Slices of the data along `axis`, by index: an embedding looked up, one position of many. `index` is the only
+    index where there is one, without axes, and it is known.
 
     Shapes: (a, n, b) and indices (i, j) → (a, i, j, b). It multiplies nothing.
     Source: ONNX operator Gather.
     """
 
     axis: int = 0
+    index: int | None = None
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         x, where = needed(operands, 0, "the data"), needed(operands, 1, "the indices")
@@ -40,9 +43,16 @@ class Gather(Moving):
         x, where = needed(operands, 0, "the data"), needed(operands, 1, "the indices")
         axis = axis_of(self.axis, x.rank)
         data = [
-            Window(n) if n < axis else Window(n - 1 + where.rank) if n > axis else EVERYTHING for n in range(x.rank)
+            Window(n) if n < axis else Window(n - 1 + where.rank) if n > axis else self._along(x.shape[axis])
+            for n in range(x.rank)
         ]
         return (tuple(data), tuple(Window(axis + n) for n in range(where.rank)))
+
+    def _along(self, size: Size) -> Way:
+        """How the axis is read."""
+        if self.index is None or (self.index < 0 and not isinstance(size, int)):
+            return EVERYTHING
+        return Fixed(self.index if self.index >= 0 else self.index + cast(int, size))
 
     @classmethod
     def examples(cls) -> Sequence[Example]:

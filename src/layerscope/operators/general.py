@@ -11,7 +11,7 @@ from layerscope.core.contract import Example
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Spread, Window
+from layerscope.core.reach import EVERYTHING, Everything, Fixed, Reads, Relation, Spread, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.operators._axes import fits, known, needed, rank_of, whole
@@ -232,10 +232,11 @@ class WindowReduction(Operator):
 class Arranged(Moving):
     """Numbers in another order or place, and for each axis of each operand how it is read.
 
-    `ways` has a row for each operand, with an entry for each of its axes: () where the axis is read whole, or (axis
-    of the output, stride, size, before, dilation) as a window, or those and a 1 where the axis is spread instead (see
-    core/reach.py). `view`: the output shares the first operand's memory. `keeps`: numbers of the operands that the
-    gradient needs, indices above all. `adds`: number of an operand of which each element is added to another one.
+    `ways` has a row for each operand, with an entry for each of its axes: () where the axis is read whole, (index,)
+    where that one is taken, or (axis of the output, stride, size, before, dilation) as a window, or those and a 1
+    where the axis is spread instead (see core/reach.py). `view`: the output shares the first operand's memory.
+    `keeps`: numbers of the operands that the gradient needs, indices above all. `adds`: number of an operand of which
+    each element is added to another one.
     Shapes: as `outputs` states.
     Units: it computes nothing, but one pointwise operation for each element that is added.
     Source: jax.lax.broadcast_in_dim, squeeze, pad, rev, gather, scatter, dynamic_slice, sort and others.
@@ -257,8 +258,8 @@ class Arranged(Moving):
             tuple(numbers(way, f"{self.kind}: ways", -(2**31)) if way != () else () for way in row)
             for row in cast(Iterable[Iterable[Any]], self.ways)
         )
-        if any(len(way) not in (0, 5, 6) for row in rows for way in row):
-            raise SettingError(f"{self.kind}: each of its ways must have no number, 5 or 6")
+        if any(len(way) not in (0, 1, 5, 6) for row in rows for way in row):
+            raise SettingError(f"{self.kind}: each of its ways must have no number, 1, 5 or 6")
         object.__setattr__(self, "outputs", types)
         object.__setattr__(self, "ways", rows)
         object.__setattr__(self, "keeps", numbers(self.keeps, f"{self.kind}: keeps", 0))
@@ -289,6 +290,11 @@ class Arranged(Moving):
         return [
             Example(cls("broadcast_in_dim", (wide,), (((1, 1, 1, 0, 1), (2, 1, 1, 0, 1)),)), (x,), (wide,)),
             Example(cls("pad", (apart,), (((0, 1, 1, 0, 1), (1, 2, 1, 0, 1, 1)),)), (x,), (apart,)),
+            Example(
+                cls("squeeze", (TensorType((4,)),), (((0,), (0, 1, 1, 0, 1)),)),
+                (TensorType((1, 4)),),
+                (TensorType((4,)),),
+            ),
             Example(cls("rev", (x,), (((0, 1, 1, 0, 1), ()),)), (x,), (x,)),
         ]
 
@@ -296,5 +302,7 @@ class Arranged(Moving):
 def _way(told: Sequence[int]) -> Relation | Everything:
     if not told:
         return EVERYTHING
+    if len(told) == 1:
+        return Fixed(*told)
     axis, stride, size, before, dilation = told[:5]
     return (Spread if len(told) == 6 else Window)(axis, stride, size, before, dilation)

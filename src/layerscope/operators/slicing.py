@@ -9,7 +9,7 @@ from layerscope.core import sizes
 from layerscope.core.contract import Example
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import EVERYTHING, Reads, Window
+from layerscope.core.reach import EVERYTHING, Fixed, Reads, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, show
 from layerscope.operators._axes import axis_of, fits, needed
@@ -144,7 +144,10 @@ class Split(Moving):
         axis = axis_of(self.axis, x.rank)
         start = sum(self._lengths(x)[:output], 0)
         ways: list[Way] = [Window(n if self.keepdims or n < axis else n - 1) for n in range(x.rank)]
-        ways[axis] = Window(axis, before=-start) if isinstance(start, int) and self.keepdims else EVERYTHING
+        if not isinstance(start, int):
+            ways[axis] = EVERYTHING
+        else:
+            ways[axis] = Window(axis, before=-start) if self.keepdims else Fixed(start)
         return (tuple(ways), *without_elements(operands[1:]))
 
     @classmethod
@@ -361,6 +364,8 @@ class Indexed(Moving):
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         x = needed(operands, 0, "the data")
         ways: list[Way] = [EVERYTHING] * x.rank
+        for axis, index in cast(Sequence[tuple[int, int]], self.taken):
+            ways[axis] = Fixed(index)
         for place, row in enumerate(self._rows(x)):
             if row is not None:
                 axis, start, length, step = row

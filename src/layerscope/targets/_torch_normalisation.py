@@ -29,23 +29,37 @@ def _affine(writer: Writer, node: Node, found: Any, count: int, turn: Callable[[
 
 
 def _channels_second(
-    writer: Writer, node: Node, x: Value, out: TensorType, axis: int, make: Callable[[], Any]
+    writer: Writer, node: Node, x: Value, out: TensorType, axis: int, make: Callable[[], Any], flat: bool = False
 ) -> Value:
-    """A module whose channels are the second axis, put to the axis of ours."""
+    """A module whose channels are the second axis, put to the axis of ours; `flat`: of three axes, whatever ours."""
+
+    def made(proxy: Any) -> Any:
+        if not flat:
+            return writer.weighted(node, make, proxy)
+        sizes = numbers(size for place, size in enumerate(x.type.shape) if place not in (0, axis))
+        return writer.weighted(node, make, proxy.flatten(2)).unflatten(2, sizes)
+
     if x.type.rank > 2 and axis == x.type.rank - 1:
-        return made_first(out, writer.weighted(node, make, x.first))
+        return made_first(out, made(x.first))
     proxy = writer.native(x)
     if axis == 1:
-        return writer.turned(out, writer.weighted(node, make, proxy))
-    return writer.turned(out, writer.weighted(node, make, proxy.movedim(axis, 1)).movedim(1, axis))
+        return writer.turned(out, made(proxy))
+    return writer.turned(out, made(proxy.movedim(axis, 1)).movedim(1, axis))
 
 
 @form("BatchNormalization")
 def batch_normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Value:
-    """A BatchNorm, channels second; PyTorch's momentum is the share of the new value; statistics come along."""
+    """A BatchNorm, channels second; PyTorch's momentum is the share of the new value; statistics come along.
+
+    Of four or five axes, one of size 1 among them, PyTorch (2.13, CPU) can mistake the order, and all gradients are
+    wrong (docs/disagreements.md): there it is a BatchNorm1d of the positions in a row.
+    """
     layer: Any = node.layer
     nn, (axis,), (count,) = writer.torch.nn, layer.places(x.type), layer.along(x.type)
-    cls = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[x.type.rank]
+    others = {size for place, size in enumerate(x.type.shape) if place not in (0, axis)}
+    flat = x.type.rank > 3 and 1 in others and len(others) > 1 and count > 1
+    rank = 3 if flat else x.type.rank
+    cls = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[rank]
 
     def array(role: str) -> Any:
         return writer.torch.from_numpy(np.array(writer.model._variables[node.weights[role]].array))
@@ -55,7 +69,7 @@ def batch_normalization(writer: Writer, node: Node, x: Value, *, out: Out) -> Va
         found.running_mean, found.running_var = array("moving_mean"), array("moving_variance")
         return _affine(writer, node, found, count)
 
-    return _channels_second(writer, node, x, out[0], axis, make)
+    return _channels_second(writer, node, x, out[0], axis, make, flat)
 
 
 @form("GroupNormalization")

@@ -21,7 +21,8 @@ from layerscope.core.types import TensorType
 from layerscope.initializers import ICNR, get
 from layerscope.models.model import Model
 from layerscope.targets import _keras_spatial as spatial
-from layerscope.targets._keras_normalisation import normalization
+from layerscope.targets._keras_merging import summed
+from layerscope.targets._keras_normalisation import layer_normalization, normalization
 from layerscope.targets._keras_training import compiled_alike, of_weights
 
 Array = Any
@@ -297,6 +298,9 @@ RULES: dict[str, Callable[[Writer, Node, list[Any], Sequence[TensorType]], Any]]
     "MaxPooling2D": _max_pooling,
     "MaxUnpooling2D": _max_unpooling,
     "Normalization": normalization,
+    "LayerNormalization": layer_normalization,
+    "Add": summed,
+    "Average": summed,
     **dict.fromkeys(spatial.MOVING, spatial.convolution),
     **dict.fromkeys(spatial.TRANSPOSED, spatial.transposed),
 }

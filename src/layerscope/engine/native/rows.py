@@ -56,7 +56,7 @@ def lane_sums(k: Code, values: Sequence[Value]) -> Value:
 
 
 def alive(memory: Memory) -> Kernel:
-    """The kernel that notes which lanes hold an example: parameter count, how many there are from the block's first."""
+    """The kernel that notes which lanes hold an example: parameter count, how many there are from the first on."""
     k = Kernel(memory)
     k.parameters = [("count", "i64")]
     lanes, together = k.module.lanes, memory.together

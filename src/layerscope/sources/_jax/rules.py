@@ -254,7 +254,7 @@ def squeeze(e: Eqn) -> Operator:
     rank = e.given[0].rank
     gone = {axis % rank for axis in e.params["dimensions"]}
     kept = [axis for axis in range(rank) if axis not in gone]
-    return arranged(e, [[() if axis in gone else way(kept.index(axis)) for axis in range(rank)]], view=True)
+    return arranged(e, [[(0,) if axis in gone else way(kept.index(axis)) for axis in range(rank)]], view=True)
 
 
 @rule("expand_dims")

@@ -161,6 +161,8 @@ def _single(reader: Reader, x: Value, wanted: tuple[int, ...]) -> Value:
     if sorted(range(len(kept)), key=kept.__getitem__) != sorted(range(len(real)), key=real.__getitem__):
         if len(wanted) == 3 and kept == sorted(kept):
             axes = straight(4)
+        elif len(wanted) == 2:
+            axes = (0, 2, 1)  # a sequence whose channels are first there
         else:
             raise Unsupported(f"it makes {wanted} of {x.shape}, whose axes lie otherwise here")
     place = sorted(range(1, len(axes)), key=lambda a: axes[a])

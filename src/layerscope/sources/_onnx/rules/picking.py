@@ -95,7 +95,10 @@ def _crop(site: Site) -> Layer:
 
 
 def _gather(site: Site) -> Layer:
-    return gathering.Gather(site.op, site.attributes.get("axis", 0), **site.slotted())
+    told, operand = site.integers(1), site.operand(1)
+    single = operand is not None and operand.type.rank == 0 and told is not None and isinstance(told[0], int)
+    index = sizes.number(told[0]) if single and told else None
+    return gathering.Gather(site.op, site.attributes.get("axis", 0), index, **site.slotted())
 
 
 def _gather_elements(site: Site) -> Layer:

@@ -17,6 +17,7 @@ from layerscope.core.types import TensorType
 from layerscope.operators._moving import Moving
 from layerscope.operators.moved import Moved
 from layerscope.sources._torch.live import rules
+from layerscope.sources._torch.live.plain import Plain
 from layerscope.sources._torch.live.site import Refused, Site, type_of
 from layerscope.sources._torch.live.values import Place, Record, Value, Weight
 
@@ -30,10 +31,10 @@ ASIDE = ("handle_torch_function", "has_torch_function", "has_torch_function_unar
 
 
 class Capture:
-    """What a module does while it is called. `torch` is PyTorch."""
+    """What a module does while it is called. `torch` is PyTorch; `plain` runs the operators that it can."""
 
-    def __init__(self, torch: Any) -> None:
-        self.torch = torch
+    def __init__(self, torch: Any, plain: Plain) -> None:
+        self.torch, self.plain = torch, plain
         self.overrides = torch.overrides
         self.known: dict[int, tuple[Any, Value]] = {}
         self.storages: dict[int, list[Any]] = {}
@@ -236,7 +237,8 @@ class Capture:
 
     def dispatch(self, function: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator of ATen; of one that no function of PyTorch's was asked for, write down what it did."""
-        made = function(*args, **kwargs)
+        made = self.plain.run(function, args, kwargs)
+        made = function(*args, **kwargs) if made is None else made
         if function.namespace != "prim":
             if self.inside:
                 self.ran.append((function, args, kwargs, made))

@@ -19,8 +19,10 @@ from typing import Any
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Graph
 from layerscope.sources._asked import Asked, Wanted, dtype_name
+from layerscope.sources._torch.lean import lean
 from layerscope.sources._torch.live import building, programs
 from layerscope.sources._torch.live.capture import Capture, asking, running
+from layerscope.sources._torch.live.plain import Plain
 from layerscope.sources._torch.live.shadow import Shadows
 from layerscope.sources._torch.live.site import type_of
 
@@ -41,7 +43,8 @@ def follow(torch: Any, what: Any, given: Asked, name: str) -> Graph:
 
     Errors: SourceError where the call fails or leads to nothing, with the user's line that stops it.
     """
-    return _Following(torch, what, given, name).graph()
+    with lean():
+        return _Following(torch, what, given, name).graph()
 
 
 class _Following:
@@ -51,7 +54,7 @@ class _Following:
         self.torch, self.what, self.given, self.name = torch, what, given, name
         self.fakes: Any = import_module("torch._subclasses.fake_tensor")
         self.mode = self.fakes.FakeTensorMode(allow_non_fake_inputs=True)
-        self.capture = Capture(torch)
+        self.capture = Capture(torch, Plain(torch, self.fakes, self.mode))
         self.shadows = Shadows(torch, self.fakes, self.mode)
 
     def graph(self) -> Graph:
