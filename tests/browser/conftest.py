@@ -30,7 +30,7 @@ def tab(chromium):
         contexts.append(context)
         page = context.new_page()
         page.add_init_script(f"(() => {{{RECORD}}})()")
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # of a loaded machine
         page.requests, page.said = [], []
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("console", lambda message: page.said.append(message.text))
