@@ -42,6 +42,7 @@ def tab(chromium):
         context.close()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items):
     """What asks one served lab stays in one process, which trains its run once."""
     for item in items:

@@ -144,7 +144,7 @@ def made(name):
     """The network, with weights that have shapes and no memory, and the names that it has when it is made first."""
     keras, _ = keras_oracle.modules()
     keras.backend.clear_session(free_memory=False)
-    with keras.StatelessScope(initialize_variables=False):
+    with keras_oracle.without_values():
         return getattr(keras.applications, name)(weights=None)
 
 
