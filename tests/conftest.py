@@ -49,6 +49,18 @@ def _own_cache(_caches, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", next(_caches))
 
 
+@pytest.fixture(scope="module")
+def kernel_cache(tmp_path_factory):
+    """A folder for what the tests of a file compile."""
+    return str(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture
+def one_cache(_own_cache, kernel_cache, monkeypatch):
+    """For files whose tests run the same networks by other ways, so that each is compiled once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", kernel_cache)
+
+
 def pytest_collection_finish():
     """What was imported and collected stays: it is not looked through each time that garbage is collected."""
     gc.collect()

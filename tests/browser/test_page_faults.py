@@ -157,9 +157,15 @@ def build(sources, folder):
     return (folder / "offline.html").as_uri()
 
 
+@pytest.fixture(scope="module")
+def whole(sources, tmp_path_factory):
+    """The page of these sources, in which nothing is spoilt."""
+    return build(sources, tmp_path_factory.mktemp("whole"))
+
+
 @pytest.mark.parametrize("look", sorted({fault[1] for fault in FAULTS}, key=lambda look: look.__name__))
-def test_without_a_fault_the_checks_pass(tab, sources, tmp_path, look):
-    look(tab(), build(sources, tmp_path))
+def test_without_a_fault_the_checks_pass(tab, whole, look):
+    look(tab(), whole)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[0])

@@ -1,5 +1,8 @@
-"""One cache of kernels for the tests of a file, as in tests/compare: many fit the same network by other ways."""
+"""One cache of kernels for the tests of a file."""
 
-from tests.compare.conftest import _one_cache, cache
+import pytest
 
-__all__ = ["_one_cache", "cache"]
+
+@pytest.fixture(autouse=True)
+def _one_cache(one_cache):
+    """Many fit the same networks."""
