@@ -40,11 +40,3 @@ def tab(chromium):
     yield make
     for context in contexts:
         context.close()
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items):
-    """What asks one served lab stays in one process, which trains its run once."""
-    for item in items:
-        if "lab" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("served"))
