@@ -12,6 +12,7 @@ from layerscope.layers import kinds
 from layerscope.report import formats
 from layerscope.sources.examples import CASES
 
+pytestmark = pytest.mark.usefixtures("one_cache")
 ROOT = Path(__file__).parent.parent
 spec = importlib.util.spec_from_file_location("update", ROOT / "docs" / "update.py")
 assert spec is not None

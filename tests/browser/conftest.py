@@ -30,7 +30,7 @@ def tab(chromium):
         contexts.append(context)
         page = context.new_page()
         page.add_init_script(f"(() => {{{RECORD}}})()")
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # of a loaded machine
         page.requests, page.said = [], []
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("console", lambda message: page.said.append(message.text))
@@ -40,10 +40,3 @@ def tab(chromium):
     yield make
     for context in contexts:
         context.close()
-
-
-def pytest_collection_modifyitems(items):
-    """What asks one served lab stays in one process, which trains its run once."""
-    for item in items:
-        if "lab" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("served"))

@@ -98,6 +98,16 @@ def go(page, hash):
     page.evaluate(_GO, hash)
 
 
+_PAINTED = """async () => {
+  for (let n = 0; n < 3; n++) await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}"""
+
+
+def painted(page):
+    """Wait until what was planned for the next frames, and what is told after them, has been done."""
+    page.evaluate(_PAINTED)
+
+
 def say(text, lang):
     """A Text in a language."""
     assert text.key in STRINGS, f"strings.json lacks {text.key}"

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from tests.browser.access import axe, unnamed_canvases
-from tests.browser.reading import OFFLINE, open_at, say
+from tests.browser.reading import OFFLINE, open_at, painted, say
 
 from layerscope import studies
 from layerscope.lab import drawing
@@ -54,12 +54,9 @@ def draw(page, *points):
 
 
 def drawn(page):
-    """The pixels in the link, once it has some and says the same for a while: strokes are computed after the ink."""
+    """The pixels in the link: strokes are computed after the ink."""
+    painted(page)
     page.wait_for_function("() => location.hash.includes('drawn=')")
-    before, here = None, page.evaluate("location.hash")
-    while before != here:
-        page.wait_for_timeout(300)
-        before, here = here, page.evaluate("location.hash")
     return drawing.read(parse(page.evaluate("location.hash")).settings["drawn"])
 
 
@@ -265,10 +262,9 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
     network.fill(TRAINED)
     page.get_by_label("Epochs").fill("1000")
     page.get_by_role("button", name="Start", exact=True).click()
-    page.get_by_role("button", name="Stop", exact=True).wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stop", exact=True).wait_for()
     page.wait_for_function(
-        "() => /^Loss over [2-9]/.test(document.querySelector('.curve').getAttribute('aria-label') ?? '')",
-        timeout=60_000,
+        "() => /^Loss over [2-9]/.test(document.querySelector('.curve').getAttribute('aria-label') ?? '')"
     )
     assert page.locator(".curve .loss").get_attribute("d").count("L") >= 1
     assert page.locator(".liveresult canvas").count() == 16
@@ -276,11 +272,9 @@ def test_a_training_is_started_watched_and_stopped(tab, lab):
     assert axe(page) == []
     assert unnamed_canvases(page) == []
     open_at(other, START, lab[1])  # a second browser sees the same training
-    other.get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
+    other.get_by_role("button", name="Stop", exact=True).click()
     for one in (page, other):
-        one.wait_for_function(
-            "() => document.querySelector('.status').textContent.startsWith('Stopped after ')", timeout=60_000
-        )
+        one.wait_for_function("() => document.querySelector('.status').textContent.startsWith('Stopped after ')")
         one.get_by_role("button", name="Start", exact=True).wait_for()
     page.wait_for_function(
         "() => [...document.querySelectorAll('.live h3')].some(one => one.textContent.startsWith('Your digit through this network'))"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from tests.browser.access import axe, mouse_only, record_listeners, tab_walk, unnamed_canvases
-from tests.browser.reading import GRID, WEB, check, check_colours, go, open_at
+from tests.browser.reading import GRID, WEB, check, check_colours, go, open_at, painted
 
 
 def values(page, address):
@@ -31,7 +31,7 @@ def on_canvas(page, address):
 def below(page, address):
     page.set_viewport_size({"width": 1280, "height": 500})
     open_at(page, "#lab=convt", address)
-    page.wait_for_timeout(200)  # until the page knows what is not seen
+    painted(page)  # and the page knows what is not seen
     go(page, "#lab=convt&s=1&op=0")
     check(page, "#lab=convt&s=1&op=0")
 
@@ -157,9 +157,15 @@ def build(sources, folder):
     return (folder / "offline.html").as_uri()
 
 
+@pytest.fixture(scope="module")
+def whole(sources, tmp_path_factory):
+    """The page of these sources, in which nothing is spoilt."""
+    return build(sources, tmp_path_factory.mktemp("whole"))
+
+
 @pytest.mark.parametrize("look", sorted({fault[1] for fault in FAULTS}, key=lambda look: look.__name__))
-def test_without_a_fault_the_checks_pass(tab, sources, tmp_path, look):
-    look(tab(), build(sources, tmp_path))
+def test_without_a_fault_the_checks_pass(tab, whole, look):
+    look(tab(), whole)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[0])

@@ -1,7 +1,7 @@
 """The link is the state: back and forward, drags, languages, themes, and links that mean harm."""
 
 import pytest
-from tests.browser.reading import SCREENS, STRINGS, check, open_at, read
+from tests.browser.reading import SCREENS, STRINGS, check, open_at, painted, read
 
 from layerscope.lab.painting.words import say
 from layerscope.lab.scene import Text
@@ -45,7 +45,8 @@ def test_a_fast_drag_is_not_throttled_by_the_browser(tab):
       for (let i = 0; i < 400; i++) { slider.value = 2 + i % 11; slider.dispatchEvent(new Event("input")); }
       slider.dispatchEvent(new Event("change"));
     }""")
-    page.wait_for_timeout(300)
+    page.wait_for_function("() => location.hash === '#lab=pool&n=5'")
+    painted(page)
     assert page.said == []
     assert hash_of(page) == "#lab=pool&n=5"
 

@@ -30,11 +30,11 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory, cache):
+def done(tmp_path_factory, kernel_cache):
     """A finished comparison, and its folder."""
     folder = tmp_path_factory.mktemp("compare") / "study"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", cache)
+        patch.setenv("XDG_CACHE_HOME", kernel_cache)
         return compare(folder), folder
 
 

@@ -32,7 +32,7 @@ def doubled():
             ROUNDED["float64"] = "float32"
             keras.config.set_floatx("float32")
             keras.config.set_dtype_policy("float32")
-            keras.backend.clear_session()
+            keras.backend.clear_session(free_memory=False)  # of names
 
 
 def pair(build, seed=3):

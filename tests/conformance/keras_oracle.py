@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from inspect import signature
 from typing import Any
@@ -42,6 +44,17 @@ def modules() -> tuple[Any, Any]:
         import keras
     assert keras.backend.backend() == "jax", "these tests speak of Keras on JAX: set KERAS_BACKEND=jax"
     return keras, jax
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Weights that are made here have shapes and no memory. Keras would fill them as soon as it next fills any."""
+    keras, _ = modules()
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        keras.backend.clear_session(free_memory=False)
 
 
 def accepts(case: Example) -> bool:

@@ -1,4 +1,4 @@
-"""Every warning about every network of `keras.applications`, and that each is so.
+"""Every network of `keras.applications`: its shapes and parameters, every warning about it, and that each is so.
 
 Receptive fields and what is read are worked out again from Keras's JSON (`walking`), parameters counted by Keras.
 """
@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache, lru_cache
 
 import pytest
 
+import layerscope as ls
 from layerscope.checking import check
+from layerscope.layers import Opaque
 from layerscope.sources._keras import files
 
 from . import keras_oracle, walking
+from .keras_comparing import keras_shapes, shapes_of, size
 
 WARNINGS = {
     "ConvNeXtBase": [
@@ -115,6 +119,12 @@ WARNINGS = {
     ],
 }
 """By network, in the order in which they are told: the identifier, and the layer."""
+COUNTS = {
+    "MobileNet": 4_253_864, "MobileNetV2": 3_538_984, "ResNet50": 25_636_712, "ResNet101": 44_707_176,
+    "ResNet152": 60_419_944, "DenseNet121": 8_062_504, "InceptionV3": 23_851_784, "Xception": 22_910_480,
+    "EfficientNetB0": 5_330_571, "InceptionResNetV2": 55_873_736,
+}  # fmt: skip
+"""Parameters: numbers.md, section 2."""
 PUBLISHED = {
     "VGG16": 212, "MobileNet": 315, "ResNet50": 483, "ResNet101": 1027, "ResNet152": 1507, "InceptionV3": 1311,
     "InceptionResNetV2": 3039,
@@ -129,22 +139,46 @@ def keras():
     return keras_oracle.modules()[0]
 
 
-def made(keras, name):
+@lru_cache(maxsize=1)
+def made(name):
     """The network, with weights that have shapes and no memory, and the names that it has when it is made first."""
-    keras.backend.clear_session()
-    with keras.StatelessScope(initialize_variables=False):
+    keras, _ = keras_oracle.modules()
+    keras.backend.clear_session(free_memory=False)
+    with keras_oracle.without_values():
         return getattr(keras.applications, name)(weights=None)
 
 
-def test_all_applications_are_here(keras):
+@cache
+def text(name):
+    return made(name).to_json()
+
+
+@pytest.fixture(scope="module", params=WARNINGS)
+def name(request, keras):
+    """Each network in turn, for all tests of it, as Keras takes a while to make one."""
+    return request.param
+
+
+def test_these_are_all_applications(keras):
     found = {name for name, made in vars(keras.applications).items() if name[0].isupper() and callable(made)}
     assert found == set(WARNINGS)
+    assert set(COUNTS) <= found
 
 
-@pytest.mark.parametrize("name", WARNINGS)
-def test_the_warnings_are_these_and_each_is_so(keras, name):
-    model = made(keras, name)
-    data = json.loads(model.to_json())
+def test_every_application_from_its_json(name):
+    model = made(name)
+    graph = files.load(json.loads(text(name)))
+    assert shapes_of(graph) == keras_shapes(model)
+    rows = graph.parameters.values()
+    assert sum(row.size for row in rows) == size(model.weights) == COUNTS.get(name, size(model.weights))
+    assert sum(row.size for row in rows if row.trainable) == size(model.trainable_weights)
+    totals = ls.trace(graph).totals
+    assert not totals["at_least"]
+    assert not [node.label for node in graph.nodes if isinstance(node.layer, Opaque)]
+
+
+def test_the_warnings_are_these_and_each_is_so(name):
+    model, data = made(name), json.loads(text(name))
     found = check(files.load(data))
     assert found.fits
     assert [(one.id, one.layer) for one in found.warnings] == WARNINGS[name]
@@ -202,9 +236,9 @@ def unread(model, network):
         )
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_what_is_held_against_gives_the_published_figures(keras, name):
-    network = walking.layers(json.loads(made(keras, name).to_json()))
+@pytest.mark.parametrize("published", PUBLISHED)
+def test_what_is_held_against_gives_the_published_figures(keras, published):
+    network = walking.layers(json.loads(text(published)))
     for axis in (0, 1):
         seen = [field for field in walking.fields(network, axis).values() if field is not None]
-        assert seen[-1].size == PUBLISHED[name]
+        assert seen[-1].size == PUBLISHED[published]

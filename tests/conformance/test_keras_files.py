@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
 
 import layerscope as ls
-from layerscope.core import propagate
 from layerscope.layers import Opaque
 from layerscope.layers._activation import NAMES, OWN
 from layerscope.sources._keras import files as keras_file
 
 from . import keras_oracle
+from .keras_comparing import keras_shapes, shapes_of, size
 from .keras_every_layer import SAMPLES
-
-COUNTS = {
-    "MobileNet": 4_253_864, "MobileNetV2": 3_538_984, "ResNet50": 25_636_712, "ResNet101": 44_707_176,
-    "ResNet152": 60_419_944, "DenseNet121": 8_062_504, "InceptionV3": 23_851_784, "Xception": 22_910_480,
-    "EfficientNetB0": 5_330_571, "InceptionResNetV2": 55_873_736,
-}  # fmt: skip
-"""numbers.md, section 2."""
-APPLICATIONS = (
-    "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121", "DenseNet169",
-    "DenseNet201", "EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetB4",
-    "EfficientNetB5", "EfficientNetB6", "EfficientNetB7", "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
-    "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S", "InceptionResNetV2", "InceptionV3",
-    "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101",
-    "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -38,57 +22,6 @@ def keras():
     pytest.importorskip("jax")
     pytest.importorskip("keras")
     return keras_oracle.modules()[0]
-
-
-def without_values(keras, build):
-    """What `build` makes, with weights that have shapes and no memory."""
-    with keras.StatelessScope(initialize_variables=False):
-        return build()
-
-
-def size(weights) -> int:
-    return sum(math.prod(one.shape) for one in weights)
-
-
-def shapes_of(graph) -> dict[str, list[tuple[int | None, ...]]]:
-    """The shapes of each node's outputs as Keras writes them, None where a size is open."""
-    types = propagate.types(graph)
-    return {
-        node.label: [tuple(n if isinstance(n, int) else None for n in type.shape) for type in made]
-        for node, made in zip(graph.nodes, types, strict=True)
-    }
-
-
-def keras_shapes(model, scope=()) -> dict[str, list[tuple[int | None, ...]]]:
-    """The same of a functional model with everything in it."""
-    found = {}
-    for operation in model.operations:
-        inner = getattr(operation, "_functional", None) or operation
-        if hasattr(inner, "operations"):
-            found |= keras_shapes(inner, (*scope, operation.name))
-        elif not (scope and type(operation).__name__ == "InputLayer"):
-            outputs = operation._inbound_nodes[-1].outputs
-            found["/".join((*scope, operation.name))] = [tuple(one.shape) for one in outputs]
-    return found
-
-
-def test_these_are_all_applications(keras):
-    found = {name for name, made in vars(keras.applications).items() if name[0].isupper() and callable(made)}
-    assert found == set(APPLICATIONS)
-    assert set(COUNTS) <= found
-
-
-@pytest.mark.parametrize("name", APPLICATIONS)
-def test_every_application_from_its_json(keras, name):
-    model = without_values(keras, lambda: getattr(keras.applications, name)(weights=None))
-    graph = keras_file.load(json.loads(model.to_json()))
-    assert shapes_of(graph) == keras_shapes(model)
-    rows = graph.parameters.values()
-    assert sum(row.size for row in rows) == size(model.weights) == COUNTS.get(name, size(model.weights))
-    assert sum(row.size for row in rows if row.trainable) == size(model.trainable_weights)
-    totals = ls.trace(graph).totals
-    assert not totals["at_least"]
-    assert not [node.label for node in graph.nodes if isinstance(node.layer, Opaque)]
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras's variables under NumPy 2

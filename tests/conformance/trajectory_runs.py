@@ -101,6 +101,7 @@ def keras_losses(backend: str, dtype: str, own: Path, script: Path = SCRIPT) -> 
         "KERAS_BACKEND": backend,
         "KERAS_HOME": str(own),  # nobody's own keras.json
         "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "",  # here it is computing, not compiling, that takes time
         "JAX_ENABLE_X64": "1" if dtype == "float64" else "0",
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
