@@ -291,13 +291,15 @@ def suited(job: Job, program: Program, options: Options, batch: int, threads: in
     if id(program) not in about:
         about[id(program)] = Sizes.of(program), strips.Choice(program, register)
     sizes, choice = about[id(program)]
+    trains = job.update is not None and bool(job.aims) and program is job.training
     if "strips" not in SETTINGS:
-        trains = job.update is not None and bool(job.aims) and program is job.training
         counts = COUNTS if trains else COUNTS[::2]
         choice = replace(choice, made=set(choice.made)) if look else choice
         options = replace(options, strips=choice.best(counts, batch, options.lanes, threads))
     elif options.strips > 1 and strips.tried(program, options.strips) is None:
         options = replace(options, strips=1)
+    if "large" not in SETTINGS and not trains:
+        options = replace(options, large=PACKED)
     if "groups" not in SETTINGS and options.strips == 1:
         options = replace(options, groups=sizes.groups(batch, options.lanes * threads, register))
     if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * LARGE:
@@ -340,6 +342,9 @@ COUNTS = (1, 2, 4, 8, 16)
 """Strips that examples of large images are cut into; every second of them where only results are asked for, so that
 few batches want code of their own.
 """
+
+PACKED = 16 << 20
+"""Bytes of a kernel up to which it is packed, once for all blocks of a call, where only results are asked for."""
 
 LARGE = 1 << 16
 """Numbers of a matrix above which blocks hold several registers of examples."""
