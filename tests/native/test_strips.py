@@ -9,8 +9,8 @@ from tests.native.random_cases import Case
 
 from layerscope import layers, losses, optimizers
 from layerscope.core.errors import SizeError
-from layerscope.engine.native import strips
-from layerscope.engine.native.strips import Choice
+from layerscope.engine.native import sizing
+from layerscope.engine.native.sizing import Choice
 from layerscope.layers import Input
 from layerscope.models import Model, Sequential
 
@@ -125,9 +125,9 @@ def test_they_change_no_result(make, count, more):
 def test_which_can():
     """The image's rows must be divisible wherever they are many."""
     program = case(branching(), 1, 1).job.inference
-    assert strips.tried(program, 4) is not None
-    assert strips.tried(program, 32) is None  # 16 rows
-    drafts = strips.tried(case(signals(), 1, 1).job.inference, 8)
+    assert sizing.tried(program, 4) is not None
+    assert sizing.tried(program, 32) is None  # 16 rows
+    drafts = sizing.tried(case(signals(), 1, 1).job.inference, 8)
     assert drafts is not None
     assert [type(op.do).__name__ for op in drafts.ops].count("ToWhole") == 1  # what is flattened
 

@@ -8,7 +8,7 @@ from tests.native.comparing import engines, going, settings
 from tests.native.random_cases import Case
 
 from layerscope import layers, optimizers
-from layerscope.engine.native import compiled, strips
+from layerscope.engine.native import compiled, sizing
 from layerscope.engine.native.draft import prepared
 from layerscope.layers import Input
 from layerscope.models import Model
@@ -110,7 +110,7 @@ def test_where_it_pays():
     large = Model(x, layers.Dense(10, activation="softmax")(layers.Flatten()(layers.MaxPooling2D(2)(y))))
     for model, wanted in ((large, True), (vectors(), False)):
         model.compile("sgd", "sparse_categorical_crossentropy", engine="reference")
-        assert strips.shares(prepared(model._job.training)) is wanted
+        assert sizing.shares(prepared(model._job.training)) is wanted
 
 
 def test_stopping_stops_a_team():

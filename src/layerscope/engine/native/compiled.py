@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from layerscope.core.errors import SettingError
-from layerscope.engine.native import assembly, barriers, driver, guards, objects, strips
+from layerscope.engine.native import assembly, barriers, driver, guards, objects, sizing
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.targets import Target
@@ -105,7 +105,7 @@ def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
         "trains": recipe.trains,
         "guards": guards.spots(recipe.memory.layout),
         "planes": recipe.memory.planes,
-        "shares": strips.shares(recipe.schedule.draft),
+        "shares": sizing.shares(recipe.schedule.draft),
     }
     return json.dumps(facts).encode(), objects.compile(text, objects.host())
 
@@ -185,15 +185,13 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     """Run a call; `watch(done)` is asked now and then and stops it by False. (status, bad batch or plane)."""
     call.done = call.first
     blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes // code.options.strips))
-    size = memory_size(code, threads, blocks)
     many, team = teams(code, threads, blocks)
-    threads = many * team
     # Taken while in use: who calls the same code meanwhile, from a thread or a callback, gets memory of its own.
     turns = -(-blocks // many) if code.sizes["kept"] else 1
-    memory = code.memory.pop((threads, team, turns), None) or Memory(size)
+    memory = code.memory.pop((many, team, turns), None) or Memory(memory_size(code, threads, blocks))
+    threads = many * team
     job = np.zeros(driver.POINTERS + len(call.tables) + len(call.arrays) + len(call.outputs) + 8, np.int64)
-    shared = memory.address + code.sizes["all"] * threads
-    packed = -(-shared // 4096) * 4096
+    packed = -(-(memory.address + code.sizes["all"] * threads) // 4096) * 4096
     flat = packed + -(-code.sizes["packed"] // 64) * 64
     meeting = flat + -(-code.sizes["flat"] // 64) * 64
     kept = meeting + barriers.TEAM_BYTES * many
@@ -231,7 +229,7 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
     guards.check(memory.bytes, own, code.guards)
     if code.violations() != violations:
         raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
-    code.memory[threads, team, turns] = memory
+    code.memory[many, team, turns] = memory
     return int(job[driver.STATUS]), int(job[driver.BAD])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from layerscope.core.errors import DataError
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import compiled, driver, objects, strips
+from layerscope.engine.native import compiled, driver, objects, sizing
 from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
@@ -289,14 +289,14 @@ def suited(job: Job, program: Program, options: Options, batch: int, threads: in
     register = options.lanes * bytes_of(options.real)
     about = job.__dict__.setdefault("_native_sizes", {})
     if id(program) not in about:
-        about[id(program)] = Sizes.of(program), strips.Choice(program, register)
+        about[id(program)] = Sizes.of(program), sizing.Choice(program, register)
     sizes, choice = about[id(program)]
     trains = job.update is not None and bool(job.aims) and program is job.training
     if "strips" not in SETTINGS:
         counts = COUNTS if trains else COUNTS[::2]
         choice = replace(choice, made=set(choice.made)) if look else choice
         options = replace(options, strips=choice.best(counts, batch, options.lanes, threads))
-    elif options.strips > 1 and strips.tried(program, options.strips) is None:
+    elif options.strips > 1 and sizing.tried(program, options.strips) is None:
         options = replace(options, strips=1)
     if "large" not in SETTINGS and not trains:
         options = replace(options, large=PACKED)

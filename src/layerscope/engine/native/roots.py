@@ -191,8 +191,9 @@ def _dots(scope: Scope, op: Op) -> None:
 
 def _concatenate(scope: Scope, op: Op) -> None:
     start, axis = 0, cast(Concatenate, op.do).axis % op.outputs[0].type.rank
+    bounds = scope.kernel.rows(rest(op.outputs[0])) if axis > 1 else None
     for value in op.inputs:
-        with scope.kernel.nest((scope.memory.groups, *rest(value))) as (index, _):
+        with scope.kernel.nest((scope.memory.groups, *rest(value)), bounds=bounds) as (index, _):
             moved = list(index)
             moved[axis] = scope.kernel.add(moved[axis], start)
             _write(scope, op.outputs[0], moved, scope.read(value, index))

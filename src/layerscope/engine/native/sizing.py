@@ -1,0 +1,101 @@
+"""How many strips examples are cut into, and whether threads share a block: what takes the least time by estimate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from layerscope.engine.native.draft import Draft, prepared
+from layerscope.engine.native.operations import Correlate, Op, Pair, elements, of_batch, rest
+from layerscope.engine.native.strips import Impossible, cut
+from layerscope.engine.program import Program
+
+TEAM = 100_000
+"""Multiply–adds of registers that an operation must take on average for threads to share a block."""
+
+TOGETHER = 1.5
+"""How much longer a block takes with several threads than in as many parts: they wait, and share not everything."""
+
+SMALL = 2e6
+"""Multiply–adds of an example for which strips are not worth code of their own."""
+
+FAR, NEAR = (8 << 20, 12.0), (1 << 18, 2.0)
+"""Bytes of a block's value beyond which it is far, and the multiply–adds that reading or writing an item costs."""
+
+
+@dataclass(eq=False)
+class Choice:
+    """How many strips suit a program; `work` holds the estimated time of a block for each number that was asked for,
+    `made` the numbers for which there is code.
+    """
+
+    program: Program
+    register: int
+    large: bool = False
+    work: dict[int, float] = field(default_factory=dict[int, float])
+    shared: dict[int, bool] = field(default_factory=dict[int, bool])
+
+    made: set[int] = field(default_factory=set[int])
+
+    def best(self, counts: Sequence[int], batch: int, lanes: int, threads: int) -> int:
+        """The number of strips for which a batch takes the least time; a smaller one where that wins little, and one
+        for which there is code unless it takes twice the time.
+        """
+        idle = self._time(1, batch, lanes, threads) > 1.05 * self._block(1) * max(1, batch) / (lanes * threads)
+        if self.work[1] < SMALL or not (idle or self.large or self.made - {1}):
+            self.made.add(1)
+            return 1
+        found = {count: self._time(count, batch, lanes, threads) for count in counts if count <= lanes}
+        least = min(found.values())
+        ready = [count for count in found if count in self.made and found[count] <= 2 * least]
+        best = min(ready, key=found.__getitem__) if ready else next(c for c in found if found[c] <= 1.05 * least)
+        self.made.add(best)
+        return best
+
+    def _time(self, count: int, batch: int, lanes: int, threads: int) -> float:
+        blocks, time = -(-batch // (lanes // count)), self._block(count)
+        if blocks < threads and self.shared[count]:
+            return TOGETHER * time / (threads // blocks)
+        return -(-blocks // threads) * time
+
+    def _block(self, count: int) -> float:
+        if count not in self.work:
+            draft = tried(self.program, count) if count > 1 else prepared(self.program)
+            self.shared[count] = draft is not None and shares(draft)
+            if draft is None:
+                self.work[count] = math.inf
+            else:
+                self.work[count] = sum(_effort(op) + self._moved(op) for op in draft.ops) * (1 + 0.01 * count)
+        return self.work[count]
+
+    def _moved(self, op: Op) -> float:
+        """What reading and writing costs."""
+        items = [elements(rest(value)) for value in (*op.inputs, *op.outputs) if of_batch(value)]
+        self.large = self.large or any(n * self.register > FAR[0] for n in items)
+        return sum(n * next((cost for size, cost in (FAR, NEAR) if n * self.register > size), 0.0) for n in items)
+
+
+def shares(draft: Draft) -> bool:
+    """Whether a block is so much work that threads may share it, though they wait for each other at each stage."""
+    return sum(map(_effort, draft.ops)) >= TEAM * len(draft.ops)
+
+
+def _effort(op: Op) -> float:
+    if isinstance(op.do, Correlate):
+        taps = math.prod(sum(len(p.taps) * p.count for p in a.phases) / a.step for a in op.do.axes)
+        return taps * op.do.inputs * op.do.outputs * op.do.groups
+    if isinstance(op.do, Pair):
+        taps = math.prod(len(axis.taps) * axis.count for axis in op.do.axes)
+        return taps * op.do.moving * op.do.still * op.do.groups
+    return 2.0 * sum(elements(rest(value)) for value in op.outputs if of_batch(value))
+
+
+def tried(program: Program, count: int) -> Draft | None:
+    """The draft of a program whose examples are cut into `count` strips; None where that is not possible."""
+    draft = prepared(program)
+    try:
+        cut(draft, count)
+    except Impossible:
+        return None
+    return draft if draft.in_strips else None
