@@ -250,6 +250,14 @@ def torch_stages(chain: tuple[tuple[Any, ...], ...]) -> Any:
     return nn.Sequential(*stages)
 
 
+def torch_optimizer(net: Network, model: Any) -> Any:
+    import torch
+
+    if net.optimizer == "adadelta":
+        return torch.optim.Adadelta(model.parameters(), lr=1.0, rho=0.95, eps=1e-7, foreach=True)
+    return torch.optim.Adam(model.parameters(), eps=1e-7, fused=True)
+
+
 def torch(task: Task, x: Any, y: Any, compiled: bool = False, device: str = "cpu") -> Ready:
     import torch
     from torch.nn import functional
@@ -264,10 +272,7 @@ def torch(task: Task, x: Any, y: Any, compiled: bool = False, device: str = "cpu
     if x.ndim == 4:
         model = model.to(memory_format=torch.channels_last)
     model = model.to(device)
-    if net.optimizer == "adadelta":
-        optimizer: Any = torch.optim.Adadelta(model.parameters(), lr=1.0, rho=0.95, eps=1e-7, foreach=True)
-    else:
-        optimizer = torch.optim.Adam(model.parameters(), eps=1e-7, fused=True)
+    optimizer = torch_optimizer(net, model)
     first = {4: (0, 3, 1, 2), 3: (0, 2, 1), 2: (0, 1)}[x.ndim]  # in memory they stay as they are
     images = torch.from_numpy(x).permute(first).to(device)  # all of them, so that a GPU need not wait for any
     labels = (torch.from_numpy(y) if net.classifies else torch.from_numpy(y).permute(first)).to(device)
