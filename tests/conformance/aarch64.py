@@ -18,7 +18,9 @@ GCC = "aarch64-linux-gnu-gcc"
 HARNESS = Path(__file__).with_suffix(".c")
 OUTSIDE = {"sched_yield", "memset", "memcpy", "memmove"}
 """What compiled code may call: where the engine runs for real, a process has no compiler's own library."""
-SETTINGS = (driver.ORDER, driver.SCALARS, driver.RESULTS, driver.PACKED, driver.FLAT, driver.MEMORY)
+SETTINGS = (
+    driver.ORDER, driver.SCALARS, driver.RESULTS, driver.PACKED, driver.FLAT, driver.KEPT, driver.MEMORY, driver.TEAMS,
+)  # fmt: skip
 """Words of a job that are pointers, beside those from `driver.POINTERS` on."""
 PAGE = 4096
 LIMIT = 120
@@ -39,7 +41,7 @@ class Emulator:
     def __init__(self, folder, monkeypatch):
         self.qemu, self.gcc = tool("qemu-aarch64-static", "qemu-aarch64"), tool(GCC)
         self.folder, self.runs = folder, 0
-        self.inner, self.call = compiled.run, None
+        self.inner, self.call, self.size = compiled.run, None, 0
         monkeypatch.setattr(objects, "host", lambda: ARM)
         monkeypatch.setattr(objects, "load", self.load)
         monkeypatch.setattr(compiled, "run", self.run)
@@ -49,13 +51,13 @@ class Emulator:
         return Linked(self.gcc, self.folder, data)
 
     def run(self, code, call, threads, watch):
-        self.call = call
+        self.call, self.size = call, compiled.memory_size(code, threads, compiled.blocks_of(code, call))
         return self.inner(code, call, threads, watch)
 
     def enter(self, code, job, threads, watch, alone):
         """What the engine's threads would do: all memory of the job goes to QEMU and comes back."""
-        call, size = self.call, compiled.memory_size(code, threads)
-        memory = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(int(job[driver.MEMORY])))
+        call = self.call
+        memory = np.ctypeslib.as_array((ctypes.c_uint8 * self.size).from_address(int(job[driver.MEMORY])))
         arrays = [memory, job, call.order, call.scalars, call.results]
         image = Image([*arrays, *call.tables, *call.arrays, *call.outputs])
         words = [*SETTINGS, *range(driver.POINTERS, len(job))]

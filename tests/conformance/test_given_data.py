@@ -169,8 +169,8 @@ class Squares:
 
 def test_a_loader_of_examples_read_one_by_one_with_processes(data):
     wanted = trained(FLOATS, LABELS, batch_size=8, shuffle=False)
-    for workers in (0, 2):
-        loader = data.DataLoader(Squares(), batch_size=8, num_workers=workers)
+    for workers, how in ((0, None), (2, "spawn")):  # JAX, which others in this process import, warns of forks
+        loader = data.DataLoader(Squares(), batch_size=8, num_workers=workers, multiprocessing_context=how)
         same(trained(loader, predicted=FLOATS), wanted)
 
 

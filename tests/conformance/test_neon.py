@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.native.comparing import settings
 
 import layerscope as ls
 
@@ -66,14 +67,15 @@ def model(name, engine, precision, threads=1):
     return made
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2, 12])
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_training(name, precision, threads, emulator):
     x, y = data(name)
     ours, truth = (model(name, engine, precision, threads) for engine in ("native", "reference"))
     before = [array.copy() for array in truth.get_weights()]
-    found, wanted = (m.fit(x, y, BATCH, 2, verbose=0, seed=8).history for m in (ours, truth))
+    with settings(team=threads):  # of 12 threads several work on a block
+        found, wanted = (m.fit(x, y, BATCH, 2, verbose=0, seed=8).history for m in (ours, truth))
     assert emulator.runs == 2
     assert found.keys() == wanted.keys()
     for key in wanted:

@@ -166,6 +166,11 @@ class Call:
     """How many batches are complete, counted from number 0 on; set by `run`, whatever happens."""
 
 
+def blocks_of(code: Code, call: Call) -> int:
+    """How many blocks a whole batch of a call has."""
+    return -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes // code.options.strips))
+
+
 def teams(code: Code, threads: int, blocks: int) -> tuple[int, int]:
     """How many teams of threads there are, which get blocks in turn, and how many threads each has."""
     if blocks >= threads:
@@ -184,7 +189,7 @@ def memory_size(code: Code, threads: int, blocks: int = 1) -> int:
 def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> tuple[int, int]:
     """Run a call; `watch(done)` is asked now and then and stops it by False. (status, bad batch or plane)."""
     call.done = call.first
-    blocks = -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes // code.options.strips))
+    blocks = blocks_of(code, call)
     many, team = teams(code, threads, blocks)
     # Taken while in use: who calls the same code meanwhile, from a thread or a callback, gets memory of its own.
     turns = -(-blocks // many) if code.sizes["kept"] else 1
