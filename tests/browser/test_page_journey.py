@@ -1,7 +1,7 @@
 """The journey on the page: every number of its table, what does not fit, and the changes that help."""
 
 import pytest
-from tests.browser.reading import OFFLINE, STRINGS, open_at, say
+from tests.browser.reading import OFFLINE, STRINGS, open_at, painted, say
 
 from layerscope.lab.scenes import scene
 from layerscope.lab.state import spell
@@ -103,10 +103,12 @@ def test_typing_a_network_changes_the_table_and_is_one_step_back(tab):
     open_at(page, link(NETS[0]))
     page.locator("#set-net").press("Control+a")
     page.locator("#set-net").press_sequentially("8x8x1 | maxpool 2")
+    painted(page)
     assert [row["cells"][1] for row in page.evaluate(ROWS)] == ["8×8×1", "4×4×1"]
     page.locator("h1").click()
     assert page.evaluate("location.hash") == link("8x8x1 | maxpool 2")
     page.go_back()
+    painted(page)
     assert len(page.evaluate(ROWS)) == len(scene(link(NETS[0])).data["rows"])
 
 
