@@ -5,8 +5,6 @@ of the formulas takes them.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from functools import cache
 
 import numpy as np
@@ -49,24 +47,8 @@ def keras(tmp_path_factory) -> dict[str, np.ndarray]:
     """What Keras makes of them, in a process of its own."""
     trajectory_runs.need("keras", "tensorflow")
     folder = tmp_path_factory.mktemp("losses")
-    done = subprocess.run(
-        [sys.executable, "-m", loss_steps.__name__, str(folder / "found.npz")],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(loss_steps.ROOT), os.environ.get("PYTHONPATH")])),
-            "KERAS_BACKEND": "tensorflow",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "KERAS_HOME": str(folder),
-            "CUDA_VISIBLE_DEVICES": "-1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert not done.returncode, f"Keras ended with {done.returncode}:\n{done.stderr[-3000:]}"
-    with np.load(folder / "found.npz") as found:
-        return {name: found[name] for name in found.files}
+    paths = os.pathsep.join(filter(None, [str(loss_steps.ROOT), os.environ.get("PYTHONPATH")]))
+    return trajectory_runs.keras_arrays("tensorflow", folder, "-m", loss_steps.__name__, PYTHONPATH=paths)
 
 
 def test_every_loss_is_here():

@@ -7,9 +7,6 @@ at a time, by the reference engine and by the native one.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,23 +58,7 @@ def keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
         "metrics": [told(case, weighed=weighable(case)) for case in METRICS],
     }
     (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder / "cases.json"), str(folder / "found.npz")],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": "tensorflow",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "KERAS_HOME": str(folder),
-            "CUDA_VISIBLE_DEVICES": "-1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    assert not done.returncode, f"Keras ended with {done.returncode}:\n{done.stderr[-3000:]}"
-    with np.load(folder / "found.npz") as found:
-        return {name: found[name] for name in found.files}
+    return trajectory_runs.keras_arrays("tensorflow", folder, str(SCRIPT), str(folder / "cases.json"))
 
 
 def near(mine: Any, theirs: Any, tolerance: float, apart: float = 0.0) -> None:

@@ -95,24 +95,36 @@ def write_jobs(runs: Sequence[Run], dtype: str, path: Path) -> None:
     np.savez(path, jobs=np.array(json.dumps(jobs)), **arrays)
 
 
-def keras_losses(backend: str, dtype: str, own: Path, script: Path = SCRIPT) -> list[np.ndarray]:
-    """What Keras makes of the jobs in a folder, in a process of its own."""
+def keras_arrays(backend: str, folder: Path, *command: str, **more: str) -> dict[str, np.ndarray]:
+    """What a script, which is told where last, writes with Keras on a backend: in a process of its own, with more
+    settings.
+    """
     settings = {
         "KERAS_BACKEND": backend,
-        "KERAS_HOME": str(own),  # nobody's own keras.json
+        "KERAS_HOME": str(folder),  # nobody's own keras.json
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        **more,
+    }
+    path = folder / "found.npz"
+    done = subprocess.run(
+        [sys.executable, *command, str(path)],
+        env={**os.environ, **settings}, capture_output=True, text=True, timeout=LIMIT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"Keras on {backend} ended with {done.returncode}:\n{done.stderr[-3000:]}"
+    with np.load(path) as found:
+        return {name: found[name] for name in found.files}
+
+
+def keras_losses(backend: str, dtype: str, own: Path, script: Path = SCRIPT) -> list[np.ndarray]:
+    """What Keras makes of the jobs in a folder, in a process of its own."""
+    more = {
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "",  # here it is computing, not compiling, that takes time
         "JAX_ENABLE_X64": "1" if dtype == "float64" else "0",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    command = [sys.executable, str(script), str(own / "jobs.npz"), str(own / "losses.npz")]
-    done = subprocess.run(
-        command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=LIMIT, check=False
-    )
-    assert done.returncode == 0, f"Keras on {backend} ended with {done.returncode}:\n{done.stderr[-3000:]}"
-    with np.load(own / "losses.npz") as found:
-        return [found[f"loss/{number}"] for number in range(len(found.files))]
+    found = keras_arrays(backend, own, str(script), str(own / "jobs.npz"), **more)
+    return [found[f"loss/{number}"] for number in range(len(found))]
 
 
 class Frameworks:

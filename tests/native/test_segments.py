@@ -6,16 +6,18 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.native.comparing import engines, going
+from tests.native.comparing import engines, going, settings
 from tests.native.random_cases import Case
 
 from layerscope import layers, optimizers
+from layerscope.core.types import TensorType
 from layerscope.engine.native import assembly
 from layerscope.engine.native.draft import prepared
 from layerscope.engine.native.engine import options_for
 from layerscope.engine.native.operations import of_batch
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.reduce import Expand, Reduce
+from layerscope.engine.program import Program
 from layerscope.layers import Input
 from layerscope.models import Model
 
@@ -56,6 +58,15 @@ def first_axis():
     y = layers.Activation("relu")(layers.BatchNormalization(axis=1)(x))
     y = layers.BatchNormalization(axis=2, scale=False)(layers.Multiply()([x, y]))
     return Model(x, layers.Dense(3, activation="softmax")(layers.Flatten()(y)))
+
+
+def vectors():
+    """Products with normalisation between them: with `large=0` their gradients wait for all blocks of a segment."""
+    x = y = Input((24,))
+    for _ in range(4):
+        y = layers.Dense(24, use_bias=False)(y)
+        y = layers.Activation("tanh")(layers.BatchNormalization()(y))
+    return Model(x, layers.Dense(3, activation="softmax")(y))
 
 
 def program(model):
@@ -120,9 +131,23 @@ def test_a_long_chain_is_cut():
     assert max(len(stage.ops) for stage in stages) <= 24
 
 
-@pytest.mark.parametrize("model", [chain(3), chain(2, "tanh"), residual(), twice(), first_axis()])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_is_the_reference(model, threads):
+@pytest.mark.parametrize("axes", [(0,), (0, 1), (0, 1, 2)])
+@pytest.mark.parametrize("shape", [(3,), (4, 3), (5, 4, 3), (1, 3)])
+def test_only_what_a_sum_keeps_is_taken_out_of_it(axes, shape):
+    """Σ (x · c) is c · Σ x where c has a number for each of the sums, no more and no fewer."""
+    written = Program()
+    image = written.input(("data", 0), TensorType(("batch", 5, 4, 3)))
+    factor = written.input(("weight", "c"), TensorType(shape))
+    written.output(("metric", "sum"), written.reduce("sum", written.map("mul", image, factor), axes))
+    ops = prepared(written).ops
+    kept = tuple(n for axis, n in enumerate((0, 5, 4, 3)) if axis not in axes)
+    wanted = [Reduce, Map] if shape == kept else [Map, Reduce]
+    assert [type(op.do) for op in ops] == wanted
+
+
+@pytest.mark.parametrize("model", [chain(3), chain(2, "tanh"), residual(), twice(), first_axis(), vectors()])
+@pytest.mark.parametrize(("threads", "more"), [(1, {}), (2, {}), (2, {"large": 0, "lanes": 8})])
+def test_is_the_reference(model, threads, more):
     """Also where the last block is not full."""
     random = np.random.default_rng(4)
     goals: list = ["sparse_categorical_crossentropy"]
@@ -136,7 +161,8 @@ def test_is_the_reference(model, threads):
     native, reference = engines(case, "float64")
     for _ in range(3):
         order = random.permutation(40)
-        mine = native.train_epoch(case.inputs, case.targets, order, 21, going)
+        with settings(**more):
+            mine = native.train_epoch(case.inputs, case.targets, order, 21, going)
         wanted = reference.train_epoch(case.inputs, case.targets, order, 21, going)
         for name, value in wanted.items():
             np.testing.assert_allclose(mine[name], value, rtol=1e-10)

@@ -148,6 +148,8 @@ def test_how_many():
     assert best(16, threads=2) == 2
     assert best(8, threads=2) == 4
     assert best(1, threads=2) == 16
+    three = Choice(model._job.inference, 64)  # blocks, each of one thread
+    assert three.best((1, 2), 48, 16, 4) == 1
     choice = Choice(model._job.inference, 64)
     assert best(8, choice=choice) == 4
     assert best(32, choice=choice) == 4

@@ -65,7 +65,12 @@ def trained(asked, **options):
 @pytest.mark.parametrize("threads", [2, 16])
 @pytest.mark.parametrize(
     "more",
-    [{"lanes": 8, "sums": 8}, {"lanes": 16, "gain": 1e9}, {"lanes": 8, "checked": True, "guard": 64}],
+    [
+        {"lanes": 8, "sums": 8},
+        {"lanes": 16, "gain": 1e9},
+        {"lanes": 8, "checked": True, "guard": 64},
+        {"lanes": 4, "large": 0},  # what all threads share, of three blocks
+    ],
 )
 def test_results_are_the_same(make, threads, more):
     """Batches of 9, 9 and 5 are a block or two, so that teams have 1 to 16 threads."""

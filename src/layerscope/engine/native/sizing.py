@@ -55,7 +55,7 @@ class Choice:
 
     def _time(self, count: int, batch: int, lanes: int, threads: int) -> float:
         blocks, time = -(-batch // (lanes // count)), self._block(count)
-        if blocks < threads and self.shared[count]:
+        if 2 * blocks <= threads and self.shared[count]:
             return TOGETHER * time / (threads // blocks)
         return -(-blocks // threads) * time
 
