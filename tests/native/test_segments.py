@@ -69,6 +69,14 @@ def vectors():
     return Model(x, layers.Dense(3, activation="softmax")(y))
 
 
+def deep():
+    """Products without normalisation: one segment, behind which all their gradients come."""
+    x = y = Input((24,))
+    for _ in range(5):
+        y = layers.Dense(24, activation="tanh")(y)
+    return Model(x, layers.Dense(3, activation="softmax")(y))
+
+
 def program(model):
     model.compile("sgd", "sparse_categorical_crossentropy", engine="reference")
     return model._job.training
@@ -145,7 +153,7 @@ def test_only_what_a_sum_keeps_is_taken_out_of_it(axes, shape):
     assert [type(op.do) for op in ops] == wanted
 
 
-@pytest.mark.parametrize("model", [chain(3), chain(2, "tanh"), residual(), twice(), first_axis(), vectors()])
+@pytest.mark.parametrize("model", [chain(3), chain(2, "tanh"), residual(), twice(), first_axis(), vectors(), deep()])
 @pytest.mark.parametrize(("threads", "more"), [(1, {}), (2, {}), (2, {"large": 0, "lanes": 8})])
 def test_is_the_reference(model, threads, more):
     """Also where the last block is not full."""
