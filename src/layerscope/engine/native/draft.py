@@ -14,7 +14,17 @@ from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import BATCH
 from layerscope.engine.native import merging, taps
-from layerscope.engine.native.operations import AtWinner, Correlate, Op, Pair, Places, fresh, of_batch, rest
+from layerscope.engine.native.operations import (
+    AtWinner,
+    Correlate,
+    FromWinners,
+    Op,
+    Pair,
+    Places,
+    fresh,
+    of_batch,
+    rest,
+)
 from layerscope.engine.native.taps import Axis
 from layerscope.engine.primitives import conv, matmul, place, pool, reduce
 from layerscope.engine.primitives.map import Map
@@ -261,8 +271,17 @@ def _channels(x: Value, y: Value, groups: int) -> tuple[int, int]:
     return rest(x)[-1] // groups, rest(y)[-1] // groups
 
 
+def from_winners(op: Op) -> FromWinners:
+    """The adjoint of a max pool, read for each cell from the windows that it lies in."""
+    windows = op.do.windows
+    axes = zip(rest(op.outputs[0])[:-1], windows.window, windows.strides, windows.pads, strict=True)
+    return FromWinners(tuple(taps.backward(n, k, s, begin, 1) for n, k, s, (begin, _) in axes), windows.window)
+
+
 def _canonical(op: Op) -> None:
-    """Bring convolutions and products into their general form."""
+    """Bring convolutions, products, and adjoints of pools whose windows overlap into their general form."""
+    if isinstance(op.do, pool.PoolMaxAdjoint) and not disjoint(op.do.windows):
+        op.do = from_winners(op)
     if isinstance(op.do, conv.Conv):
         op.do = _of_conv(op, (1,) * len(op.do.geometry.strides))
     elif isinstance(op.do, conv.ConvTranspose):

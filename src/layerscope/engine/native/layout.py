@@ -15,7 +15,17 @@ from typing import Any
 
 from layerscope.engine.native.draft import Draft
 from layerscope.engine.native.ir import Module, bytes_of, vector
-from layerscope.engine.native.operations import Copy, Correlate, Op, Pair, PairPooled, fresh, of_batch, rest
+from layerscope.engine.native.operations import (
+    Copy,
+    Correlate,
+    FromWinners,
+    Op,
+    Pair,
+    PairPooled,
+    fresh,
+    of_batch,
+    rest,
+)
 from layerscope.engine.native.stages import Schedule, Stage
 from layerscope.engine.primitives import pool
 from layerscope.engine.program import Value
@@ -89,7 +99,7 @@ def reads(op: Op, position: int, stage: Stage | None = None) -> Margin:
                 last = counts[number] * windows.window[number] - 1
                 found = [tap.offset for tap in axis.phases[0].taps]
                 ranges[number] = (min(found), max(ranges[number][1], last * axis.stride + max(found)))
-    elif isinstance(op.do, Pair) and position == 0 and op.do.axes:
+    elif isinstance(op.do, FromWinners) or (isinstance(op.do, Pair) and position == 0):
         ranges = [axis.reads() for axis in op.do.axes]
     elif isinstance(op.do, PairPooled) and position == 0:
         windows, counts = op.do.windows, rest(op.inputs[1])[:-1]

@@ -55,6 +55,16 @@ class PairPooled:
 
 
 @dataclass(frozen=True)
+class FromWinners:
+    """out[q·step + start] = Σ g[q + offset] over the windows whose winner is the tap's cell: (g, winners). This is
+    the adjoint of a max pool, of any windows.
+    """
+
+    axes: tuple[Axis, ...]
+    window: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Places:
     """Switches as flat places of the plane, from the winners of a pool."""
 

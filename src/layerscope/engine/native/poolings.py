@@ -10,6 +10,7 @@ from layerscope.engine.native.ir import Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory, Scope
 from layerscope.engine.native.operations import Op, rest
 from layerscope.engine.native.pulls import all_of, cells, inside, is_cell, number
+from layerscope.engine.native.taps import product
 
 
 def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: Index, own: Sequence[Value]) -> None:
@@ -112,18 +113,24 @@ def spread(scope: Scope, op: Op) -> None:
                 k.store(value, array, place)
 
 
-def add_to_winner(scope: Scope, op: Op) -> None:
-    """Add a gradient to its window's winner in a plane that was zero before; windows may overlap."""
-    k, memory = scope.kernel, scope.memory
-    gradient, winner = scope.load(op.inputs[0]), scope.read(op.inputs[1], scope.index)
-    buffer = memory.buffer(op.outputs[0])
-    array = k.array(buffer)
-    for cell, real, index in cells(k, op.do.windows, rest(op.outputs[0])[:-1], scope.index[1:-1]):
-        value = k.select(is_cell(k, winner, cell), gradient, k.constant(0))
-        if real is not None:
-            value = k.select(real, value, k.constant(0))
-        place = k.dot([scope.index[0], *index, scope.index[-1]], buffer.strides)
-        k.store(k.fadd(k.load(array, place), value), array, place)
+def from_winners(scope: Scope, op: Op) -> None:
+    """Each cell's sum over the windows that it won; beyond the edges gradients are zero. Phase by phase."""
+    k, do, (g, winners), channels = scope.kernel, op.do, op.inputs, rest(op.outputs[0])[-1]
+    buffer = scope.memory.buffer(op.outputs[0])
+    phases = list(itertools.product(*(axis.phases for axis in do.axes)))
+    shared = k.shared([(0, first.count, 1) for first, *_ in phases])
+    for phase, (low, high, _) in zip(phases, shared, strict=True):
+        found = product([p.taps for p in phase], do.window)
+        counts = [p.count for p in phase]
+        with k.nest((scope.memory.groups, *counts, channels), bounds={1: (low, high)}) as ((group, *at, channel), _):
+            total: Value | None = None
+            for offsets, (cell,) in found:
+                place = [group, *(k.add(q, offset) for q, offset in zip(at, offsets, strict=True)), channel]
+                won = is_cell(k, scope.read(winners, place), cell)
+                part = k.select(won, scope.read(g, place), k.constant(0))
+                total = part if total is None else k.fadd(total, part)
+            to = [k.add(k.mul(q, a.step), p.start) for q, a, p in zip(at, do.axes, phase, strict=True)]
+            k.store(total or k.constant(0), k.array(buffer), k.dot([group, *to, channel], buffer.strides))
 
 
 def add_shares(scope: Scope, op: Op) -> None:

@@ -11,7 +11,7 @@ from layerscope.engine.native import poolings
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, margin, strided
-from layerscope.engine.native.operations import Op, rest
+from layerscope.engine.native.operations import FromWinners, Op, rest
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.primitives import place, pool, reduce
@@ -73,12 +73,6 @@ def clear(k: Kernel, buffer: Buffer) -> None:
 
 def _pool_max(scope: Scope, op: Op) -> None:
     _over(scope, rest(op.outputs[0]), lambda: poolings.pool_max(scope, op), shared=True)
-
-
-def _pool_max_adjoint(scope: Scope, op: Op) -> None:
-    clear(scope.kernel, scope.memory.buffer(op.outputs[0]))
-    _strict(scope, op)
-    _over(scope, rest(op.inputs[0]), lambda: poolings.add_to_winner(scope, op))
 
 
 def _strict(scope: Scope, op: Op) -> None:
@@ -349,7 +343,7 @@ def _gather_last(scope: Scope, op: Op) -> None:
 
 ROOTS: dict[type, Callable[[Scope, Op], None]] = {
     pool.PoolMax: _pool_max,
-    pool.PoolMaxAdjoint: _pool_max_adjoint,
+    FromWinners: poolings.from_winners,
     pool.PoolMeanAdjoint: _pool_mean_adjoint,
     place.Unpool: _unpool,
     place.Gather: _gather,

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.engine.native import fusions, pointwise, pulls
-from layerscope.engine.native.draft import Draft, disjoint
+from layerscope.engine.native.draft import Draft, disjoint, from_winners
 from layerscope.engine.native.fusions import Stage
 from layerscope.engine.native.light import Light
 from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, fresh, of_batch, rest
-from layerscope.engine.native.strips import ToStrips, ToWhole
-from layerscope.engine.primitives import place, pool, reduce
+from layerscope.engine.native.silence import silences
+from layerscope.engine.primitives import pool, reduce
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Reshape
 from layerscope.engine.program import Value
@@ -202,38 +202,8 @@ class Scheduler:
     def _note(self, op: Op, stage: int) -> None:
         for value in op.outputs:
             self.made[value] = stage
-        if self._silences(op):
+        if silences(op, [value in self.silent for value in op.inputs]):
             self.silent.update(op.outputs)
-
-    def _silences(self, op: Op) -> bool:
-        """Whether lanes without an example hold zero in the result."""
-        quiet = [value in self.silent for value in op.inputs]
-        if (isinstance(op.do, reduce.Expand) and 0 in op.do.axes) or isinstance(op.do, Alive):
-            return True
-        if isinstance(op.do, Map):
-            name = op.do.function
-            if name == "mul":
-                return any(quiet)
-            if name in ("add", "sub"):
-                return all(quiet)
-            return (
-                bool(quiet)
-                and quiet[0]
-                and (name.endswith("_grad") or name in ("neg", "scale", "double", "half", "div"))
-            )
-        if isinstance(op.do, reduce.Reduce):
-            return op.do.how in ("sum", "mean") and quiet[0]
-        linear = (
-            ToStrips,
-            ToWhole,
-            Correlate,
-            pool.PoolMaxAdjoint,
-            pool.PoolMeanAdjoint,
-            place.Gather,
-            Reshape,
-            *PULLS,
-        )
-        return bool(quiet) and quiet[0] and isinstance(op.do, linear)
 
     def _append(self, stage: Stage) -> int:
         """A new stage in this segment; its number."""
@@ -375,6 +345,8 @@ class Scheduler:
                     if own or value not in held:
                         needed.add(plan.origin(value))
         for stage in plan.stages:
+            if stage.root and isinstance(stage.root.do, pool.PoolMaxAdjoint):
+                stage.root.do = from_winners(stage.root)
             inside = [v for op in (*([stage.root] if stage.root else []), *stage.ops) for v in op.outputs]
             stage.stored = [value for value in inside if value in needed and of_batch(value)]
             stage.spreads = [op for op in stage.spreads if op.outputs[0] in needed]
