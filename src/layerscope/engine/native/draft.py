@@ -8,6 +8,7 @@ what is masked behind a pool is masked before it is spread, and what is only sum
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 
 from layerscope.core.errors import TrainingError
@@ -38,7 +39,7 @@ class Draft:
         self.inputs, self.outputs = dict(program.inputs), dict(program.outputs)
         self.ops = [Op(step.primitive, step.inputs, step.outputs, step.label) for step in program.instructions]
         self.strips = 1  # lanes of an example
-        self.in_strips: set[Value] = set()
+        self.in_strips: dict[Value, int] = {}  # values that come in strips, with the rows of an example
         self._check(program)
 
     def _check(self, program: Program) -> None:
@@ -50,6 +51,13 @@ class Draft:
                         f"the native engine needs the batch as first axis and known sizes else, but a value is "
                         f"{value.type}; compile with engine='reference'"
                     )
+
+    def copy(self) -> Draft:
+        """The same operations, which may be rewritten apart."""
+        made = object.__new__(Draft)
+        made.inputs, made.outputs = dict(self.inputs), dict(self.outputs)
+        made.ops, made.strips, made.in_strips = [copy(op) for op in self.ops], self.strips, dict(self.in_strips)
+        return made
 
     def maker(self) -> dict[Value, Op]:
         """Who makes a value."""
@@ -70,6 +78,11 @@ class Draft:
         for op in self.ops:
             op.inputs = tuple(new if value is old else value for value in op.inputs)
         self.outputs = {key: new if value is old else value for key, value in self.outputs.items()}
+
+    def cut_like(self, made: Value, value: Value) -> None:
+        """Note that `made` comes in strips if `value` does."""
+        if value in self.in_strips:
+            self.in_strips[made] = self.in_strips[value]
 
     def prune(self) -> None:
         """Drop what no output needs."""

@@ -15,6 +15,7 @@ from layerscope.engine.primitives import place, pool
 from layerscope.engine.primitives.random import Random
 from layerscope.engine.primitives.reduce import Expand
 from layerscope.engine.primitives.shape import Permute, Slice
+from layerscope.engine.program import Value as Node
 
 if TYPE_CHECKING:
     from layerscope.engine.native.kernel import Kernel, Scope
@@ -45,20 +46,32 @@ def clamped(k: Kernel, index: Index, size: int) -> Index:
 
 
 def cells(
-    k: Kernel, windows: pool.Windows, sizes: Sequence[int], at: Sequence[Index]
+    k: Kernel, windows: pool.Windows, image: Node, at: Sequence[Index]
 ) -> Iterator[tuple[int, Value | None, list[Index]]]:
-    """The cells of the window at an index, row-major: number, whether it is real, and its (clamped) index."""
+    """The cells of the window at an index, row-major: number, whether it is real, and its index in the image. That is
+    clamped, but for rows of a strip, which may lie in its margin.
+    """
+    sizes, rows = rest(image)[:-1], k.memory.rows(image)
     for number, cell in enumerate(itertools.product(*(range(n) for n in windows.window))):
         conditions: list[Value | None] = []
         index: list[Index] = []
         for axis, (i, c) in enumerate(zip(at, cell, strict=True)):
             begin, end = windows.pads[axis]
             where = k.add(k.mul(i, windows.strides[axis]), c - begin)
-            if begin > c or end > 0:
+            if not axis and rows:
+                if begin > c or leaves(windows, rows, c):
+                    conditions.append(k.within(image, where))
+            elif begin > c or end > 0:
                 conditions.append(inside(k, where, sizes[axis]))
                 where = clamped(k, where, sizes[axis])
             index.append(where)
         yield number, all_of(k, conditions), index
+
+
+def leaves(windows: pool.Windows, rows: int, cell: int) -> bool:
+    """Whether a cell of the last window along the first axis lies beyond an image of so many rows."""
+    last = (rows + sum(windows.pads[0]) - windows.window[0]) // windows.strides[0]
+    return last * windows.strides[0] + cell - windows.pads[0][0] >= rows
 
 
 def number(k: Kernel, cell: int, type: str) -> Value:
@@ -139,7 +152,7 @@ def _expand(s: Scope, op: Op) -> Value:
     (x,), k, do = op.inputs, s.kernel, op.do
     kept = len(x.type.shape) == len(do.shape)
     index = [0 if axis in do.axes else i for axis, i in enumerate(s.index) if kept or axis not in do.axes]
-    count = op.strips * math.prod(numbers(do.shape[axis] for axis in do.axes if axis))
+    count = float(op.strips * math.prod(numbers(do.shape[axis] for axis in do.axes if axis)))
     if 0 not in do.axes:
         value = s.read(x, index)
         return k.fdiv(value, k.constant(count)) if do.mean else value
@@ -152,10 +165,10 @@ def _expand(s: Scope, op: Op) -> Value:
 
 
 def _pool_mean(s: Scope, op: Op) -> Value:
-    k, windows, sizes = s.kernel, op.do.windows, rest(op.inputs[0])[:-1]
+    k = s.kernel
     total = count = k.constant(0)
     padded = False
-    for _, real, index in cells(k, windows, sizes, s.index[1:-1]):
+    for _, real, index in cells(k, op.do.windows, op.inputs[0], s.index[1:-1]):
         value = s.read(op.inputs[0], [s.index[0], *index, s.index[-1]])
         if real is not None:
             padded = True
@@ -164,7 +177,7 @@ def _pool_mean(s: Scope, op: Op) -> Value:
         else:
             count = k.fadd(count, k.constant(1))
         total = k.fadd(total, value)
-    return k.fdiv(total, count if padded else k.constant(math.prod(windows.window)))
+    return k.fdiv(total, count if padded else k.constant(math.prod(op.do.windows.window)))
 
 
 def _places(s: Scope, op: Op) -> Value:
@@ -206,7 +219,7 @@ def _unshuffle(s: Scope, op: Op) -> Value:
 def _at_winner(scope: Scope, op: Op) -> Value:
     k, found = scope.kernel, scope.kernel.constant(0)
     winner = scope.read(op.inputs[1], scope.index)
-    for cell, _, index in cells(k, op.do.windows, rest(op.inputs[0])[:-1], scope.index[1:-1]):
+    for cell, _, index in cells(k, op.do.windows, op.inputs[0], scope.index[1:-1]):
         value = scope.read(op.inputs[0], [scope.index[0], *index, scope.index[-1]])
         found = k.select(is_cell(k, winner, cell), value, found)
     return found

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from layerscope.engine.native import pulls
-from layerscope.engine.native.operations import Alive, Correlate, FromWinners, Op
-from layerscope.engine.native.strips import ToStrips, ToWhole
+from layerscope.engine.native.operations import Alive, Correlate, FromWinners, Op, ToStrips, ToWhole, Within
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Reshape
@@ -14,6 +13,7 @@ from layerscope.engine.primitives.shape import Reshape
 LINEAR = (
     ToStrips,
     ToWhole,
+    Within,
     Correlate,
     pool.PoolMaxAdjoint,
     FromWinners,

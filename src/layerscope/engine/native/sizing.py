@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from layerscope.engine.native.draft import Draft, prepared
-from layerscope.engine.native.operations import Correlate, Op, Pair, elements, of_batch, rest
+from layerscope.engine.native.operations import Op, effort, elements, of_batch, rest
 from layerscope.engine.native.strips import Impossible, cut
 from layerscope.engine.program import Program
 
@@ -66,7 +66,7 @@ class Choice:
             if draft is None:
                 self.work[count] = math.inf
             else:
-                self.work[count] = sum(_effort(op) + self._moved(op) for op in draft.ops) * (1 + 0.01 * count)
+                self.work[count] = sum(effort(op) + self._moved(op) for op in draft.ops) * (1 + 0.01 * count)
         return self.work[count]
 
     def _moved(self, op: Op) -> float:
@@ -78,17 +78,7 @@ class Choice:
 
 def shares(draft: Draft) -> bool:
     """Whether a block is so much work that threads may share it, though they wait for each other at each stage."""
-    return sum(map(_effort, draft.ops)) >= TEAM * len(draft.ops)
-
-
-def _effort(op: Op) -> float:
-    if isinstance(op.do, Correlate):
-        taps = math.prod(sum(len(p.taps) * p.count for p in a.phases) / a.step for a in op.do.axes)
-        return taps * op.do.inputs * op.do.outputs * op.do.groups
-    if isinstance(op.do, Pair):
-        taps = math.prod(len(axis.taps) * axis.count for axis in op.do.axes)
-        return taps * op.do.moving * op.do.still * op.do.groups
-    return 2.0 * sum(elements(rest(value)) for value in op.outputs if of_batch(value))
+    return sum(map(effort, draft.ops)) >= TEAM * len(draft.ops)
 
 
 def tried(program: Program, count: int) -> Draft | None:
