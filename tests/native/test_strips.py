@@ -71,6 +71,16 @@ def pools_in_registers():
     return Model(x, layers.Dense(3, activation="softmax")(y))
 
 
+def between_rows():
+    """Linear interpolation, by small factors and by one whose shares are read from tables."""
+    x = Input((9, 4, 2))
+    y = layers.UpSampling2D(2, interpolation="bilinear")(layers.Conv2D(3, 3, padding="same", activation="tanh")(x))
+    z = layers.UpSampling2D((9, 3), interpolation="bilinear")(layers.Conv2D(2, 3, padding="same")(x))
+    y = layers.UpSampling2D((1, 2), interpolation="bilinear")(layers.Conv2D(2, 3, padding="same")(y))
+    found = [layers.GlobalAveragePooling2D()(layers.Activation("tanh")(image)) for image in (y, z)]
+    return Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(found)))
+
+
 ODD = [overlapping(*sizes) for sizes in ((26, "valid"), (27, "same"), (29, "valid"), (31, "same"))]
 
 
@@ -135,7 +145,9 @@ def test_the_report_of_a_large_matrix_and_few_examples():
     assert row.way.startswith("tile of ")
 
 
-@pytest.mark.parametrize("make", [branching, signals, pools_in_registers, *ODD], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [branching, signals, pools_in_registers, between_rows, *ODD], ids=lambda make: make.__name__
+)
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"gain": 1e9}], ids=str)
 def test_they_change_no_result(make, count, more):

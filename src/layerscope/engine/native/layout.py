@@ -27,7 +27,8 @@ from layerscope.engine.native.operations import (
     rest,
 )
 from layerscope.engine.native.stages import Schedule, Stage
-from layerscope.engine.primitives import pool
+from layerscope.engine.native.taps import shares
+from layerscope.engine.primitives import place, pool
 from layerscope.engine.program import Value
 
 ALIGN = 64
@@ -104,6 +105,12 @@ def reads(draft: Draft, op: Op, position: int, stage: Stage | None = None) -> Ma
             windows, begin = op.do.windows, op.do.windows.pads[0][0]
             last = (rest(op.outputs[0])[0] - 1) * windows.strides[0] + windows.window[0] - 1
             ranges = [(-begin, last - begin)]
+    elif isinstance(op.do, place.ResizeLinear):
+        ranges = [(-1, sizes[0])] if op.inputs[0] in draft.in_strips else []
+    elif isinstance(op.do, place.ResizeLinearAdjoint):
+        for n, f in zip(rest(op.outputs[0])[:-1], op.do.factors, strict=True):
+            found = [at for at, *_ in shares(f)]
+            ranges.append((min(found), (n - 1) * f + max(found)))
     elif isinstance(op.do, FromWinners) or (isinstance(op.do, Pair) and position == 0):
         ranges = [axis.reads() for axis in op.do.axes]
     elif isinstance(op.do, PairPooled) and position == 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from layerscope.core.sizes import numbers
 from layerscope.engine.native import draws
-from layerscope.engine.native.ir import Array, Index, Value, like
+from layerscope.engine.native.ir import Index, Value, like
 from layerscope.engine.native.operations import AtWinner, Copy, Op, Places, rest
 from layerscope.engine.primitives import place, pool
 from layerscope.engine.primitives.random import Random
@@ -225,43 +225,6 @@ def _at_winner(scope: Scope, op: Op) -> Value:
     return found
 
 
-def _resize(s: Scope, op: Op) -> Value:
-    """Between the two nearest positions of each axis, by tables of positions and weights."""
-    return _interpolated(
-        s, op, [place.interpolation(n, f) for n, f in zip(rest(op.inputs[0]), op.do.factors, strict=False)]
-    )
-
-
-def _resize_adjoint(s: Scope, op: Op) -> Value:
-    sizes = zip(rest(op.outputs[0]), op.do.factors, strict=False)
-    return _interpolated(s, op, [place.interpolation(n, f).T for n, f in sizes])
-
-
-def _interpolated(s: Scope, op: Op, matrices: Sequence[Any]) -> Value:
-    """Σ of products of matrix entries along each axis; the entries that are not zero lie in tables, row by row."""
-    k = s.kernel
-
-    def along(axis: int, index: list[Index], weight: Value | None, total: Value) -> Value:
-        if axis == len(matrices):
-            value = s.read(op.inputs[0], [s.index[0], *index, s.index[-1]])
-            return k.fma(value, k.splat(weight), total) if weight else k.fadd(total, value)
-        rows = [[(int(c), float(row[c])) for c in row.nonzero()[0]] for row in matrices[axis]]
-        starts = [sum(len(row) for row in rows[:n]) for n in range(len(rows) + 1)]
-        entries = [entry for row in rows for entry in row]
-        bounds = Array(k.module.table(starts, "i64"), "i64", len(starts))
-        places = Array(k.module.table([c for c, _ in entries], "i64"), "i64", len(entries))
-        weights = Array(k.module.table([w for _, w in entries], k.module.real), k.module.real, len(entries))
-        row = s.index[1 + axis]
-        begin, end = k.load(bounds, row), k.load(bounds, k.add(row, 1))
-        with k.loop(end, start=begin, carry=[total]) as (entry, carry):
-            factor = k.load(weights, entry)
-            factor = k.fmul(weight, factor) if weight else factor
-            carry.values = [along(axis + 1, [*index, k.load(places, entry)], factor, carry.values[0])]
-        return carry.values[0]
-
-    return along(0, [], None, k.constant(0))
-
-
 EMIT: dict[type, Callable[[Any, Op], Value]] = {
     Copy: _copy,
     place.Repeat: _repeat,
@@ -274,8 +237,6 @@ EMIT: dict[type, Callable[[Any, Op], Value]] = {
     pool.PoolMean: _pool_mean,
     Slice: _slice,
     Permute: _permute,
-    place.ResizeLinear: _resize,
-    place.ResizeLinearAdjoint: _resize_adjoint,
     Places: _places,
     AtWinner: _at_winner,
     Random: draws.emit,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from layerscope.core.errors import TrainingError
-from layerscope.engine.native import poolings
+from layerscope.engine.native import poolings, resizing
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, margin, strided
@@ -352,6 +352,8 @@ ROOTS: dict[type, Callable[[Scope, Op], None]] = {
     pool.PoolMax: _pool_max,
     FromWinners: poolings.from_winners,
     pool.PoolMeanAdjoint: _pool_mean_adjoint,
+    place.ResizeLinear: resizing.resize,
+    place.ResizeLinearAdjoint: resizing.adjoint,
     place.Unpool: _unpool,
     place.Gather: _gather,
     place.GatherLast: _gather_last,

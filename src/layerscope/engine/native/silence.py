@@ -18,6 +18,8 @@ LINEAR = (
     pool.PoolMaxAdjoint,
     FromWinners,
     pool.PoolMeanAdjoint,
+    place.ResizeLinear,
+    place.ResizeLinearAdjoint,
     place.Gather,
     Reshape,
     *pulls.EMIT,

@@ -11,7 +11,7 @@ from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape, Slice
 from layerscope.engine.program import Value
 
-FIRST = (Correlate, FromWinners, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint)
+FIRST = (Correlate, FromWinners, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.ResizeLinearAdjoint)
 """Operations that read other rows of their first input than the one that they write."""
 
 CLEAR = (ToStrips, Within, pool.PoolMax)

@@ -81,6 +81,11 @@ def _scaled(op: Op, rows: Rows) -> tuple[Any, int] | None:
     return (op.do, each * (b // a)) if b >= a else _divided(op.do, each, a // b)
 
 
+def _resize(op: Op, rows: Rows) -> tuple[Any, int] | None:
+    """Rows lie between rows; the last axis is another matter."""
+    return _scaled(op, rows) if len(op.do.factors) > 1 else None
+
+
 def _divided(do: Any, each: int, factor: int) -> tuple[Any, int] | None:
     return None if each % factor else (do, each // factor)
 
@@ -208,6 +213,8 @@ RULES: dict[type, Rule] = {
     place.Repeat: _scaled,
     place.RepeatAdjoint: _scaled,
     place.Nails: _scaled,
+    place.ResizeLinear: _resize,
+    place.ResizeLinearAdjoint: _scaled,
     place.PixelShuffle: _scaled,
     place.PixelUnshuffle: _scaled,
 }
