@@ -10,6 +10,7 @@ from tests.native.random_cases import Case
 from layerscope import layers, losses, optimizers
 from layerscope.core.errors import SizeError
 from layerscope.engine.native import sizing, strip_edges
+from layerscope.engine.native.draft import prepared
 from layerscope.engine.native.operations import rest
 from layerscope.engine.native.sizing import Choice
 from layerscope.layers import Input
@@ -81,6 +82,16 @@ def between_rows():
     return Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(found)))
 
 
+def framed():
+    """Zeros around images, more above than below; rows and columns cut off, behind a transposed convolution and not."""
+    x = Input((23, 8, 2))
+    y = layers.Conv2D(3, 3, strides=2, activation="tanh")(layers.ZeroPadding2D(((2, 1), (0, 1)))(x))
+    y = layers.MaxPooling2D(3, strides=2)(layers.ZeroPadding2D(((3, 1), (1, 0)))(y))
+    y = layers.Cropping2D(((1, 0), (0, 1)))(layers.Conv2DTranspose(3, 3, strides=2)(y))
+    y = layers.Conv2D(2, 3, padding="same")(layers.Cropping2D(((1, 2), (1, 0)))(layers.Activation("tanh")(y)))
+    return Model(x, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(y)))
+
+
 ODD = [overlapping(*sizes) for sizes in ((26, "valid"), (27, "same"), (29, "valid"), (31, "same"))]
 
 
@@ -146,7 +157,7 @@ def test_the_report_of_a_large_matrix_and_few_examples():
 
 
 @pytest.mark.parametrize(
-    "make", [branching, signals, pools_in_registers, between_rows, *ODD], ids=lambda make: make.__name__
+    "make", [branching, signals, pools_in_registers, between_rows, framed, *ODD], ids=lambda make: make.__name__
 )
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"gain": 1e9}], ids=str)
@@ -164,6 +175,17 @@ def test_they_change_no_result(make, count, more):
         np.testing.assert_allclose(trained[name], value, rtol=1e-9)
     for id, array in reference.state.weights.items():
         np.testing.assert_allclose(native.state.weights[id], array, rtol=1e-7, atol=1e-9)
+
+
+def test_padding_is_part_of_convolutions():
+    """Zeros before one and cropping behind a transposed one, forwards and backwards; not before a pool."""
+    x = Input((16, 16, 2))
+    y = layers.Conv2D(3, 3, activation="relu")(layers.ZeroPadding2D(((2, 0), (1, 1)))(x))
+    y = layers.Cropping2D(1)(layers.Conv2DTranspose(3, 3, strides=2)(y))
+    model = Model(x, layers.MaxPooling2D(3)(layers.ZeroPadding2D(1)(y)))
+    model.compile("sgd", "mse", engine="reference")
+    for program, pads in ((model._job.inference, 1), (model._job.training, 2)):
+        assert [type(op.do).__name__ for op in prepared(program).ops].count("Pad") == pads
 
 
 def images():

@@ -14,7 +14,7 @@ from dataclasses import replace
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import BATCH
-from layerscope.engine.native import merging, taps
+from layerscope.engine.native import merging, padding, taps
 from layerscope.engine.native.operations import (
     AtWinner,
     Correlate,
@@ -102,6 +102,7 @@ def prepared(program: Program) -> Draft:
     _switches(draft)
     _masks_before_spreading(draft)
     _sums_before_spreading(draft)
+    padding.fold(draft)
     _folded(draft)
     draft.prune()
     for op in draft.ops:

@@ -105,6 +105,9 @@ def reads(draft: Draft, op: Op, position: int, stage: Stage | None = None) -> Ma
             windows, begin = op.do.windows, op.do.windows.pads[0][0]
             last = (rest(op.outputs[0])[0] - 1) * windows.strides[0] + windows.window[0] - 1
             ranges = [(-begin, last - begin)]
+    elif isinstance(op.do, place.Pad):
+        before = op.do.pads[0][0]
+        ranges = [(-before, sizes[0] - 1 - before)] if op.inputs[0] in draft.in_strips else []
     elif isinstance(op.do, place.ResizeLinear):
         ranges = [(-1, sizes[0])] if op.inputs[0] in draft.in_strips else []
     elif isinstance(op.do, place.ResizeLinearAdjoint):

@@ -120,12 +120,12 @@ def _nth(s: Scope, op: Op) -> Value:
 
 
 def _pad(s: Scope, op: Op) -> Value:
-    k, sizes = s.kernel, rest(op.inputs[0])
+    k, sizes, cut = s.kernel, rest(op.inputs[0]), s.memory.rows(op.inputs[0]) > 0
     conditions: list[Value | None] = []
     middle: list[Index] = []
-    for i, (before, after), n in zip(s.index[1:-1], op.do.pads, sizes, strict=False):
+    for axis, (i, (before, after), n) in enumerate(zip(s.index[1:-1], op.do.pads, sizes, strict=False)):
         where = k.add(i, -before)
-        if before > 0 or after > 0:
+        if (before > 0 or after > 0) and not (cut and not axis):  # around strips there are zeros
             conditions.append(inside(k, where, n))
             where = clamped(k, where, n)
         middle.append(where)

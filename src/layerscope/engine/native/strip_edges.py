@@ -11,7 +11,7 @@ from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape, Slice
 from layerscope.engine.program import Value
 
-FIRST = (Correlate, FromWinners, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.ResizeLinearAdjoint)
+FIRST = (Correlate, FromWinners, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.ResizeLinearAdjoint, place.Pad)
 """Operations that read other rows of their first input than the one that they write."""
 
 CLEAR = (ToStrips, Within, pool.PoolMax)
@@ -65,4 +65,6 @@ def _clear(draft: Draft, op: Op, zeros: Container[Value]) -> bool:
         return op.do.function == "relu_grad" and op.inputs[0] in zeros
     if isinstance(op.do, reduce.Reduce | reduce.Expand):
         return 1 not in op.do.axes and bool(quiet) and all(quiet)
+    if isinstance(op.do, place.Pad) and op.do.pads[0][1] < 0:
+        return False  # rows of the image that are cut off
     return isinstance(op.do, KEEPING) and bool(quiet) and all(quiet)

@@ -179,7 +179,8 @@ def _reshape(op: Op, rows: Rows) -> tuple[Any, int] | None:
 
 
 def _pad(op: Op, rows: Rows) -> tuple[Any, int] | None:
-    return _same(op, rows) if tuple(op.do.pads[0]) == (0, 0) else None
+    before, each = op.do.pads[0][0], rows.of(rows_of(op.inputs[0]))
+    return (op.do, each) if _near(-before, each - 1 - before, each) else None
 
 
 def _along(op: Op, rows: Rows) -> tuple[Any, int] | None:
