@@ -181,7 +181,7 @@ def test_padding_is_part_of_convolutions():
     """Zeros before one and cropping behind a transposed one, forwards and backwards; not before a pool."""
     x = Input((16, 16, 2))
     y = layers.Conv2D(3, 3, activation="relu")(layers.ZeroPadding2D(((2, 0), (1, 1)))(x))
-    y = layers.Cropping2D(1)(layers.Conv2DTranspose(3, 3, strides=2)(y))
+    y = layers.Cropping2D(1)(layers.Conv2DTranspose(3, 3, strides=2, use_bias=False)(y))
     model = Model(x, layers.MaxPooling2D(3)(layers.ZeroPadding2D(1)(y)))
     model.compile("sgd", "mse", engine="reference")
     for program, pads in ((model._job.inference, 1), (model._job.training, 2)):

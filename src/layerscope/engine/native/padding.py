@@ -19,28 +19,25 @@ def fold(draft: Draft) -> None:
     """Let convolutions, their kernels' gradients and their adjoints go over the image without its frame."""
     maker, users = draft.maker(), draft.users()
     for op in draft.ops:
-        do: Any = op.do
         around = maker.get(op.inputs[0]) if op.inputs else None
         if around is None:
             continue
-        if isinstance(do, conv.Conv | conv.ConvKernel) and _adds(around):
-            _widened(op, around.do.pads)
-            op.inputs = (around.inputs[0], *op.inputs[1:])
-        elif _cuts(op) and isinstance(around.do, conv.ConvTranspose) and len(users[op.inputs[0]]) == 1:
-            pads = [(-before, -behind) for before, behind in do.pads]
-            op.do, op.inputs, op.label = around.do, around.inputs, around.label
-            _widened(op, pads)
+        if isinstance(op.do, conv.Conv | conv.ConvKernel):
+            if pads := _frame(around, 1):
+                op.do, op.inputs = _widened(op.do, pads), (around.inputs[0], *op.inputs[1:])
+        elif isinstance(around.do, conv.ConvTranspose) and len(users[op.inputs[0]]) == 1 and (pads := _frame(op, -1)):
+            op.do, op.inputs, op.label = _widened(around.do, pads), around.inputs, around.label
 
 
-def _adds(op: Op) -> bool:
-    return isinstance(op.do, place.Pad) and all(n >= 0 for pad in op.do.pads for n in pad)
+def _frame(op: Op, sign: int) -> Pads | None:
+    """What an operation adds around an image (sign 1) or cuts off (-1), if it does nothing else."""
+    if not isinstance(op.do, place.Pad):
+        return None
+    pads = [(sign * before, sign * behind) for before, behind in op.do.pads]
+    return pads if min(map(min, pads)) >= 0 else None
 
 
-def _cuts(op: Op) -> bool:
-    return isinstance(op.do, place.Pad) and all(n <= 0 for pad in op.do.pads for n in pad)
-
-
-def _widened(op: Op, pads: Pads) -> None:
-    geometry = op.do.geometry
+def _widened(do: Any, pads: Pads) -> Any:
+    geometry: conv.Geometry = do.geometry
     both = zip(geometry.pads, pads, strict=True)
-    op.do = replace(op.do, geometry=replace(geometry, pads=tuple((a + c, b + d) for (a, b), (c, d) in both)))
+    return replace(do, geometry=replace(geometry, pads=tuple((a + c, b + d) for (a, b), (c, d) in both)))
