@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import operator
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from zipfile import ZipFile
 
 from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import SourceError
 from layerscope.core.types import show
+from layerscope.sources import _files
 from layerscope.sources._asked import Asked, Wanted, dtype_name
 from layerscope.sources._torch.live import program_json
 from layerscope.sources._torch.live.values import Place
@@ -198,26 +198,16 @@ class Program:
 def load(path: str | os.PathLike[str]) -> Program:
     """The program in a file; SourceError where it is damaged, or of a form that is not known here."""
     name = os.fspath(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = [one for one in archive.namelist() if program_json.ENTRY.search(one)]
-            if len(found) != 1:
-                raise SourceError(f"{name}: an archive of {len(found)} programs; one is needed")
-            if archive.getinfo(found[0]).file_size > MOST_BYTES:
-                raise SourceError(f"{name}: its list of calls is larger than {MOST_BYTES >> 20} MiB")
-            data = json.loads(archive.read(found[0]))
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        ValueError,
-        EOFError,
-        RecursionError,
-        NotImplementedError,
-    ) as error:
-        if isinstance(error, SourceError):
-            raise
-        raise SourceError(f"{name}: damaged: {error}") from None
+
+    def calls(archive: ZipFile) -> Any:
+        found = [one for one in archive.namelist() if program_json.ENTRY.search(one)]
+        if len(found) != 1:
+            raise SourceError(f"an archive of {len(found)} programs; one is needed")
+        if archive.getinfo(found[0]).file_size > MOST_BYTES:
+            raise SourceError(f"its list of calls is larger than {MOST_BYTES >> 20} MiB")
+        return json.loads(archive.read(found[0]))
+
+    data = _files.from_archive(path, calls)
     try:
         return program_json.program(data, os.path.splitext(os.path.basename(name))[0])
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
