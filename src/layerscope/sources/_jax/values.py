@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from layerscope.core.contract import Layer
@@ -33,8 +34,11 @@ class Call:
     name: str = ""
 
 
+@dataclass(eq=False)
 class Value(_followed.Value["Record"]):
-    """A tensor of a jaxpr."""
+    """A tensor of a jaxpr; of a constant what gives its numbers, where these can be had (numbers.py)."""
+
+    numbers: Callable[[], Any] | None = None
 
 
 @dataclass(eq=False)

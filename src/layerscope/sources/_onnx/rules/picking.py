@@ -96,9 +96,13 @@ def _crop(site: Site) -> Layer:
 
 def _gather(site: Site) -> Layer:
     told, operand = site.integers(1), site.operand(1)
-    single = operand is not None and operand.type.rank == 0 and told is not None and isinstance(told[0], int)
-    index = sizes.number(told[0]) if single and told else None
-    return gathering.Gather(site.op, site.attributes.get("axis", 0), index, **site.slotted())
+    axis, index, indices = site.attributes.get("axis", 0), None, None
+    if operand is not None and told and all(isinstance(one, int) for one in told):
+        if operand.type.rank == 0:
+            index = sizes.number(told[0])
+        elif operand.type.rank == 1 and site.operands[0] is not None and site.operands[0].tensor is not None:
+            indices = sizes.numbers(told)
+    return gathering.Gather(site.op, axis, index, indices, **site.slotted())
 
 
 def _gather_elements(site: Site) -> Layer:
