@@ -52,6 +52,8 @@ EXACT = {
     "AffineGrid": ("AffineGrid", [some(2, 2, 3)], [np.array([2, 1, 2, 4], "int64")], {}),
     "Gather": ("Gather", [some(2, 5, 2)], [np.array([3, 0, -1], "int64")], {"axis": 1}),
     "Gather of one": ("Gather", [some(2, 5, 2)], [np.array(-2, "int64")], {"axis": 1}),
+    "Compress": ("Compress", [some(2, 5, 2)], [np.array([True, False, False, True, True])], {"axis": 1}),
+    "Compress of the first": ("Compress", [some(2, 5)], [np.array([False, True, True])], {"axis": -1}),
     "Slice from behind": (
         "Slice",
         [some(2, 5)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType
 from layerscope.operators import gathering, slicing
 from layerscope.operators.stretching import Selection
 from layerscope.sources._onnx.asking import constants
@@ -152,6 +153,11 @@ def _compress(site: Site) -> Layer:
     count = _chosen(site)
     if axis is None:
         return selected(site, (count,))
+    if isinstance(count, int) and (picked := site.integers(1)) is not None:
+        told = site.slotted()
+        told["slots"] = (told["slots"][0], TensorType((count,), "int64"))
+        indices = tuple(n for n, one in enumerate(picked) if one)
+        return gathering.Gather(site.op, axis, None, indices, **told)
     shape = (*x.shape[: axis % x.rank], count, *x.shape[axis % x.rank + 1 :])
     return selected(site, shape, tuple(n for n in range(x.rank) if n != axis % x.rank))
 
