@@ -12,6 +12,8 @@ MOST = 1024
 """Elements of a tensor whose numbers are kept."""
 FROM_NOTHING = {"arange", "full", "zeros", "ones", "eye", "tril_indices", "triu_indices", "linspace", "scalar_tensor"}
 """Operators of ATen that make the same numbers of no tensors whenever they run."""
+IN_NAME_ONLY = {"detach_"}
+"""Operators that work in place and change no number."""
 BY_INDEX = {"index", "_unsafe_index"}
 
 
@@ -69,13 +71,14 @@ class Numbers:
     def note(self, function: Any, args: Any, kwargs: Any, made: Any) -> None:
         """An operator of ATen made these: of known numbers known numbers."""
         given = [one for one in leaves((args, kwargs)) if isinstance(one, self.torch.Tensor)]
+        name, tags = function._schema.name.partition("::")[2], function.tags
         if function._schema.is_mutable:
-            self._forget(given)
+            if name not in IN_NAME_ONLY:
+                self._forget(given)
             return
         reals = {id(one): self._real(one) for one in given}
         if any(one is None for one in reals.values()):
             return
-        name, tags = function._schema.name.partition("::")[2], function.tags
         if (not given and name not in FROM_NOTHING) or self.torch.Tag.nondeterministic_seeded in tags:
             return
         fakes = [one for one in leaves(made) if isinstance(one, self.torch.Tensor)]
