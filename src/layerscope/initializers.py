@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.core.errors import SettingError, UnknownNameError
+from layerscope.core.named import alike
 from layerscope.utils import generator
 
 Array = NDArray[Any]
@@ -255,17 +256,17 @@ def get(identifier: object) -> Initializer:
     if isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, dict):
-        found = {cls.__name__: cls for cls in CLASSES}
+        found = {alike(cls.__name__): cls for cls in CLASSES}
         name, settings = identifier.get("initializer"), identifier.get("settings", {})
-        if name not in found:
-            raise UnknownNameError("initializer", str(name), found)
+        if alike(str(name)) not in found:
+            raise UnknownNameError("initializer", str(name), [cls.__name__ for cls in CLASSES])
         try:
-            return found[name](**settings)
+            return found[alike(str(name))](**settings)
         except TypeError as error:
             raise SettingError(f"initializer {name}: {error}") from None
     if isinstance(identifier, str):
-        plain = {name.replace("_", ""): initializer for name, initializer in NAMED.items()}
-        key = identifier.lower().replace("_", "")
+        plain = {alike(name): initializer for name, initializer in NAMED.items()}
+        key = alike(identifier)
         if key not in plain:
             raise UnknownNameError("initializer", identifier, NAMED)
         return plain[key]

@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 import pytest
 
-from layerscope.core.reach import Everything, Indices
+from layerscope.core.reach import Everything, Fixed, Indices
 
 from .operator_oracle import operation
 
@@ -50,6 +50,16 @@ EXACT = {
     "GlobalAveragePool": ("GlobalAveragePool", [some(2, 3, 2, 2)], [], {}),
     "GlobalLpPool": ("GlobalLpPool", [some(2, 2, 3)], [], {}),
     "AffineGrid": ("AffineGrid", [some(2, 2, 3)], [np.array([2, 1, 2, 4], "int64")], {}),
+    "Gather": ("Gather", [some(2, 5, 2)], [np.array([3, 0, -1], "int64")], {"axis": 1}),
+    "Gather of one": ("Gather", [some(2, 5, 2)], [np.array(-2, "int64")], {"axis": 1}),
+    "Compress": ("Compress", [some(2, 5, 2)], [np.array([True, False, False, True, True])], {"axis": 1}),
+    "Compress of the first": ("Compress", [some(2, 5)], [np.array([False, True, True])], {"axis": -1}),
+    "Slice from behind": (
+        "Slice",
+        [some(2, 5)],
+        [np.array([4], "int64"), np.array([0], "int64"), np.array([1], "int64"), np.array([-2], "int64")],
+        {},
+    ),
     "Dropout": ("Dropout", [some(2, 3)], [], {}),
     "Clip": ("Clip", [some(2, 3)], [np.float32(-9), np.float32(9)], {}),
 }
@@ -96,7 +106,7 @@ def claimed(reads, place: tuple[int, ...], out: tuple[int, ...], shape: tuple[in
     axes = []
     for relation, size in zip(reads, shape, strict=True):
         if isinstance(relation, Everything):
-            axes.append(range(size))
+            axes.append((relation.index,) if isinstance(relation, Fixed) else range(size))
             continue
         o = place[relation.axis]
         pulled = relation.pull(Indices(((o, o),))).clip(size)

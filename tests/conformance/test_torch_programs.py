@@ -198,3 +198,39 @@ def test_resnet_18(tmp_path):
     torch.export.save(program, tmp_path / "net.pt2")
     totals = ls.trace(tmp_path / "net.pt2").totals
     assert (totals["parameters"], totals["macs"]) == (11_689_512, 1_814_073_344)
+
+
+class Picks(nn.Module):
+    """Takes positions by a list, by a buffer and by what is made of it, and by a tensor of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, 3, padding=1)
+        self.register_buffer("indices", torch.tensor([4, 0], dtype=torch.int32))
+        self.register_buffer("many", torch.arange(6).repeat(400))
+
+    def forward(self, x):
+        own = x.index_select(2, torch.tensor([2, 1]))
+        return self.conv(x)[..., [5, 0, 3]], x[..., self.indices], x[..., self.indices + 1], own, x[..., self.many]
+
+
+def test_indices_among_its_constants_are_told(tmp_path):
+    """As of the module; those of a long buffer are not, and a file in another form goes without."""
+    program = torch.export.export(Picks().eval(), (torch.zeros(1, 1, 6),))
+    path, bare = tmp_path / "picks.pt2", tmp_path / "bare.pt2"
+    torch.export.save(program, path)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(bare, "w") as copy:
+        for name in archive.namelist():
+            if not name.endswith("_config.json"):
+                copy.writestr(name, archive.read(name))
+
+    def picked(graph):
+        layers = (node.layer for node in graph.nodes)
+        return [layer.indices for layer in layers if getattr(layer, "type_name", "") == "Gather"]
+
+    wanted = [(2, 1), (5, 0, 3), (4, 0), (5, 1), None]
+    live = picked(ls.trace(Picks().eval(), input=(1, 1, 6)).graph)
+    assert sorted(map(str, live)) == sorted(map(str, wanted))
+    for what in (path, program):
+        assert sorted(map(str, picked(ls.trace(what).graph))) == sorted(map(str, wanted))
+    assert picked(ls.trace(bare).graph) == [None] * 5

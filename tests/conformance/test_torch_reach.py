@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 import layerscope as ls
 from layerscope.analyses import receptive_field
 from layerscope.core import boxes, propagate
+from layerscope.core.errors import SourceError
 from layerscope.core.indices import Indices
 
 torch = pytest.importorskip("torch")
@@ -65,6 +67,23 @@ def resized(**told):
     return lambda x: functional.interpolate(x, **told)
 
 
+class Picking(nn.Module):
+    """Takes positions by what it holds: a list of indices, a mask, both as buffers."""
+
+    def __init__(self, pick):
+        super().__init__()
+        self.pick = pick
+        self.register_buffer("indices", torch.tensor([4, 0, 1]))
+        self.register_buffer("mask", torch.tensor([True, False, True, True, False]))
+
+    def forward(self, x):
+        return self.pick(x, self)
+
+
+def convolved(x):
+    return functional.conv2d(x, torch.ones(1, 1, 1, 3), padding=(0, 1))
+
+
 CASES = {
     # what, sizes of the input, how many positions may be claimed that are not read
     "convolution": (positive(nn.Conv2d(1, 2, (3, 2), (2, 1), (1, 0), (1, 2))), (6, 7), 0),
@@ -93,6 +112,27 @@ CASES = {
     "squeezed": (lambda x: x[..., 3:4].squeeze(-1), (4, 5), 0),
     "side by side": (lambda x: torch.cat([x[..., 2:], x[..., :2]], -1)[..., :3], (3, 5), 3),
     "turned": (lambda x: x.transpose(2, 3) * 2, (3, 5), 0),
+    "a list": (lambda x: x[..., [3, 0, 4]], (2, 5), 0),
+    "a list in the middle": (lambda x: x[:, :, [1, 0, 1]], (2, 5), 0),
+    "a list in equal steps": (lambda x: x[..., [0, 2, 4]], (2, 5), 0),
+    "a list and a range": (lambda x: x[:, :, 1:, [3, 0]], (3, 5), 0),
+    "a list and one index": (lambda x: x[:, :, 1, [3, 0]], (3, 5), 0),
+    "an array": (lambda x: x[..., np.array([3, -1, 1])], (2, 5), 0),
+    "a tensor": (lambda x: x[..., torch.tensor([3, 0])], (2, 5), 0),
+    "a range of indices": (lambda x: x[..., torch.arange(4, -1, -2) - 5], (2, 5), 0),
+    "a buffer": (Picking(lambda x, own: x[..., own.indices]), (2, 5), 0),
+    "of a buffer": (Picking(lambda x, own: x[..., (own.indices + 2).remainder(5).flip(0)]), (2, 5), 0),
+    "a mask": (Picking(lambda x, own: x[..., own.mask]), (2, 5), 0),
+    "the rest of a mask": (Picking(lambda x, own: x[..., ~own.mask]), (2, 5), 0),
+    "a list of switches": (lambda x: x[..., [True, False, False, True, True]], (2, 5), 0),
+    "index_select": (Picking(lambda x, own: x.index_select(3, own.indices)), (2, 5), 0),
+    "a list of a list": (lambda x: x[..., [3, 0, 4]][..., [2, 0]], (2, 5), 0),
+    "a list of a convolution": (lambda x: convolved(x)[..., [3, 0]], (2, 6), 0),
+    "a convolution of a list": (lambda x: convolved(x[..., [3, 0, 4, 1]]), (2, 6), 0),
+    "flipped": (lambda x: x.flip(2, 3), (2, 5), 0),
+    "left and right": (lambda x: torch.fliplr(x.transpose(1, 2)).transpose(1, 2), (2, 5), 0),
+    "rolled": (lambda x: x.roll((1, -2), (2, 3)), (3, 5), 0),
+    "changed in place": (lambda x: x[..., torch.tensor([3, 0]).add_(1)], (2, 5), 4),
     "flat": (lambda x: x.flatten(2).unsqueeze(1).mean(1), (3, 4), 0),
 }
 
@@ -125,3 +165,52 @@ def test_the_field_of_one_index():
         assert (field.jump, field.start, field.everything) == (0, expected[0][0], False)
         (read,) = receptive_field.read_at_all(graph, types).values()
         assert list(read[2].intervals) == expected
+
+
+def test_fields_behind_a_list_of_indices():
+    """Of each position by itself, as pokes have it: a list has no period. Where lists meet, both."""
+    weight = torch.ones(1, 1, 3)
+
+    def conv(x, **told):
+        return functional.conv1d(x, weight, **told)
+
+    for function, count in (
+        (lambda x: conv(x)[..., [5, 0, 6]], 3),
+        (lambda x: conv(x[..., [5, 0, 6, 1]], padding=1), 4),
+        (lambda x: conv(conv(x[..., [8, 0, 3, 2, 5, 1]]), stride=2, padding=1), 2),
+        (lambda x: functional.interpolate(x[..., [5, 0, 1]], scale_factor=2), 6),
+        (lambda x: x[..., [5, 0, 1]] + conv(x)[..., [2, 0, 5]], 3),
+        (lambda x: x[..., [5, 0, 1]] + conv(x, stride=3), 3),
+        (lambda x: conv(x.flip(-1), padding=1)[..., [7, 0, 3]], 3),
+    ):
+        _, truth = poked(function, (9,))
+        trace = ls.trace(function, input=(1, 1, 9))
+        types = propagate.types(trace.graph)
+        node, output = trace.graph.outputs[0]
+        (field,) = [
+            one for (_, axis), one in receptive_field.fields(trace.graph, types)[node][output].items() if axis == 2
+        ]
+        found = [{i for low, high in part.intervals for i in range(low, high + 1)} for part in field.sets]
+        assert [{place[0] for place in truth[o,]} for o in range(count)] == [one & set(range(9)) for one in found]
+        assert (field.jump, field.phases, field.ends) == (0, count, True)
+        for o in range(count):
+            (box,) = trace.receptive_field(position=(o,)).inputs
+            assert box.box == ((min(truth[o,])[0], max(truth[o,])[0]),)
+
+
+def test_what_no_list_picks_is_never_read():
+    graph = ls.trace(lambda x: functional.conv1d(x[..., [7, 1, 2, 6]], torch.ones(1, 1, 2)), input=(1, 1, 9)).graph
+    (read,) = receptive_field.read_at_all(graph, propagate.types(graph)).values()
+    assert list(read[2].intervals) == [(1, 2), (6, 7)]
+
+
+def test_indices_that_the_batch_decides_are_not_told():
+    """With an open batch each example is taken once; which, depends on how many there are."""
+    trace = ls.trace(lambda x: x[torch.arange(x.shape[0]).flip(0)][:, [2, 0]], input=(None, 3, 4))
+    first, last = [node.layer for node in trace.graph.nodes if node.inputs and node.layer.type_name == "Gather"]
+    assert (first.indices, last.indices) == (None, (2, 0))
+
+
+def test_a_mask_of_data_is_refused_still():
+    with pytest.raises(SourceError, match="the numbers of a tensor decide how many elements come out"):
+        ls.trace(lambda x: x[..., x[0, 0] > 0], input=(1, 1, 4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from math import floor
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerscope.core.indices import MOST_INTERVALS, NOTHING, Indices
-from layerscope.core.reach import Interpolate, Scaled, Share, Spread, Window
+from layerscope.core.reach import EVERYTHING, MOST_LISTED, Interpolate, Listed, Scaled, Share, Spread, Window, listed
 from layerscope.core.types import TensorType
 from layerscope.layers import AdaptiveMaxPooling1D
 
@@ -86,6 +87,37 @@ def test_pull_and_push_of_wide_sets(relation, low, length):
     given = Indices.of((low, low + length))
     assert members(relation.pull(given)) == {i for o in wide for i in members(relation.pull(at(o)))}
     assert members(relation.push(given)) == {o for i in wide for o in members(relation.push(at(i)))}
+
+
+LISTS = st.lists(st.integers(0, 20), min_size=1, max_size=12).map(tuple)
+
+
+@FAST
+@given(LISTS, SETS)
+def test_a_list_reads_what_it_lists(indices, some):
+    """Position o the index o of it; what is outside of the list nothing. The wide sets are bounded, too."""
+    relation = Listed(1, indices)
+    there = set(range(len(indices)))
+    assert members(relation.pull(some)) == {indices[o] for o in members(some) & there}
+    assert members(relation.push(some)) == {o for o in there if indices[o] in members(some)}
+    ratio, (low, high) = Fraction(*reversed(relation.steps)), relation.bounds
+    assert relation.steps[0] == len(indices)
+    assert {o * ratio + low <= i <= o * ratio + high for o, i in enumerate(indices)} == {True}
+
+
+@FAST
+@given(LISTS)
+def test_a_list_in_equal_steps_is_a_window(indices):
+    made = listed(1, indices)
+    reads = [members(made.pull(at(o))) for o in range(len(indices))]
+    assert reads == [{i} for i in indices]
+    steps = {b - a for a, b in pairwise(indices)}
+    assert isinstance(made, Window) == (len(steps) < 2 and min(steps, default=1) > 0)
+
+
+def test_long_and_empty_lists_are_everything():
+    assert listed(1, ()) == listed(1, (1, 0) * (MOST_LISTED // 2 + 1)) == EVERYTHING
+    assert isinstance(listed(1, (1, 0) * (MOST_LISTED // 2)), Listed)
 
 
 WIDE = [

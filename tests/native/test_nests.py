@@ -15,6 +15,7 @@ from layerscope.core.errors import TrainingError
 from layerscope.core.types import TensorType
 from layerscope.engine.plan import Job
 from layerscope.engine.primitives.matmul import RowProduct
+from layerscope.engine.primitives.reduce import ReduceMaxAdjoint
 from layerscope.models import Sequential
 from layerscope.regularizers import OrthogonalRegularizer
 
@@ -182,9 +183,96 @@ def test_rules_of_weights(name):
         ruled(shapes, rule, threads, lanes=lanes, checked=True, guard=64)
 
 
+def largest_of(axes):
+    """The weight less its largest; the gradient that each of these gets; and where they are."""
+
+    def rule(p, w, g):
+        most = p.reduce("max", w, axes, keep=True)
+        kept = p.reshape(p.reduce("sum", p.map("tanh", g), axes), most.type.shape)
+        given = p.add(ReduceMaxAdjoint(axes), kept, w)[0]
+        place = p.reduce("argmax", w, axes[:1], keep=True)
+        return [p.map("sub", w, most), p.map("mul", p.map("add", given, g), p.map("shift", place, offset=1.0))]
+
+    return rule
+
+
+LARGEST = [(0,), (1,), (2,), (-1,), (0, 2), (2, 0), (1, 2), (2, 1), (0, 1, 2), (2, 1, 0), (1, 0)]
+
+
+@pytest.mark.parametrize("axes", LARGEST, ids=str)
+def test_the_largest_along_axes(axes):
+    turn, options = LARGEST.index(axes), [(3, 16), (1, 4), (3, 1)]
+    axes = tuple(axis % 3 for axis in axes)
+    for number, shape in enumerate([(5, 3, 70), (4, 37, 2), (1, 6, 1)]):
+        threads, lanes = options[(turn + number) % 3]
+        ruled([shape, shape], largest_of(axes), threads, lanes=lanes, checked=True, guard=64)
+
+
+class Scaled(layers.Dense):
+    """A dense layer whose columns are divided by their largest weight."""
+
+    def lower(self, program, *values, training=False, **weights):
+        size = program.map("abs", weights["kernel"])
+        scale = program.map("shift", program.reduce("max", size, (0,), keep=True), offset=0.1)
+        kernel = program.map("div", weights["kernel"], scale)
+        return super().lower(program, *values, training=training, **weights | {"kernel": kernel})
+
+
+def test_a_layer_that_takes_the_largest_of_its_weights():
+    """With its gradient, which goes to the largest weight of each column."""
+    stack = [Scaled(37, activation="tanh"), Scaled(5)]
+    for threads, lanes in ((1, 4), (3, 16)):
+        alike(case_of((21,), stack, threads, lanes=lanes, checked=True, guard=64))
+
+
+SPECIAL = {
+    "equal": [1.0, 2.0, 2.0, 2.0, -1.0],
+    "NaN": [1.0, np.nan, 3.0, np.nan, 2.0],
+    "infinite": [-np.inf] * 5,
+    "zeros": [-0.0, 0.0, -1.0, 0.0, -0.0],
+    "the last": [np.nan] * 3 + [np.inf] * 2,
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_first_of_equal_ones_gets_the_gradient_and_nan_is_above_all(name, axis):
+    """As NumPy has it, whatever the order in which lanes look; along contiguous numbers and across them."""
+    row = np.resize(SPECIAL[name], 37)
+    matrix = np.stack([np.roll(row, n) for n in range(23)])
+    matrix = matrix if axis else matrix.T.copy()
+
+    def rule(p, w, g):
+        given = p.add(ReduceMaxAdjoint((axis,)), p.reduce("sum", p.map("abs", g), (axis,)), w)[0]
+        place = p.reduce("argmax", w, (axis,), keep=True)
+        return [
+            p.map("mul", p.reduce("max", w, (axis,), keep=True), p.map("at_least", w, bound=-np.inf)),
+            p.map("add", given, place),
+        ]
+
+    for threads, lanes in ((1, 1), (2, 4), (3, 16)):
+        case = case_of((3,), [layers.Dense(2)], threads, count=16, lanes=lanes, checked=True, guard=64)
+        case.job = Own(case.job, [matrix.shape] * 2, rule)
+        case.weights |= {"own0": matrix, "own1": np.ones(matrix.shape)}
+        native, reference = engines(case, "float64")
+        with settings(**case.options):
+            for engine in (native, reference):
+                engine.train_epoch(case.inputs, case.targets, np.arange(16), 16, going)
+        for id in ("own0", "own1"):
+            np.testing.assert_array_equal(native.state.weights[id], reference.state.weights[id], err_msg=id)
+
+
+def test_what_is_along_axes_is_not_written_over_what_it_still_reads():
+    for threads in (1, 3):
+        ruled([(70, 70)], lambda p, w: [p.permute(w, (1, 0))], threads, lanes=4)
+        ruled(
+            [(70, 40)], lambda p, w: [p.add(ReduceMaxAdjoint((0,)), p.reduce("max", w, (0,)), w)[0]], threads, lanes=4
+        )
+
+
 def test_what_has_no_form():
     with pytest.raises(TrainingError) as told:
-        ruled([(4, 5)], lambda p, w: [p.map("sub", w, p.reduce("max", w, (0,), keep=True))])
+        ruled([(4, 1)], lambda p, w: [p.reduce("sum", p.map("one_hot", w, depth=3.0), (1,), keep=True)])
     assert str(told.value) == (
-        "the native engine has no Reduce of values without a batch; compile with engine='reference'"
+        "the native engine has no Map of values without a batch; compile with engine='reference'"
     )

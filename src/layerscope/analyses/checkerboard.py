@@ -19,7 +19,7 @@ from functools import cached_property
 from layerscope.core import propagate
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.graph import Graph, Node
-from layerscope.core.reach import Everything, Fixed, Interpolate, Reads, Relation, Spread, Window
+from layerscope.core.reach import Everything, Fixed, Interpolate, Listed, Reads, Relation, Spread, Window
 from layerscope.core.types import TensorType
 
 MOST_CELLS = 1 << 16
@@ -131,6 +131,8 @@ def _taps(relation: Relation, period: int) -> Taps | None:
             ]
             for o in range(period * step)
         ]
+    if isinstance(relation, Listed):
+        return [[(i % period, 1)] for i in relation.indices] if period > 1 else [[(0, 1)]]
     if period == 1:  # resizing and adaptive pooling: means of equal values
         return [[(0, 1)]]
     if isinstance(relation, Interpolate) and relation.support == 1:

@@ -25,8 +25,24 @@ Position = tuple[int, ...]
 LISTED = "layerscope trace lists the layers (--full: all of them)."
 
 
+class Placed:
+    """What has `indices` along each axis with positions, or None."""
+
+    indices: tuple[Indices, ...] | None
+
+    @property
+    def box(self) -> tuple[tuple[int, int], ...] | None:
+        """First and last index along each axis; None where there are none."""
+        return None if self.indices is None else tuple(found.hull for found in self.indices)
+
+    @property
+    def slices(self) -> tuple[slice, ...] | None:
+        """The box as slices, for arrays of one example."""
+        return None if self.box is None else tuple(slice(low, high + 1) for low, high in self.box)
+
+
 @dataclass(frozen=True)
-class Seen:
+class Seen(Placed):
     """What a layer sees of one input: `sizes` are the input's along the axes that have positions, `extents` the
     receptive field along each, on an unbounded input (None: everything). `indices`, of one position of the layer,
     are those on which it depends; None when no position was asked for, or nothing is seen.
@@ -36,16 +52,6 @@ class Seen:
     sizes: tuple[Size, ...]
     extents: tuple[Extent | None, ...]
     indices: tuple[Indices, ...] | None = None
-
-    @property
-    def box(self) -> tuple[tuple[int, int], ...] | None:
-        """First and last index along each axis; None when nothing is seen, or no position was asked for."""
-        return None if self.indices is None else tuple(found.hull for found in self.indices)
-
-    @property
-    def slices(self) -> tuple[slice, ...] | None:
-        """The box as slices, for arrays of one example."""
-        return None if self.box is None else tuple(slice(low, high + 1) for low, high in self.box)
 
 
 @dataclass(frozen=True)
@@ -75,22 +81,12 @@ class ReceptiveField:
 
 
 @dataclass(frozen=True)
-class Reached:
+class Reached(Placed):
     """The positions of one layer that depend on a position of an input; None where none does."""
 
     layer: str
     sizes: tuple[Size, ...]
     indices: tuple[Indices, ...] | None
-
-    @property
-    def box(self) -> tuple[tuple[int, int], ...] | None:
-        """First and last position along each axis; None when none is reached."""
-        return None if self.indices is None else tuple(found.hull for found in self.indices)
-
-    @property
-    def slices(self) -> tuple[slice, ...] | None:
-        """The box as slices."""
-        return None if self.box is None else tuple(slice(low, high + 1) for low, high in self.box)
 
 
 @dataclass(frozen=True)

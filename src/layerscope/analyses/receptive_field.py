@@ -22,12 +22,15 @@ from layerscope.core.boxes import Box, Region
 from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.indices import NOTHING, Indices, progression
-from layerscope.core.reach import Everything, Fixed, Reads, Relation, Window
+from layerscope.core.reach import Everything, Fixed, Listed, Reads, Relation, Window
+from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 
 MOST_PHASES = 4096
 MOST_INTERVALS = 1 << 16
 """Of all phases of a field together. Beyond it gaps in the middle of the sets are closed; hulls stay exact."""
+MOST_LISTED = 1024
+"""Positions behind a list of indices that are told each by itself; above, such a field is everything."""
 GONE = -1
 """The axis of a field of which one index was taken."""
 IDENTITY = 1, 1, 0, False
@@ -52,7 +55,8 @@ class Field:
     Exactly: position o depends on sets[o mod period] moved by shift·floor(o / period). Above 4,096
     phases a bound stands instead. `everything`: the whole axis, as after a global layer, or where
     no bound holds (branches of different scale meet, a concatenation along the axis). A shift of 0:
-    an index was taken, the axis (now -1) is gone, and all positions depend on the same set.
+    an index was taken, the axis (now -1) is gone, and all positions depend on the same set; or `ends`: behind a list
+    of indices there are only as many positions as sets.
     """
 
     axis: int
@@ -60,6 +64,7 @@ class Field:
     sets: tuple[Indices, ...] = (Indices(((0, 0),)),)
     everything: bool = False
     bound: Bound | None = None
+    ends: bool = False
 
     @cached_property
     def jump(self) -> Fraction:
@@ -97,7 +102,7 @@ class Field:
             place = floor(self.bound.ratio * position)
             return Indices(((place + self.bound.low, place + self.bound.high),))
         turn, phase = divmod(position, len(self.sets))
-        return self.sets[phase].shift(turn * self.shift)
+        return NOTHING if self.ends and turn else self.sets[phase].shift(turn * self.shift)
 
     def over(self, low: int, high: int) -> Iterable[tuple[int, int]]:
         """Intervals whose union is what the positions low … high depend on."""
@@ -170,7 +175,7 @@ def fields(graph: Graph, types: Sequence[tuple[TensorType, ...]]) -> list[tuple[
             made: dict[InputAxis, Field] = {}
             for reads, there in zip(asked[number].reach(output), seen, strict=True):
                 for key, field in there.items() if reads is not None else ():
-                    step = through(field, reads or (), known)
+                    step = through(field, reads or (), types[number][output].shape, known)
                     made[key] = union(made[key], step) if key in made else step
             results.append(made)
         return tuple(results)
@@ -182,8 +187,8 @@ Known = dict[object, tuple[Field, Field]]
 """Fields, and what a layer made of them: the axes of an image mostly share them."""
 
 
-def through(field: Field, reads: Reads, known: Known | None = None) -> Field:
-    """A field seen through one layer."""
+def through(field: Field, reads: Reads, sizes: Sequence[Size], known: Known) -> Field:
+    """A field seen through one layer, whose output has these sizes."""
     if field.everything or field.axis == GONE:
         return field
     relation = reads[field.axis]
@@ -192,9 +197,9 @@ def through(field: Field, reads: Reads, known: Known | None = None) -> Field:
     if type(relation) is Window and (relation.stride, relation.size, relation.before, relation.partial) == IDENTITY:
         return field if relation.axis == field.axis else replace(field, axis=relation.axis)
     if isinstance(relation, Everything) or getattr(relation, "partial", False):
-        return replace(field, everything=True, sets=(NOTHING,), bound=None)
-    if known is None:
-        return _through(field, relation)
+        return _unknown(field)
+    if field.ends or isinstance(relation, Listed):
+        return _one_by_one(field, relation, sizes[relation.axis])
     # vars: all that a relation says, but for the axis
     key = (
         id(field.sets),
@@ -206,6 +211,23 @@ def through(field: Field, reads: Reads, known: Known | None = None) -> Field:
     if key not in known:
         known[key] = field, _through(field, relation)
     return replace(known[key][1], axis=relation.axis)
+
+
+def _unknown(field: Field) -> Field:
+    return replace(field, everything=True, sets=(NOTHING,), bound=None, ends=False)
+
+
+def _one_by_one(field: Field, relation: Relation, size: Size) -> Field:
+    """As no period says what each position behind a list of indices sees, each is asked."""
+    if field.bound or not isinstance(size, int) or not 0 < size <= MOST_LISTED:
+        return _unknown(field)
+    sets: list[Indices] = []
+    for o in range(size):
+        read = relation.pull(Indices(((o, o),)))
+        read = read.clip(len(field.sets)) if field.ends else read
+        parts = [field.at(i) for low, high in read.intervals for i in range(low, high + 1)]
+        sets.append(parts[0] if len(parts) == 1 else Indices.of(*(pair for part in parts for pair in part.intervals)))
+    return Field(relation.axis, 0, _lean(sets), ends=True)
 
 
 def _through(field: Field, relation: Relation) -> Field:
@@ -256,9 +278,14 @@ def union(one: Field, other: Field) -> Field:
     """What depends on either of two fields, as where branches meet."""
     if one.everything or other.everything:
         return one if one.everything else other
-    if one.jump != other.jump or one.axis != other.axis:
+    ends = [len(field.sets) for field in (one, other) if field.ends]
+    if one.axis != other.axis or (ends and (one.bound or other.bound)):
+        return _unknown(one)
+    if ends:
+        return Field(one.axis, 0, _lean([one.at(o) | other.at(o) for o in range(max(ends))]), ends=True)
+    if one.jump != other.jump:
         # Positions drift apart without limit, so on an unbounded input no smaller bound holds.
-        return replace(one, everything=True, sets=(NOTHING,), bound=None)
+        return _unknown(one)
     period = lcm(len(one.sets), len(other.sets))
     if one.bound or other.bound or period > MOST_PHASES:
         a, b = one.as_bound(), other.as_bound()

@@ -2,7 +2,7 @@
 
 A *relation* says it for one layer and one axis of its input: `pull(o)` is the set of input
 indices that the output index o depends on, on an unbounded input, and `push(i)` the set of
-output indices that depend on the input index i. All relations here are periodic:
+output indices that depend on the input index i. All relations but `Listed` are periodic:
 pull(o + steps[0]) = pull(o) + steps[1]. Neither costs more for a wider set of indices, as long as
 the result has few gaps.
 """
@@ -10,13 +10,16 @@ the result has few gaps.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd
 
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.indices import MOST_INTERVALS, Indices, progression
+
+MOST_LISTED = 4096
+"""Indices of a list that are told one by one."""
 
 
 class Relation(ABC):
@@ -289,6 +292,48 @@ class Interpolate(Relation):
     def bounds(self) -> tuple[Fraction, Fraction]:
         centre = Fraction(1 - self.factor, 2 * self.factor)
         return centre - self.support, centre + self.support
+
+
+@dataclass(frozen=True)
+class Listed(Relation):
+    """Output o reads the input indices[o], in any order, and any of them again. It has as many outputs as indices,
+    and no period: other outputs than these read nothing.
+    """
+
+    axis: int
+    indices: tuple[int, ...]
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """On average: as many outputs as there are indices, over the inputs from the first to the last of them."""
+        return len(self.indices), max(self.indices) - min(self.indices) + 1
+
+    def pull(self, output: Indices) -> Indices:
+        parts = (self.indices[max(low, 0) : max(high + 1, 0)] for low, high in output.intervals)
+        return Indices.of(*((i, i) for part in parts for i in sorted({*part})))
+
+    def push(self, input: Indices) -> Indices:
+        wanted = {i for i in {*self.indices} if input & Indices(((i, i),))}
+        return Indices.of(*((o, o) for o, i in enumerate(self.indices) if i in wanted))
+
+    @property
+    def bounds(self) -> tuple[Fraction, Fraction]:
+        ratio = Fraction(self.steps[1], self.steps[0])
+        off = [i - o * ratio for o, i in enumerate(self.indices)]
+        return min(off), max(off)
+
+
+def listed(axis: int, indices: Sequence[int]) -> Relation | Everything:
+    """How an axis is read of which these indices are taken: in equal steps forwards as by a window, which a slice is.
+
+    A list of more than 4,096 is not followed: everything.
+    """
+    if not 0 < len(indices) <= MOST_LISTED:
+        return EVERYTHING
+    steps = {b - a for a, b in pairwise(indices)}
+    if len(steps) > 1 or min(steps, default=1) < 1:
+        return Listed(axis, tuple(indices))
+    return Window(axis, min(steps, default=1), 1, -indices[0])
 
 
 @dataclass(frozen=True)

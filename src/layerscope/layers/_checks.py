@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+from layerscope.core import named
+from layerscope.core.dataclasses import fields
 from layerscope.core.errors import SettingError
 
 FORMATS = (None, "channels_last", "channels_first")
@@ -40,3 +42,10 @@ def factor(layer: Any, name: str, low: float, high: float) -> None:
         raise SettingError(f"{layer.kind}: {name} must be a number from {low:g} to {high:g}, or two, not {value!r}")
     if len(parts) == 2:
         object.__setattr__(layer, name, tuple(parts))
+
+
+def of_training(layer: Any) -> None:
+    """UnknownNameError or SettingError unless all initializers, regularizers and constraints are some."""
+    for one in fields(layer):
+        if named.kind_of(one.name):
+            named.check(one.name, getattr(layer, one.name), layer.kind)

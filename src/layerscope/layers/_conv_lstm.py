@@ -13,12 +13,13 @@ from layerscope.core.reach import EVERYTHING, Everything, Reads, Relation, Windo
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType, show
 from layerscope.layers import _activation, _checks
+from layerscope.layers._penalties import OfSteps
 from layerscope.layers._recurrent import Repeated, gate_function
 from layerscope.layers._spatial import AXES, Placement, floating, padding_name, per_axis, place
 
 
 @dataclass(frozen=True, eq=False)
-class ConvLSTM(Repeated):
+class ConvLSTM(Repeated, OfSteps):
     """Settings, sizes, costs and reach of all of them."""
 
     rank: ClassVar[int]
@@ -56,6 +57,7 @@ class ConvLSTM(Repeated):
         for name in ("dropout", "recurrent_dropout"):
             put(name, _checks.rate(getattr(self, name), f"{self.kind}: {name}"))
         _checks.data_format(self)
+        _checks.of_training(self)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise SettingError(
                 f"{self.kind}: strides {show(self.strides)} and dilation_rate {show(self.dilation_rate)} "

@@ -59,3 +59,20 @@ class OfScale(Layer):
     gamma_regularizer: Any = field(default=None, kw_only=True)
     beta_constraint: Any = field(default=None, kw_only=True)
     gamma_constraint: Any = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class OfStep(Layer):
+    """Of cells, which have a kernel for their input, one for their state, and a bias."""
+
+    kernel_regularizer: Any = field(default=None, kw_only=True)
+    recurrent_regularizer: Any = field(default=None, kw_only=True)
+    bias_regularizer: Any = field(default=None, kw_only=True)
+    kernel_constraint: Any = field(default=None, kw_only=True)
+    recurrent_constraint: Any = field(default=None, kw_only=True)
+    bias_constraint: Any = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class OfSteps(OfStep, OfActivity):
+    """Of layers that repeat a cell along time."""

@@ -196,6 +196,7 @@ def check_gates(layer: Any) -> None:
             put(layer, name, gate_function(getattr(layer, name), f"{layer.kind}: {name}", layer.kind))
     for name in ("dropout", "recurrent_dropout"):
         put(layer, name, _checks.rate(getattr(layer, name), f"{layer.kind}: {name}"))
+    _checks.of_training(layer)
 
 
 def gate_function(value: Any, what: str, kind: str) -> str | None:

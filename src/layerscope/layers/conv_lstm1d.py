@@ -26,7 +26,7 @@ class ConvLSTM1D(ConvLSTM):
     Kept for the backward pass: as for LSTM; with dropout, the four masked inputs of each step and their masks.
     Receptive field: the hull over all steps; everything where their number is open.
     Errors: SettingError when strides and dilation are both above 1; ShapeError when the input or a state does not
-    fit.
+    fit; UnknownNameError or SettingError for an initializer, regularizer or constraint that is none.
     Source: Shi et al., "Convolutional LSTM network: a machine learning approach for precipitation nowcasting" (2015).
     """
 

@@ -7,10 +7,11 @@ from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers import _recurrent
+from layerscope.layers._penalties import OfSteps
 
 
 @dataclass(frozen=True, eq=False)
-class GRU(_recurrent.Recurrent):
+class GRU(_recurrent.Recurrent, OfSteps):
     """Gated recurrent unit: one gate decides how much of the state stays, one how much of it the new value sees.
 
     z, r = σ(x·W + h·U + b) with σ the recurrent activation; h' = z⊙h + (1 - z)⊙g.
@@ -30,7 +31,7 @@ class GRU(_recurrent.Recurrent):
     Kept for the backward pass (through time): the input, all outputs, and of each step the gates z and r, the new
     value g, and h·U + b₂ (or r⊙h); with dropout, what it left, and one mask a sequence.
     Errors: ShapeError when the input has not three axes, a state does not fit, or `unroll` or `stateful` meet an open
-    size.
+    size; UnknownNameError or SettingError for an initializer, regularizer or constraint that is none.
     Source: Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014).
     """
 

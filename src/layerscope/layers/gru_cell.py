@@ -7,10 +7,11 @@ from layerscope.core.contract import Example, Spelling
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers import _recurrent
+from layerscope.layers._penalties import OfStep
 
 
 @dataclass(frozen=True, eq=False)
-class GRUCell(_recurrent.Cell):
+class GRUCell(_recurrent.Cell, OfStep):
     """One step of GRU: from an input and the state h to the output and the new state.
 
     z, r = σ(x·W + h·U + b) with σ the recurrent activation; h' = z⊙h + (1 - z)⊙g.
@@ -21,7 +22,8 @@ class GRUCell(_recurrent.Cell):
     Shapes: (batch, features), and the state (batch, units) → (batch, units), (batch, units);
     kernel (features, 3·units), recurrent_kernel (units, 3·units), bias (2, 3·units), or (3·units,).
     MACs: batch × 3 × (features + units) × units.
-    Errors: SizeError when units is not at least 1; ShapeError when a state does not fit.
+    Errors: SizeError when units is not at least 1; ShapeError when a state does not fit; UnknownNameError or
+    SettingError for an initializer, regularizer or constraint that is none.
     Source: Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014).
     """
 

@@ -7,10 +7,11 @@ from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers import _recurrent
+from layerscope.layers._penalties import OfSteps
 
 
 @dataclass(frozen=True, eq=False)
-class LSTM(_recurrent.Recurrent):
+class LSTM(_recurrent.Recurrent, OfSteps):
     """Long short-term memory: gates decide what each step writes to, keeps in and reads from its cell state.
 
     i, f, o = σ(x·W + h·U + b), g = activation(x·W + h·U + b) with σ the recurrent activation;
@@ -29,7 +30,7 @@ class LSTM(_recurrent.Recurrent):
     Kept for the backward pass (through time): the input, all outputs, and of each step the four gates, the cell state
     and its activation; with dropout, what it left, and one mask a sequence.
     Errors: ShapeError when the input has not three axes, a state does not fit, or `unroll` or `stateful` meet an open
-    size.
+    size; UnknownNameError or SettingError for an initializer, regularizer or constraint that is none.
     Source: Hochreiter & Schmidhuber, "Long short-term memory" (1997); Gers et al. (2000) for the forget gate.
     """
 

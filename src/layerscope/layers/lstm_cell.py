@@ -7,10 +7,11 @@ from layerscope.core.contract import Example, Spelling
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers import _recurrent
+from layerscope.layers._penalties import OfStep
 
 
 @dataclass(frozen=True, eq=False)
-class LSTMCell(_recurrent.Cell):
+class LSTMCell(_recurrent.Cell, OfStep):
     """One step of LSTM: from an input and the states h and c to the output and the new states.
 
     i, f, o = σ(x·W + h·U + b), g = activation(x·W + h·U + b) with σ the recurrent activation;
@@ -20,7 +21,8 @@ class LSTMCell(_recurrent.Cell):
     Shapes: (batch, features), and the states twice (batch, units) → (batch, units), twice (batch, units);
     kernel (features, 4·units), recurrent_kernel (units, 4·units), bias (4·units,).
     MACs: batch × 4 × (features + units) × units.
-    Errors: SizeError when units is not at least 1; ShapeError when a state does not fit.
+    Errors: SizeError when units is not at least 1; ShapeError when a state does not fit; UnknownNameError or
+    SettingError for an initializer, regularizer or constraint that is none.
     Source: Hochreiter & Schmidhuber, "Long short-term memory" (1997); Gers et al. (2000) for the forget gate.
     """
 

@@ -7,10 +7,11 @@ from layerscope.core.contract import Example, Spelling, Words
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers import _recurrent
+from layerscope.layers._penalties import OfSteps
 
 
 @dataclass(frozen=True, eq=False)
-class SimpleRNN(_recurrent.Recurrent):
+class SimpleRNN(_recurrent.Recurrent, OfSteps):
     """The plain recurrent layer: each step sees its input and the output of the step before.
 
     h' = activation(x·W + h·U + b), h = 0 before the first step.
@@ -26,7 +27,7 @@ class SimpleRNN(_recurrent.Recurrent):
     Kept for the backward pass (through time): the input and all outputs; with dropout, what it left, and one mask a
     sequence.
     Errors: ShapeError when the input has not three axes, a state does not fit, or `unroll` or `stateful` meet an open
-    size.
+    size; UnknownNameError or SettingError for an initializer, regularizer or constraint that is none.
     Source: Elman, "Finding structure in time" (1990).
     """
 

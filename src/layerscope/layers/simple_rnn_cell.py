@@ -7,10 +7,11 @@ from layerscope.core.contract import Example, Spelling
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.types import TensorType
 from layerscope.layers import _recurrent
+from layerscope.layers._penalties import OfStep
 
 
 @dataclass(frozen=True, eq=False)
-class SimpleRNNCell(_recurrent.Cell):
+class SimpleRNNCell(_recurrent.Cell, OfStep):
     """One step of SimpleRNN: from an input and the state h to the output and the new state.
 
     h' = activation(x·W + h·U + b), h = 0 before the first step.
@@ -19,7 +20,8 @@ class SimpleRNNCell(_recurrent.Cell):
     Shapes: (batch, features), and the state (batch, units) → (batch, units), (batch, units);
     kernel (features, units), recurrent_kernel (units, units), bias (units,).
     MACs: batch × (features + units) × units.
-    Errors: SizeError when units is not at least 1; ShapeError when a state does not fit.
+    Errors: SizeError when units is not at least 1; ShapeError when a state does not fit; UnknownNameError or
+    SettingError for an initializer, regularizer or constraint that is none.
     Source: Elman, "Finding structure in time" (1990).
     """
 

@@ -35,18 +35,22 @@ def seconds(left: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-class Progress:
-    """Shows a run. `verbose` is "auto" or 1 (bar where there is a terminal), 2 (lines), 0 (nothing)."""
+class Shown:
+    """A bar in a terminal, and lines above it that stay; elsewhere lines alone.
 
-    def __init__(self, verbose: Any, epochs: int, batches: int | None, done: int = 0) -> None:
-        self.bar = verbose in ("auto", 1, True) and sys.stdout.isatty() and epochs > done
+    `verbose` is "auto" or 1 (a bar where there is a terminal), 2 (lines) or 0 (nothing); `stream` is where to, by
+    default stdout.
+    """
+
+    def __init__(self, verbose: Any, stream: Any = None) -> None:
+        self.stream = stream or sys.stdout
+        self.bar = verbose in ("auto", 1, True) and self.stream.isatty()
         self.lines = verbose not in (0, False)
-        self.epochs, self.batches, self.done = epochs, batches, done
         self._rich: Any = None
-        self._started = self._epoch_started = time.monotonic()
-        self._logs: Logs = {}
+        self._started = time.monotonic()
 
-    def __enter__(self) -> Progress:
+    def _open(self, total: int | None, title: str = "") -> None:
+        """Show the bar, if there is one."""
         if self.bar:
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn
@@ -56,16 +60,39 @@ class Progress:
                 TextColumn("{task.fields[title]}"),
                 BarColumn(bar_width=30),
                 TextColumn("{task.fields[text]}"),
-                console=Console(highlight=False),
+                console=Console(file=self.stream, highlight=False),
                 transient=True,
             )
             self._rich.__enter__()
-            self._task = self._rich.add_task("", total=self.batches, title="", text="")
-        return self
+            self._task = self._rich.add_task("", total=total, title=title, text="")
 
     def __exit__(self, *error: Any) -> None:
         if self._rich is not None:
             self._rich.__exit__(*error)
+
+    def say(self, text: str) -> None:
+        """A line that stays, above the bar."""
+        if not self.lines:
+            return
+        if self._rich is not None:
+            self._rich.console.print(text, soft_wrap=True, markup=False)
+        else:
+            print(text, flush=True, file=self.stream)
+
+
+class Progress(Shown):
+    """Shows a run, with `verbose` as `Shown` has it."""
+
+    def __init__(self, verbose: Any, epochs: int, batches: int | None, done: int = 0) -> None:
+        super().__init__(verbose)
+        self.bar = self.bar and epochs > done
+        self.epochs, self.batches, self.done = epochs, batches, done
+        self._epoch_started = self._started
+        self._logs: Logs = {}
+
+    def __enter__(self) -> Progress:
+        self._open(self.batches)
+        return self
 
     @contextlib.contextmanager
     def compiling(self) -> Iterator[None]:
@@ -106,41 +133,21 @@ class Progress:
         spent = time.monotonic() - self._epoch_started
         self.say(f"Epoch {epoch + 1:>{width}}/{self.epochs}  {numbers(logs)}  {spent:.1f} s")
 
-    def say(self, text: str) -> None:
-        """A line that stays, above the bar."""
-        if not self.lines:
-            return
-        if self._rich is not None:
-            self._rich.console.print(text, soft_wrap=True, markup=False)
-        else:
-            print(text, flush=True)
 
-
-class Counting:
+class Counting(Shown):
     """Shows how many of some things are done: a bar in a terminal, elsewhere one line when it takes a second.
 
     `aside`: on stderr, where stdout is for a result.
     """
 
     def __init__(self, title: str, total: int, verbose: Any = "auto", aside: bool = False) -> None:
+        super().__init__(verbose, sys.stderr if aside else sys.stdout)
         self.title, self.total, self.done = title, total, 0
-        self.stream = sys.stderr if aside else sys.stdout
-        self.bar = verbose in ("auto", 1, True) and self.stream.isatty()
-        self.lines = verbose not in (0, False)
-        self._rich: Any = None
-        self._started = self._shown = time.monotonic()
+        self._shown = self._started
         self._said = False
 
     def __enter__(self) -> Counting:
-        if self.bar:
-            from rich.console import Console
-            from rich.progress import BarColumn, TextColumn
-            from rich.progress import Progress as Bar
-
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[text]}"))
-            self._rich = Bar(*columns, console=Console(file=self.stream), transient=True)
-            self._rich.__enter__()
-            self._task = self._rich.add_task(self.title, total=self.total, text="")
+        self._open(self.total, self.title)
         return self
 
     def one(self) -> None:
@@ -159,7 +166,3 @@ class Counting:
         elif self.lines and not self._said and now - self._started > 1:
             self._said = True
             print(f"{self.title} ...", file=self.stream, flush=True)
-
-    def __exit__(self, *error: Any) -> None:
-        if self._rich is not None:
-            self._rich.__exit__(*error)

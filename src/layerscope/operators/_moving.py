@@ -29,9 +29,11 @@ SIZED = (
     "axes",
     "perm",
     "picks",
+    "indices",
+    "lists",
 )
 """Settings that hold sizes, or whole numbers."""
-ROWS = (": shapes", ": picks")
+ROWS = (": shapes", ": picks", ": lists")
 """Settings that hold rows of them."""
 
 

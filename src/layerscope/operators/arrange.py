@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from layerscope.core import sizes
 from layerscope.core.contract import Example
 from layerscope.core.costs import Operations
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import EVERYTHING, Reads, Spread, Window, same
+from layerscope.core.reach import EVERYTHING, Reads, Spread, Window, listed, same
 from layerscope.core.types import TensorType, show
 from layerscope.operators._axes import axis_of, fits, needed, rank_of
 from layerscope.operators._moving import Moving, without_elements
@@ -129,11 +129,13 @@ class SpaceToDepth(Moving):
 class Rearranged(Moving):
     """The same sizes, other places along the axes in `along` (ReverseSequence); Trilu keeps all, zeros for some.
 
+    `lists`: (axis, indices...) for those of which it is known where each position comes from (a flip, a roll).
     Shapes: any → the same.
-    Source: ONNX operators ReverseSequence, Trilu.
+    Source: ONNX operators ReverseSequence, Trilu; PyTorch, torch.flip, torch.roll.
     """
 
     along: Any = ()
+    lists: Any = ()
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         x = needed(operands, 0, "the data")
@@ -143,12 +145,16 @@ class Rearranged(Moving):
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         x = needed(operands, 0, "the data")
-        return (same(x.rank, tuple(self.along)), *without_elements(operands[1:]))
+        ways = list(same(x.rank, tuple(self.along)))
+        for axis, *indices in cast(Sequence[Sequence[int]], self.lists):
+            ways[axis_of(axis, x.rank)] = listed(axis_of(axis, x.rank), indices)
+        return (tuple(ways), *without_elements(operands[1:]))
 
     @classmethod
     def examples(cls) -> Sequence[Example]:
         x = TensorType((4, 2, 5))
-        return [Example(cls("ReverseSequence", (0,)), (x,), (x,)), Example(cls("Trilu"), (x,), (x,))]
+        flipped = cls("flip", (0,), ((0, 3, 2, 1, 0),))
+        return [Example(made, (x,), (x,)) for made in (cls("ReverseSequence", (0,)), cls("Trilu"), flipped)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from layerscope.core.contract import Example
 from layerscope.core.costs import NONE, Operations, Saved
 from layerscope.core.dataclasses import dataclass, replace
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import EVERYTHING, Everything, Fixed, Reads, Relation, Window
+from layerscope.core.reach import EVERYTHING, Everything, Fixed, Listed, Reads, Relation, Window
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.operators._axes import is_floating, needed
@@ -250,12 +250,16 @@ def _followed(outer: Sequence[Relation | Everything], inner: Relation | Everythi
     before = outer[inner.axis]
     if isinstance(before, Fixed) and isinstance(inner, Window) and inner.size == 1:
         return Fixed(before.index * inner.stride - inner.before)
+    if isinstance(before, Fixed) and isinstance(inner, Listed):
+        return Fixed(inner.indices[before.index])
     if isinstance(before, Everything):
         return EVERYTHING
     if before == Window(before.axis):
         return replace(cast(Any, inner), axis=before.axis)
     if inner == Window(inner.axis):
         return before
+    if isinstance(before, Listed) and isinstance(inner, Window) and inner.size == 1:
+        return Listed(before.axis, tuple(o * inner.stride - inner.before for o in before.indices))
     if isinstance(before, Window) and isinstance(inner, Window):
         stride, start = before.stride * inner.stride, before.before * inner.stride + inner.before
         partial = before.partial or inner.partial

@@ -9,7 +9,7 @@ from layerscope.core.contract import Example
 from layerscope.core.costs import NONE, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
-from layerscope.core.reach import EVERYTHING, Fixed, Reads, Window, same
+from layerscope.core.reach import EVERYTHING, Fixed, Reads, Window, listed, same
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
 from layerscope.operators._axes import axis_of, fits, known, needed, whole
@@ -21,8 +21,10 @@ INT = "int64"
 
 @dataclass(frozen=True, eq=False)
 class Gather(Moving):
-    """Slices of the data along `axis`, by index: an embedding looked up, one position of many. `index` is the only
-    index where there is one, without axes, and it is known.
+    """Slices of the data along `axis`, by index: an embedding looked up, one position of many, some of them.
+
+    `index` is the only index where there is one, without axes, and it is known; `indices` are those of a list that is
+    known.
 
     Shapes: (a, n, b) and indices (i, j) → (a, i, j, b). It multiplies nothing.
     Source: ONNX operator Gather.
@@ -30,6 +32,7 @@ class Gather(Moving):
 
     axis: int = 0
     index: int | None = None
+    indices: Any = None
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         x, where = needed(operands, 0, "the data"), needed(operands, 1, "the indices")
@@ -43,21 +46,27 @@ class Gather(Moving):
         x, where = needed(operands, 0, "the data"), needed(operands, 1, "the indices")
         axis = axis_of(self.axis, x.rank)
         data = [
-            Window(n) if n < axis else Window(n - 1 + where.rank) if n > axis else self._along(x.shape[axis])
+            Window(n) if n < axis else Window(n - 1 + where.rank) if n > axis else self._along(axis, x.shape[axis])
             for n in range(x.rank)
         ]
         return (tuple(data), tuple(Window(axis + n) for n in range(where.rank)))
 
-    def _along(self, size: Size) -> Way:
+    def _along(self, axis: int, size: Size) -> Way:
         """How the axis is read."""
-        if self.index is None or (self.index < 0 and not isinstance(size, int)):
+        indices = cast(Sequence[int], (self.index,) if self.index is not None else self.indices or ())
+        if not indices or (min(indices) < 0 and not isinstance(size, int)):
             return EVERYTHING
-        return Fixed(self.index if self.index >= 0 else self.index + cast(int, size))
+        found = [i if i >= 0 else i + cast(int, size) for i in indices]
+        return listed(axis, found) if self.index is None else Fixed(*found)
 
     @classmethod
     def examples(cls) -> Sequence[Example]:
         table, tokens = TensorType((1000, 64)), TensorType((2, 7), INT)
-        return [Example(cls("Gather", slots=(None, None)), (table, tokens), (TensorType((2, 7, 64)),))]
+        some = cls("Gather", 1, indices=(0, 3, 2), slots=(None, TensorType((3,), INT)))
+        return [
+            Example(cls("Gather", slots=(None, None)), (table, tokens), (TensorType((2, 7, 64)),)),
+            Example(some, (TensorType((2, 5, 4)),), (TensorType((2, 3, 4)),)),
+        ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from layerscope.core.contract import Example
 from layerscope.core.costs import NOTHING_SAVED, Operations, Saved
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import EVERYTHING, Everything, Fixed, Reads, Relation, Spread, Window
+from layerscope.core.reach import EVERYTHING, Everything, Fixed, Reads, Relation, Spread, Window, listed
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, WeightType
 from layerscope.operators._axes import fits, known, needed, rank_of, whole
@@ -234,9 +234,10 @@ class Arranged(Moving):
 
     `ways` has a row for each operand, with an entry for each of its axes: () where the axis is read whole, (index,)
     where that one is taken, or (axis of the output, stride, size, before, dilation) as a window, or those and a 1
-    where the axis is spread instead (see core/reach.py). `view`: the output shares the first operand's memory.
-    `keeps`: numbers of the operands that the gradient needs, indices above all. `adds`: number of an operand of which
-    each element is added to another one.
+    where the axis is spread instead (see core/reach.py). `lists`: (operand, axis, axis of the output, indices...) for
+    each axis of which a list of indices is taken, whatever its way says. `view`: the output shares the memory of the
+    first operand. `keeps`: numbers of the operands that the gradient needs, indices above all. `adds`: number of an
+    operand of which each element is added to another one.
     Shapes: as `outputs` states.
     Units: it computes nothing, but one pointwise operation for each element that is added.
     Source: jax.lax.broadcast_in_dim, squeeze, pad, rev, gather, scatter, dynamic_slice, sort and others.
@@ -247,6 +248,7 @@ class Arranged(Moving):
     view: bool = False
     keeps: Any = ()
     adds: int | None = None
+    lists: Any = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -260,8 +262,12 @@ class Arranged(Moving):
         )
         if any(len(way) not in (0, 1, 5, 6) for row in rows for way in row):
             raise SettingError(f"{self.kind}: each of its ways must have no number, 1, 5 or 6")
+        lists = tuple(numbers(row, f"{self.kind}: lists", 0) for row in cast(Iterable[Any], self.lists))
+        if any(len(row) < 4 or row[0] >= len(rows) or row[1] >= len(rows[row[0]]) for row in lists):
+            raise SettingError(f"{self.kind}: lists name an operand, its axis, the output's and at least one index")
         object.__setattr__(self, "outputs", types)
         object.__setattr__(self, "ways", rows)
+        object.__setattr__(self, "lists", lists)
         object.__setattr__(self, "keeps", numbers(self.keeps, f"{self.kind}: keeps", 0))
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
@@ -279,9 +285,10 @@ class Arranged(Moving):
         return 0 if self.view and types and self.slots[0] is None else None
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
-        return tuple(
-            None if one is None else tuple(map(_way, row)) for one, row in zip(operands, self.ways, strict=True)
-        )
+        found = [list(map(_way, row)) for row in self.ways]
+        for operand, axis, there, *indices in self.lists:
+            found[operand][axis] = listed(there, indices)
+        return tuple(None if one is None else tuple(row) for one, row in zip(operands, found, strict=True))
 
     @classmethod
     def examples(cls) -> Sequence[Example]:
@@ -296,6 +303,11 @@ class Arranged(Moving):
                 (TensorType((4,)),),
             ),
             Example(cls("rev", (x,), (((0, 1, 1, 0, 1), ()),)), (x,), (x,)),
+            Example(
+                cls("gather", (wide.with_shape((3, 3)),), (((0, 1, 1, 0, 1), ()),), lists=((0, 1, 1, 3, 0, 2),)),
+                (x,),
+                (TensorType((3, 3)),),
+            ),
         ]
 
 

@@ -9,7 +9,7 @@ from layerscope.core import sizes
 from layerscope.core.contract import Example
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import SettingError, ShapeError
-from layerscope.core.reach import EVERYTHING, Fixed, Reads, Window
+from layerscope.core.reach import EVERYTHING, Fixed, Reads, Window, listed
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType, show
 from layerscope.operators._axes import axis_of, fits, needed
@@ -84,9 +84,8 @@ class Slice(Moving):
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         x = needed(operands, 0, "the data")
         ways: list[Way] = [Window(axis) for axis in range(x.rank)]
-        for axis, (first, _, step) in self._ranges(x).items():
-            exact = isinstance(first, int) and step > 0
-            ways[axis] = Window(axis, step, 1, -first) if exact and isinstance(first, int) else EVERYTHING
+        for axis, (first, length, step) in self._ranges(x).items():
+            ways[axis] = _stepped(axis, first, length, step)
         return (tuple(ways), *without_elements(operands[1:]))
 
     @classmethod
@@ -97,6 +96,15 @@ class Slice(Moving):
             Example(cls("Slice", (-3,), (FAR,), (3,)), (x,), (TensorType((2, 3, 8, 3)),)),
             Example(cls("Slice", (-1,), (-100,), (2,), (-2,)), (x,), (TensorType((2, 3, 4, 9)),)),
         ]
+
+
+def _stepped(axis: int, first: Size, length: Size, step: int) -> Way:
+    """How a range is read; one that goes backwards as a list."""
+    if not isinstance(first, int) or (step < 0 and not isinstance(length, int)):
+        return EVERYTHING
+    if step > 0 or length == 1:
+        return Window(axis, max(step, 1), 1, -first)
+    return listed(axis, range(first, first + step * cast(int, length), step))
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,7 +335,8 @@ class Indexed(Moving):
     """What stands in Python's square brackets: of each axis a range in steps, or one index; new axes of size 1.
 
     `picks` has an entry for each axis of the result, in order: (axis, start, length, step) of the input, or None for
-    a new axis. `taken` has (axis, index) for each axis of which one index is taken; it is gone.
+    a new axis; a length of None is that of the axis. `taken` has (axis, index) for each axis of which one index is
+    taken; it is gone.
     Law: the result's sizes are the lengths.
     Shapes: (n₀, n₁, ...) → (length, ..., 1, ...).
     Errors: ShapeError where an axis is named twice or not at all, or a range leaves it.
@@ -337,8 +346,8 @@ class Indexed(Moving):
     picks: Any = ()
     taken: Any = ()
 
-    def _rows(self, x: TensorType) -> tuple[tuple[int, int, int, int] | None, ...]:
-        rows = cast(tuple[tuple[int, int, int, int] | None, ...], tuple(self.picks))
+    def _rows(self, x: TensorType) -> tuple[tuple[int, int, int | None, int] | None, ...]:
+        rows = cast(tuple[tuple[int, int, int | None, int] | None, ...], tuple(self.picks))
         axes = sorted(
             [
                 *(row[0] for row in rows if row is not None),
@@ -359,7 +368,9 @@ class Indexed(Moving):
 
     def infer(self, *operands: TensorType | None) -> tuple[TensorType, ...]:
         x = needed(operands, 0, "the data")
-        return (x.with_shape(tuple(1 if row is None else row[2] for row in self._rows(x))),)
+        rows = self._rows(x)
+        lengths = [1 if row is None else x.shape[row[0]] if row[2] is None else row[2] for row in rows]
+        return (x.with_shape(tuple(lengths)),)
 
     def reads(self, output: int, *operands: TensorType | None) -> tuple[Reads | None, ...]:
         x = needed(operands, 0, "the data")
@@ -369,7 +380,7 @@ class Indexed(Moving):
         for place, row in enumerate(self._rows(x)):
             if row is not None:
                 axis, start, length, step = row
-                ways[axis] = Window(place, step, 1, -start) if length == 1 or step > 0 else EVERYTHING
+                ways[axis] = _stepped(place, start, 1 if length is None else length, step)
         return (tuple(ways), *without_elements(operands[1:]))
 
     @classmethod

@@ -5,8 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from layerscope.core.errors import SourceError
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 FIRST = 4096
 """Bytes that are looked at."""
@@ -87,6 +92,22 @@ def _folder(name: str) -> str:
     if (path / "config.json").is_file() and any(path.glob("*.safetensors")):
         return "hugging-face"
     return "folder"
+
+
+def from_archive(path: str | os.PathLike[str], read: Callable[[ZipFile], Any]) -> Any:
+    """What `read` takes out of a ZIP archive; SourceError with the path where it is damaged, or `read` refuses."""
+    import zipfile
+    import zlib
+
+    name = os.fspath(path)
+    damage = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RecursionError, NotImplementedError)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return read(archive)
+    except SourceError as error:
+        raise SourceError(f"{name}: {error}") from None
+    except damage as error:
+        raise SourceError(f"{name}: damaged: {error}") from None
 
 
 def _archive(name: str) -> str:

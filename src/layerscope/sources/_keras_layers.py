@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from layerscope.core import named
 from layerscope.core.contract import Layer
 from layerscope.core.dataclasses import fields
 from layerscope.core.errors import LayerscopeError
@@ -50,9 +51,9 @@ def translate(layer: Any, rank: int) -> Layer:
 
 def settings(layer: Any) -> dict[str, Any]:
     """The arguments of its constructor, as the layer holds them, and its name."""
-    named = [name for name in inspect.signature(type(layer).__init__).parameters if hasattr(layer, name)]
-    named += [name for name in ("input_mean", "input_variance", "rms_scaling") if hasattr(layer, name)]
-    return {name: getattr(layer, name) for name in (*named, "activity_regularizer", "name", "trainable")}
+    told = [name for name in inspect.signature(type(layer).__init__).parameters if hasattr(layer, name)]
+    told += [name for name in ("input_mean", "input_variance", "rms_scaling") if hasattr(layer, name)]
+    return {name: getattr(layer, name) for name in (*told, "activity_regularizer", "name", "trainable")}
 
 
 def _known(layer: Any) -> str:
@@ -115,8 +116,8 @@ def _same(cls: type[Layer], **fixed: Any) -> Rule:
             ):
                 told[key] = of_weights(key, told[key], home)
             if "activation" in told:
-                named = activation(told["activation"], rank)
-                told["activation"] = None if named == "linear" and cls.__name__ != "Activation" else named
+                function = activation(told["activation"], rank)
+                told["activation"] = None if function == "linear" and cls.__name__ != "Activation" else function
             made = cls(**told)
             if not made.executable:
                 raise Refused(made.obstacle)
@@ -210,7 +211,10 @@ def initializer(value: Any) -> Any:
     name, home = type(value).__name__, sys.modules["keras"].initializers
     if getattr(home, name, None) is not type(value):
         return None
-    config = dict(value.get_config())
+    return _initial(name, value.get_config())
+
+
+def _initial(name: str, config: Config) -> Any:
     seed = config["seed"] if isinstance(config.get("seed"), int) else None
     for stem, (scale, mode) in VARIANCE.items():
         end = name.removeprefix(stem)
@@ -223,7 +227,7 @@ def initializer(value: Any) -> Any:
         return None
     if name in ("Zeros", "Ones"):
         return name.lower()
-    return _initializer(name, **config | ({"seed": seed} if "seed" in config else {}))
+    return _initializer(name, **{**config, **({"seed": seed} if "seed" in config else {})})
 
 
 OF_WEIGHTS = {
@@ -239,8 +243,33 @@ def of_weights(key: str, value: Any, what: str) -> dict[str, Any]:
     if name not in OF_WEIGHTS[what] or getattr(home, name, None) is not type(value):
         known = ", ".join(OF_WEIGHTS[what])
         raise Refused(f"{key}={_shown(value)} is not known here; known: {known}")
-    settings = {k: v if isinstance(v, str | list | tuple | int) else _short(v) for k, v in value.get_config().items()}
-    return {what: name, "settings": settings}
+    return {what: name, "settings": _numbers(value.get_config())}
+
+
+def of_record(setting: str, value: Any) -> Any:
+    """An initializer, regularizer or constraint from its record in a configuration, as a name or as data; None where
+    it is none that is known here, without which a trace goes on.
+    """
+    what = named.kind_of(setting)
+    made = value if isinstance(value, str) else None
+    if isinstance(value, Mapping) and isinstance(value.get("config"), Mapping):
+        name, config = str(value.get("class_name")), value["config"]
+        if what != "initializer":
+            made = {what: name, "settings": _numbers(config)} if name in OF_WEIGHTS[what] else None
+        elif name.startswith("Orthogonal"):
+            plain = config.get("seed") is None and config.get("gain", 1.0) == 1
+            made = "orthogonal" if plain else _initializer("Orthogonal", **config)
+        else:
+            made = _initial(name, config)
+    try:
+        named.check(setting, made, what)
+    except LayerscopeError:
+        return None
+    return made
+
+
+def _numbers(config: Config) -> dict[str, Any]:
+    return {k: v if isinstance(v, str | list | tuple | int | None) else _short(v) for k, v in config.items()}
 
 
 def _short(value: Any) -> float:

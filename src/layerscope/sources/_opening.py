@@ -17,6 +17,9 @@ from layerscope.sources._asked import Asked
 FEW, MANY = 11, 13
 """Sizes that a network would hardly have by itself, and of which none is a multiple of the other."""
 
+NUMBERS = {"indices", "lists"}
+"""Settings that say which numbers a tensor has; where they depend on the batch, nobody knows them."""
+
 
 class _Unlike(Exception):
     """Where the two differ in a way that no batch explains."""
@@ -47,7 +50,10 @@ def _layer(one: Layer, other: Layer) -> Layer:
     for field in fields(one):
         if field.name != "name":
             before, after = getattr(one, field.name), getattr(other, field.name)
-            made = _joined(before, after, field.name)
+            if field.name in NUMBERS:
+                made = before if before == after else field.default
+            else:
+                made = _joined(before, after, field.name)
             if made is not before:
                 changed[field.name] = made
     if isinstance(one, InputLayer) and "batch_size" in changed:

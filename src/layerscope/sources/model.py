@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Graph
 from layerscope.sources import _files
 from layerscope.sources import json as graph_json
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 SUMMARY = "a Model, or a file written by Model.save"
 ENTRY = "graph.json"
@@ -32,28 +35,14 @@ def read(what: Any) -> Graph:
 
 def archive_graph(path: str | os.PathLike[str]) -> Any:
     """The JSON of the graph in a model file; SourceError when there is none."""
-    import zipfile
-    import zlib
 
-    name = os.fspath(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if ENTRY not in archive.namelist():
-                raise SourceError(f"{name}: an archive, but no model of Layerscope: it has no {ENTRY}")
-            if archive.getinfo(ENTRY).file_size > graph_json.MOST_BYTES:
-                raise SourceError(f"{name}: its {ENTRY} is larger than {graph_json.MOST_BYTES >> 20} MiB")
-            if archive.getinfo(ENTRY).compress_size > os.path.getsize(path):
-                raise SourceError(f"{name}: damaged: its {ENTRY} claims more bytes than the file has")
-            return graph_json.parsed(archive.read(ENTRY))
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        ValueError,
-        EOFError,
-        RecursionError,
-        NotImplementedError,
-    ) as error:
-        if isinstance(error, SourceError):
-            raise
-        raise SourceError(f"{name}: damaged: {error}") from None
+    def wanted(archive: ZipFile) -> Any:
+        if ENTRY not in archive.namelist():
+            raise SourceError(f"an archive, but no model of Layerscope: it has no {ENTRY}")
+        if archive.getinfo(ENTRY).file_size > graph_json.MOST_BYTES:
+            raise SourceError(f"its {ENTRY} is larger than {graph_json.MOST_BYTES >> 20} MiB")
+        if archive.getinfo(ENTRY).compress_size > os.path.getsize(path):
+            raise SourceError(f"damaged: its {ENTRY} claims more bytes than the file has")
+        return graph_json.parsed(archive.read(ENTRY))
+
+    return _files.from_archive(path, wanted)

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from layerscope.core import sketch
+from layerscope.core import named, sketch
 from layerscope.core.contract import OF_TRAINING, Layer
 from layerscope.core.dataclasses import dataclass, fields
 from layerscope.core.errors import LayerscopeError, ShapeError, TextError, UnknownNameError
@@ -282,6 +282,8 @@ class _Reader:
         text = word.text.lower()
         name, equals, value = word.text.partition("=")
         name = SHORT.get(name.lower(), name.lower())
+        if equals and value and named.kind_of(name) and name in {f.name for f in fields(cls)}:
+            return name, self._named(cls, word, name, value)
         if equals and value and name in known:
             return name, _value(value, name)
         if text == "nobias" and "use_bias" in known:
@@ -291,7 +293,9 @@ class _Reader:
         if text == "as":
             return "name", queue.pop(0).text
         if name in known and not equals and queue and name not in _by_word(cls, text):
-            return name, _value(queue.pop(0).text, name)
+            after = queue.pop(0)
+            whole = named.kind_of(name)
+            return name, self._named(cls, after, name, after.text) if whole else _value(after.text, name)
         for key in _by_word(cls, text):
             if key in known:
                 return key, text
@@ -300,6 +304,15 @@ class _Reader:
             return places[0], number
         self._refuse(cls, word, known, places, number)
         raise AssertionError
+
+    def _named(self, cls: type[Layer], word: Word, name: str, value: str) -> Any:
+        """An initializer, regularizer or constraint, by its name or with settings."""
+        try:
+            made = None if value.lower() == "none" else named.from_text(value, named.kind_of(name))
+            named.check(name, made, cls.__name__)
+            return made
+        except LayerscopeError as error:
+            raise TextError(str(error), self.text, word.start, len(word.text)) from None
 
     def _refuse(self, cls: type[Layer], word: Word, known: list[str], places: list[str], number: Any) -> None:
         if number is not None:

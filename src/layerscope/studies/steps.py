@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
-from layerscope.models.progress import seconds
+from layerscope.models.progress import Shown, seconds
 
 
-class Steps:
-    """Shows runs that each have as many epochs.
-
-    `verbose` is "auto" or 1 (a bar where there is a terminal), 2 (lines) or 0 (nothing); `stream` is where to, by
-    default stdout.
-    """
+class Steps(Shown):
+    """Shows runs that each have as many epochs, with `verbose` and `stream` as `Shown` has them."""
 
     def __init__(self, verbose: Any, runs: int, epochs: int, stream: Any = None) -> None:
-        self.stream = stream or sys.stdout
-        self.lines = verbose not in (0, False)
-        self.bar = verbose in ("auto", 1, True) and self.stream.isatty()
+        super().__init__(verbose, stream)
         self.runs, self.epochs = runs, epochs
         self.done = self.trained = self.kept = 0
-        self._title, self._rich = "", None
-        self._started = time.monotonic()
+        self._title = ""
 
     def __enter__(self) -> Steps:
-        if self.bar:
-            from rich.console import Console
-            from rich.progress import BarColumn, TextColumn
-            from rich.progress import Progress as Bar
-
-            self._rich: Any = Bar(
-                TextColumn("{task.fields[title]}"),
-                BarColumn(bar_width=30),
-                TextColumn("{task.fields[text]}"),
-                console=Console(file=self.stream, highlight=False),
-                transient=True,
-            )
-            self._rich.__enter__()
-            self._task = self._rich.add_task("", total=self.runs * self.epochs, title="", text="")
+        self._open(self.runs * self.epochs)
         return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._rich is not None:
-            self._rich.__exit__(*error)
 
     def begins(self, title: str) -> None:
         """A run begins."""
@@ -74,12 +49,3 @@ class Steps:
         if self._rich is not None:
             made = self.kept * self.epochs + self.trained
             self._rich.update(self._task, title=self._title, text=text, completed=made)
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        if not self.lines:
-            return
-        if self._rich is not None:
-            self._rich.console.print(text, soft_wrap=True, markup=False)
-        else:
-            print(text, flush=True, file=self.stream)

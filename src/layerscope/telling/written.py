@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from layerscope.core import propagate
+from layerscope.core import named, propagate
 from layerscope.core.contract import Layer, changed_settings, describe_settings, normal
-from layerscope.core.dataclasses import MISSING, fields
+from layerscope.core.dataclasses import MISSING, fields, replace
 from layerscope.core.errors import GraphError
 from layerscope.core.graph import Edge, Graph, Node
 from layerscope.core.sizes import numbers
@@ -37,8 +37,8 @@ def one_line(graph: Graph, begin: int = 0) -> str:
 
 
 def _stage(graph: Graph, number: int, node: Node) -> str:
-    layer, named = node.layer, node.layer.name
-    as_name = f" as {named}" if named and NAME.fullmatch(named) else ""
+    layer, called = node.layer, node.layer.name
+    as_name = f" as {called}" if called and NAME.fullmatch(called) else ""
     if not number:
         if graph.inputs != (0,) or len(graph.outputs) != 1:
             raise GraphError(f"one line has one input and one output, this network more; {INSTEAD}")
@@ -101,6 +101,8 @@ def _value(label: str, key: str, value: Any) -> str:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, int | float) or (isinstance(value, str) and NAME.fullmatch(value)):
         return str(value)
+    if (data := _data(key, value)) is not None:
+        return named.to_text(data)
     parts: Sequence[Any] = cast(Sequence[Any], value) if isinstance(value, list | tuple) else ()
     if parts and all(isinstance(part, int) for part in parts):
         whole = key == "target_shape" or len(set(parts)) > 1
@@ -113,11 +115,24 @@ def _value(label: str, key: str, value: Any) -> str:
 def _check(graph: Graph, read: Graph) -> None:
     """That a line of text was read back to the same network; else it would be another one in silence."""
     for one, other in zip(graph.nodes, read.nodes, strict=True):
-        if describe_settings(one.layer) != describe_settings(other.layer) or one.inputs != other.inputs:
+        if _told(one.layer) != _told(other.layer) or one.inputs != other.inputs:
             raise GraphError(
                 f"one line would make {describe_settings(other.layer)} of {one.label}, "
                 f"which is {describe_settings(one.layer)}; {INSTEAD}"
             )
+
+
+def _data(key: str, value: Any) -> Mapping[str, Any] | None:
+    """An object of training as data, as which it may stand already; None for what is none."""
+    data = value.to_json() if hasattr(value, "to_json") else value
+    return cast(Mapping[str, Any], data) if isinstance(data, Mapping) and named.kind_of(key) in data else None
+
+
+def _told(layer: Layer) -> str:
+    """What a layer is, with objects of training as data, which can be compared."""
+    told = changed_settings(layer)
+    data = {key: value.to_json() for key, value in told.items() if named.kind_of(key) and hasattr(value, "to_json")}
+    return describe_settings(replace(layer, **data) if data else layer)
 
 
 # --- Python ---
@@ -133,7 +148,9 @@ def python(graph: Graph, name: str = "model") -> str:
     body = list(_lines(graph, called))
     ends = [called[edge] for edge in graph.outputs]
     starts = [called[(number, 0)] for number in graph.inputs]
+    homes = sorted(f"{what}s" for what in named.NAMES if any(f"{what}s." in line for line in body))
     lines = [
+        *([f"from layerscope import {', '.join(homes)}"] if homes else []),
         f"from layerscope.layers import {', '.join(['Input', *kinds])}",
         "from layerscope.models import Model",
         "",
@@ -210,6 +227,10 @@ def _python_value(node: Node, key: str, value: Any) -> str:
         return '"' + repr(value)[1:-1].replace('"', '\\"') + '"'
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
+    if (data := _data(key, value)) is not None:
+        what = named.kind_of(key)
+        told = ", ".join(f"{name}={number!r}" for name, number in data.get("settings", {}).items())
+        return f"{what}s.{data[what]}({told})"
     parts: Sequence[Any] = cast(Sequence[Any], value) if isinstance(value, list | tuple) else ()
     if not parts:
         raise GraphError(

@@ -339,21 +339,21 @@ class _Builder:
         self._groups([g for g in groups if g not in first], self.recipe.updates, outputs)
 
     def _behind_readers(self, groups: list[Group], outputs: dict[Node, Buffer], early: set[Node]) -> None:
-        """A weight is written in place: where others still read what it was, or the loss is not known yet, it is made
-        elsewhere and copied at the end.
+        """A weight is written in place: where others still read what it was, or what makes it does so along axes, or
+        the loss is not known yet, it is made elsewhere and copied at the end.
         """
         last = max((group.level for group in groups), default=0)
         tables = {id(buffer): value for value, buffer in self.memory.flat.items()}
         for group in list(groups):
             for value in [value for value in group.made() if value in outputs]:
                 old = tables.get(id(outputs[value]))
-                later = [g for g in groups if g is not group and g.level >= group.level]
+                later = [g for g in groups if (g is not group or g.nest) and g.level >= group.level]
                 reads = any(old in op.inputs for g in later for op in g.ops)
                 if old and (reads or early.intersection(group.made())):
                     copy = flat.copied(value)
                     outputs[copy.outputs[0]] = outputs.pop(value)
                     self.schedule.after.append(copy)
-                    groups.append(Group(group.size, last + 1, [copy]))
+                    groups.append(Group(flat.size(value), last + 1, [copy]))
 
     def _destination(self, key: Key, value: Node) -> Buffer:
         if key[0] in ("loss", "metric"):

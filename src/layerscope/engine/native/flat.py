@@ -3,7 +3,7 @@
 Pointwise operations of one shape that feed each other form a group, which is one loop over elements that the
 threads share. Sums over the batch are read as the sum of every thread's part, in the order of the threads. A sum over
 all elements (the norm of a gradient) waits for the group that makes them, and one thread adds them up. What goes
-along axes (nests.py) is a group by itself: it waits for who makes what it reads.
+along axes (nests.py, peaks.py) is a group by itself: it waits for who makes what it reads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.types import TensorType
-from layerscope.engine.native import nests, pointwise
+from layerscope.engine.native import nests, peaks, pointwise
 from layerscope.engine.native.flat_memory import FlatMemory, Parts, size
 from layerscope.engine.native.ir import Array, Index, Value, lanes, vector
 from layerscope.engine.native.kernel import Kernel, Memory
@@ -28,14 +28,14 @@ from layerscope.engine.program import Value as Node
 
 @dataclass(eq=False)
 class Group:
-    """One loop over the elements of a shape. `level`: how many groups must have run before; `nest`: what its only
-    operation is along axes.
+    """One loop over the elements of a shape, or over `size` places that each have a largest one. `level`: how many
+    groups must have run before; `nest`: what its only operation is along axes.
     """
 
     size: int
     level: int
     ops: list[Op] = field(default_factory=list[Op])
-    nest: nests.Nest | None = None
+    nest: nests.Nest | peaks.Peak | None = None
 
     def made(self) -> dict[Node, Op]:
         """What the group's operations make, in order."""
@@ -127,7 +127,9 @@ class _Grouping:
                 self.home |= dict.fromkeys(other.made(), group)
                 self.groups.remove(other)
         else:
-            group = Group(count, level + 1 if near else 0, nest=None if _is_total(op) else nests.nest(op))
+            form = None if _is_total(op) else _along_axes(op)
+            turns = form.turns if isinstance(form, peaks.Peak) else count
+            group = Group(turns, level + 1 if near else 0, nest=form)
             self.groups.append(group)
         self._join(op, group)
 
@@ -170,7 +172,11 @@ def _is_total(op: Op) -> bool:
 
 def _alone(op: Op) -> bool:
     """Whether it reads elements that other turns of a loop, or other threads, have made."""
-    return _is_total(op) or nests.nest(op) is not None
+    return _is_total(op) or _along_axes(op) is not None
+
+
+def _along_axes(op: Op) -> nests.Nest | peaks.Peak | None:
+    return nests.nest(op) or peaks.peak(op)
 
 
 def copied(value: Node) -> Op:
@@ -187,7 +193,11 @@ def write(memory: Memory, group: Group, parts: Parts, stores: Mapping[Node, Buff
     writer = _Elements(k, group, parts, stores)
     if group.nest:
         (op,) = group.ops
-        nests.write(writer.memory, group.nest, op, stores[op.outputs[0]])
+        form, buffer = group.nest, stores[op.outputs[0]]
+        if isinstance(form, peaks.Peak):
+            peaks.write(writer.memory, form, op, buffer)
+        else:
+            nests.write(writer.memory, form, op, buffer)
     elif group.size == 1:
         with k.when(k.icmp("slt", low, high)):  # only one of the threads is given it
             writer.at(0, 1)

@@ -8,13 +8,14 @@ with its own sum; else the sum goes over several numbers at once. Which thread m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from layerscope.core.sizes import numbers
 from layerscope.engine.native.flat_memory import FlatMemory
 from layerscope.engine.native.ir import Carry, Index, Value, vector
+from layerscope.engine.native.kernel import Kernel
 from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.operations import Op, of_batch
 from layerscope.engine.native.rows import lane_sums
@@ -128,21 +129,30 @@ def broadcasts(op: Op) -> list[Node]:
 
 def write(memory: FlatMemory, found: Nest, op: Op, buffer: Buffer) -> None:
     """The numbers from `low` to `high` of the result, row by row of its last axis."""
-    k = memory.k
-    low, high = Value("%low", "i64"), Value("%high", "i64")
-    columns = found.shape[-1]
     writer = _Numbers(memory, found, op.inputs)
-    last = k.div(k.add(high, columns - 1), columns)
-    with k.loop(k.i64(last), 1, k.i64(k.div(low, columns))) as (row, _):
-        place = k.mul(row, columns)
+    for place, column, width in columns(memory.k, found.shape, writer.widths(), writer.start):
+        memory.store(writer.at(column, width), buffer, memory.k.add(place, column))
+
+
+def columns(
+    k: Kernel, shape: Sequence[int], widths: Sequence[int], start: Callable[[Index], None]
+) -> Iterator[tuple[Index, Index, int]]:
+    """Where numbers of a result begin, from `low` to `high`: the place of a row of its last axis, which `start` is
+    told, the column in it, and how many are made at once.
+    """
+    low, high = Value("%low", "i64"), Value("%high", "i64")
+    count = shape[-1]
+    last = k.div(k.add(high, count - 1), count)
+    with k.loop(k.i64(last), 1, k.i64(k.div(low, count))) as (row, _):
+        place = k.mul(row, count)
         begin = k.intrinsic("smax", "i64", k.i64(k.sub(low, place)), k.i64(0))
-        end = k.intrinsic("smin", "i64", k.i64(k.sub(high, place)), k.i64(columns))
-        writer.start(row)
-        for width in writer.widths():
+        end = k.intrinsic("smin", "i64", k.i64(k.sub(high, place)), k.i64(count))
+        start(row)
+        for width in widths:
             span = k.mul(k.div(k.i64(k.sub(end, begin)), width), width)
             whole = k.i64(k.add(begin, span))
             with k.loop(whole, width, begin) as (column, _):
-                memory.store(writer.at(column, width), buffer, k.add(place, column))
+                yield place, column, width
             begin = whole
 
 

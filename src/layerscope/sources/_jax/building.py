@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from layerscope.core.contract import Layer, snake_case
+from layerscope.core.contract import snake_case
 from layerscope.core.dataclasses import replace
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Edge, Graph, Node, Parameter
 from layerscope.core.reach import Window
-from layerscope.core.types import TensorType, WeightType
-from layerscope.layers.input_layer import InputLayer
-from layerscope.operators._operator import Operator, Slot
+from layerscope.core.types import TensorType
+from layerscope.operators._operator import Operator
 from layerscope.operators.composite import Composite
 from layerscope.operators.general import GeneralConvolution
-from layerscope.operators.standing import Constant, TensorInput
+from layerscope.operators.standing import Constant
+from layerscope.sources._followed import Names, input_layer, slotted
 from layerscope.sources._jax.folding import Folding
 from layerscope.sources._jax.values import Place, Record, Value
 from layerscope.sources._orientation import oriented
@@ -24,10 +24,7 @@ from layerscope.sources._orientation import oriented
 
 def start(kind: TensorType, name: str) -> Value:
     """An input of the network."""
-    layer: Layer = TensorInput(kind)
-    if kind.rank and 0 not in kind.shape:
-        layer = InputLayer(kind.shape[1:], kind.shape[0], kind.dtype)
-    return Record(layer, (), name).made((kind,))[0]
+    return Record(input_layer(kind), (), name).made((kind,))[0]
 
 
 def graph(
@@ -108,53 +105,30 @@ def _node(record: Record, names: _Names, place: dict[int, int], parameters: dict
 
 def _slotted(layer: Operator, record: Record) -> tuple[Operator, dict[str, str]]:
     """The operator with its weights and constants in their slots, and the ids of its weights by role."""
-    slots: list[Slot] = []
-    stored: dict[str, WeightType] = {}
-    forms: dict[str, TensorType] = {}
-    ids: dict[str, str] = {}
-    for value in record.inputs:
-        if value.record is not None:
-            slots.append(None)
-        elif value.weight is None:
-            slots.append(value.type)
-        else:
-            role = _free(value.weight.role, stored)
-            stored[role], ids[role] = value.weight.type, value.weight.id
-            if value.type != TensorType(value.weight.type.shape, value.weight.type.dtype):
-                forms[role] = value.type
-            slots.append(role)
-    given: dict[str, Any] = {"slots": tuple(slots), "parameters": stored, "forms": forms}
-    if record.times != 1:
-        given["times"] = record.times
-    return replace(layer, **given), ids
+    found = slotted(record.inputs)
+    times = {"times": record.times} if record.times != 1 else {}
+    return replace(layer, **found.settings, **times), found.ids
 
 
-def _free(role: str, taken: dict[str, Any]) -> str:
-    name, number = role.replace(".", "_"), 1
-    while name in taken:
-        name, number = f"{role}_{number}", number + 1
-    return name
-
-
-class _Names:
+class _Names(Names):
     """Names of nodes: that of the module where it is one row, else that of the function in the module's scope."""
 
     def __init__(self, records: Sequence[Record], fed: set[int]) -> None:
+        super().__init__()
         self.fed = fed
         self.count = Counter(record.place.scope for record in records if id(record) not in fed)
         self.inner = {record.place.scope[:n] for record in records for n in range(len(record.place.scope))}
-        self.taken: set[tuple[str, ...]] = set()
 
     def of(self, record: Record) -> tuple[tuple[str, ...], str]:
         """Scope and name of a record's node, each once."""
         place = self._told(record)
         if id(record) in self.fed:
-            return self._free((), record.name)
+            return self.free((), record.name)
         single = self.count[record.place.scope] == 1 and record.place.scope not in self.inner
         if place.scope and place.own and place.scope == place.module and single:
-            return self._free(place.scope[:-1], place.scope[-1])
+            return self.free(place.scope[:-1], place.scope[-1])
         whole = place.own and not place.scope and record.name == place.kind
-        return self._free(place.scope, snake_case(record.name) if whole else record.name.strip("_") or "function")
+        return self.free(place.scope, snake_case(record.name) if whole else record.name.strip("_") or "function")
 
     @staticmethod
     def _told(record: Record) -> Place:
@@ -169,11 +143,3 @@ class _Names:
         return replace(
             place, scope=tuple(scope), module=tuple(scope) if place.module == place.scope else place.module
         )
-
-    def _free(self, scope: tuple[str, ...], name: str) -> tuple[tuple[str, ...], str]:
-        found, number = name, 0
-        while (*scope, found) in self.taken:
-            number += 1
-            found = f"{name}_{number}"
-        self.taken.add((*scope, found))
-        return scope, found

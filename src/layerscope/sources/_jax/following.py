@@ -16,7 +16,7 @@ from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Graph
 from layerscope.core.types import WeightType
 from layerscope.sources._asked import Asked, Wanted
-from layerscope.sources._jax import building, modules
+from layerscope.sources._jax import building, modules, numbers
 from layerscope.sources._jax.modules import Prepared
 from layerscope.sources._jax.values import Value, Weight, type_of
 from layerscope.sources._jax.walking import Here, Walker
@@ -160,7 +160,7 @@ class _Following:
 
         def constant(var: Any, const: Any) -> Value:
             name = names.get(id(const), "")
-            return ids.named(name, var) if name else Value(type_of(var.aval))
+            return ids.named(name, var) if name else Value(type_of(var.aval), numbers=numbers.held(const))
 
         return constant
 
@@ -207,7 +207,7 @@ class _Weights:
         """Leaf `number`: a parameter or a constant."""
         (name, learned), leaf = self.prepared.names[number], self.prepared.leaves[number]
         if not learned:
-            return Value(type_of(var.aval))
+            return Value(type_of(var.aval), numbers=numbers.held(leaf))
         jax: Any = sys.modules["jax"]
         if isinstance(leaf, jax.Array):
             name = self.shared.setdefault(id(leaf), name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from layerscope.core.dataclasses import dataclass
 from layerscope.core.errors import ShapeError
+from layerscope.core.reach import MOST_LISTED
 from layerscope.core.types import TensorType
 from layerscope.operators._operator import Operator
 from layerscope.operators.arrange import Transpose
@@ -35,12 +36,15 @@ KEEPS = {
 
 @dataclass(frozen=True)
 class Eqn:
-    """An equation: its primitive, its parameters, and the types of what it is given and makes."""
+    """An equation: its primitive, its parameters, the types of what it is given and makes, and what tells the whole
+    numbers of an operand, None where nobody knows them.
+    """
 
     name: str
     params: Any
     given: Sequence[TensorType]
     made: Sequence[TensorType]
+    numbers: Callable[[int], tuple[int, ...] | None] = lambda _: None
 
     @property
     def slots(self) -> tuple[None, ...]:
@@ -268,7 +272,11 @@ def expand(e: Eqn) -> Operator:
 @rule("rev")
 def reverse(e: Eqn) -> Operator:
     """The other way round along some axes."""
-    return arranged(e, [own(e.given[0], e.params["dimensions"])])
+    x, axes = e.given[0], ints(e.params["dimensions"])
+    lists = tuple(
+        (0, axis, axis, *reversed(range(n))) for axis in axes if 0 < (n := int(str(x.shape[axis]))) <= MOST_LISTED
+    )
+    return arranged(e, [own(x, axes)], lists=lists)
 
 
 @rule("slice")
@@ -321,52 +329,6 @@ def pad(e: Eqn) -> Operator:
         for n, (low, _, inner) in enumerate(e.params["padding_config"])
     ]
     return arranged(e, [ways, ()])
-
-
-@rule("gather")
-def gather(e: Eqn) -> Operator:
-    """Elements or slices by index: axes that are taken whole stay, those of the indices come in their places."""
-    told, sizes = e.params["dimension_numbers"], e.params["slice_sizes"]
-    x, where, out = e.given[0], e.given[1], e.made[0]
-    batching = tuple(getattr(told, "operand_batching_dims", ()))
-    beside = tuple(getattr(told, "start_indices_batching_dims", ()))
-    others = [axis for axis in range(out.rank) if axis not in told.offset_dims]  # of the indices, in order
-    offsets = iter(told.offset_dims)
-    ways: list[Way] = []
-    for axis, size in enumerate(x.shape):
-        if axis in batching:
-            ways.append(way(others[beside[batching.index(axis)]]))
-            continue
-        place = None if axis in told.collapsed_slice_dims else next(offsets)
-        moves = axis in told.start_index_map and sizes[axis] != size
-        ways.append(() if place is None or moves else way(place))
-    indices = [way(place) for place in others] + [()] * (where.rank - len(others))
-    return arranged(e, [ways, indices[: where.rank]], keeps=(1,))
-
-
-@rule("dynamic_slice")
-def dynamic_slice(e: Eqn) -> Operator:
-    """A part whose place the data say."""
-    cut = [axis for axis, (a, b) in enumerate(zip(e.given[0].shape, e.made[0].shape, strict=True)) if a != b]
-    return arranged(e, [own(e.given[0], cut), *map(whole, e.given[1:])], keeps=tuple(range(1, len(e.given))))
-
-
-@rule("dynamic_update_slice")
-def dynamic_update(e: Eqn) -> Operator:
-    """A part put at a place that the data say."""
-    x, part = e.given[0], e.given[1]
-    moved = [axis for axis, (a, b) in enumerate(zip(x.shape, part.shape, strict=True)) if a != b]
-    keeps = tuple(range(2, len(e.given)))
-    return arranged(e, [own(x), own(part, moved), *map(whole, e.given[2:])], keeps=keeps)
-
-
-@rule(
-    "scatter", "scatter-add", "scatter-sub", "scatter_add", "scatter-mul", "scatter_mul", "scatter-min", "scatter-max"
-)
-def scatter(e: Eqn) -> Operator:
-    """Updates put at indices, or added to what is there."""
-    adds = 2 if e.name not in ("scatter",) else None
-    return arranged(e, [own(e.given[0]), whole(e.given[1]), whole(e.given[2])], keeps=(1,), adds=adds)
 
 
 @rule("sort")

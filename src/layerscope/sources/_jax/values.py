@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from layerscope.core.contract import Layer
 from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.sizes import Size
-from layerscope.core.types import TensorType, WeightType
+from layerscope.core.types import TensorType
+from layerscope.sources import _followed
+from layerscope.sources._followed import Weight
 
 
 @dataclass(frozen=True)
@@ -31,28 +34,11 @@ class Call:
     name: str = ""
 
 
-@dataclass(frozen=True)
-class Weight:
-    """A parameter: its name, the last part of that, and how it is stored."""
-
-    id: str
-    role: str
-    type: WeightType
-
-
 @dataclass(eq=False)
-class Value:
-    """A tensor: output `number` of a record, or a weight, maybe in another form, or a constant."""
+class Value(_followed.Value["Record"]):
+    """A tensor of a jaxpr; of a constant what gives its numbers, where these can be had (numbers.py)."""
 
-    type: TensorType
-    record: Record | None = None
-    number: int = 0
-    weight: Weight | None = None
-
-    @property
-    def constant(self) -> bool:
-        """Whether it depends on no input and no parameter."""
-        return self.record is None and self.weight is None
+    numbers: Callable[[], Any] | None = None
 
 
 @dataclass(eq=False)
@@ -79,3 +65,6 @@ def type_of(aval: Any) -> TensorType:
     """Sizes and dtype of an abstract value; keys of random numbers have the dtype of their bits."""
     dtype = str(getattr(aval, "dtype", "uint8"))
     return TensorType(tuple(map(int, getattr(aval, "shape", ()))), "uint32" if dtype.startswith("key<") else dtype)
+
+
+__all__ = ["Call", "Place", "Record", "Value", "Weight", "type_of"]

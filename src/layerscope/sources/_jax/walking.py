@@ -10,7 +10,8 @@ from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.sizes import Size
 from layerscope.operators._moving import Moving
 from layerscope.operators.standing import Undescribed
-from layerscope.sources._jax import rules, stack
+from layerscope.sources._jax import numbers, rules, stack
+from layerscope.sources._jax.picking import FOUND
 from layerscope.sources._jax.values import Call, Record, Value, type_of
 
 INLINED = {
@@ -59,7 +60,7 @@ class Walker:
         env.update(zip(jaxpr.invars, args, strict=True))
 
         def read(atom: Any) -> Value:
-            return Value(type_of(atom.aval)) if hasattr(atom, "val") else env[atom]
+            return Value(type_of(atom.aval), numbers=numbers.held(atom.val)) if hasattr(atom, "val") else env[atom]
 
         for eqn in jaxpr.eqns:
             outputs = self._equation(eqn, [read(atom) for atom in eqn.invars], here)
@@ -95,7 +96,8 @@ class Walker:
         if name in control.KINDS:
             return control.KINDS[name](self, eqn, given, replace(inside, call=here.call, unit=here.unit))
         if all(value.constant for value in given) and not eqn.effects:
-            return [Value(kind) for kind in types]
+            known = numbers.made(eqn, given)
+            return [Value(kind, numbers=one) for kind, one in zip(types, known, strict=True)]
         return self._plain(eqn, given, types, inside)
 
     # --- calls of jaxprs ---
@@ -128,11 +130,15 @@ class Walker:
 
     def _plain(self, eqn: Any, given: list[Value], types: list[Any], here: Here) -> Sequence[Value]:
         name = eqn.primitive.name
-        rule = rules.FOUND.get(name)
+        rule = FOUND.get(name)
         layer = None
         if rule is not None:
             try:
-                layer = rule(rules.Eqn(name, eqn.params, [value.type for value in given], types))
+                layer = rule(
+                    rules.Eqn(
+                        name, eqn.params, [value.type for value in given], types, lambda n: numbers.whole(given[n])
+                    )
+                )
                 made = layer.out(*(value.type for value in given))
                 layer = layer if [(t.shape, t.dtype) for t in made] == [(t.shape, t.dtype) for t in types] else None
             except (LayerscopeError, *MALFORMED):

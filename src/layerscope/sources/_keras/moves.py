@@ -11,8 +11,9 @@ from layerscope.core.contract import Layer
 from layerscope.core.errors import LayerscopeError
 from layerscope.core.types import TensorType
 from layerscope.operators.arrange import Transpose
+from layerscope.operators.gathering import Gather
 from layerscope.operators.reshape import Reshape, Squeeze, Unsqueeze
-from layerscope.operators.slicing import Concat, Slice, Split
+from layerscope.operators.slicing import Concat, Indexed, Slice, Split
 from layerscope.sources._keras.plan import Use
 
 END = 2**31 - 1
@@ -49,8 +50,67 @@ def _made(kind: str, name: str, use: Use, told: Mapping[str, Any], given: Sequen
         ends = (0, *cuts, sizes.number(given[0].shape[axis]))
         return Split(kind, axis, tuple(b - a for a, b in pairwise(ends)), name=name)
     if kind == "GetItem" and len(given) == 1:
-        return _sliced(kind, name, use.args[1] if len(use.args) > 1 else use.kwargs["key"], rank)
+        key = use.args[1] if len(use.args) > 1 else use.kwargs["key"]
+        return _sliced(kind, name, key, rank) or _indexed(kind, name, key, given[0])
+    if kind == "Take" and len(given) == 1 and isinstance(told.get("axis"), int):
+        return _taken(kind, name, told["axis"], use.args[1] if len(use.args) > 1 else use.kwargs["indices"], given[0])
     return None
+
+
+def _taken(kind: str, name: str, axis: int, value: Any, given: TensorType) -> Layer | None:
+    """Slices by one index or an array of them; of a list those that leave the axis are nobody's."""
+    shape, indices = _whole(value)
+    size = given.shape[axis]
+    inside = bool(indices) and isinstance(size, int) and all(-size <= i < size for i in indices)
+    index = indices[0] if inside and not shape else None
+    told = indices if inside and len(shape) == 1 else None
+    return Gather(kind, axis % given.rank, index, told, slots=(None, TensorType(shape, "int32")), name=name)
+
+
+def _whole(value: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Sizes and whole numbers of an array, a list, or one number; in memory or from a file. TypeError for another."""
+    if isinstance(value, Mapping) and value.get("class_name") in ("__numpy__", "__tensor__"):
+        value = value["config"]["value"]
+    value = getattr(value, "tolist", lambda: value)()
+    if isinstance(value, list | tuple) and value:
+        shapes, rows = zip(*map(_whole, value), strict=True)
+        if len(set(shapes)) == 1:
+            return (len(value), *shapes[0]), tuple(i for row in rows for i in row)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number")
+    return (), (value,)
+
+
+def _indexed(kind: str, name: str, key: Any, given: TensorType) -> Layer | None:
+    """Ranges, single indices and new axes of size 1."""
+    told = list(key) if isinstance(key, list | tuple) else [key]
+    parts = [part if part is None or type(part) is int else _range(part) for part in told]
+    if any(part is None and one is not None for part, one in zip(parts, told, strict=True)):
+        return None
+    if Ellipsis in parts:
+        place = parts.index(Ellipsis)
+        rest = given.rank - sum(part is not None for part in parts) + 1
+        parts[place : place + 1] = [(None, None, None)] * rest
+    parts += [(None, None, None)] * (given.rank - sum(part is not None for part in parts))
+    picks: list[Any] = []
+    taken: list[tuple[int, int]] = []
+    axis = 0
+    for part in parts:
+        size = given.shape[axis] if axis < given.rank else 1
+        if part is None:
+            picks.append(None)
+            continue
+        if part == (None, None, None):
+            picks.append((axis, 0, None, 1))
+        elif not isinstance(size, int):
+            return None
+        elif isinstance(part, tuple):
+            start, stop, step = slice(*part).indices(size)
+            picks.append((axis, start, max(-((start - stop) // step), 0), step))
+        else:
+            taken.append((axis, part + size if part < 0 else part))
+        axis += 1
+    return Indexed(kind, tuple(picks), tuple(taken), name=name)
 
 
 def _axes(axis: Any) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """How each of Keras's layers is said here, for tracing: from its settings by name to a layer of ours.
 
 Layers here have Keras's names and settings, so one rule does for nearly all. What only training needs to know
-(initialisers, regularisers, constraints) is left out.
+(initialisers, regularisers, constraints) is left out, but of recurrent layers, which are read here alone.
 """
 
 from __future__ import annotations
@@ -101,6 +101,11 @@ def _same(kind: str, unit: Unit, use: Use, fixed: dict[str, Any]) -> Layer:
     allowed = _settings(cls)
     told = {key: settled(value) for key, value in config.items() if key in allowed and key not in _LEFT}
     told = {key: value for key, value in told.items() if not key.endswith(ONLY_TRAINING)}
+    if "recurrent_regularizer" in allowed:
+        from layerscope.sources._keras_layers import of_record  # which imports what few files need
+
+        found = {key: of_record(key, config[key]) for key in allowed if key.endswith(ONLY_TRAINING) and key in config}
+        told |= {key: value for key, value in found.items() if value is not None}
     told |= {k: v for k, v in use.kwargs.items() if k in allowed and k not in HIDDEN and _plain(v)}
     for key, field in allowed.items():
         if key in FUNCTIONS and key in told:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from layerscope.core.contract import Layer
 from layerscope.core.dataclasses import replace
 from layerscope.core.errors import LayerscopeError, SourceError
 from layerscope.core.graph import Call, Graph, Symbolic, trace_calls
 from layerscope.core.graph import Node as Placed
 from layerscope.core.sizes import Size
 from layerscope.core.types import TensorType
-from layerscope.layers.input_layer import OPEN, InputLayer
+from layerscope.layers.input_layer import OPEN
 from layerscope.operators._operator import Operator
-from layerscope.operators.standing import TensorInput
+from layerscope.sources._followed import input_layer
 from layerscope.sources._onnx import frames, rules
 from layerscope.sources._onnx.frames import Entry, Listed
 from layerscope.sources._onnx.reader import Reader
@@ -98,12 +97,7 @@ def _type(reader: Reader, label: str, info: TypeInfo | None, inputs: int) -> Ten
 
 
 def _input(kind: TensorType, name: str) -> Symbolic:
-    layer: Layer
-    if kind.rank == 0 or 0 in kind.shape:
-        layer = TensorInput(kind, name=name)
-    else:
-        layer = InputLayer(kind.shape[1:], kind.shape[0], kind.dtype, name=name)
-    return Symbolic(Call(layer, (), (kind,), name=name))
+    return Symbolic(Call(input_layer(kind, name), (), (kind,), name=name))
 
 
 def _used(outputs: Sequence[Symbolic]) -> set[int]:

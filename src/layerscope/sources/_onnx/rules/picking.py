@@ -5,6 +5,7 @@ from __future__ import annotations
 from layerscope.core import sizes
 from layerscope.core.contract import Layer
 from layerscope.core.sizes import Size
+from layerscope.core.types import TensorType
 from layerscope.operators import gathering, slicing
 from layerscope.operators.stretching import Selection
 from layerscope.sources._onnx.asking import constants
@@ -96,9 +97,13 @@ def _crop(site: Site) -> Layer:
 
 def _gather(site: Site) -> Layer:
     told, operand = site.integers(1), site.operand(1)
-    single = operand is not None and operand.type.rank == 0 and told is not None and isinstance(told[0], int)
-    index = sizes.number(told[0]) if single and told else None
-    return gathering.Gather(site.op, site.attributes.get("axis", 0), index, **site.slotted())
+    axis, index, indices = site.attributes.get("axis", 0), None, None
+    if operand is not None and told and all(isinstance(one, int) for one in told):
+        if operand.type.rank == 0:
+            index = sizes.number(told[0])
+        elif operand.type.rank == 1 and site.operands[0] is not None and site.operands[0].tensor is not None:
+            indices = sizes.numbers(told)
+    return gathering.Gather(site.op, axis, index, indices, **site.slotted())
 
 
 def _gather_elements(site: Site) -> Layer:
@@ -148,6 +153,11 @@ def _compress(site: Site) -> Layer:
     count = _chosen(site)
     if axis is None:
         return selected(site, (count,))
+    if isinstance(count, int) and (picked := site.integers(1)) is not None:
+        told = site.slotted()
+        told["slots"] = (told["slots"][0], TensorType((count,), "int64"))
+        indices = tuple(n for n, one in enumerate(picked) if one)
+        return gathering.Gather(site.op, axis, None, indices, **told)
     shape = (*x.shape[: axis % x.rank], count, *x.shape[axis % x.rank + 1 :])
     return selected(site, shape, tuple(n for n in range(x.rank) if n != axis % x.rank))
 

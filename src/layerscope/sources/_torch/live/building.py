@@ -10,14 +10,14 @@ from layerscope.core.contract import Layer
 from layerscope.core.errors import SourceError
 from layerscope.core.graph import Edge, Graph, Node, Parameter
 from layerscope.core.types import TensorType
-from layerscope.layers.input_layer import InputLayer
 from layerscope.operators._operator import Operator
 from layerscope.operators.arrange import DepthToSpace, Rearranged, SpaceToDepth
 from layerscope.operators.convolution import Convolution, TransposedConvolution
 from layerscope.operators.normalisation import BatchNormalization, GroupNormalization, LocalResponseNormalization
 from layerscope.operators.pooling import AdaptivePooling, GlobalPooling, MaxUnpooling, Pooling
 from layerscope.operators.resize import GridSample, Resize
-from layerscope.operators.standing import Constant, TensorInput
+from layerscope.operators.standing import Constant
+from layerscope.sources._followed import Names, input_layer
 from layerscope.sources._orientation import oriented
 from layerscope.sources._torch.live.site import Site
 from layerscope.sources._torch.live.values import Place, Record, Value
@@ -34,10 +34,7 @@ CHANNELS = (
 
 def start(capture: Capture, kind: TensorType) -> Value:
     """An input of the network."""
-    layer: Layer = TensorInput(kind)
-    if kind.rank and 0 not in kind.shape:
-        layer = InputLayer(kind.shape[1:], kind.shape[0], kind.dtype)
-    record = Record(layer, (), (kind,), {}, Place(), "input", len(capture.records))
+    record = Record(input_layer(kind), (), (kind,), {}, Place(), "input", len(capture.records))
     capture.records.append(record)
     return Value(kind, record)
 
@@ -102,34 +99,26 @@ def _node(record: Record, names: _Names, place: dict[int, int], parameters: dict
     return Node(name, record.layer, edges, record.weights, scope)
 
 
-class _Names:
+class _Names(Names):
     """Names of nodes: that of the module where it is one layer, else that of the function in the module's scope."""
 
     def __init__(self, records: Sequence[Record], fed: dict[int, str]) -> None:
+        super().__init__()
         self.fed = fed
         self.count = Counter((id(record.place)) for record in records)
-        self.taken: set[tuple[str, ...]] = set()
 
     def of(self, record: Record) -> tuple[tuple[str, ...], str]:
         """Scope and name of a record's node, each once."""
         place = record.place
         if record.number in self.fed:
-            return self._free((), self.fed[record.number])
+            return self.free((), self.fed[record.number])
         single = self.count[id(place)] == 1 and not place.inner and place.kind != ""
         if single and place.own and isinstance(record.layer, Operator):
             called = "" if place.kind == record.layer.type_name else place.kind
             object.__setattr__(record.layer, "called", called)
         if single and place.scope:
-            return self._free(place.scope[:-1], place.scope[-1].partition("#")[0])
-        return self._free(place.scope, record.name.strip("_") or "function")
-
-    def _free(self, scope: tuple[str, ...], name: str) -> tuple[tuple[str, ...], str]:
-        found, number = name, 0
-        while (*scope, found) in self.taken:
-            number += 1
-            found = f"{name}_{number}"
-        self.taken.add((*scope, found))
-        return scope, found
+            return self.free(place.scope[:-1], place.scope[-1].partition("#")[0])
+        return self.free(place.scope, record.name.strip("_") or "function")
 
 
 __all__ = ["graph", "start"]

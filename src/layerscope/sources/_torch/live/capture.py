@@ -8,7 +8,7 @@ the operators of ATen that it ran are described: by the same rules, by PyTorch's
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from layerscope.core.contract import Layer
@@ -17,6 +17,7 @@ from layerscope.core.types import TensorType
 from layerscope.operators._moving import Moving
 from layerscope.operators.moved import Moved
 from layerscope.sources._torch.live import rules
+from layerscope.sources._torch.live.numbers import Numbers, leaves
 from layerscope.sources._torch.live.plain import Plain
 from layerscope.sources._torch.live.site import Refused, Site, type_of
 from layerscope.sources._torch.live.values import Place, Record, Value, Weight
@@ -31,10 +32,12 @@ ASIDE = ("handle_torch_function", "has_torch_function", "has_torch_function_unar
 
 
 class Capture:
-    """What a module does while it is called. `torch` is PyTorch; `plain` runs the operators that it can."""
+    """What a module does while it is called. `torch` is PyTorch; `plain` runs the operators that it can; `numbers`
+    has those of small constants.
+    """
 
-    def __init__(self, torch: Any, plain: Plain) -> None:
-        self.torch, self.plain = torch, plain
+    def __init__(self, torch: Any, plain: Plain, numbers: Numbers) -> None:
+        self.torch, self.plain, self.numbers = torch, plain, numbers
         self.overrides = torch.overrides
         self.known: dict[int, tuple[Any, Value]] = {}
         self.storages: dict[int, list[Any]] = {}
@@ -237,9 +240,11 @@ class Capture:
 
     def dispatch(self, function: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator of ATen; of one that no function of PyTorch's was asked for, write down what it did."""
+        args = self.numbers.chosen(function, args)
         made = self.plain.run(function, args, kwargs)
         made = function(*args, **kwargs) if made is None else made
         if function.namespace != "prim":
+            self.numbers.note(function, args, kwargs, made)
             if self.inside:
                 self.ran.append((function, args, kwargs, made))
             else:
@@ -337,15 +342,6 @@ def running(capture: Capture) -> Any:
     return Running()
 
 
-def leaves(value: Any) -> list[Any]:
-    """What stands in nested lists, tuples and dictionaries."""
-    if isinstance(value, Mapping):
-        return [leaf for part in value.values() for leaf in leaves(part)]
-    if isinstance(value, tuple | list):
-        return [leaf for part in value for leaf in leaves(part)]
-    return [value]
-
-
 def _in_place(name: str, args: Any, kwargs: Any) -> bool:
     """Whether a call changes what it is given."""
     if (name.endswith("_") and not name.endswith("__")) or name.startswith("__i") or kwargs.get("inplace"):
@@ -358,4 +354,4 @@ def _same_place(one: Any, other: Any) -> bool:
     return one.storage_offset() == other.storage_offset()
 
 
-__all__ = ["Capture", "Refused", "asking", "leaves", "running"]
+__all__ = ["Capture", "Refused", "asking", "running"]

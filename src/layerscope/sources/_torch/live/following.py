@@ -22,6 +22,7 @@ from layerscope.sources._asked import Asked, Wanted, dtype_name
 from layerscope.sources._torch.lean import lean
 from layerscope.sources._torch.live import building, programs
 from layerscope.sources._torch.live.capture import Capture, asking, running
+from layerscope.sources._torch.live.numbers import Numbers
 from layerscope.sources._torch.live.plain import Plain
 from layerscope.sources._torch.live.shadow import Shadows
 from layerscope.sources._torch.live.site import type_of
@@ -54,7 +55,7 @@ class _Following:
         self.torch, self.what, self.given, self.name = torch, what, given, name
         self.fakes: Any = import_module("torch._subclasses.fake_tensor")
         self.mode = self.fakes.FakeTensorMode(allow_non_fake_inputs=True)
-        self.capture = Capture(torch, Plain(torch, self.fakes, self.mode))
+        self.capture = Capture(torch, Plain(torch, self.fakes, self.mode), Numbers(torch, self.mode))
         self.shadows = Shadows(torch, self.fakes, self.mode)
 
     def graph(self) -> Graph:
@@ -108,6 +109,7 @@ class _Following:
                     names.setdefault(id(one), (f"{word}_{number}.{name}", one.requires_grad))
         for real, fake in self.shadows.tensors:
             self.capture.stand_ins[id(real)] = fake
+            self.capture.numbers.keep(real, fake)
             if id(real) in names:
                 self.capture.parameter(fake, *names[id(real)])
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import operator
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from zipfile import ZipFile
 
 from layerscope.core.dataclasses import dataclass, field
 from layerscope.core.errors import SourceError
 from layerscope.core.types import show
+from layerscope.sources import _files
 from layerscope.sources._asked import Asked, Wanted, dtype_name
-from layerscope.sources._torch.live import program_json
+from layerscope.sources._torch.live import constants, program_json
 from layerscope.sources._torch.live.values import Place
 
 MOST_BYTES = 256 << 20
@@ -67,6 +67,8 @@ class Program:
     outputs: tuple[Any, ...]
     free: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     """The axes of each input that can have other sizes than those that it was exported with."""
+    numbers: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Those of small buffers and constants (constants.py)."""
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     following: Any = None
     places: dict[Any, Place] = field(default_factory=dict[Any, Place])
@@ -107,6 +109,8 @@ class Program:
             self.values[name] = made
             if parameter:
                 following.capture.parameter(made, parameter, trained)
+            elif name in self.numbers:
+                following.capture.numbers.keep(constants.tensor(following.torch, self.numbers[name], kind), made)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run every step on tensors without numbers."""
@@ -198,28 +202,20 @@ class Program:
 def load(path: str | os.PathLike[str]) -> Program:
     """The program in a file; SourceError where it is damaged, or of a form that is not known here."""
     name = os.fspath(path)
+
+    def calls(archive: ZipFile) -> Any:
+        found = [one for one in archive.namelist() if program_json.ENTRY.search(one)]
+        if len(found) != 1:
+            raise SourceError(f"an archive of {len(found)} programs; one is needed")
+        if archive.getinfo(found[0]).file_size > MOST_BYTES:
+            raise SourceError(f"its list of calls is larger than {MOST_BYTES >> 20} MiB")
+        return json.loads(archive.read(found[0]))
+
+    data = _files.from_archive(path, calls)
     try:
-        with zipfile.ZipFile(path) as archive:
-            found = [one for one in archive.namelist() if program_json.ENTRY.search(one)]
-            if len(found) != 1:
-                raise SourceError(f"{name}: an archive of {len(found)} programs; one is needed")
-            if archive.getinfo(found[0]).file_size > MOST_BYTES:
-                raise SourceError(f"{name}: its list of calls is larger than {MOST_BYTES >> 20} MiB")
-            data = json.loads(archive.read(found[0]))
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        ValueError,
-        EOFError,
-        RecursionError,
-        NotImplementedError,
-    ) as error:
-        if isinstance(error, SourceError):
-            raise
-        raise SourceError(f"{name}: damaged: {error}") from None
-    try:
-        return program_json.program(data, os.path.splitext(os.path.basename(name))[0])
+        made = program_json.program(data, os.path.splitext(os.path.basename(name))[0])
+        made.numbers = _files.from_archive(path, lambda archive: constants.of_archive(archive, data, made.states))
+        return made
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         if isinstance(error, SourceError):
             raise SourceError(f"{name}: {error}") from None
@@ -251,7 +247,7 @@ def of_exported(torch: Any, exported: Any) -> Program:
             own = parameters.get(node.name, "")
             states[node.name] = (kind, own, bool(own and trained[own].requires_grad))
     whole = _part(torch, exported.graph_module)
-    return Program("this program", states, given, whole.steps, whole.outputs, free)
+    return Program("this program", states, given, whole.steps, whole.outputs, free, constants.of_exported(exported))
 
 
 def _part(torch: Any, module: Any) -> Part:

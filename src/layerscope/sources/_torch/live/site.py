@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from layerscope.core.errors import SourceError
-from layerscope.core.types import TensorType, WeightType, show
-from layerscope.operators._operator import ABSENT, Operator, Slot
+from layerscope.core.types import TensorType, show
+from layerscope.operators._operator import Operator
 from layerscope.sources._asked import dtype_name
+from layerscope.sources._followed import slotted
 from layerscope.sources._torch.live.values import Record, Value
 
 if TYPE_CHECKING:
@@ -54,33 +55,14 @@ class Site:
     ) -> tuple[Value, ...]:  # fmt: skip
         """The outputs of an operator that is put to these operands (None: left out)."""
         values = [None if one is None else self.value(one) for one in operands]
-        slots: list[Slot] = []
-        parameters: dict[str, WeightType] = {}
-        forms: dict[str, TensorType] = {}
-        ids: dict[str, str] = {}
-        for value in values:
-            if value is None:
-                slots.append(ABSENT)
-            elif value.record is not None:
-                slots.append(None)
-            elif value.weight is not None:
-                role = _free(value.weight.role, parameters)
-                parameters[role], ids[role] = value.weight.type, value.weight.id
-                if value.type != TensorType(value.weight.type.shape, value.weight.type.dtype):
-                    forms[role] = value.type
-                slots.append(role)
-            else:
-                slots.append(value.type)
+        found = slotted(values)
         called = called or self.name
-        layer = cls(
-            type_name, *settings, slots=tuple(slots), parameters=parameters, forms=forms,
-            called="" if called == type_name else called, **told,
-        )  # fmt: skip
+        layer = cls(type_name, *settings, **found.settings, called="" if called == type_name else called, **told)
         pairs = [(v, t) for v, t in zip(values, operands, strict=True) if v is not None and v.record is not None]
         fed = tuple(value for value, _ in pairs)
         types = layer.out(*(value.type for value in fed))
         tensors = [None if isinstance(tensor, Value) else tensor for _, tensor in pairs]
-        record = self.capture.record(layer, fed, types, ids, self.name, tensors)
+        record = self.capture.record(layer, fed, types, found.ids, self.name, tensors)
         return tuple(Value(kind, record, number) for number, kind in enumerate(types))
 
     def fits(self, values: Sequence[Value]) -> None:
@@ -91,13 +73,6 @@ class Site:
                     f"output {number} of {self.name} is {show(tuple(tensor.shape))} {dtype_name(tensor.dtype)}, not "
                     f"{value.type} {value.type.dtype}"
                 )
-
-
-def _free(role: str, taken: dict[str, WeightType]) -> str:
-    name, number = role, 1
-    while name in taken:
-        name, number = f"{role}_{number}", number + 1
-    return name
 
 
 __all__ = ["Record", "Refused", "Site", "Value", "type_of"]

@@ -7,7 +7,9 @@ from typing import Any
 
 from layerscope.core.contract import Layer
 from layerscope.core.dataclasses import dataclass, field
-from layerscope.core.types import TensorType, WeightType
+from layerscope.core.types import TensorType
+from layerscope.sources import _followed
+from layerscope.sources._followed import Weight
 
 
 @dataclass(eq=False)
@@ -51,27 +53,12 @@ class Record:
     """What was handed in, in the order of the inputs; None for what no function of PyTorch made."""
 
 
-@dataclass(frozen=True)
-class Weight:
-    """A parameter of the module: its name, the last part of that, and how it is stored."""
-
-    id: str
-    role: str
-    type: WeightType
-
-
 @dataclass(eq=False)
-class Value:
-    """A tensor: output `number` of a record, or a weight, maybe seen through a view or a cast, or a constant."""
+class Value(_followed.Value[Record]):
+    """A tensor of a call."""
 
-    type: TensorType
-    record: Record | None = None
-    number: int = 0
-    weight: Weight | None = None
-    written: tuple[Value, Value] | None = field(default=None)
+    written: tuple[Value, Value] | None = None
     """What it was, and what was written over a part of it since; neither is a layer of its own before it is read."""
 
-    @property
-    def constant(self) -> bool:
-        """Whether it depends on no input and no parameter, and nothing was computed for it."""
-        return self.record is None and self.weight is None and self.written is None
+
+__all__ = ["Place", "Record", "Value", "Weight"]

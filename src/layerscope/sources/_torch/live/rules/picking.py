@@ -40,7 +40,13 @@ def embedding_bag(site: Site, input: Any, weight: Any, *_: Any, **__: Any) -> An
 @rule("index_select")
 def index_select(site: Site, input: Any, dim: int, index: Any) -> Any:
     """Slices by index."""
-    return site.emit(Gather, "Gather", (input, index), int(dim))
+    return _gathered(site, input, int(dim), index)
+
+
+def _gathered(site: Site, input: Any, axis: int, index: Any) -> Any:
+    """Slices by a tensor of indices, whose numbers are told where they are known and choose of what was computed."""
+    indices = None if site.value(input).record is None else site.capture.numbers.indices(index)
+    return site.emit(Gather, "Gather", (input, index), axis, indices=indices)
 
 
 @rule("gather")
@@ -53,8 +59,9 @@ def gather(site: Site, input: Any, dim: int, index: Any, **_: Any) -> Any:
 def index(site: Site, input: Any, indices: Any) -> Any:
     """Elements by tensors of indices."""
     given = [one for one in indices if one is not None]
-    if len(given) == 1 and indices[-1] is not None and type_of(given[0]).dtype not in ("bool", "uint8"):
-        return site.emit(Gather, "Gather", (input, given[0]), len(indices) - 1)
+    if len(given) == 1 and type_of(given[0]).dtype not in ("bool", "uint8"):
+        axis = next(axis for axis, one in enumerate(indices) if one is not None)
+        return _gathered(site, input, axis, given[0])
     return _selected(site, [input, *given])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from layerscope.core.reach import MOST_LISTED
 from layerscope.operators.arrange import Col2Im, Rearranged, Transpose
 from layerscope.operators.reshape import Reshape
 from layerscope.operators.slicing import Concat, Indexed, Pad, Split
@@ -136,12 +137,45 @@ def _pads(input: Any, padding: Any) -> tuple[Any, Any, Any]:
 _register_pads()
 
 
-@rule("roll", "flip", "fliplr", "flipud", "rot90")
+@rule("rot90")
 def rearranged(site: Site, input: Any, *_: Any, **__: Any) -> Any:
     """The same sizes, other places."""
     if site.out.shape != type_of(input).shape:
         return moved(site, (input,))
     return site.emit(Rearranged, site.name, (input,), tuple(range(input.dim())))
+
+
+@rule("flip", "fliplr", "flipud")
+def flip(site: Site, input: Any, *dims: Any, **told: Any) -> Any:
+    """The other way round along some axes."""
+    named = {"fliplr": (1,), "flipud": (0,)}.get(site.name) or _numbers(told.get("dims", dims))
+    axes = {axis % input.dim() for axis in named}
+    sizes = {axis: int(input.shape[axis]) for axis in axes}
+    lists = tuple((axis, *reversed(range(size))) for axis, size in sizes.items() if size <= MOST_LISTED)
+    return site.emit(Rearranged, site.name, (input,), tuple(axes), lists)
+
+
+@rule("roll")
+def roll(site: Site, input: Any, shifts: Any, dims: Any = (), **_: Any) -> Any:
+    """Moved along, and what leaves an axis comes in at its other end."""
+    moves, axes = _numbers(shifts), _numbers(dims)
+    if not axes:  # of the flat tensor
+        return site.emit(Rearranged, site.name, (input,), tuple(range(input.dim())))
+    each = dict.fromkeys((axis % input.dim() for axis in axes), 0)
+    for axis, move in zip(axes, moves, strict=True):
+        each[axis % input.dim()] += move
+    sizes = {axis: int(input.shape[axis]) for axis in each}
+    lists = tuple(
+        (axis, *((o - each[axis]) % size for o in range(size))) for axis, size in sizes.items() if size <= MOST_LISTED
+    )
+    return site.emit(Rearranged, site.name, (input,), tuple(each), lists)
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    """Whole numbers, alone, in a list, or each as an argument."""
+    if isinstance(value, tuple | list):
+        return tuple(number for part in value for number in _numbers(part))
+    return (int(value),)
 
 
 @rule("tril", "triu")
