@@ -293,9 +293,8 @@ def suited(job: Job, program: Program, options: Options, batch: int, threads: in
     sizes, choice = about[id(program)]
     trains = job.update is not None and bool(job.aims) and program is job.training
     if "strips" not in SETTINGS:
-        counts = COUNTS if trains else COUNTS[::2]
         choice = replace(choice, made=set(choice.made)) if look else choice
-        options = replace(options, strips=choice.best(counts, batch, options.lanes, threads))
+        options = replace(options, strips=choice.best(COUNTS, batch, options.lanes, threads))
     elif options.strips > 1 and sizing.tried(program, options.strips) is None:
         options = replace(options, strips=1)
     if "large" not in SETTINGS and not trains:
