@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, filtered, flat, matrices, pairs, parts, products, roots, rows, strips
+from layerscope.engine.native import correlate, filtered, flat, matrices, pairs, parts, products, roots, rows, sizing
 from layerscope.engine.native import packing as packer
 from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.flat import Group, Parts
@@ -21,6 +21,7 @@ from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, arranged, strided
 from layerscope.engine.native.operations import Correlate, Op, Pair, PairPooled, elements, of_batch
 from layerscope.engine.native.stages import Schedule, Stage, scheduled
+from layerscope.engine.native.strips import cut
 from layerscope.engine.program import Key, Program
 from layerscope.engine.program import Value as Node
 
@@ -110,13 +111,18 @@ class Recipe:
         """Whether weights change."""
         return bool(self.updates)
 
+    @property
+    def shares(self) -> bool:
+        """Whether it pays that threads share a block."""
+        return sizing.shares(self.schedule.draft)
+
 
 def assembled(program: Program, options: Options) -> Recipe:
     """The kernels of a program."""
     draft = prepared(program)
     _shared_targets(draft, options)
     if options.strips > 1:
-        strips.cut(draft, options.strips)
+        cut(draft, options.strips)
     schedule = scheduled(draft)
     module = Module(options.lanes, options.real, options.checked, attributes=options.attributes, fused=options.fused)
     for stage in schedule.stages:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.operations import Correlate, Op, Pair, elements, of_batch, rest
-from layerscope.engine.native.strips import Impossible, cut
+from layerscope.engine.native.strips import Impossible, ToStrips, ToWhole, cut
 from layerscope.engine.program import Program
 
 TEAM = 100_000
@@ -22,6 +22,9 @@ SMALL = 2e6
 
 FAR, NEAR = (8 << 20, 12.0), (1 << 18, 2.0)
 """Bytes of a block's value beyond which it is far, and the multiply–adds that reading or writing an item costs."""
+
+WHOLE = 16.0
+"""Multiply–adds that an item costs which each lane has whole: what brings it there, and all lanes reading it."""
 
 
 @dataclass(eq=False)
@@ -88,6 +91,9 @@ def _effort(op: Op) -> float:
     if isinstance(op.do, Pair):
         taps = math.prod(len(axis.taps) * axis.count for axis in op.do.axes)
         return taps * op.do.moving * op.do.still * op.do.groups
+    if isinstance(op.do, ToStrips | ToWhole):
+        whole = op.inputs[0] if isinstance(op.do, ToStrips) else op.outputs[0]
+        return WHOLE * elements(rest(whole))
     return 2.0 * sum(elements(rest(value)) for value in op.outputs if of_batch(value))
 
 
