@@ -88,15 +88,14 @@ def test_who_waits_may_stop_the_work():
 
 @pytest.mark.parametrize("here", [False, True])
 @pytest.mark.parametrize("after", [0, 1, 2])
-def test_ctrl_c_while_threads_are_woken(here, after, monkeypatch):
+def test_ctrl_c_while_threads_are_woken(here, after, monkeypatch, started):
     """Some wait for the others already, or none: all end, and nobody is used again."""
     woken, begin, work = [], workers._Worker.begin, Together(4)
 
     def pressed(worker):
-        if len(woken) == after:
-            woken.append(None)
-            raise KeyboardInterrupt
         woken.append(worker)
+        if len(woken) == after + 1:
+            raise KeyboardInterrupt
         begin(worker)
 
     monkeypatch.setattr(workers._Worker, "begin", pressed)
@@ -105,6 +104,9 @@ def test_ctrl_c_while_threads_are_woken(here, after, monkeypatch):
     assert work.stopped == [1]
     assert sorted(work.came) == ([0, 1, 2, 3] if after else [])
     assert workers._idle == []
+    for thread in started:
+        thread.join(AT_ONCE)
+        assert not thread.is_alive()
     again = Together(4)
     workers.run(again, 7, 4, here, lambda: True, lambda: None)
     assert len(again.came) == 4

@@ -18,31 +18,28 @@ Work = Callable[[int, int], object]
 
 
 class _Worker:
-    """A thread that sleeps until it is given something to do; with `over` it ends behind that."""
+    """A thread that sleeps until it is given something to do, and ends when it is woken without."""
 
     def __init__(self) -> None:
         self.task: tuple[Work, int, int] | None = None
-        self.over = self.begun = False
+        self.begun = False
         self._asked, self._done = threading.Lock(), threading.Lock()
         self._asked.acquire()
         self._done.acquire()
         threading.Thread(target=self._serve, name="native engine", daemon=True).start()
 
     def _serve(self) -> None:
-        while not self.over:
-            self._asked.acquire()
-            if self.task is not None:
-                work, address, number = self.task
-                work(address, number)
-                del work  # code that nobody else holds is unloaded
+        while self._asked.acquire() and self.task:
+            work, address, number = self.task
+            work(address, number)
+            del work  # code that nobody else holds is unloaded
             self.task = None
             self._done.release()
 
     def begin(self) -> None:
-        """Do the task, unless that has begun."""
-        if not self.begun:
-            self.begun = True
-            self._asked.release()
+        """Do the task, or end."""
+        self.begun = True
+        self._asked.release()
 
     def ends(self) -> bool:
         """Whether the task ends soon."""
@@ -81,11 +78,7 @@ def run(
                     stop()
     except BaseException:
         stop()
-        if _ended(team) and not entered:
-            work(address, 0)
-        while any(worker.task for worker in team):
-            with contextlib.suppress(KeyboardInterrupt):  # their memory is not to be freed before
-                time.sleep(0.001)
+        _finish(team, lambda: entered or work(address, 0))
         raise
     _idle.extend(team)
 
@@ -96,14 +89,18 @@ def _taken() -> _Worker:
     return _Worker()
 
 
-def _ended(team: Sequence[_Worker]) -> bool:
-    """Let all end, those with whom others wait behind their task; whether there are such. None is used again, for
-    nobody knows where its wait was cut off.
+def _finish(team: Sequence[_Worker], enter: Callable[[], object]) -> None:
+    """Where some have begun, all must, for they wait for each other. None is used again: nobody knows where waiting
+    for it was cut off.
     """
-    going = any(worker.begun for worker in team)
+    if any(worker.begun for worker in team):
+        for worker in team:
+            if not worker.begun:
+                worker.begin()
+        enter()
+        while any(worker.task for worker in team):
+            with contextlib.suppress(KeyboardInterrupt):  # their memory is not to be freed before
+                time.sleep(0.001)
     for worker in team:
-        worker.over = True
-        if not going:
-            worker.task = None
+        worker.task = None
         worker.begin()
-    return going
