@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.core.errors import SettingError
+from layerscope.core.errors import DataError, SettingError
 from layerscope.engine.native import assembly, barriers, driver, guards, objects, workers
-from layerscope.engine.native.assembly import Options, Recipe
+from layerscope.engine.native.assembly import Recipe
 from layerscope.engine.native.cache import Cache
+from layerscope.engine.native.options import Options
 from layerscope.engine.native.targets import Target
 from layerscope.engine.plan import Compiling
 from layerscope.engine.program import Key, Program
@@ -241,6 +242,13 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
     code.memory[many, team, turns] = memory
     return int(job[driver.STATUS]), int(job[driver.BAD])
+
+
+def check(code: Code, status: int, plane: int) -> None:
+    """DataError for a switch that points outside its plane."""
+    if status == driver.BAD_SWITCH:
+        sizes = "×".join(map(str, code.planes[plane]))
+        raise DataError(f"max unpooling: a switch points outside the plane of {sizes}")
 
 
 def _soon(code: Code, job: Array, blocks: int) -> bool:

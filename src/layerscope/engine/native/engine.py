@@ -16,11 +16,11 @@ import numpy as np
 from layerscope.core.errors import DataError
 from layerscope.core.sizes import numbers
 from layerscope.engine.native import barriers, compiled, driver, objects, sizing
-from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
 from layerscope.engine.native.ir import bytes_of
 from layerscope.engine.native.operations import elements, of_batch, rest
+from layerscope.engine.native.options import Options
 from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.primitives.base import Array
 from layerscope.engine.primitives.matmul import MatMul
@@ -75,7 +75,7 @@ class NativeEngine:
         ]
         call = self._call(code, program, inputs, np.arange(count), count, (0, 1), results)
         status, bad = compiled.run(code, call, self.threads, lambda done: on_batch(done, {}))
-        _switches_fit(code, status, bad)
+        compiled.check(code, status, bad)
         code.kept = {key: [array] for key, array in zip(code.outputs, results, strict=True) if array.nbytes <= KEPT}
         named = {key: array.view() for key, array in zip(code.outputs, results, strict=True)}
         found = [named[key] for key in program.outputs if key in named]
@@ -169,7 +169,7 @@ class NativeEngine:
                     self.state.step += max(0, call.done - call.first)
                     self._put_back(code, call)
             watch(call.done)
-            _switches_fit(code, status, bad)
+            compiled.check(code, status, bad)
             if status == driver.NOT_FINITE:
                 raise NotFinite(bad, float(_results(code, call, bad)["loss",]))
             if not going:
@@ -306,15 +306,18 @@ def suited(job: Job, program: Program, options: Options, batch: int, threads: in
     sizes, choice = about[id(program)]
     trains = job.update is not None and bool(job.aims) and program is job.training
     if "strips" not in SETTINGS:
-        counts = COUNTS if trains else COUNTS[::2]
         choice = replace(choice, made=set(choice.made)) if look else choice
-        options = replace(options, strips=choice.best(counts, batch, options.lanes, threads))
+        options = replace(
+            options, strips=choice.best(COUNTS if trains else COUNTS[::2], batch, options.lanes, threads)
+        )
     elif options.strips > 1 and sizing.tried(program, options.strips) is None:
         options = replace(options, strips=1)
     if "large" not in SETTINGS and not trains:
         options = replace(options, large=PACKED)
     if "groups" not in SETTINGS and options.strips == 1:
         options = replace(options, groups=sizes.groups(batch, options.lanes * threads, register))
+    if "once" not in SETTINGS and trains and 1 < threads >= compiled.blocks(options, batch):
+        options = replace(options, once=sizes.kernel * bytes_of(options.real) > options.large)
     if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * LARGE:
         options = replace(options, few=1 if batch == 1 else FEW)
     return options
@@ -322,10 +325,11 @@ def suited(job: Job, program: Program, options: Options, batch: int, threads: in
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of a program's largest matrix, and of all that it computes of an example."""
+    """Numbers of a program's largest matrix, of all that it computes of an example, and of its largest kernel."""
 
     largest: int
     made: int
+    kernel: int
 
     @classmethod
     def of(cls, program: Program) -> Sizes:
@@ -338,7 +342,12 @@ class Sizes:
         made = sum(
             elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value)
         )
-        return cls(max(sizes, default=0), made)
+        kernels = [
+            math.prod(numbers(v.type.shape))
+            for key, v in program.inputs.items()
+            if key[0] == "weight" and v.type.rank == 4
+        ]
+        return cls(max(sizes, default=0), made, max(kernels, default=0))
 
     def groups(self, batch: int, together: int, register: int) -> int:
         """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one
@@ -371,12 +380,6 @@ CHECKED = "LAYERSCOPE_CHECKED"
 
 SETTINGS: dict[str, Any] = {}
 """Options that tests set to something else: checked, guard, lanes, ..."""
-
-
-def _switches_fit(code: Code, status: int, plane: int) -> None:
-    if status == driver.BAD_SWITCH:
-        sizes = "×".join(map(str, code.planes[plane]))
-        raise DataError(f"max unpooling: a switch points outside the plane of {sizes}")
 
 
 def _twins(x: Array, y: Array) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from layerscope.engine.native import assembly, compiled, correlate, objects, parts, products
-from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled
+from layerscope.engine.native.options import Options
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.plan import Job
