@@ -388,6 +388,7 @@ class Work:
             size = k.fabs(loss)
             wrong = k.either(wrong, k.compare("oeq", size, Value("0x7FF0000000000000", real)))
             first = k.icmp("eq", self.shared(STATUS), FINE)
+            first = k.both(first, k.icmp("eq", decision, 0))  # a batch that was cut short has no loss
             with k.when(k.both(wrong, first)):
                 self.tell(STATUS, NOT_FINITE)
                 self.tell(BAD, batch)

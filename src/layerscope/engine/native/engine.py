@@ -307,9 +307,8 @@ def suited(job: Job, program: Program, options: Options, batch: int, threads: in
     trains = job.update is not None and bool(job.aims) and program is job.training
     if "strips" not in SETTINGS:
         choice = replace(choice, made=set(choice.made)) if look else choice
-        options = replace(
-            options, strips=choice.best(COUNTS if trains else COUNTS[::2], batch, options.lanes, threads)
-        )
+        counts = COUNTS if trains else COUNTS[::2]
+        options = replace(options, strips=choice.best(counts, batch, options.lanes, threads))
     elif options.strips > 1 and sizing.tried(program, options.strips) is None:
         options = replace(options, strips=1)
     if "large" not in SETTINGS and not trains:
@@ -342,11 +341,8 @@ class Sizes:
         made = sum(
             elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value)
         )
-        kernels = [
-            math.prod(numbers(v.type.shape))
-            for key, v in program.inputs.items()
-            if key[0] == "weight" and v.type.rank == 4
-        ]
+        weights = [value.type for key, value in program.inputs.items() if key[0] == "weight"]
+        kernels = [math.prod(numbers(type.shape)) for type in weights if type.rank == 4]
         return cls(max(sizes, default=0), made, max(kernels, default=0))
 
     def groups(self, batch: int, together: int, register: int) -> int:
