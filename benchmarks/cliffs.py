@@ -198,14 +198,11 @@ def peers(name: str, threads: int) -> Iterator[tuple[Work, Work]]:
 
     torch.set_num_threads(threads)
     x, y, model = data(name)
-    for layout in (torch.channels_last, torch.contiguous_format)[: 1 + (x.ndim == 4)]:
-        module = model.to_torch()
-        images = torch.from_numpy(x)
-        if x.ndim == 4:
-            module, images = (
-                module.to(memory_format=layout),
-                images.permute(0, 3, 1, 2).contiguous(memory_format=layout),
-            )
+    layouts = {4: (torch.channels_last, torch.contiguous_format), 5: (torch.channels_last_3d, torch.contiguous_format)}
+    for layout in layouts.get(x.ndim, (torch.contiguous_format,)):
+        module, images = model.to_torch().to(memory_format=layout), torch.from_numpy(x)
+        if x.ndim > 2:
+            images = images.movedim(-1, 1).contiguous(memory_format=layout)
         optimizer = torch.optim.SGD(module.parameters(), 0.01)
 
         def fit(module: Any = module, images: Any = images, optimizer: Any = optimizer) -> None:

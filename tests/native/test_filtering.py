@@ -9,6 +9,7 @@ from tests.native.random_cases import Case
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import filtering, report, taps
+from layerscope.engine.native import parts as engine_parts
 from layerscope.engine.native.engine import options_for
 from layerscope.engine.native.filtering import ADJOINT, BETWEEN, CENTRE, F2, F4, F25, direct
 from layerscope.models import Model, Sequential
@@ -101,7 +102,9 @@ def test_where_they_apply():
     assert names(taps.forward(8, 3, 1, -1, -1, 2), 8) == [[("centre", 0, 4)]]  # a transposed convolution
     assert names(taps.backward(4, 3, 1, 1, 1, 2), 4) == [[("adjoint", 0, 4)]]
     assert not names(taps.forward(7, 3, 2, 1, 1), 7)  # stride 2
-    assert not names(taps.forward(8, 3, 1, 2, 2), 8)  # dilation 2
+    assert [("F4", 0, 1)] in names(taps.forward(8, 3, 1, 2, 2), 8)  # each of two interleaved images of 4
+    assert not names(taps.forward(9, 3, 1, 2, 2), 9)  # of 5 and of 4
+    assert not names(taps.forward(8, 3, 1, 2, 2), 8, even=True)  # neighbours that are pooled lie in both
     assert [("F25", 0, 4)] in names(taps.forward(8, 5, 1, 2, 1), 8)  # five taps
     assert [("F25", 0, 4), ("direct 1", 8, 1)] in names(taps.forward(9, 5, 1, 2, 1), 9)
     assert not names(taps.forward(8, 7, 1, 3, 1), 8)  # seven taps
@@ -223,3 +226,35 @@ def test_kernel_gradients_of_both_forms():
         case.targets = [random.random((9, *model.output_shape[1:]))]
         assert compare(case) == []
         assert any(told in way for way in ways(case))
+
+
+@pytest.mark.parametrize(
+    ("size", "dilations", "parts"),
+    [
+        ((16, 12), (2, 4), {((2, 2),), ((4, 4),)}),
+        ((24, 18), (3, 2), {((3, 3),), ((2, 2), (2, 2))}),
+        ((16, 8), ((2, 1), (1, 4)), {((2, 1),), ((1, 4),)}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"large": 0}, {"strips": 2}], ids=str)
+def test_dilated_convolutions(size, dilations, parts, more, monkeypatch):
+    """Interleaved images, forwards and for both gradients; narrow and wide kernels."""
+    found = set()
+
+    def noted(*given, cut=engine_parts.cut):
+        made = cut(*given)
+        found.add(tuple((part.rows.apart, part.columns.apart) for part in made))
+        return made
+
+    monkeypatch.setattr(engine_parts, "cut", noted)
+    stack = [layers.Conv2D(n, 3, padding="same", dilation_rate=d) for d, n in zip(dilations, (16, 9), strict=True)]
+    model = Sequential([layers.Input((*size, 8)), *stack, layers.Conv2D(2, 3, padding="same", dilation_rate=2)])
+    model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
+    random = np.random.default_rng(0)
+    weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
+    options = {"lanes": 8, "sums": 12, "gain": 1e9, **more}
+    case = Case(1, model._job, 2, 5, 9, options, [random.normal(size=(9, *size, 8))], [], weights)
+    case.targets = [random.random((9, *model.output_shape[1:]))]
+    assert compare(case) == []
+    assert parts <= found or "strips" in more

@@ -9,7 +9,9 @@ from tests.native.random_cases import Case
 
 from layerscope import layers, losses, optimizers
 from layerscope.core.errors import SizeError
-from layerscope.engine.native import sizing
+from layerscope.engine.native import sizing, strip_edges
+from layerscope.engine.native.draft import prepared
+from layerscope.engine.native.operations import rest
 from layerscope.engine.native.sizing import Choice
 from layerscope.layers import Input
 from layerscope.models import Model, Sequential
@@ -40,6 +42,57 @@ def signals():
             layers.Dense(3, activation="softmax"),
         ]
     )
+
+
+def overlapping(rows, padding):
+    """Rows that do not divide evenly: pools whose windows overlap, of negative numbers too, and all that reads on."""
+
+    def make():
+        x = Input((rows, 7, 2))
+        a = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="valid")(x))
+        a = layers.MaxPooling2D(3, strides=2, padding=padding)(a)
+        b = layers.Dropout(0.3)(a)
+        a = layers.Add()([layers.Conv2D(4, 3, padding="same", activation="tanh")(b), b])
+        a = layers.AveragePooling2D(2, padding=padding)(layers.MaxPooling2D(3, strides=1, padding="same")(a))
+        a = layers.Conv2DTranspose(3, 3, strides=2, padding="same")(a)
+        return Model(x, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(a)))
+
+    make.__name__ = f"overlapping {rows} {padding}"
+    return make
+
+
+def pools_in_registers():
+    """Pools side by side that reach beyond the image, or leave its last row; volumes; a mean over each row's columns."""
+    x = Input((29, 4, 2))
+    a = layers.MaxPooling2D(2, padding="same")(layers.Conv2D(4, 3, padding="same", activation="relu")(x))
+    b = layers.MaxPooling2D(2)(layers.Conv2D(3, (4, 3), padding="same")(a))
+    c = layers.Conv3D(2, 3, padding="same")(layers.Reshape((29, 2, 2, 2))(x))
+    c = layers.GlobalMaxPooling3D()(layers.MaxPooling3D(3, strides=(2, 1, 1), padding="same")(c))
+    y = layers.Concatenate()([layers.GlobalAveragePooling2D()(b), layers.GlobalMaxPooling2D()(a), c])
+    return Model(x, layers.Dense(3, activation="softmax")(y))
+
+
+def between_rows():
+    """Linear interpolation, by small factors and by one whose shares are read from tables."""
+    x = Input((9, 4, 2))
+    y = layers.UpSampling2D(2, interpolation="bilinear")(layers.Conv2D(3, 3, padding="same", activation="tanh")(x))
+    z = layers.UpSampling2D((9, 3), interpolation="bilinear")(layers.Conv2D(2, 3, padding="same")(x))
+    y = layers.UpSampling2D((1, 2), interpolation="bilinear")(layers.Conv2D(2, 3, padding="same")(y))
+    found = [layers.GlobalAveragePooling2D()(layers.Activation("tanh")(image)) for image in (y, z)]
+    return Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(found)))
+
+
+def framed():
+    """Zeros around images, more above than below; rows and columns cut off, behind a transposed convolution and not."""
+    x = Input((23, 8, 2))
+    y = layers.Conv2D(3, 3, strides=2, activation="tanh")(layers.ZeroPadding2D(((2, 1), (0, 1)))(x))
+    y = layers.MaxPooling2D(3, strides=2)(layers.ZeroPadding2D(((3, 1), (1, 0)))(y))
+    y = layers.Cropping2D(((1, 0), (0, 1)))(layers.Conv2DTranspose(3, 3, strides=2)(y))
+    y = layers.Conv2D(2, 3, padding="same")(layers.Cropping2D(((1, 2), (1, 0)))(layers.Activation("tanh")(y)))
+    return Model(x, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(y)))
+
+
+ODD = [overlapping(*sizes) for sizes in ((26, "valid"), (27, "same"), (29, "valid"), (31, "same"))]
 
 
 def case(model, count, batch, **options):
@@ -104,7 +157,9 @@ def test_the_report_of_a_large_matrix_and_few_examples():
     assert row.way.startswith("tile of ")
 
 
-@pytest.mark.parametrize("make", [branching, signals])
+@pytest.mark.parametrize(
+    "make", [branching, signals, pools_in_registers, between_rows, framed, *ODD], ids=lambda make: make.__name__
+)
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"gain": 1e9}], ids=str)
 def test_they_change_no_result(make, count, more):
@@ -121,6 +176,73 @@ def test_they_change_no_result(make, count, more):
         np.testing.assert_allclose(trained[name], value, rtol=1e-9)
     for id, array in reference.state.weights.items():
         np.testing.assert_allclose(native.state.weights[id], array, rtol=1e-7, atol=1e-9)
+
+
+def test_padding_is_part_of_convolutions():
+    """Zeros before one and cropping behind a transposed one, forwards and backwards; not before a pool."""
+    x = Input((16, 16, 2))
+    y = layers.Conv2D(3, 3, activation="relu")(layers.ZeroPadding2D(((2, 0), (1, 1)))(x))
+    y = layers.Cropping2D(1)(layers.Conv2DTranspose(3, 3, strides=2, use_bias=False)(y))
+    model = Model(x, layers.MaxPooling2D(3)(layers.ZeroPadding2D(1)(y)))
+    model.compile("sgd", "mse", engine="reference")
+    for program, pads in ((model._job.inference, 1), (model._job.training, 2)):
+        assert [type(op.do).__name__ for op in prepared(program).ops].count("Pad") == pads
+
+
+def images():
+    """A result with the rows of the example and no more."""
+    x = Input((13, 4, 2))
+    return Model(x, layers.Conv2D(3, 3, padding="same", activation="tanh")(x))
+
+
+def one_number_a_row():
+    """A result that has nothing but rows."""
+    x = Input((13, 4, 2))
+    y = layers.Conv2D(1, (3, 4), activation="tanh")(layers.Conv2D(3, 3, padding="same")(x))
+    return Model(x, layers.Reshape((11,))(y))
+
+
+@pytest.mark.parametrize("make", [images, one_number_a_row])
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}], ids=str)
+def test_results_with_rows_of_their_own(make, count, more):
+    """Losses and gradients of targets in strips; results are written into arrays that hold nothing else."""
+    model = make()
+    model.compile("sgd", "mse", engine="reference")
+    asked = Case(1, model._job, 2, 5, 13, {"lanes": 8, "sums": 8, "strips": count, **more})
+    asked.inputs = [RANDOM.normal(size=(13, 13, 4, 2))]
+    asked.targets = [RANDOM.normal(size=(13, *(int(n) for n in model.output_shape[1:])))]
+    asked.weights = {id: variable.array.astype(np.float64) for id, variable in model._variables.items()}
+    native, reference = engines(asked, "float64")
+    draft = sizing.tried(model._job.training, count)
+    assert draft is not None
+    assert any(strip_edges.spare(draft, value) for value in draft.inputs.values())
+    with settings(**asked.options):
+        mine = native.predict(asked.inputs, 5, going)
+        trained = native.train_epoch(asked.inputs, asked.targets, np.arange(13), 5, going)
+    np.testing.assert_allclose(mine[0], reference.predict(asked.inputs, 5, going)[0], rtol=1e-12)
+    wanted = reference.train_epoch(asked.inputs, asked.targets, np.arange(13), 5, going)
+    np.testing.assert_allclose(trained["loss"], wanted["loss"], rtol=1e-12)
+    for id, array in reference.state.weights.items():
+        np.testing.assert_allclose(native.state.weights[id], array, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [4, 8])
+def test_overlapping_pools_and_odd_sizes_stay_in_strips(count):
+    """The beginning of a network for photographs: 227 -> 55 -> 27 -> 13 rows, nothing whole but the mean."""
+    x = Input((227, 227, 3))
+    y = layers.MaxPooling2D(3, strides=2)(layers.Conv2D(8, 11, strides=4, activation="relu")(x))
+    y = layers.MaxPooling2D(3, strides=2)(layers.Conv2D(8, 5, padding="same", activation="relu")(y))
+    model = Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))
+    model.compile("sgd", "mse", engine="reference")
+    for program in (model._job.training, model._job.inference):
+        draft = sizing.tried(program, count)
+        assert draft is not None
+        names = [type(op.do).__name__ for op in draft.ops]
+        assert not {"ToStrips", "ToWhole"} & {*names}
+        rows = {draft.in_strips[value]: rest(value)[0] for value in draft.in_strips}
+        assert rows.keys() == {227, 55, 27, 13}
+        assert all(n <= count * each <= 1.25 * n for n, each in rows.items())
 
 
 def test_which_can():

@@ -171,14 +171,8 @@ class _Builder:
                 if value in used:
                     number = order.index(key)
                     self.recipe.data.append((key, number))
-                    buffer = self.memory.buffer(value)
-                    self.recipe.gathers.append(
-                        self.step(
-                            rows.gather(
-                                self.memory, buffer, self.recipe.options.dtypes[number], value in self.draft.in_strips
-                            )
-                        )
-                    )
+                    kernel = rows.gather(self.memory, value, self.recipe.options.dtypes[number])
+                    self.recipe.gathers.append(self.step(kernel))
                     self._halos([value], Stage(None, ()))
             elif key[0] == "scalar":
                 self.recipe.scalars.append(str(key[1]))
@@ -282,7 +276,7 @@ class _Builder:
                 shape = op.inputs[0].type.shape
                 others = elements(n for axis, n in enumerate(shape) if axis in op.do.axes and isinstance(n, int))
                 examples = k.load(k.array(self.memory.examples), 0)
-                total = k.fdiv(total, k.fmul(examples, k.constant(others * op.strips, self.module.real)))
+                total = k.fdiv(total, k.fmul(examples, k.constant(float(others * op.strips), self.module.real)))
             k.store(total, natural, i)
         k.ret()
         self.recipe.finish.append(self.step(k))
@@ -376,6 +370,4 @@ class _Builder:
         for key, value in self.draft.outputs.items():
             if key[0] == "output" and of_batch(value):
                 self.recipe.outputs.append(key)
-                self.recipe.scatters.append(
-                    self.step(rows.scatter(self.memory, self.memory.buffer(value), value in self.draft.in_strips))
-                )
+                self.recipe.scatters.append(self.step(rows.scatter(self.memory, value)))

@@ -157,6 +157,8 @@ class Tiled:
         self.kernel = Kernel(memory)
         self.scope = Scope(self.kernel, stage, starts, steps)
         self.strides = memory.buffer(stage.root.inputs[0]).strides
+        self.apart = [1] * len(stage.shape)
+        """From one position of a tile to the next, for groups and along each axis."""
 
     def finish(
         self, tiles: Sequence[int], index: Sequence[Index], c: Index, channels: int, sums: Sequence[Value]
@@ -168,7 +170,8 @@ class Tiled:
             totals: dict[Node, Value] = {}
             cells: dict[tuple[int, ...], Value] = {}
             for number, position in enumerate(positions):
-                scope.at([*(k.add(i, p) for i, p in zip(index, position, strict=True)), k.add(c, j)])
+                moved = (k.add(i, p * n) for i, p, n in zip(index, position, self.apart, strict=True))
+                scope.at([*moved, k.add(c, j)])
                 scope.values[root.outputs[0]] = sums[number * channels + j]
                 if self.stage.pools_first:
                     cells[position] = sums[number * channels + j]

@@ -8,13 +8,24 @@ what is masked behind a pool is masked before it is spread, and what is only sum
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import BATCH
-from layerscope.engine.native import merging, taps
-from layerscope.engine.native.operations import AtWinner, Correlate, Op, Pair, Places, fresh, of_batch, rest
+from layerscope.engine.native import merging, padding, taps
+from layerscope.engine.native.operations import (
+    AtWinner,
+    Correlate,
+    FromWinners,
+    Op,
+    Pair,
+    Places,
+    fresh,
+    of_batch,
+    rest,
+)
 from layerscope.engine.native.taps import Axis
 from layerscope.engine.primitives import conv, matmul, place, pool, reduce
 from layerscope.engine.primitives.map import Map
@@ -28,7 +39,7 @@ class Draft:
         self.inputs, self.outputs = dict(program.inputs), dict(program.outputs)
         self.ops = [Op(step.primitive, step.inputs, step.outputs, step.label) for step in program.instructions]
         self.strips = 1  # lanes of an example
-        self.in_strips: set[Value] = set()
+        self.in_strips: dict[Value, int] = {}  # values that come in strips, with the rows of an example
         self._check(program)
 
     def _check(self, program: Program) -> None:
@@ -40,6 +51,13 @@ class Draft:
                         f"the native engine needs the batch as first axis and known sizes else, but a value is "
                         f"{value.type}; compile with engine='reference'"
                     )
+
+    def copy(self) -> Draft:
+        """The same operations, which may be rewritten apart."""
+        made = object.__new__(Draft)
+        made.inputs, made.outputs = dict(self.inputs), dict(self.outputs)
+        made.ops, made.strips, made.in_strips = [copy(op) for op in self.ops], self.strips, dict(self.in_strips)
+        return made
 
     def maker(self) -> dict[Value, Op]:
         """Who makes a value."""
@@ -61,6 +79,11 @@ class Draft:
             op.inputs = tuple(new if value is old else value for value in op.inputs)
         self.outputs = {key: new if value is old else value for key, value in self.outputs.items()}
 
+    def cut_like(self, made: Value, value: Value) -> None:
+        """Note that `made` comes in strips if `value` does."""
+        if value in self.in_strips:
+            self.in_strips[made] = self.in_strips[value]
+
     def prune(self) -> None:
         """Drop what no output needs."""
         needed = set(self.outputs.values())
@@ -79,6 +102,7 @@ def prepared(program: Program) -> Draft:
     _switches(draft)
     _masks_before_spreading(draft)
     _sums_before_spreading(draft)
+    padding.fold(draft)
     _folded(draft)
     draft.prune()
     for op in draft.ops:
@@ -261,8 +285,17 @@ def _channels(x: Value, y: Value, groups: int) -> tuple[int, int]:
     return rest(x)[-1] // groups, rest(y)[-1] // groups
 
 
+def from_winners(op: Op) -> FromWinners:
+    """The adjoint of a max pool, read for each cell from the windows that it lies in."""
+    windows = op.do.windows
+    axes = zip(rest(op.outputs[0])[:-1], windows.window, windows.strides, windows.pads, strict=True)
+    return FromWinners(tuple(taps.backward(n, k, s, begin, 1) for n, k, s, (begin, _) in axes), windows.window)
+
+
 def _canonical(op: Op) -> None:
-    """Bring convolutions and products into their general form."""
+    """Bring convolutions, products, and adjoints of pools whose windows overlap into their general form."""
+    if isinstance(op.do, pool.PoolMaxAdjoint) and not disjoint(op.do.windows):
+        op.do = from_winners(op)
     if isinstance(op.do, conv.Conv):
         op.do = _of_conv(op, (1,) * len(op.do.geometry.strides))
     elif isinstance(op.do, conv.ConvTranspose):

@@ -53,10 +53,12 @@ def _bits(s: Scope, op: Op, random: Random) -> Value:
     size = math.prod(shape)
     strides = [math.prod(shape[n + 1 :]) for n in range(len(shape))]
     flat = k.add(k.dot(s.index[1:], strides), 1)
-    start = k.add(k.mul(first, size * op.strips), flat)
+    start = k.add(k.mul(first, int(size * op.strips)), flat)
     place = k.splat(k.i64(start))
     if lanes > 1:  # lane s·together + e holds strip s of example e
-        starts = [(n % together * op.strips + (n // together if op.strips > 1 else 0)) * size for n in range(lanes)]
+        starts = [
+            int((n % together * op.strips + (n // together if op.strips > 1 else 0)) * size) for n in range(lanes)
+        ]
         place = k.put(wide, f"add {place}, <{', '.join(f'i64 {n}' for n in starts)}>")
     hashed = k.put(wide, f"mul {place}, {_whole(GOLDEN, wide)}")
     bits = _mixed(k, k.put(wide, f"add {hashed}, {k.splat(key).name}"))

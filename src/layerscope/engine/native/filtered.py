@@ -89,13 +89,15 @@ class _Filtered(Tiled):
             self.w = self.panels.into(buffers[3])
         else:
             self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], self.do, part))
+        self.apart = [1, part.rows.apart, part.columns.apart]
         self._loops()
         self.kernel.ret()
 
     def _loops(self) -> None:
+        """For each of the images that lie interleaved (`residue`: the first cell of one), all rows of patches."""
         k = self.kernel
         rows = k.shared(list(segments(self.part.rows.tiles, self.down)))
-        with k.loop(self.memory.groups) as (group, _):
+        with k.nest((self.memory.groups, *self.apart[1:])) as ((group, *self.residue), _):
             if self.far:
                 for low, high, count in rows:
                     with k.loop(high, count, low) as (i, _):
@@ -123,8 +125,9 @@ class _Filtered(Tiled):
         """Where a patch lies in the image, and the index of its first result."""
         k = self.kernel
         place, index = k.mul(group, self.strides[0]), [group]
-        for number, placed, stride in ((i, self.part.rows, self.strides[1]), (j, self.part.columns, self.strides[2])):
-            each = placed.algorithm.results
+        both = zip((i, j), (self.part.rows, self.part.columns), self.strides[1:3], self.residue, strict=True)
+        for number, placed, cell, residue in both:
+            each, stride = placed.algorithm.results, cell * placed.apart
             result = k.mul(number, each)
             if placed.shift:  # step and results are the same there
                 last = placed.tiles * each - placed.shift - each
@@ -134,7 +137,8 @@ class _Filtered(Tiled):
                 place = k.add(place, k.mul(result, stride))
             else:
                 place = k.add(place, k.mul(number, placed.algorithm.step * stride))
-            index.append(k.add(result, placed.start))
+            place = k.add(place, k.mul(residue, cell))
+            index.append(k.add(k.mul(k.add(result, placed.start), placed.apart), residue))
         return place, index
 
     def _together(self, group: Index, i: Index, count: int) -> None:
@@ -242,7 +246,7 @@ class _Filtered(Tiled):
 
     def _image_at(self, rows: Sequence[Matrix], at: Index, side: int) -> Iterator[list[Value]]:
         """Rows of (column, patch) for one input channel."""
-        strides, columns = (self.strides[1], self.strides[2]), self.columns
+        columns, strides = self.columns, (self.strides[1] * self.apart[1], self.strides[2] * self.apart[2])
         for some in rows:
             yield from patches(self.kernel, self.x, at, strides, some, columns.inputs, columns.step, side)
 

@@ -81,7 +81,7 @@ def _part(pair: Pair, rows: Placed, columns: Placed, sums: int, wide: bool, lane
             return math.inf, part
         step = max(part.products * still, one.patch * other.patch + operations(one.b) * other.patch // 2)
         each = pair.moving * -(-pair.still // still) * (step + 0.2 * one.patch * other.patch + 1)
-    return rows.tiles * columns.tiles * each + 500, part
+    return rows.apart * rows.tiles * columns.apart * columns.tiles * each + 500, part
 
 
 def buffer(memory: Memory, pair: Pair, part: Part) -> Buffer:
@@ -100,9 +100,8 @@ Patches = Callable[[Kernel, Array, Index, int], list[Value]]
 """Writes some patches side by side, from an index on."""
 
 
-def patches_of(buffer: Buffer, row: Sequence[float], columns: filtering.Matrix, step: int) -> Patches:
-    """One row of a side of a buffer's image, as (column, patch)."""
-    strides = buffer.strides[1], buffer.strides[2]
+def patches_of(strides: tuple[int, int], row: Sequence[float], columns: filtering.Matrix, step: int) -> Patches:
+    """One row of a side of an image, as (column, patch); `strides` from cell to cell."""
 
     def made(k: Kernel, array: Array, at: Index, side: int) -> list[Value]:
         (values,) = patches(k, array, at, strides, (tuple(row),), columns, step, side)
@@ -113,13 +112,18 @@ def patches_of(buffer: Buffer, row: Sequence[float], columns: filtering.Matrix, 
 
 class _Writer:
     def __init__(self, k: Kernel, pair: Pair, part: Part, left: Buffer, right: Buffer, into: Buffer) -> None:
-        self.k, self.pair, self.part, self.left, self.right = k, pair, part, left, right
+        self.k, self.pair, self.part = k, pair, part
         self.rows, self.columns = part.rows.algorithm, part.columns.algorithm
+        self.images = (k.memory.groups, part.rows.apart, part.columns.apart)
+        self.lefts, self.rights = (
+            (b.strides[1] * part.rows.apart, b.strides[2] * part.columns.apart) for b in (left, right)
+        )
         first = sum(s * p.first for s, p in zip(left.strides[1:3], (part.rows, part.columns), strict=True))
-        begin = sum(s * p.start for s, p in zip(right.strides[1:3], (part.rows, part.columns), strict=True))
+        begin = sum(s * p.start for s, p in zip(self.rights, (part.rows, part.columns), strict=True))
         self.x, self.y = k.array(left, first), k.array(right, begin)
-        self.moves = [left.strides[0], left.strides[1] * self.rows.step, left.strides[2] * self.columns.step]
-        self.stays = [right.strides[0], right.strides[1] * self.rows.results, right.strides[2] * self.columns.results]
+        # From group to group, from one interleaved image to the next along both axes, and from tile to tile.
+        self.moves = [*left.strides[:3], self.lefts[0] * self.rows.step, self.lefts[1] * self.columns.step]
+        self.stays = [*right.strides[:3], self.rights[0] * self.rows.results, self.rights[1] * self.columns.results]
         self.prepared(into)
 
     def prepared(self, into: Buffer) -> None:
@@ -129,8 +133,8 @@ class _Writer:
     def write(self) -> None:
         """For each channel and a few of the other side: all tiles, one after the other."""
         k, pair, part = self.k, self.pair, self.part
-        each, tiles = pair.moving * pair.still, (k.memory.groups, part.rows.tiles, part.columns.tiles)
-        bounds = k.rows(tiles[1:])
+        each, tiles = pair.moving * pair.still, (*self.images, part.rows.tiles, part.columns.tiles)
+        bounds = k.rows(tiles[3:], 3)
         for low, high, still in segments(pair.still, part.tile[1]):
             with k.loop(pair.moving) as (m, _), k.loop(high, still, low) as (s, _):
                 base = k.dot([m, s], [pair.still, 1])
@@ -141,10 +145,10 @@ class _Writer:
                     k.store(value, self.sums, spot)
 
     def _tile(self, at: Index, by: Index, sums: Sequence[Value]) -> list[Value]:
-        k, strides = self.k, self.left.strides[1:3]
+        k = self.k
         still = len(sums) // self.part.products
         ys, made = [k.load(self.y, k.add(by, j)) for j in range(still)], list(sums)
-        image = patches(k, self.x, at, (strides[0], strides[1]), self.rows.b, self.columns.b, self.columns.step, 1)
+        image = patches(k, self.x, at, self.lefts, self.rows.b, self.columns.b, self.columns.step, 1)
         for n, x in enumerate(itertools.chain(*image)):
             for j, y in enumerate(ys):
                 made[n * still + j] = k.fma(x, y, made[n * still + j])
@@ -176,10 +180,10 @@ class Turned(_Writer):
         k = self.k
         rows = k.shared(list(segments(self.part.rows.tiles, self.deep)))
         self.v, self.m, self.t = (k.array(buffer) for buffer in self.workspace)
-        with k.loop(k.memory.groups) as (group, _):
+        with k.nest(self.images) as (image, _):
             for low, end, deep in rows:
                 with k.loop(end, deep, low) as (i, _):
-                    self._rows(k.dot([group, i], self.moves[:2]), k.dot([group, i], self.stays[:2]), deep)
+                    self._rows(k.dot([*image, i], self.moves[:4]), k.dot([*image, i], self.stays[:4]), deep)
 
     def _rows(self, at: Index, by: Index, deep: int) -> None:
         """All products of some rows of tiles."""
@@ -192,10 +196,10 @@ class Turned(_Writer):
     def sides(self, row: int, at: Index, by: Index, deep: int, still: bool) -> None:
         """Both sides for one row of products; the still one where it is not that of the row before."""
         columns, factors = self.columns, self.rows.of_results()[row]
-        side = patches_of(self.left, self.rows.b[row], columns.b, columns.step)
+        side = patches_of(self.lefts, self.rows.b[row], columns.b, columns.step)
         self._side(side, self.x, at, self.moves, self.v, self.span, self.wide, deep)
         if still:
-            side = patches_of(self.right, factors, columns.of_results(), columns.results)
+            side = patches_of(self.rights, factors, columns.of_results(), columns.results)
             self._side(side, self.y, by, self.stays, self.m, (0, self.pair.still), self.high, deep)
             self._turn(deep)
 
@@ -216,7 +220,7 @@ class Turned(_Writer):
             for low, end, count in segments(tiles, min(4, tiles)):
                 with k.loop(end, count, low) as (j, _), k.loop(span[1], start=span[0]) as (channel, _):
                     to = k.dot([i, j, channel], [tiles * width, width, 1])
-                    values = side(k, array, k.dot([i, j, channel], [*moves[1:], 1], at), count)
+                    values = side(k, array, k.dot([i, j, channel], [*moves[3:], 1], at), count)
                     for number, value in enumerate(values):
                         column, p = divmod(number, count)
                         k.store(value, into, k.add(to, (column * self.count + p) * width))

@@ -12,10 +12,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from layerscope.engine.native.ir import Array, Code, Index, Value
-from layerscope.engine.native.taps import Axis, PairAxis, Phase, Tap
+from layerscope.engine.native.taps import Axis, PairAxis, Phase, Tap, spacing
 
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
@@ -169,7 +169,8 @@ ADJOINT = Algorithm(2, ((1, 1, 1),), ((0, 1, 1, 0), (1, 0, -1, 0), (0, -1, 0, 1)
 class Placed:
     """An algorithm on a part of an axis: `tiles` patches, the first of which begins at input `first` and makes the
     results from `start` on. `sources` are the kernel's taps in the algorithm's order. The last patch begins `shift`
-    results earlier than it would behind the others, and makes some of theirs again.
+    results earlier than it would behind the others, and makes some of theirs again. All of this is done for each of
+    `apart` images that lie interleaved, as the taps of a dilated convolution read them.
     """
 
     algorithm: Algorithm
@@ -178,6 +179,7 @@ class Placed:
     tiles: int
     sources: tuple[int, ...]
     shift: int = 0
+    apart: int = 1
 
     @property
     def regular(self) -> int:
@@ -197,19 +199,30 @@ def on_axis(
     if len(axis.phases) == 2 and axis.stride == 1 and axis.step == 2:
         yield from _upsampled(axis.phases, count)
     elif len(axis.phases) == 1 and axis.step == 1:
-        ways = _on_phase(axis.phases[0].taps, axis.stride, count, even, twice)
+        ways = _interleaved(axis.phases[0].taps, axis.stride, count, even, twice)
         unequal = (F4, F25)
         yield from (way for way in ways if not ties or (len(way) == 1 and way[0].algorithm not in unequal))
 
 
+def _interleaved(
+    taps: Sequence[Tap], stride: int, count: int, even: bool = False, twice: bool = False
+) -> Iterator[tuple[Placed, ...]]:
+    """The ways on each of the images of every n-th cell, where taps are n cells apart."""
+    apart = spacing([tap.offset for tap in taps]) or 1
+    if apart == 1 or stride > 1 or even or count % apart:
+        yield from _on_phase(taps, stride, count, even, twice)
+        return
+    close = [replace(tap, offset=n) for n, tap in enumerate(taps)]
+    for way in _on_phase(close, 1, count // apart, even, twice):
+        yield tuple(replace(p, first=taps[0].offset + p.first * apart, apart=apart) for p in way)
+
+
 def on_pair(axis: PairAxis) -> Iterator[tuple[Placed, ...]]:
     """The ways to sum up a kernel's gradient along an axis."""
-    yield from _on_phase(axis.taps, axis.stride, axis.count, False)
+    yield from _interleaved(axis.taps, axis.stride, axis.count)
 
 
-def _on_phase(
-    taps: Sequence[Tap], stride: int, count: int, even: bool, twice: bool = False
-) -> Iterator[tuple[Placed, ...]]:
+def _on_phase(taps: Sequence[Tap], stride: int, count: int, even: bool, twice: bool) -> Iterator[tuple[Placed, ...]]:
     offsets = [tap.offset for tap in taps]
     if offsets != list(range(offsets[0], offsets[0] + len(taps))) or not count:
         return

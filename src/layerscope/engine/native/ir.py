@@ -168,7 +168,9 @@ class Code:
         return self.put("i1", f"icmp {how} i64 {self.i64(a).name}, {self.i64(b).name}")
 
     def both(self, a: Value, b: Value) -> Value:
-        """Where both masks are set."""
+        """Where both masks are set; one of them may be the same for all lanes."""
+        if a.type != b.type:
+            a, b = (mask if lanes(mask.type) > 1 else self.splat(mask) for mask in (a, b))
         return self.put(a.type, f"and {a.type} {a.name}, {b.name}")
 
     def either(self, a: Value, b: Value) -> Value:

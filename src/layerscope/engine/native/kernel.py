@@ -7,11 +7,11 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from layerscope.engine.native import functions, pointwise, pulls
+from layerscope.engine.native import functions, pointwise, pulls, strip_edges
 from layerscope.engine.native.fusions import Stage
-from layerscope.engine.native.ir import Array, Carry, Code, Index, Module, Value
+from layerscope.engine.native.ir import Array, Carry, Code, Index, Module, Value, like, vector
 from layerscope.engine.native.layout import Buffer, Layout, strided
-from layerscope.engine.native.operations import Alive, Op, of_batch, rest
+from layerscope.engine.native.operations import Alive, Op, Within, of_batch, rest
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.reduce import Expand
 from layerscope.engine.program import Value as Node
@@ -61,6 +61,14 @@ class Memory:
     def together(self) -> int:
         """How many examples a register holds."""
         return self.module.lanes // self.strips
+
+    def rows(self, value: Node) -> int:
+        """How many rows an example has of a value that comes in strips; 0 of one that does not."""
+        return self.layout.schedule.draft.in_strips.get(value, 0)
+
+    def spare(self, value: Node) -> bool:
+        """Whether all strips of a value together have more rows than an example."""
+        return strip_edges.spare(self.layout.schedule.draft, value)
 
     def buffer(self, value: Node) -> Buffer:
         """Where a value lies."""
@@ -126,6 +134,18 @@ class Kernel(Code):
     def _within(self, index: Index, count: int) -> Value:
         above = self.intrinsic("smax", "i64", self.i64(index), self.i64(0))
         return self.intrinsic("smin", "i64", above, self.i64(count))
+
+    def within(self, value: Node, row: Index) -> Value:
+        """The lanes in which a row of a strip, counted from its first (it may lie in a neighbour), is one of the
+        example's.
+        """
+        memory = self.memory
+        each = rest(value)[0]
+        wide = vector("i32", memory.module.lanes)
+        first = ", ".join(f"i32 {lane // memory.together * each}" for lane in range(memory.module.lanes))
+        here = self.splat(self.put("i32", f"trunc i64 {self.i64(row).name} to i32"))
+        place = self.put(wide, f"add {here}, <{first}>")
+        return self.put(like("i1", wide), f"icmp ult {place}, splat (i32 {memory.rows(value)})")
 
     @contextlib.contextmanager
     def nest(
@@ -205,7 +225,7 @@ class Scope:
         count = op.strips
         for axis in expand.axes:
             count *= 1 if axis == 0 else cast(int, shape[axis])
-        total = k.constant(count)
+        total = k.constant(float(count))
         if 0 in expand.axes:
             total = k.fmul(total, k.broadcast(k.array(self.memory.examples), 0))
         return k.fdiv(number, total)
@@ -258,6 +278,10 @@ class Scope:
         k = self.kernel
         if isinstance(op.do, Alive):
             return self.silenced(self.get(op.inputs[0]), op.do.once)
+        if isinstance(op.do, Within):
+            row = k.add(k.mul(self.index[1], self.steps[1]), self.starts[1])
+            found = k.select(k.within(op.inputs[0], row), self.get(op.inputs[0]), k.constant(0))
+            return self._met(op, found)
         if not isinstance(op.do, Map):
             return pulls.emit(self, op)
         constants: dict[str, float | Index] = {**dict(op.do.constants)}
@@ -267,8 +291,10 @@ class Scope:
         if shared is not None:
             return shared
         values = [self.get(value) for value in op.inputs]
-        result = pointwise.emit(k, op.do.function, constants, *values)
-        # What is the same for all lanes becomes silent in those without an example where it first meets others.
+        return self._met(op, pointwise.emit(k, op.do.function, constants, *values))
+
+    def _met(self, op: Op, result: Value) -> Value:
+        """What is the same for all lanes becomes silent in those without an example where it first meets others."""
         meets = any(value in self.uniforms for value in op.inputs)
         return self.silenced(result) if meets and op.outputs[0] in self.memory.layout.schedule.silent else result
 

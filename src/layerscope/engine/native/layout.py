@@ -15,9 +15,20 @@ from typing import Any
 
 from layerscope.engine.native.draft import Draft
 from layerscope.engine.native.ir import Module, bytes_of, vector
-from layerscope.engine.native.operations import Copy, Correlate, Op, Pair, PairPooled, fresh, of_batch, rest
+from layerscope.engine.native.operations import (
+    Copy,
+    Correlate,
+    FromWinners,
+    Op,
+    Pair,
+    PairPooled,
+    fresh,
+    of_batch,
+    rest,
+)
 from layerscope.engine.native.stages import Schedule, Stage
-from layerscope.engine.primitives import pool
+from layerscope.engine.native.taps import shares
+from layerscope.engine.primitives import place, pool
 from layerscope.engine.program import Value
 
 ALIGN = 64
@@ -80,7 +91,7 @@ def pooled_counts(windows: pool.Windows, sizes: Sequence[int]) -> tuple[int, ...
     )
 
 
-def reads(op: Op, position: int, stage: Stage | None = None) -> Margin:
+def reads(draft: Draft, op: Op, position: int, stage: Stage | None = None) -> Margin:
     """How far an operation reads beyond the edges of its input."""
     sizes = rest(op.inputs[position])[:-1]
     ranges: list[tuple[int, int]] = []
@@ -93,7 +104,21 @@ def reads(op: Op, position: int, stage: Stage | None = None) -> Margin:
                 last = counts[number] * windows.window[number] - 1
                 found = [tap.offset for tap in axis.phases[0].taps]
                 ranges[number] = (min(found), max(ranges[number][1], last * axis.stride + max(found)))
-    elif isinstance(op.do, Pair) and position == 0 and op.do.axes:
+    elif isinstance(op.do, pool.PoolMax | pool.PoolMean):
+        if op.inputs[0] in draft.in_strips:
+            windows, begin = op.do.windows, op.do.windows.pads[0][0]
+            last = (rest(op.outputs[0])[0] - 1) * windows.strides[0] + windows.window[0] - 1
+            ranges = [(-begin, last - begin)]
+    elif isinstance(op.do, place.Pad):
+        before = op.do.pads[0][0]
+        ranges = [(-before, sizes[0] - 1 - before)] if op.inputs[0] in draft.in_strips else []
+    elif isinstance(op.do, place.ResizeLinear):
+        ranges = [(-1, sizes[0])] if op.inputs[0] in draft.in_strips else []
+    elif isinstance(op.do, place.ResizeLinearAdjoint):
+        for n, f in zip(rest(op.outputs[0])[:-1], op.do.factors, strict=True):
+            found = [at for at, *_ in shares(f)]
+            ranges.append((min(found), (n - 1) * f + max(found)))
+    elif isinstance(op.do, FromWinners) or (isinstance(op.do, Pair) and position == 0):
         ranges = [axis.reads() for axis in op.do.axes]
     elif isinstance(op.do, PairPooled) and position == 0:
         windows, counts = op.do.windows, rest(op.inputs[1])[:-1]
@@ -236,7 +261,7 @@ def _margins(schedule: Schedule) -> dict[Value, Margin]:
         for op in stage.all():
             for position, value in enumerate(op.inputs):
                 if of_batch(value):
-                    origin, around = schedule.origin(value), reads(op, position, stage)
+                    origin, around = schedule.origin(value), reads(schedule.draft, op, position, stage)
                     if any(pair != (0, 0) for pair in around):
                         found[origin] = _union(found.get(origin, ()), around)
     return found
@@ -251,12 +276,11 @@ def _copies(schedule: Schedule) -> None:
             for position, value in enumerate(op.inputs):
                 if not of_batch(value) or schedule.origin(value) not in dense:
                     continue
-                if all(pair == (0, 0) for pair in reads(op, position, stage)):
+                if all(pair == (0, 0) for pair in reads(schedule.draft, op, position, stage)):
                     continue
                 if value not in copies:
                     copies[value] = fresh(value.type)
-                    if value in schedule.draft.in_strips:
-                        schedule.draft.in_strips.add(copies[value])
+                    schedule.draft.cut_like(copies[value], value)
                     copy = Stage(None, rest(value), [Op(Copy(), (value,), (copies[value],))])
                     copy.stored = [copies[value]]
                     copy.segment = stage.segment

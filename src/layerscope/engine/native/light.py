@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from layerscope.engine.native import pointwise
 from layerscope.engine.native.draft import Draft
-from layerscope.engine.native.operations import Op, fresh, of_batch
+from layerscope.engine.native.operations import Op, Within, fresh, of_batch
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.program import Value
 
@@ -32,7 +32,7 @@ class Light:
 
     def takes(self, op: Op) -> bool:
         """Whether an operation makes a light value, which is noted then."""
-        if not isinstance(op.do, Map) or not pointwise.cheap(op.do.function):
+        if not isinstance(op.do, Within) and not (isinstance(op.do, Map) and pointwise.cheap(op.do.function)):
             return False
         images = [value for value in op.inputs if of_batch(value)]
         (result,) = op.outputs
@@ -55,8 +55,7 @@ class Light:
     def again(self, value: Value) -> Op:
         """A light value once more."""
         op, made = self.made[value], fresh(value.type)
-        if value in self.draft.in_strips:
-            self.draft.in_strips.add(made)
+        self.draft.cut_like(made, value)
         return Op(op.do, op.inputs, (made,), op.label)
 
     def bases(self, values: Iterable[Value]) -> set[Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from layerscope.core.sizes import numbers
@@ -55,6 +56,16 @@ class PairPooled:
 
 
 @dataclass(frozen=True)
+class FromWinners:
+    """out[q·step + start] = Σ g[q + offset] over the windows whose winner is the tap's cell: (g, winners). This is
+    the adjoint of a max pool, of any windows.
+    """
+
+    axes: tuple[Axis, ...]
+    window: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Places:
     """Switches as flat places of the plane, from the winners of a pool."""
 
@@ -77,6 +88,25 @@ class Alive:
 
 
 @dataclass(frozen=True)
+class Within:
+    """The value, with zeros in rows of strips that are no rows of the example."""
+
+
+@dataclass(frozen=True)
+class ToStrips:
+    """From the whole example in each of its lanes to a strip in each."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class ToWhole:
+    """From strips to the whole example in each of its lanes."""
+
+    count: int
+
+
+@dataclass(frozen=True)
 class Share:
     """Numbers without a batch axis, divided by `count` and the examples of the batch."""
 
@@ -90,8 +120,8 @@ class Copy:
 
 @dataclass(eq=False)
 class Op:
-    """An operation put to values. `ties`: where its results are equal decides where a gradient goes. `strips`: how
-    many lanes a sum or mean over an example goes over, beside what lies in one.
+    """An operation put to values. `ties`: where its results are equal decides where a gradient goes. `strips`: over
+    how many lanes a sum or mean over an example goes, beside what lies in one; a fraction where the last hold less.
     """
 
     do: Any
@@ -99,7 +129,7 @@ class Op:
     outputs: tuple[Value, ...]
     label: str = ""
     ties: bool = False
-    strips: int = 1
+    strips: Fraction | int = 1
 
 
 def fresh(type: TensorType) -> Value:
@@ -121,3 +151,14 @@ def rest(value: Value) -> tuple[int, ...]:
 def elements(shape: Iterable[int]) -> int:
     """How many elements a shape has."""
     return math.prod(shape)
+
+
+def effort(op: Op) -> float:
+    """About how many multiply–adds of registers an operation takes for a block of one group."""
+    if isinstance(op.do, Correlate):
+        taps = math.prod(sum(len(p.taps) * p.count for p in a.phases) / a.step for a in op.do.axes)
+        return taps * op.do.inputs * op.do.outputs * op.do.groups
+    if isinstance(op.do, Pair):
+        taps = math.prod(len(axis.taps) * axis.count for axis in op.do.axes)
+        return taps * op.do.moving * op.do.still * op.do.groups
+    return 2.0 * sum(elements(rest(value)) for value in op.outputs if of_batch(value))

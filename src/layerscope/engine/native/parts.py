@@ -129,7 +129,7 @@ def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[flo
         if best is None or price < best[0]:
             best = price, Part(rows, columns, side, channels)
     assert best is not None
-    return rows.tiles * best[0] + PART, best[1]
+    return rows.apart * columns.apart * rows.tiles * best[0] + PART, best[1]
 
 
 def _side(rows: Algorithm, columns: Placed, inputs: int) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from layerscope.engine.native.ir import Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory, Scope
 from layerscope.engine.native.operations import Op, rest
-from layerscope.engine.native.pulls import all_of, cells, inside, is_cell, number
+from layerscope.engine.native.pulls import all_of, cells, inside, is_cell, leaves, number
+from layerscope.engine.native.taps import product
 
 
 def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: Index, own: Sequence[Value]) -> None:
@@ -21,15 +22,16 @@ def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: In
     windows, sizes = op.do.windows, rest(op.inputs[0])[:-1]
     kept = op.outputs[1] in memory.layout.buffers
     type = memory.layout.item(op.outputs[1])
+    rows = memory.rows(op.inputs[0])
     found: list[Value] = []
     for cell, position in enumerate(itertools.product(*(range(n) for n in windows.window))):
-        real = all_of(
-            k,
-            [
-                inside(k, k.add(k.mul(i, s), c), n) if pad[1] > 0 else None
-                for i, s, c, n, pad in zip(at, windows.strides, position, sizes, windows.pads, strict=True)
-            ],
-        )
+        where = [k.add(k.mul(i, s), c) for i, s, c in zip(at, windows.strides, position, strict=True)]
+        conditions = [
+            inside(k, i, n) if pad[1] > 0 else None for i, n, pad in zip(where, sizes, windows.pads, strict=True)
+        ]
+        if rows:
+            conditions[0] = k.within(op.inputs[0], where[0]) if leaves(windows, rows, position[0]) else None
+        real = all_of(k, conditions)
         found.append(own[cell] if real is None else k.select(real, own[cell], k.constant(-math.inf)))
     best, winner = found[0], number(k, 0, type)
     for cell, value in enumerate(found[1:], 1):
@@ -59,6 +61,8 @@ def _unordered(k: Kernel, values: Sequence[Value]) -> Value:
 
 
 def _put(k: Kernel, memory: Memory, op: Op, index: Sequence[Index], best: Value, winner: Value | None) -> None:
+    if memory.spare(op.outputs[0]):
+        best = k.select(k.within(op.outputs[0], index[1]), best, k.constant(0))
     for value, result in zip(op.outputs, (best, winner), strict=True):
         if result is not None and value in memory.layout.buffers:
             buffer = memory.buffer(value)
@@ -71,7 +75,7 @@ def pool_max(scope: Scope, op: Op) -> None:
     type = memory.layout.item(op.outputs[1])
     best: Value | None = None
     winner = number(k, 0, type)
-    for cell, real, index in cells(k, op.do.windows, rest(op.inputs[0])[:-1], scope.index[1:-1]):
+    for cell, real, index in cells(k, op.do.windows, op.inputs[0], scope.index[1:-1]):
         value = scope.read(op.inputs[0], [scope.index[0], *index, scope.index[-1]])
         if real is not None:
             value = k.select(real, value, k.constant(-math.inf))
@@ -112,18 +116,24 @@ def spread(scope: Scope, op: Op) -> None:
                 k.store(value, array, place)
 
 
-def add_to_winner(scope: Scope, op: Op) -> None:
-    """Add a gradient to its window's winner in a plane that was zero before; windows may overlap."""
-    k, memory = scope.kernel, scope.memory
-    gradient, winner = scope.load(op.inputs[0]), scope.read(op.inputs[1], scope.index)
-    buffer = memory.buffer(op.outputs[0])
-    array = k.array(buffer)
-    for cell, real, index in cells(k, op.do.windows, rest(op.outputs[0])[:-1], scope.index[1:-1]):
-        value = k.select(is_cell(k, winner, cell), gradient, k.constant(0))
-        if real is not None:
-            value = k.select(real, value, k.constant(0))
-        place = k.dot([scope.index[0], *index, scope.index[-1]], buffer.strides)
-        k.store(k.fadd(k.load(array, place), value), array, place)
+def from_winners(scope: Scope, op: Op) -> None:
+    """Each cell's sum over the windows that it won; beyond the edges gradients are zero. Phase by phase."""
+    k, do, (g, winners), channels = scope.kernel, op.do, op.inputs, rest(op.outputs[0])[-1]
+    buffer = scope.memory.buffer(op.outputs[0])
+    phases = list(itertools.product(*(axis.phases for axis in do.axes)))
+    shared = k.shared([(0, first.count, 1) for first, *_ in phases])
+    for phase, (low, high, _) in zip(phases, shared, strict=True):
+        found = product([p.taps for p in phase], do.window)
+        counts = [p.count for p in phase]
+        with k.nest((scope.memory.groups, *counts, channels), bounds={1: (low, high)}) as ((group, *at, channel), _):
+            total: Value | None = None
+            for offsets, (cell,) in found:
+                place = [group, *(k.add(q, offset) for q, offset in zip(at, offsets, strict=True)), channel]
+                won = is_cell(k, scope.read(winners, place), cell)
+                part = k.select(won, scope.read(g, place), k.constant(0))
+                total = part if total is None else k.fadd(total, part)
+            to = [k.add(k.mul(q, a.step), p.start) for q, a, p in zip(at, do.axes, phase, strict=True)]
+            k.store(total or k.constant(0), k.array(buffer), k.dot([group, *to, channel], buffer.strides))
 
 
 def add_shares(scope: Scope, op: Op) -> None:
@@ -131,7 +141,7 @@ def add_shares(scope: Scope, op: Op) -> None:
     k, memory = scope.kernel, scope.memory
     buffer = memory.buffer(op.outputs[0])
     array = k.array(buffer)
-    found = list(cells(k, op.do.windows, rest(op.outputs[0])[:-1], scope.index[1:-1]))
+    found = list(cells(k, op.do.windows, op.outputs[0], scope.index[1:-1]))
     count = k.constant(0)
     for _, real, _ in found:
         one = k.constant(1)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from layerscope.core.sizes import numbers
 from layerscope.engine.native import draws
-from layerscope.engine.native.ir import Array, Index, Value, like
+from layerscope.engine.native.ir import Index, Value, like
 from layerscope.engine.native.operations import AtWinner, Copy, Op, Places, rest
 from layerscope.engine.primitives import place, pool
 from layerscope.engine.primitives.random import Random
 from layerscope.engine.primitives.reduce import Expand
 from layerscope.engine.primitives.shape import Permute, Slice
+from layerscope.engine.program import Value as Node
 
 if TYPE_CHECKING:
     from layerscope.engine.native.kernel import Kernel, Scope
@@ -45,20 +46,32 @@ def clamped(k: Kernel, index: Index, size: int) -> Index:
 
 
 def cells(
-    k: Kernel, windows: pool.Windows, sizes: Sequence[int], at: Sequence[Index]
+    k: Kernel, windows: pool.Windows, image: Node, at: Sequence[Index]
 ) -> Iterator[tuple[int, Value | None, list[Index]]]:
-    """The cells of the window at an index, row-major: number, whether it is real, and its (clamped) index."""
+    """The cells of the window at an index, row-major: number, whether it is real, and its index in the image. That is
+    clamped, but for rows of a strip, which may lie in its margin.
+    """
+    sizes, rows = rest(image)[:-1], k.memory.rows(image)
     for number, cell in enumerate(itertools.product(*(range(n) for n in windows.window))):
         conditions: list[Value | None] = []
         index: list[Index] = []
         for axis, (i, c) in enumerate(zip(at, cell, strict=True)):
             begin, end = windows.pads[axis]
             where = k.add(k.mul(i, windows.strides[axis]), c - begin)
-            if begin > c or end > 0:
+            if not axis and rows:
+                if begin > c or leaves(windows, rows, c):
+                    conditions.append(k.within(image, where))
+            elif begin > c or end > 0:
                 conditions.append(inside(k, where, sizes[axis]))
                 where = clamped(k, where, sizes[axis])
             index.append(where)
         yield number, all_of(k, conditions), index
+
+
+def leaves(windows: pool.Windows, rows: int, cell: int) -> bool:
+    """Whether a cell of the last window along the first axis lies beyond an image of so many rows."""
+    last = (rows + sum(windows.pads[0]) - windows.window[0]) // windows.strides[0]
+    return last * windows.strides[0] + cell - windows.pads[0][0] >= rows
 
 
 def number(k: Kernel, cell: int, type: str) -> Value:
@@ -107,12 +120,12 @@ def _nth(s: Scope, op: Op) -> Value:
 
 
 def _pad(s: Scope, op: Op) -> Value:
-    k, sizes = s.kernel, rest(op.inputs[0])
+    k, sizes, cut = s.kernel, rest(op.inputs[0]), s.memory.rows(op.inputs[0]) > 0
     conditions: list[Value | None] = []
     middle: list[Index] = []
-    for i, (before, after), n in zip(s.index[1:-1], op.do.pads, sizes, strict=False):
+    for axis, (i, (before, after), n) in enumerate(zip(s.index[1:-1], op.do.pads, sizes, strict=False)):
         where = k.add(i, -before)
-        if before > 0 or after > 0:
+        if (before > 0 or after > 0) and not (cut and not axis):  # around strips there are zeros
             conditions.append(inside(k, where, n))
             where = clamped(k, where, n)
         middle.append(where)
@@ -139,7 +152,7 @@ def _expand(s: Scope, op: Op) -> Value:
     (x,), k, do = op.inputs, s.kernel, op.do
     kept = len(x.type.shape) == len(do.shape)
     index = [0 if axis in do.axes else i for axis, i in enumerate(s.index) if kept or axis not in do.axes]
-    count = op.strips * math.prod(numbers(do.shape[axis] for axis in do.axes if axis))
+    count = float(op.strips * math.prod(numbers(do.shape[axis] for axis in do.axes if axis)))
     if 0 not in do.axes:
         value = s.read(x, index)
         return k.fdiv(value, k.constant(count)) if do.mean else value
@@ -152,10 +165,10 @@ def _expand(s: Scope, op: Op) -> Value:
 
 
 def _pool_mean(s: Scope, op: Op) -> Value:
-    k, windows, sizes = s.kernel, op.do.windows, rest(op.inputs[0])[:-1]
+    k = s.kernel
     total = count = k.constant(0)
     padded = False
-    for _, real, index in cells(k, windows, sizes, s.index[1:-1]):
+    for _, real, index in cells(k, op.do.windows, op.inputs[0], s.index[1:-1]):
         value = s.read(op.inputs[0], [s.index[0], *index, s.index[-1]])
         if real is not None:
             padded = True
@@ -164,7 +177,7 @@ def _pool_mean(s: Scope, op: Op) -> Value:
         else:
             count = k.fadd(count, k.constant(1))
         total = k.fadd(total, value)
-    return k.fdiv(total, count if padded else k.constant(math.prod(windows.window)))
+    return k.fdiv(total, count if padded else k.constant(math.prod(op.do.windows.window)))
 
 
 def _places(s: Scope, op: Op) -> Value:
@@ -206,47 +219,10 @@ def _unshuffle(s: Scope, op: Op) -> Value:
 def _at_winner(scope: Scope, op: Op) -> Value:
     k, found = scope.kernel, scope.kernel.constant(0)
     winner = scope.read(op.inputs[1], scope.index)
-    for cell, _, index in cells(k, op.do.windows, rest(op.inputs[0])[:-1], scope.index[1:-1]):
+    for cell, _, index in cells(k, op.do.windows, op.inputs[0], scope.index[1:-1]):
         value = scope.read(op.inputs[0], [scope.index[0], *index, scope.index[-1]])
         found = k.select(is_cell(k, winner, cell), value, found)
     return found
-
-
-def _resize(s: Scope, op: Op) -> Value:
-    """Between the two nearest positions of each axis, by tables of positions and weights."""
-    return _interpolated(
-        s, op, [place.interpolation(n, f) for n, f in zip(rest(op.inputs[0]), op.do.factors, strict=False)]
-    )
-
-
-def _resize_adjoint(s: Scope, op: Op) -> Value:
-    sizes = zip(rest(op.outputs[0]), op.do.factors, strict=False)
-    return _interpolated(s, op, [place.interpolation(n, f).T for n, f in sizes])
-
-
-def _interpolated(s: Scope, op: Op, matrices: Sequence[Any]) -> Value:
-    """Σ of products of matrix entries along each axis; the entries that are not zero lie in tables, row by row."""
-    k = s.kernel
-
-    def along(axis: int, index: list[Index], weight: Value | None, total: Value) -> Value:
-        if axis == len(matrices):
-            value = s.read(op.inputs[0], [s.index[0], *index, s.index[-1]])
-            return k.fma(value, k.splat(weight), total) if weight else k.fadd(total, value)
-        rows = [[(int(c), float(row[c])) for c in row.nonzero()[0]] for row in matrices[axis]]
-        starts = [sum(len(row) for row in rows[:n]) for n in range(len(rows) + 1)]
-        entries = [entry for row in rows for entry in row]
-        bounds = Array(k.module.table(starts, "i64"), "i64", len(starts))
-        places = Array(k.module.table([c for c, _ in entries], "i64"), "i64", len(entries))
-        weights = Array(k.module.table([w for _, w in entries], k.module.real), k.module.real, len(entries))
-        row = s.index[1 + axis]
-        begin, end = k.load(bounds, row), k.load(bounds, k.add(row, 1))
-        with k.loop(end, start=begin, carry=[total]) as (entry, carry):
-            factor = k.load(weights, entry)
-            factor = k.fmul(weight, factor) if weight else factor
-            carry.values = [along(axis + 1, [*index, k.load(places, entry)], factor, carry.values[0])]
-        return carry.values[0]
-
-    return along(0, [], None, k.constant(0))
 
 
 EMIT: dict[type, Callable[[Any, Op], Value]] = {
@@ -261,8 +237,6 @@ EMIT: dict[type, Callable[[Any, Op], Value]] = {
     pool.PoolMean: _pool_mean,
     Slice: _slice,
     Permute: _permute,
-    place.ResizeLinear: _resize,
-    place.ResizeLinearAdjoint: _resize_adjoint,
     Places: _places,
     AtWinner: _at_winner,
     Random: draws.emit,

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from layerscope.engine.native import assembly, compiled, correlate, objects, parts, products
-from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled
+from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, ToStrips, ToWhole, Within
 from layerscope.engine.native.options import Options
 from layerscope.engine.native.stages import Stage
-from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.plan import Job
 from layerscope.engine.program import Program
 
@@ -120,7 +119,9 @@ def _cut(recipe: assembly.Recipe, stage: Stage) -> str:
 
 
 def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
-    more = [_name(op) for op in stage.ops if not isinstance(op.do, Alive)] + ["max pooling"] * bool(stage.pool)
+    more = [_name(op) for op in stage.ops if not isinstance(op.do, Alive | Within)] + ["max pooling"] * bool(
+        stage.pool
+    )
     more += ["to winners"] * len(stage.spreads) + ["sum over the batch"] * len(stage.sums)
     fused = f"; in registers: {', '.join(dict.fromkeys(more))}" if more else ""
     if stage.root is None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from layerscope.core.errors import TrainingError
-from layerscope.engine.native import poolings
+from layerscope.engine.native import poolings, resizing
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, margin, strided
-from layerscope.engine.native.operations import Op, rest
+from layerscope.engine.native.operations import FromWinners, Op, ToStrips, ToWhole, rest
 from layerscope.engine.native.stages import Stage
-from layerscope.engine.native.strips import ToStrips, ToWhole
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.matmul import Dots
 from layerscope.engine.primitives.shape import Concatenate
@@ -75,12 +75,6 @@ def _pool_max(scope: Scope, op: Op) -> None:
     _over(scope, rest(op.outputs[0]), lambda: poolings.pool_max(scope, op), shared=True)
 
 
-def _pool_max_adjoint(scope: Scope, op: Op) -> None:
-    clear(scope.kernel, scope.memory.buffer(op.outputs[0]))
-    _strict(scope, op)
-    _over(scope, rest(op.inputs[0]), lambda: poolings.add_to_winner(scope, op))
-
-
 def _strict(scope: Scope, op: Op) -> None:
     """Let the scope's index run over the input's shape."""
     scope.stage = Stage(op, rest(op.inputs[0]))
@@ -114,7 +108,7 @@ def _reduce(scope: Scope, op: Op) -> None:
         result = carry.values[-1] if how == "argmax" else carry.values[0]
         result = _across(scope, op, result)
         if how == "mean":
-            result = k.fdiv(result, k.constant(op.strips * math.prod(shape[axis - 1] for axis in inner)))
+            result = k.fdiv(result, k.constant(float(op.strips * math.prod(shape[axis - 1] for axis in inner))))
         index = _merged(kept, outer, [0] * len(inner), inner) if do.keep else kept
         _write(scope, op.outputs[0], index, result)
 
@@ -205,27 +199,34 @@ def _concatenate(scope: Scope, op: Op) -> None:
 
 def _to_whole(scope: Scope, op: Op) -> None:
     """Each strip's rows to all lanes of its example."""
-    k, together, rows = scope.kernel, scope.memory.together, rest(op.inputs[0])[0]
+    k, together, rows, total = scope.kernel, scope.memory.together, rest(op.inputs[0])[0], rest(op.outputs[0])[0]
     with k.nest((scope.memory.groups, *rest(op.inputs[0]))) as (index, _):
         value = scope.read(op.inputs[0], index)
         for strip in range(op.do.count):
             order = [strip * together + n % together for n in range(k.module.lanes)]
-            moved = [index[0], k.add(index[1], strip * rows), *index[2:]]
-            _write(scope, op.outputs[0], moved, k.shuffle(value, None, order))
+            row = k.add(index[1], strip * rows)
+            spare = (strip + 1) * rows > total
+            with k.when(k.icmp("slt", row, total)) if spare else contextlib.nullcontext():
+                _write(scope, op.outputs[0], [index[0], row, *index[2:]], k.shuffle(value, None, order))
 
 
 def _to_strips(scope: Scope, op: Op) -> None:
-    """Each lane keeps the rows of its strip."""
-    k, lanes, rows = scope.kernel, scope.kernel.module.lanes, rest(op.outputs[0])[0]
+    """Each lane keeps the rows of its strip; rows to spare are zero."""
+    k, lanes, rows, total = scope.kernel, scope.kernel.module.lanes, rest(op.outputs[0])[0], rest(op.inputs[0])[0]
     with k.nest((scope.memory.groups, *rest(op.outputs[0]))) as (index, _):
         found: Value | None = None
         for strip in range(op.do.count):
-            value = scope.read(op.inputs[0], [index[0], k.add(index[1], strip * rows), *index[2:]])
+            row = k.add(index[1], strip * rows)
+            if (strip + 1) * rows > total:
+                row = k.intrinsic("smin", "i64", k.i64(row), k.i64(total - 1))
+            value = scope.read(op.inputs[0], [index[0], row, *index[2:]])
             start = strip * scope.memory.together
             found = (
                 value if found is None else k.shuffle(found, value, [n + lanes * (n >= start) for n in range(lanes)])
             )
         assert found is not None
+        if scope.memory.spare(op.outputs[0]):
+            found = k.select(k.within(op.outputs[0], index[1]), found, k.constant(0))
         _write(scope, op.outputs[0], index, found)
 
 
@@ -349,8 +350,10 @@ def _gather_last(scope: Scope, op: Op) -> None:
 
 ROOTS: dict[type, Callable[[Scope, Op], None]] = {
     pool.PoolMax: _pool_max,
-    pool.PoolMaxAdjoint: _pool_max_adjoint,
+    FromWinners: poolings.from_winners,
     pool.PoolMeanAdjoint: _pool_mean_adjoint,
+    place.ResizeLinear: resizing.resize,
+    place.ResizeLinearAdjoint: resizing.adjoint,
     place.Unpool: _unpool,
     place.Gather: _gather,
     place.GatherLast: _gather_last,

@@ -9,6 +9,8 @@ from layerscope.engine.native.correlate import segments
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, scalar, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
+from layerscope.engine.native.operations import rest
+from layerscope.engine.program import Value as Node
 
 
 def flip(k: Code, values: Sequence[Value]) -> list[Value]:
@@ -104,39 +106,40 @@ def _converted(k: Code, value: Value, dtype: str, to: str) -> Value:
     return k.convert("fpext" if ITEM_BYTES[item] < ITEM_BYTES[to] else "fptrunc", value, to)
 
 
-def gather(memory: Memory, buffer: Buffer, dtype: str, cut: bool = False) -> Kernel:
+def gather(memory: Memory, value: Node, dtype: str) -> Kernel:
     """The kernel that reads a block's examples into lanes: parameters rows, order, first, count, then buffers.
 
-    Lanes behind `count` repeat the first example. `cut`: the value comes in strips.
+    Lanes behind `count` repeat the first example.
     """
     k = Kernel(memory)
     k.parameters = [("rows", "ptr"), ("order", "ptr"), ("first", "i64"), ("count", "i64")]
-    shape, count = buffer.shape[1:], k.module.lanes
-    each, item = math.prod(shape), CODES[dtype][0]
-    size, together = each * (memory.strips if cut else 1), memory.together
+    buffer, count = memory.buffer(value), k.module.lanes
+    shape, item, strips = buffer.shape[1:], CODES[dtype][0], _Strips(memory, value)
     order = Array(Value("%order", "ptr"), "i64", 2**62)
     data = Array(Value("%rows", "ptr"), item, 2**62)
     to = scalar(buffer.item)
     target = k.array(buffer)
-    inner, steps = _runs(buffer)
+    inner, steps = _runs(buffer, strips.spare)
     runs, length = shape[: len(shape) - inner], math.prod(shape[len(shape) - inner :])
     bounds, spans = _shared(k, runs, length)
     with k.loop(buffer.shape[0]) as (group, _):
         starts: list[Index] = []
         for lane in range(count):
-            at = k.add(k.mul(group, together), lane % together)
+            at = k.add(k.mul(group, memory.together), lane % memory.together)
             real = k.icmp("slt", at, Value("%count", "i64"))
             at = k.put("i64", f"select {real}, {k.i64(at)}, i64 0")
-            strip = lane // together * each if cut else 0
-            starts.append(k.add(k.mul(k.load(order, k.add(Value("%first", "i64"), at)), size), strip))
+            starts.append(k.mul(k.load(order, k.add(Value("%first", "i64"), at)), strips.size))
         with k.nest(runs, bounds=bounds) as (outer, _):
-            base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
+            places = [k.add(s, strips.place(k, lane, outer, length)) for lane, s in enumerate(starts)]
             place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
             for begin, end, step in spans:
                 with k.loop(end, step, begin) as (i, _):
-                    found = _rows(k, data, [k.add(s, base, i) for s in starts], step, dtype, to)
-                    for n, value in enumerate(found):
-                        k.store(value, target, k.add(place, k.mul(k.add(i, n), steps)))
+                    found = _rows(k, data, [k.add(s, i) for s in places], step, dtype, to)
+                    for n, number in enumerate(found):
+                        if strips.spare:
+                            zero = Value("zeroinitializer", number.type)
+                            number = k.select(k.within(value, outer[0]), number, zero)
+                        k.store(number, target, k.add(place, k.mul(k.add(i, n), steps)))
     k.ret()
     return k
 
@@ -184,46 +187,68 @@ def _shared(
     return (k.rows(runs, 0), [*spans]) if runs else ({}, k.shared(spans))
 
 
-def _runs(buffer: Buffer) -> tuple[int, int]:
-    """How many inner axes lie evenly in memory, and the distance of two neighbours."""
+def _runs(buffer: Buffer, rows: bool = False) -> tuple[int, int]:
+    """How many inner axes lie evenly in memory (`rows`: without the first), and the distance of two neighbours."""
     shape, strides = buffer.shape[1:], buffer.strides[1:]
     if not shape:
         return 0, 1
-    inner = 1
-    while inner < len(shape) and strides[-inner - 1] == strides[-inner] * shape[-inner]:
+    inner = min(1, len(shape) - rows)
+    while inner < len(shape) - rows and strides[-inner - 1] == strides[-inner] * shape[-inner]:
         inner += 1
     return inner, strides[-1]
 
 
-def scatter(memory: Memory, buffer: Buffer, cut: bool = False) -> Kernel:
-    """The kernel that writes a block's results as rows: parameters rows, first, count, then buffers. `cut`: the value
-    comes in strips.
-    """
+class _Strips:
+    """Where the rows of an example lie in the array of all, whether lanes hold strips of it or the whole."""
+
+    def __init__(self, memory: Memory, value: Node) -> None:
+        self.memory, self.shape, self.total = memory, rest(value), memory.rows(value)
+        self.size = math.prod((self.total, *self.shape[1:]) if self.total else self.shape)
+        self.spare = memory.spare(value)
+
+    def place(self, k: Code, lane: int, outer: Sequence[Index], length: int) -> Index:
+        """The place in an example of a lane's run of `length` numbers; of its last row for rows to spare."""
+        strip = lane // self.memory.together if self.total else 0
+        if not self.spare:
+            at = k.mul(_flat(k, outer, self.shape[: len(outer)]), length)
+            return k.add(at, strip * math.prod(self.shape))
+        row = k.add(outer[0], strip * self.shape[0])
+        row = k.intrinsic("smin", "i64", k.i64(row), k.i64(self.total - 1))
+        return k.mul(_flat(k, [row, *outer[1:]], self.shape[: len(outer)]), length)
+
+    def holds(self, k: Code, lane: int, row: Index) -> Value:
+        """Whether a lane's row is one of the example."""
+        return k.icmp("slt", k.add(row, lane // self.memory.together * self.shape[0]), self.total)
+
+
+def scatter(memory: Memory, value: Node) -> Kernel:
+    """The kernel that writes a block's results as rows: parameters rows, first, count, then buffers."""
     k = Kernel(memory)
     k.parameters = [("rows", "ptr"), ("first", "i64"), ("count", "i64")]
-    shape, count = buffer.shape[1:], k.module.lanes
-    each, item = math.prod(shape), scalar(buffer.item)
-    size, together = each * (memory.strips if cut else 1), memory.together
+    buffer, count = memory.buffer(value), k.module.lanes
+    shape, item, together, strips = buffer.shape[1:], scalar(buffer.item), memory.together, _Strips(memory, value)
     data = Array(Value("%rows", "ptr"), item, 2**62)
     source = k.array(buffer)
-    inner, steps = _runs(buffer)
+    inner, steps = _runs(buffer, strips.spare)
     runs, length = shape[: len(shape) - inner], math.prod(shape[len(shape) - inner :])
     bounds, spans = _shared(k, runs, length)
     with k.loop(buffer.shape[0]) as (group, _), k.nest(runs, bounds=bounds) as (outer, _):
-        base = k.mul(_flat(k, outer, shape[: len(outer)]), length)
         place = k.dot(outer, buffer.strides[1 : 1 + len(outer)], k.mul(group, buffer.strides[0]))
         for begin, end, step in spans:
             with k.loop(end, step, begin) as (i, _):
                 found = [k.load(source, k.add(place, k.mul(k.add(i, n), steps))) for n in range(step)]
                 rows = flip(k, found) if step == count and count > 1 else None
-                for lane in range(count if cut else together):
+                for lane in range(count if strips.total else together):
                     row = k.add(k.mul(group, together), lane % together)
-                    with k.when(k.icmp("slt", row, Value("%count", "i64"))):
-                        at = k.add(k.mul(k.add(Value("%first", "i64"), row), size), base, i, lane // together * each)
+                    real = k.icmp("slt", row, Value("%count", "i64"))
+                    real = k.both(real, strips.holds(k, lane, outer[0])) if strips.spare else real
+                    with k.when(real):
+                        start = k.mul(k.add(Value("%first", "i64"), row), strips.size)
+                        at = k.add(start, strips.place(k, lane, outer, length), i)
                         if rows:
                             k.line(f"store {rows[lane]}, {k.address(data, at)}, align {ITEM_BYTES[item]}")
                         else:
-                            for n, value in enumerate(found):
-                                k.store(k.lane(value, lane), data, k.add(at, n))
+                            for n, number in enumerate(found):
+                                k.store(k.lane(number, lane), data, k.add(at, n))
     k.ret()
     return k

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from layerscope.engine.native.draft import Draft, prepared
-from layerscope.engine.native.operations import Correlate, Op, Pair, elements, of_batch, rest
-from layerscope.engine.native.strips import Impossible, ToStrips, ToWhole, cut
+from layerscope.engine.native.operations import Op, ToStrips, ToWhole, effort, elements, of_batch, rest
+from layerscope.engine.native.strips import Impossible, cut
 from layerscope.engine.program import Program
 
 TEAM = 100_000
@@ -23,7 +23,7 @@ SMALL = 2e6
 FAR, NEAR = (8 << 20, 12.0), (1 << 18, 2.0)
 """Bytes of a block's value beyond which it is far, and the multiply–adds that reading or writing an item costs."""
 
-WHOLE = 16.0
+WHOLE = 14.0
 """Multiply–adds that an item costs which each lane has whole: what brings it there, and all lanes reading it."""
 
 
@@ -69,32 +69,21 @@ class Choice:
             if draft is None:
                 self.work[count] = math.inf
             else:
-                self.work[count] = sum(_effort(op) + self._moved(op) for op in draft.ops) * (1 + 0.01 * count)
+                self.work[count] = sum(effort(op) + self._moved(op) for op in draft.ops) * (1 + 0.01 * count)
         return self.work[count]
 
     def _moved(self, op: Op) -> float:
         """What reading and writing costs."""
         items = [elements(rest(value)) for value in (*op.inputs, *op.outputs) if of_batch(value)]
         self.large = self.large or any(n * self.register > FAR[0] for n in items)
-        return sum(n * next((cost for size, cost in (FAR, NEAR) if n * self.register > size), 0.0) for n in items)
+        whole = WHOLE * max(items) if isinstance(op.do, ToStrips | ToWhole) else 0.0
+        costs = (n * next((cost for size, cost in (FAR, NEAR) if n * self.register > size), 0.0) for n in items)
+        return whole + sum(costs)
 
 
 def shares(draft: Draft) -> bool:
     """Whether a block is so much work that threads may share it, though they wait for each other at each stage."""
-    return sum(map(_effort, draft.ops)) >= TEAM * len(draft.ops)
-
-
-def _effort(op: Op) -> float:
-    if isinstance(op.do, Correlate):
-        taps = math.prod(sum(len(p.taps) * p.count for p in a.phases) / a.step for a in op.do.axes)
-        return taps * op.do.inputs * op.do.outputs * op.do.groups
-    if isinstance(op.do, Pair):
-        taps = math.prod(len(axis.taps) * axis.count for axis in op.do.axes)
-        return taps * op.do.moving * op.do.still * op.do.groups
-    if isinstance(op.do, ToStrips | ToWhole):
-        whole = op.inputs[0] if isinstance(op.do, ToStrips) else op.outputs[0]
-        return WHOLE * elements(rest(whole))
-    return 2.0 * sum(elements(rest(value)) for value in op.outputs if of_batch(value))
+    return sum(map(effort, draft.ops)) >= TEAM * len(draft.ops)
 
 
 def tried(program: Program, count: int) -> Draft | None:

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
 from layerscope.engine.native import fusions, pointwise, pulls
-from layerscope.engine.native.draft import Draft, disjoint
+from layerscope.engine.native.draft import Draft, disjoint, from_winners
 from layerscope.engine.native.fusions import Stage
 from layerscope.engine.native.light import Light
-from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, fresh, of_batch, rest
-from layerscope.engine.native.strips import ToStrips, ToWhole
-from layerscope.engine.primitives import place, pool, reduce
+from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, Within, fresh, of_batch, rest
+from layerscope.engine.native.silence import silences
+from layerscope.engine.primitives import pool, reduce
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Reshape
 from layerscope.engine.program import Value
@@ -111,7 +111,7 @@ class Scheduler:
         op.inputs = tuple(self._total(self.quiet.get(value, value)) for value in op.inputs)
         if self.light.takes(op):
             return
-        if not isinstance(op.do, Map) and not self._is_uniform(op):
+        if not isinstance(op.do, Map | Within) and not self._is_uniform(op):
             op.inputs = tuple(self._in_memory(value) for value in op.inputs)
         if isinstance(op.do, Reshape) and op.inputs[0] not in self.plan.uniform:
             self.plan.aliases[op.outputs[0]] = op.inputs[0]
@@ -121,7 +121,7 @@ class Scheduler:
             self._note(op, max((self.made[value] for value in op.inputs), default=-1))
         elif isinstance(op.do, reduce.Reduce) and 0 in op.do.axes:
             self._sum(op)
-        elif isinstance(op.do, (Map, Alive, *PULLS)):
+        elif isinstance(op.do, (Map, Alive, Within, *PULLS)):
             self._pointwise(op)
         elif isinstance(op.do, Pair):
             self._pair(op)
@@ -202,38 +202,8 @@ class Scheduler:
     def _note(self, op: Op, stage: int) -> None:
         for value in op.outputs:
             self.made[value] = stage
-        if self._silences(op):
+        if silences(op, [value in self.silent for value in op.inputs]):
             self.silent.update(op.outputs)
-
-    def _silences(self, op: Op) -> bool:
-        """Whether lanes without an example hold zero in the result."""
-        quiet = [value in self.silent for value in op.inputs]
-        if (isinstance(op.do, reduce.Expand) and 0 in op.do.axes) or isinstance(op.do, Alive):
-            return True
-        if isinstance(op.do, Map):
-            name = op.do.function
-            if name == "mul":
-                return any(quiet)
-            if name in ("add", "sub"):
-                return all(quiet)
-            return (
-                bool(quiet)
-                and quiet[0]
-                and (name.endswith("_grad") or name in ("neg", "scale", "double", "half", "div"))
-            )
-        if isinstance(op.do, reduce.Reduce):
-            return op.do.how in ("sum", "mean") and quiet[0]
-        linear = (
-            ToStrips,
-            ToWhole,
-            Correlate,
-            pool.PoolMaxAdjoint,
-            pool.PoolMeanAdjoint,
-            place.Gather,
-            Reshape,
-            *PULLS,
-        )
-        return bool(quiet) and quiet[0] and isinstance(op.do, linear)
 
     def _append(self, stage: Stage) -> int:
         """A new stage in this segment; its number."""
@@ -288,7 +258,7 @@ class Scheduler:
             return not stage.spreads or not isinstance(op.do, PULLS)
         if not isinstance(stage.root.do, Correlate) or stage.pool or stage.spreads:
             return False
-        simple = isinstance(op.do, Alive) or (isinstance(op.do, Map) and pointwise.cheap(op.do.function))
+        simple = isinstance(op.do, Alive | Within) or (isinstance(op.do, Map) and pointwise.cheap(op.do.function))
         return simple and bases & stage.indexed() != set()
 
     def _sum(self, op: Op) -> None:
@@ -319,8 +289,7 @@ class Scheduler:
     def _silenced(self, value: Value) -> Value:
         """The value with zeros in lanes without an example, which all others may read as well."""
         silenced = Op(Alive(), (value,), (fresh(value.type),))
-        if value in self.plan.draft.in_strips:
-            self.plan.draft.in_strips.add(silenced.outputs[0])
+        self.plan.draft.cut_like(silenced.outputs[0], value)
         self._pointwise(silenced)
         (self.quiet[value],) = silenced.outputs
         for stage in self.plan.stages[self.made[silenced.outputs[0]] + 1 :]:
@@ -375,6 +344,8 @@ class Scheduler:
                     if own or value not in held:
                         needed.add(plan.origin(value))
         for stage in plan.stages:
+            if stage.root and isinstance(stage.root.do, pool.PoolMaxAdjoint):
+                stage.root.do = from_winners(stage.root)
             inside = [v for op in (*([stage.root] if stage.root else []), *stage.ops) for v in op.outputs]
             stage.stored = [value for value in inside if value in needed and of_batch(value)]
             stage.spreads = [op for op in stage.spreads if op.outputs[0] in needed]

@@ -139,3 +139,23 @@ def product(taps: Sequence[Sequence[Tap]], window: Sequence[int]) -> list[tuple[
             sources.append(flat)
         found.append((tuple(tap.offset for tap in combination), tuple(sources)))
     return found
+
+
+def between(factor: int, phase: int) -> list[tuple[int, float]]:
+    """The cells, relative to q, that result q·factor + phase is made of, with their weights."""
+    place = (phase + 0.5) / factor - 0.5
+    below = math.floor(place)
+    return [(at, w) for at, w in ((below, 1 - (place - below)), (below + 1, place - below)) if w]
+
+
+def shares(factor: int) -> list[tuple[int, float, int]]:
+    """The results, relative to q·factor, that cell q has a share of; the share; and on which side of q's centre they
+    lie (-1 or 1) if next to it: where no other cell lies on that side, they are q alone. 0 for all others.
+    """
+    found: list[tuple[int, float, int]] = []
+    for at in range(-factor, 2 * factor):
+        place = (at + 0.5) / factor - 0.5
+        if abs(place) < 1:
+            own = 0 <= at < factor and place != 0
+            found.append((at, 1 - abs(place), int(math.copysign(own, place))))
+    return found
