@@ -198,7 +198,10 @@ def peers(name: str, threads: int) -> Iterator[tuple[Work, Work]]:
 
     torch.set_num_threads(threads)
     x, y, model = data(name)
-    layouts = {4: (torch.channels_last, torch.contiguous_format), 5: (torch.channels_last_3d, torch.contiguous_format)}
+    layouts = {
+        4: (torch.channels_last, torch.contiguous_format),
+        5: (torch.channels_last_3d, torch.contiguous_format),
+    }
     for layout in layouts.get(x.ndim, (torch.contiguous_format,)):
         module, images = model.to_torch().to(memory_format=layout), torch.from_numpy(x)
         if x.ndim > 2:
