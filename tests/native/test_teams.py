@@ -133,3 +133,21 @@ def test_stopping_stops_a_team():
         assert asks
         outputs = native.predict(asked.inputs, 16, going)
     assert np.isfinite(outputs[0]).all()
+
+
+def test_the_report_says_who_shares_a_block(monkeypatch):
+    """Of 16 threads 4 share each of 4 blocks, and in each loop nest that has enough parts; 16 blocks have one each."""
+    monkeypatch.setenv("LAYERSCOPE_TARGET", "plain")
+    x = Input((16, 16, 64))
+    y = layers.Conv2D(64, 3, padding="same", activation="relu", name="conv")(x)
+    model = Model(x, layers.Dense(3, activation="softmax", name="classes")(layers.GlobalAveragePooling2D()(y)))
+    model.compile("sgd", "sparse_categorical_crossentropy", engine="native", threads=16)
+    with settings(strips=1):
+        few, many = ({(row.layers, row.work): row.way for row in model.engine_report(n).rows} for n in (16, 64))
+    same = {key: way.removesuffix("; 4 threads a block") for key, way in few.items()}
+    assert same == many
+    shared = {key for key, way in few.items() if way != same[key]}
+    assert (("conv",), "convolution") in shared
+    assert (("classes",), "product") not in shared
+    model.compile("sgd", "sparse_categorical_crossentropy", engine="native", threads=1)
+    assert not any("threads a block" in row.way for row in model.engine_report(1).rows)

@@ -12,7 +12,19 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import correlate, filtered, flat, matrices, pairs, parts, products, roots, rows, strips
+from layerscope.engine.native import (
+    correlate,
+    filtered,
+    flat,
+    matrices,
+    pair_rows,
+    pairs,
+    parts,
+    products,
+    roots,
+    rows,
+    sizing,
+)
 from layerscope.engine.native import packing as packer
 from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.flat import Group, Parts
@@ -20,39 +32,11 @@ from layerscope.engine.native.ir import Module, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, arranged, strided
 from layerscope.engine.native.operations import Correlate, Op, Pair, PairPooled, elements, of_batch
+from layerscope.engine.native.options import Options
 from layerscope.engine.native.stages import Schedule, Stage, scheduled
+from layerscope.engine.native.strips import cut
 from layerscope.engine.program import Key, Program
 from layerscope.engine.program import Value as Node
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a program is compiled for, beside its own text.
-
-    `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
-    holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
-    estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
-    examples there are at most, where that is made use of; `team` how many threads work on a block where there are
-    too many for one each (0: as many as pays). What is made of a kernel of more than `large` bytes, or for its
-    gradient, is made in parts where it is needed, or once for all threads.
-    """
-
-    lanes: int
-    sums: int
-    real: str
-    groups: int
-    dtypes: tuple[str, ...]
-    same: tuple[int, ...] = ()
-    checked: bool = False
-    guard: int = 0
-    attributes: str = ""
-    fused: bool = True
-    pause: str = ""
-    gain: float = 0.95
-    strips: int = 1
-    few: int = 0
-    team: int = 0
-    large: int = 1 << 20
 
 
 @dataclass(eq=False)
@@ -60,7 +44,8 @@ class Step:
     """A kernel with its place in the order; `group` tells how much there is to share among threads.
 
     `stage` is what it computes, where that is a stage of the block; `tiles` how many tiles of weights threads share;
-    `segment` behind which of them it runs, where it is no stage.
+    `segment` behind which of them it runs, where it is no stage; `once` whether all threads do a part of it, for each
+    block.
     """
 
     kernel: Kernel
@@ -69,6 +54,7 @@ class Step:
     stage: Stage | None = None
     tiles: int = 0
     segment: int = 0
+    once: bool = False
 
 
 @dataclass(eq=False)
@@ -110,13 +96,22 @@ class Recipe:
         """Whether weights change."""
         return bool(self.updates)
 
+    def of(self, segment: int) -> list[Step]:
+        """What is computed of each block in a segment."""
+        return [s for s in self.stages if s.stage and s.stage.segment == segment and not s.stage.shared]
+
+    @property
+    def shares(self) -> bool:
+        """Whether it pays that threads share a block."""
+        return sizing.shares(self.schedule.draft)
+
 
 def assembled(program: Program, options: Options) -> Recipe:
     """The kernels of a program."""
     draft = prepared(program)
     _shared_targets(draft, options)
     if options.strips > 1:
-        strips.cut(draft, options.strips)
+        cut(draft, options.strips)
     schedule = scheduled(draft)
     module = Module(options.lanes, options.real, options.checked, attributes=options.attributes, fused=options.fused)
     for stage in schedule.stages:
@@ -254,9 +249,15 @@ class _Builder:
             step.tiles = matrices.rows(cast(Pair, stage.root.do), self.module.lanes, sums)
             self.recipe.stages.append(step)
             return
-        partial = pairs.plan(self.memory, stage, sums, options.gain, options.large)
+        partial = pairs.plan(self.memory, stage, sums, options.gain, options.large, options.once)
         self.recipe.ways[stage] = partial.title
-        self.recipe.stages += [self.step(kernel) for kernel in pairs.write(self.memory, partial)]
+        steps = [self.step(kernel) for kernel in pairs.write(self.memory, partial)]
+        self.recipe.stages += steps
+        if partial.once:
+            self.memory.flat[output] = partial.buffers[0]
+            for step, part in zip(steps, partial.parts, strict=True):
+                step.once, step.tiles = True, pair_rows.turns(partial.pair, part)
+            return
         if partial.natural(self.module.lanes):
             self.partial[output] = partial.buffers[0]
             return
@@ -331,7 +332,7 @@ class _Builder:
             if key[0] in ("loss", "metric"):
                 reports.add(value)
         groups = flat.grouped(ops)
-        early = _needed(ops, reports)
+        early = flat.needed(ops, reports)
         self._behind_readers(groups, outputs, early)
         self._reserve(groups, outputs)
         first = [g for g in groups if early.intersection(g.made())]
@@ -370,12 +371,3 @@ class _Builder:
             if key[0] == "output" and of_batch(value):
                 self.recipe.outputs.append(key)
                 self.recipe.scatters.append(self.step(rows.scatter(self.memory, value)))
-
-
-def _needed(ops: Sequence[Op], wanted: set[Node]) -> set[Node]:
-    """All values that some values are made from."""
-    found = set(wanted)
-    for op in reversed(ops):
-        if set(op.outputs) & found:
-            found.update(op.inputs)
-    return found

@@ -80,3 +80,10 @@ def asked(k: Code, now: Value, place: Value, team: Value, member: Value, meet: C
     k.branch(done)
     k.start(done)
     return k.put("i64", f"phi i64 [ {found.name}, %{after} ], [ {now.name}, %{alone} ]")
+
+
+def pause(architecture: str) -> str:
+    """The instruction by which a processor waits a moment, where it has one."""
+    if architecture == "x86_64":
+        return "call void @llvm.x86.sse2.pause()"
+    return "call void @llvm.aarch64.hint(i32 1)" if architecture == "aarch64" else ""

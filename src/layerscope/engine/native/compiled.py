@@ -8,17 +8,18 @@ import json
 import mmap
 import os
 import struct
-import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from layerscope.core.errors import SettingError
-from layerscope.engine.native import assembly, barriers, driver, guards, objects, sizing
-from layerscope.engine.native.assembly import Options
+from layerscope.core.errors import DataError, SettingError
+from layerscope.engine.native import assembly, barriers, driver, guards, objects, workers
+from layerscope.engine.native.assembly import Recipe
 from layerscope.engine.native.cache import Cache
+from layerscope.engine.native.options import Options
 from layerscope.engine.native.targets import Target
 from layerscope.engine.plan import Compiling
 from layerscope.engine.program import Key, Program
@@ -50,6 +51,7 @@ class Code:
         self.work = kind(self.loaded.address("work"))
         self.memory: dict[tuple[int, int, int], Memory] = {}
         self.kept: dict[Key, list[Array]] = {}  # results whose memory may be used again
+        self.pace: float | None = None  # seconds an example took last time
 
     def violations(self) -> int:
         """How often checked code touched what is not its own."""
@@ -105,7 +107,7 @@ def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
         "trains": recipe.trains,
         "guards": guards.spots(recipe.memory.layout),
         "planes": recipe.memory.planes,
-        "shares": sizing.shares(recipe.schedule.draft),
+        "shares": recipe.shares,
     }
     return json.dumps(facts).encode(), objects.compile(text, objects.host())
 
@@ -168,10 +170,15 @@ class Call:
 
 def blocks_of(code: Code, call: Call) -> int:
     """How many blocks a whole batch of a call has."""
-    return -(-min(call.batch, call.count) // (code.options.groups * code.options.lanes // code.options.strips))
+    return blocks(code.options, min(call.batch, call.count))
 
 
-def teams(code: Code, threads: int, blocks: int) -> tuple[int, int]:
+def blocks(options: Options, examples: int) -> int:
+    """How many blocks so many examples are."""
+    return -(-examples // (options.groups * options.lanes // options.strips))
+
+
+def teams(code: Code | Recipe, threads: int, blocks: int) -> tuple[int, int]:
     """How many teams of threads there are, which get blocks in turn, and how many threads each has."""
     if blocks >= threads:
         return threads, 1
@@ -220,15 +227,14 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         driver.TEAM: team,
         driver.TEAMS: meeting,
     }
-    for word, value in settings.items():
-        job[word] = value
+    job[list(settings)] = list(settings.values())
     pointers = [array.ctypes.data for array in (*call.tables, *call.arrays, *call.outputs)]
     job[driver.POINTERS : driver.POINTERS + len(pointers)] = pointers
-    own = _places(code, job, many * turns)
+    own = _places(code, job, many * turns) if code.guards else []
     violations = code.violations()
     guards.fill(memory.bytes, own, code.guards)
     try:
-        _enter(code, job, threads, watch, threads == 1 and call.end - call.first == 1)
+        _enter(code, job, threads, watch, _soon(code, job, blocks))
     finally:
         call.done = max(call.first, int(job[driver.DONE]))
     guards.check(memory.bytes, own, code.guards)
@@ -236,6 +242,26 @@ def run(code: Code, call: Call, threads: int, watch: Callable[[int], bool]) -> t
         raise RuntimeError(f"compiled code missed its arrays {code.violations() - violations} times")
     code.memory[many, team, turns] = memory
     return int(job[driver.STATUS]), int(job[driver.BAD])
+
+
+def check(code: Code, status: int, plane: int) -> None:
+    """DataError for a switch that points outside its plane."""
+    if status == driver.BAD_SWITCH:
+        sizes = "×".join(map(str, code.planes[plane]))
+        raise DataError(f"max unpooling: a switch points outside the plane of {sizes}")
+
+
+def _soon(code: Code, job: Array, blocks: int) -> bool:
+    """Whether a call is done before one could look, by what the last one took; the first one if it is a block."""
+    if code.pace is None:
+        return bool(job[driver.THREADS] * blocks * (job[driver.END] - job[driver.FIRST]) == 1)
+    return code.pace * _examples(job) < workers.WATCH_SECONDS
+
+
+def _examples(job: Array) -> int:
+    """How many there are in a job's batches."""
+    first, end = (int(job[word] * job[driver.BATCH]) for word in (driver.FIRST, driver.END))
+    return max(1, min(int(job[driver.COUNT]), end) - first)
 
 
 def _places(code: Code, job: Array, kept: int) -> list[dict[str, int]]:
@@ -250,28 +276,15 @@ def _places(code: Code, job: Array, kept: int) -> list[dict[str, int]]:
     return found + [{"kept": at["kept"] + number * code.sizes["kept"]} for number in range(kept)]
 
 
-WATCH_SECONDS = 0.05
-
-
-def _enter(code: Code, job: Array, threads: int, watch: Callable[[int], bool], alone: bool) -> None:
-    """Let the threads work; look after them until all are done, whatever happens here meanwhile. With `alone` there
-    is but a block to do, and nobody else needed.
+def _enter(code: Code, job: Array, threads: int, watch: Callable[[int], bool], here: bool) -> None:
+    """Let the threads work, this one among them with `here`; look after them until all are done, whatever happens
+    here meanwhile.
     """
-    address = job.ctypes.data
-    if alone:  # done before one could look
-        code.work(address, 0)
-        return
-    workers = [threading.Thread(target=code.work, args=(address, t), daemon=True) for t in range(threads)]
-    for worker in workers:
-        worker.start()
-    try:
-        for worker in workers:
-            while worker.is_alive():
-                worker.join(WATCH_SECONDS)
-                if not watch(int(job[driver.DONE])):
-                    job[driver.STOP] = 1
-    except BaseException:
+
+    def stop() -> None:
         job[driver.STOP] = 1
-        for worker in workers:
-            worker.join()
-        raise
+
+    start = time.perf_counter()
+    workers.run(code.work, job.ctypes.data, threads, here, lambda: watch(int(job[driver.DONE])), stop)
+    if not job[driver.STOP]:
+        code.pace = (time.perf_counter() - start) / _examples(job)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layerscope.engine.native import barriers, kernel
+from layerscope.engine.native import barriers, kernel, rounds
 from layerscope.engine.native.assembly import Recipe, Step
 from layerscope.engine.native.flat import Group
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, bytes_of, scalar
@@ -46,11 +46,13 @@ def regions(recipe: Recipe) -> dict[str, int]:
 def write(recipe: Recipe) -> str:
     """Add the function `work(job, thread)` to the recipe's module; the module as text."""
     barriers.write(recipe)
-    _Work(recipe).write()
+    Work(recipe).write()
     return recipe.module.text()
 
 
-class _Work:
+class Work:
+    """The function `work` while it is written."""
+
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.memory = recipe, recipe.memory
         self.k = Code(recipe.module, [("job", "ptr"), ("thread", "i64")])
@@ -212,14 +214,14 @@ class _Work:
         self._levels(self.recipe.before)
         for step in self.recipe.packs:
             if step.tiles:
-                self.run(step, *self._tiles(step))
+                self.run(step, *self.tiles(step))
         for number, step in enumerate(step for step in self.recipe.packs if not step.tiles):
             turn = k.put("i64", f"urem i64 {number}, {self.threads.name}")
             with k.when(k.icmp("eq", turn, self.thread)):
                 self.run(step)
         self.wait()
 
-    def _tiles(self, step: Step) -> tuple[Value, Value]:
+    def tiles(self, step: Step) -> tuple[Value, Value]:
         """This thread's part of a step's tiles of weights."""
         k = self.k
         ends = [k.i64(k.mul(k.add(self.thread, n), step.tiles)) for n in (0, 1)]
@@ -250,7 +252,7 @@ class _Work:
             for step in recipe.finish:
                 if step.segment == segment:
                     self.run(step)
-            self._shared_stages(count, segment)
+            rounds.shared(self, count, segment)
             if segment < len(recipe.between):
                 self._between(recipe.between[segment])
         self._switches()
@@ -262,24 +264,6 @@ class _Work:
         self.wait()
         self.first_only(steps)
         self.wait()
-
-    def _shared_stages(self, count: Value, segment: int) -> None:
-        """What each thread computes a part of, for all blocks one after the other."""
-        k = self.k
-        steps = [s for s in self.recipe.stages if s.stage and s.stage.shared and s.stage.segment == segment]
-        if not steps:
-            return
-        self.wait()
-        kept, size, stride = self.pointer(KEPT), regions(self.recipe)["kept"], self.word(KEPT_STRIDE)
-        block = self.recipe.options.groups * self.recipe.options.lanes // self.recipe.options.strips
-        for step in steps:
-            low, high = self._tiles(step)
-            with k.loop(k.div(k.add(count, block - 1), block)) as (number, _):
-                turn, team = (k.put("i64", f"{how} {number}, {self.teams.name}") for how in ("udiv", "urem"))
-                place = k.i64(k.add(k.mul(team, stride), k.mul(turn, size)))
-                self.bases["kept"] = k.put("ptr", f"getelementptr i8, {kept}, {place}")
-                first = k.put("i64", f"zext {k.icmp('eq', number, 0)} to i64")
-                self.run(step, low, high, first)
 
     def _switches(self) -> None:
         """A switch that points outside of its plane ends the work before anything is updated."""
@@ -315,6 +299,13 @@ class _Work:
             step, start = k.i64(block), k.i64(k.mul(self.number, k.mul(each, block)))
             end = k.intrinsic("smin", "i64", count, k.i64(k.add(start, k.mul(each, block))))
 
+        if any(step.once for step in recipe.of(segment)):  # nobody has more than one
+            left, mine = k.i64(k.sub(count, start)), k.icmp("slt", start, end)
+            self.bases["kept"] = self.kept
+            with k.when(mine):
+                self._begin(begin, start, left, segment)
+            return rounds.once(self, count, segment, mine)
+
         def going(here: Value) -> Value:
             inside = k.icmp("slt", here, end)
             stopped = k.icmp("ne", self._stopped(), 0)
@@ -328,8 +319,14 @@ class _Work:
             self._block(begin, here, k.i64(k.sub(count, here)), segment)
 
     def _block(self, begin: Value, here: Value, left: Value, segment: int) -> None:
+        self._begin(begin, here, left, segment)
+        for step in self.recipe.of(segment):
+            self.together(step)
+        self._end(begin, here, left, segment)
+
+    def _begin(self, begin: Value, here: Value, left: Value, segment: int) -> None:
+        """Gather the examples."""
         k, recipe = self.k, self.recipe
-        last = segment == len(recipe.between)
         first = k.i64(k.add(begin, here))
         order = self.pointer(ORDER)
         assert recipe.alive is not None
@@ -341,10 +338,11 @@ class _Work:
         for step, data in zip(recipe.gathers, self.rows, strict=True):
             if segment == 0:
                 self.together(step, data, order, first, left)
-        for step in recipe.stages:
-            assert step.stage is not None
-            if step.stage.segment == segment and not step.stage.shared:
-                self.together(step)
+
+    def _end(self, begin: Value, here: Value, left: Value, segment: int) -> None:
+        """Scatter the results."""
+        k, recipe = self.k, self.recipe
+        last, first = segment == len(recipe.between), k.i64(k.add(begin, here))
         for step, out in zip(recipe.scatters, self.out, strict=True):
             if last:
                 self.together(step, out, first, left)
@@ -390,6 +388,7 @@ class _Work:
             size = k.fabs(loss)
             wrong = k.either(wrong, k.compare("oeq", size, Value("0x7FF0000000000000", real)))
             first = k.icmp("eq", self.shared(STATUS), FINE)
+            first = k.both(first, k.icmp("eq", decision, 0))  # a batch that was cut short has no loss
             with k.when(k.both(wrong, first)):
                 self.tell(STATUS, NOT_FINITE)
                 self.tell(BAD, batch)

@@ -167,6 +167,8 @@ class Turned(_Writer):
         row = part.columns.tiles * columns * (self.wide + self.high + self.registers * lanes) * bytes_of(vector)
         self.deep = max(1, min(part.rows.tiles, FAR // row))
         self.count = self.deep * part.columns.tiles  # tiles whose sides are made at once
+        self.span: tuple[Index, Index] = (0, pair.moving)
+        """The moving channels of which sums are made."""
         self.workspace = k.memory.layout.workspace(vector, *self.shapes())
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -195,10 +197,10 @@ class Turned(_Writer):
         """Both sides for one row of products; the still one where it is not that of the row before."""
         columns, factors = self.columns, self.rows.of_results()[row]
         side = patches_of(self.lefts, self.rows.b[row], columns.b, columns.step)
-        self._side(side, self.x, at, self.moves, self.v, self.pair.moving, self.wide, deep)
+        self._side(side, self.x, at, self.moves, self.v, self.span, self.wide, deep)
         if still:
             side = patches_of(self.rights, factors, columns.of_results(), columns.results)
-            self._side(side, self.y, by, self.stays, self.m, self.pair.still, self.high, deep)
+            self._side(side, self.y, by, self.stays, self.m, (0, self.pair.still), self.high, deep)
             self._turn(deep)
 
     def _side(
@@ -208,7 +210,7 @@ class Turned(_Writer):
         at: Index,
         moves: Sequence[int],
         into: Array,
-        channels: int,
+        span: tuple[Index, Index],
         width: int,
         deep: int,
     ) -> None:
@@ -216,7 +218,7 @@ class Turned(_Writer):
         k, tiles = self.k, self.part.columns.tiles
         with k.loop(deep) as (i, _):
             for low, end, count in segments(tiles, min(4, tiles)):
-                with k.loop(end, count, low) as (j, _), k.loop(channels) as (channel, _):
+                with k.loop(end, count, low) as (j, _), k.loop(span[1], start=span[0]) as (channel, _):
                     to = k.dot([i, j, channel], [tiles * width, width, 1])
                     values = side(k, array, k.dot([i, j, channel], [*moves[3:], 1], at), count)
                     for number, value in enumerate(values):
@@ -236,13 +238,15 @@ class Turned(_Writer):
                         at = k.dot([tile], [lanes * self.registers], lane * self.registers)
                         k.store(value, self.t, k.add(at, k.div(s, lanes)))
 
+    def tiles(self) -> Sequence[tuple[Index, Index, int]]:
+        """Tiles of moving channels: loops that follow each other as (begin, end, step)."""
+        return list(segments(self.pair.moving, self.part.tile[0]))
+
     def multiplied(self, row: int, deep: int) -> None:
         """What all products of a row add to its sums."""
         k, pair, lanes, columns = self.k, self.pair, self.k.module.lanes, self.columns.products
         each = pair.moving * self.registers
-        for (mb, me, m), (sb, se, s) in itertools.product(
-            segments(pair.moving, self.part.tile[0]), segments(self.registers, self.part.tile[1])
-        ):
+        for (mb, me, m), (sb, se, s) in itertools.product(self.tiles(), segments(self.registers, self.part.tile[1])):
             with k.loop(columns) as (c, _), k.loop(me, m, mb) as (mo, _), k.loop(se, s, sb) as (st, _):
                 base = k.dot([c, mo, st], [each, self.registers, 1], row * columns * each)
                 spots = [k.add(base, i * self.registers + j) for i in range(m) for j in range(s)]

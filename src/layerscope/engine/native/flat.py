@@ -277,3 +277,12 @@ class _Elements:
         if size(value) > 1:
             return self.memory.load(value, index, count)
         return self.k.splat(self.memory.load(value, 0, 1), count)
+
+
+def needed(ops: Sequence[Op], wanted: set[Node]) -> set[Node]:
+    """All values that some values are made from."""
+    found = set(wanted)
+    for op in reversed(ops):
+        if set(op.outputs) & found:
+            found.update(op.inputs)
+    return found

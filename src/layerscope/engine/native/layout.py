@@ -58,6 +58,10 @@ class Buffer:
         return self.extent * bytes_of(self.item)
 
 
+_Life = tuple[int, int, Buffer]
+"""The first and the last stage that need a buffer."""
+
+
 def strided(region: str, item: str, shape: Sequence[int], margin: Margin = ()) -> Buffer:
     """A row-major buffer with a margin on the axes behind the first."""
     around = [(0, 0)] * len(shape)
@@ -191,7 +195,7 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
     made = _lifetimes(schedule)
     kept = _kept(schedule)
     margins = _margins(schedule)
-    free: dict[str, list[tuple[int, Buffer]]] = {"scratch": [], "kept": []}
+    free: dict[str, list[_Life]] = {"scratch": [], "kept": []}
     framed: dict[tuple[object, ...], list[tuple[int, Buffer]]] = {}
     dense = _aliased(schedule)
     for value, (first, last, whole) in sorted(made.items(), key=lambda pair: pair[1][:2]):
@@ -208,8 +212,30 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
             key = (buffer.region, item, *buffer.strides, *shape, buffer.origin)
             _shared(layout, buffer, framed.setdefault(key, []), first, last)
         else:
-            _shared(layout, buffer, free[buffer.region], first, last)
+            free[buffer.region].append((first, last, buffer))
+    for region, lives in free.items():
+        _placed(layout, region, lives)
     return layout
+
+
+def _placed(layout: Layout, region: str, lives: Sequence[_Life]) -> None:
+    """Memory for buffers, the largest first: each at the first place where none is that lives at the same time."""
+    start = end = layout.regions.get(region, 0)
+    align = max(ALIGN, bytes_of(layout.module.vector))
+    found: list[_Life] = []
+    for first, last, buffer in sorted(lives, key=lambda life: -life[2].bytes):
+        place = start
+        for before, behind, other in sorted(found, key=lambda life: life[2].offset):
+            if before <= last and first <= behind:
+                if place + buffer.bytes <= other.offset:
+                    break
+                place = max(place, other.offset + -(-other.bytes // align) * align)
+        buffer.offset = place
+        found.append((first, last, buffer))
+        layout.own.append(buffer)
+        end = max(end, place + -(-buffer.bytes // align) * align)
+    if lives:
+        layout.regions[region] = end
 
 
 def _shared(layout: Layout, buffer: Buffer, free: list[tuple[int, Buffer]], first: int, last: int) -> None:

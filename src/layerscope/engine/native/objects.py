@@ -33,13 +33,18 @@ class Processor:
         return ",".join(("+" if on else "-") + name for name, on in sorted(self.features, key=lambda f: not f[1]))
 
 
+def asked() -> str:
+    """The target that $LAYERSCOPE_TARGET names, or nothing."""
+    return os.environ.get(VARIABLE, "").strip()
+
+
 def host() -> Processor:
     """This processor, restricted to the target that $LAYERSCOPE_TARGET names, if any.
 
     Raises SettingError for a name that is not in `TARGETS`, and for a target that this processor lacks.
     """
     processor = _detected()
-    name = os.environ.get(VARIABLE, "").strip()
+    name = asked()
     return restricted(processor, name) if name else processor
 
 

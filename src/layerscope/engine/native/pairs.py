@@ -57,6 +57,8 @@ class Partial:
     tile: tuple[int, int, int]
     sums: int
     parts: list[filtered_pairs.Part] = field(default_factory=list[filtered_pairs.Part])
+    once: bool = False
+    """Whether all threads have one gradient."""
 
     @property
     def pair(self) -> Pair:
@@ -82,21 +84,23 @@ class Partial:
             f"{p.products} products for {p.rows.algorithm.results}×{p.columns.algorithm.results} positions"
             for p in self.parts
         )
-        return "; ".join(dict.fromkeys(each)) or FORMS[self.form]
+        return "; ".join(dict.fromkeys(each)) + "; once for all threads" * self.once or FORMS[self.form]
 
 
 def _pair_of(op: Op) -> Pair:
     return op.do.pair if isinstance(op.do, PairPooled) else cast(Pair, op.do)
 
 
-def plan(memory: Memory, stage: Stage, sums: int, gain: float, large: int) -> Partial:
-    """The form that suits, with memory for its sums; those of a kernel above `large` bytes are made row by row."""
+def plan(memory: Memory, stage: Stage, sums: int, gain: float, large: int, once: bool = False) -> Partial:
+    """The form that suits, with memory for its sums; those of a kernel above `large` bytes are made row by row, with
+    `once` by all threads together.
+    """
     assert stage.root is not None
     op, lanes, pair = stage.root, memory.module.lanes, _pair_of(stage.root)
     chosen, tile = form(lanes, op.do), (0, 1, 1)
     if isinstance(op.do, Pair) and (parts := filtered_pairs.parts(lanes, pair, sums, gain)):
         if pair_rows.suits(memory, pair, parts, large):
-            return Partial(op, "rows", [pair_rows.buffer(memory, pair)], tile, sums, parts)
+            return Partial(op, "rows", [pair_rows.buffer(memory, pair, once)], tile, sums, parts, once)
         buffers = [filtered_pairs.buffer(memory, pair, part) for part in parts]
         return Partial(op, "filtered", buffers, tile, sums, parts)
     count = math.prod(len(axis.taps) for axis in pair.axes) * pair.groups * pair.moving * pair.still
@@ -144,7 +148,9 @@ def _filtered(memory: Memory, partial: Partial, number: int) -> Kernel:
     k = Kernel(memory)
     left, right = (memory.buffer(value) for value in partial.op.inputs)
     part, pair = partial.parts[number], partial.pair
-    if partial.form == "rows":
+    if partial.once:
+        pair_rows.write_once(k, pair, part, left, right, partial.buffers[0], number == 0)
+    elif partial.form == "rows":
         pair_rows.write(k, pair, part, left, right, partial.buffers[0])
     else:
         filtered_pairs.write(k, pair, part, left, right, partial.buffers[number])

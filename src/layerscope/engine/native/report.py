@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from layerscope.engine.native import assembly, compiled, correlate, objects, parts, products
-from layerscope.engine.native.assembly import Options
 from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, ToStrips, ToWhole, Within
+from layerscope.engine.native.options import Options
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.plan import Job
 from layerscope.engine.program import Program
@@ -78,20 +78,24 @@ def report(
     batch_size: int = 0,
 ) -> EngineReport:
     """The loop nests of a job's programs as the native engine runs them; `suited` is for batches of `batch_size`."""
-    host = objects.host()
-    target = objects.chosen(host)
+    target, threads = objects.chosen(objects.host()), compiled.thread_count(threads)
     rows: list[Row] = []
     for name, program in _programs(job):
         count = sum(key[0] in ("data", "target") for key in program.inputs)
         asked = dataclasses.replace(suited(program, options), dtypes=("float32",) * count, same=())
-        rows += _rows(name, assembly.assembled(program, asked))
+        recipe = assembly.assembled(program, asked)
+        many = compiled.blocks(recipe.options, batch_size)
+        rows += _rows(name, recipe, compiled.teams(recipe, threads, many)[1] if many else 1)
     described = f"{target.name} ({options.lanes} examples at a time)"
-    return EngineReport("native", described, precision, compiled.thread_count(threads), tuple(rows), batch_size)
+    return EngineReport("native", described, precision, threads, tuple(rows), batch_size)
 
 
-def _rows(name: str, recipe: assembly.Recipe) -> Iterator[Row]:
+def _rows(name: str, recipe: assembly.Recipe, team: int) -> Iterator[Row]:
+    turns = {step.stage for step in recipe.stages if step.kernel.turns}
     for stage in recipe.schedule.stages:
-        yield described(name, recipe, stage)
+        row = described(name, recipe, stage)
+        shared = team > 1 and stage in turns
+        yield dataclasses.replace(row, way=f"{row.way}; {team} threads a block") if shared else row
     if recipe.updates:
         weights = sum(key[0] == "weight" for key in recipe.program.outputs)
         loops = "one loop a weight" if len(recipe.updates) == weights else f"{len(recipe.updates)} loops"

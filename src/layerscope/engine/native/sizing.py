@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from layerscope.engine.native.draft import Draft, prepared
-from layerscope.engine.native.operations import Op, effort, elements, of_batch, rest
+from layerscope.engine.native.operations import Op, ToStrips, ToWhole, effort, elements, of_batch, rest
 from layerscope.engine.native.strips import Impossible, cut
 from layerscope.engine.program import Program
 
@@ -22,6 +22,9 @@ SMALL = 2e6
 
 FAR, NEAR = (8 << 20, 12.0), (1 << 18, 2.0)
 """Bytes of a block's value beyond which it is far, and the multiply–adds that reading or writing an item costs."""
+
+WHOLE = 14.0
+"""Multiply–adds that an item costs which each lane has whole: what brings it there, and all lanes reading it."""
 
 
 @dataclass(eq=False)
@@ -73,7 +76,9 @@ class Choice:
         """What reading and writing costs."""
         items = [elements(rest(value)) for value in (*op.inputs, *op.outputs) if of_batch(value)]
         self.large = self.large or any(n * self.register > FAR[0] for n in items)
-        return sum(n * next((cost for size, cost in (FAR, NEAR) if n * self.register > size), 0.0) for n in items)
+        whole = WHOLE * max(items) if isinstance(op.do, ToStrips | ToWhole) else 0.0
+        costs = (n * next((cost for size, cost in (FAR, NEAR) if n * self.register > size), 0.0) for n in items)
+        return whole + sum(costs)
 
 
 def shares(draft: Draft) -> bool:
