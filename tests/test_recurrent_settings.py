@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 
 import pytest
 
@@ -162,6 +163,12 @@ TEXTS = {
         "'max_norm(2)' is no constraint: write it as non_neg, or with settings as MaxNorm(max_value=2,axis=0,1)"
     ),
     "gru 4 bias_regularizer=l2(l2=1": "'l2(l2=1' is no regularizer: write it as l1, or with settings as L2(l2=0.01)",
+    "gru 4 bias_regularizer=l2(l2=-1)": "GRU: bias_regularizer: l2: l2 must be a number of at least 0, not -1",
+    "gru 4 bias_regularizer=L1L2(l3=1)": "unknown setting of GRU: bias_regularizer: L1L2 'l3'. Did you mean 'l2' or 'l1'?",
+    "dense 4 kernel_constraint=NonNeg(axis=1)": "Dense: kernel_constraint: NonNeg has no settings, so no 'axis'",
+    "dense 4 kernel_constraint=MaxNorm(max_value=x)": (
+        "Dense: kernel_constraint: MaxNorm: max_value must be a number of at least 0, not 'x'"
+    ),
     "lstm 4 kernel_initializer=constant(value": (
         "'constant(value' is no initializer: write it as zeros, or with settings as Constant(value=0.1)"
     ),
@@ -185,6 +192,9 @@ def test_names_are_those_of_the_classes():
     assert classes - {named.alike(name) for name in initializers.NAMED} == {named.alike(n) for n in named.AS_DATA}
     for what in ("regularizer", "constraint"):
         assert {cls.names[0] for cls in homes[what].CLASSES} == set(named.NAMES[what])
+        for cls in homes[what].CLASSES:
+            for name in (cls.__name__, *cls.names):
+                assert named.SETTINGS[named.alike(name)] == tuple(signature(cls).parameters)
     for what, home in homes.items():
         for name in named.NAMES[what]:
             assert home.get(name) is not None

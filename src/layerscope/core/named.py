@@ -23,6 +23,13 @@ NAMES = {
 AS_DATA = ("constant", "variance_scaling", "icnr")
 """Initializers that have no name alone."""
 
+SETTINGS = {
+    "l1": ("l1",), "l2": ("l2",), "l1l2": ("l1", "l2"), "orthogonalregularizer": ("factor", "mode"),
+    "nonneg": (), "maxnorm": ("max_value", "axis"), "unitnorm": ("axis",),
+    "minmaxnorm": ("min_value", "max_value", "rate", "axis"),
+}  # fmt: skip
+"""Those of regularizers and constraints, by the names as they are compared; the same test holds them equal."""
+
 WITH_SETTINGS = {
     "initializer": "Constant(value=0.1)",
     "regularizer": "L2(l2=0.01)",
@@ -55,6 +62,19 @@ def check(setting: str, value: Any, owner: str) -> None:
     known = (*NAMES[what], *(AS_DATA if isinstance(data, Mapping) and what == "initializer" else ()))
     if alike(name) not in map(alike, known):
         raise UnknownNameError(f"{setting} of {owner}", name, known)
+    if isinstance(data, Mapping) and what != "initializer":
+        _check_settings(f"{owner}: {setting}: {name}", alike(name), cast(Mapping[str, Any], data).get("settings", {}))
+
+
+def _check_settings(which: str, name: str, settings: Mapping[str, Any]) -> None:
+    for key, value in settings.items():
+        if not SETTINGS[name]:
+            raise SettingError(f"{which} has no settings, so no {key!r}")
+        if key not in SETTINGS[name]:
+            raise UnknownNameError(f"setting of {which}", key, SETTINGS[name])
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if key not in ("axis", "mode") and not (number and value >= 0):
+            raise SettingError(f"{which}: {key} must be a number of at least 0, not {value!r}")
 
 
 def alike(name: str) -> str:
