@@ -92,6 +92,15 @@ def framed():
     return Model(x, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(y)))
 
 
+def whole_as_strips_were():
+    """A whole image of as many rows as strips had before it, with a margin as theirs was."""
+    x = Input((16, 6, 2))
+    same = {"padding": "same", "activation": "tanh"}
+    y = layers.Conv2D(4, 5, **same)(layers.Conv2D(4, 5, **same)(x))
+    y = layers.Conv2D(4, 5, **same)(layers.Conv2D(4, 5, **same)(layers.MaxPooling2D((4, 1))(y)))
+    return Model(x, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(y)))
+
+
 ODD = [overlapping(*sizes) for sizes in ((26, "valid"), (27, "same"), (29, "valid"), (31, "same"))]
 
 
@@ -158,7 +167,9 @@ def test_the_report_of_a_large_matrix_and_few_examples():
 
 
 @pytest.mark.parametrize(
-    "make", [branching, signals, pools_in_registers, between_rows, framed, *ODD], ids=lambda make: make.__name__
+    "make",
+    [branching, signals, pools_in_registers, between_rows, framed, whole_as_strips_were, *ODD],
+    ids=lambda make: make.__name__,
 )
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"gain": 1e9}], ids=str)
