@@ -93,12 +93,17 @@ def framed():
 
 
 def averages():
-    """Means of no cells at all, which is what rows to spare hold, that others read or multiply; zeros where they were."""
-    x = Input((13, 6, 2))
+    """Means of no cells at all, which is what rows to spare hold, that others read or multiply; zeros where they were;
+    a last row that no mean reads.
+    """
+    x = Input((27, 6, 2))
     y = layers.AveragePooling2D(3, strides=1, padding="same")(x)
-    z = layers.Multiply()([layers.Conv2D(2, 3, padding="same")(x), y])
+    z = layers.AveragePooling2D((3, 1), strides=1, padding="same")(x)
+    z = layers.Multiply()([layers.Conv2D(2, 3, padding="same", use_bias=False)(x), z])
     w = layers.MaxPooling2D(3, strides=1)(layers.ZeroPadding2D(1)(layers.Conv2D(2, 3, padding="same")(x)))
-    found = [layers.GlobalAveragePooling2D()(image) for image in (layers.Conv2D(3, 3, padding="same")(y), z, w)]
+    v = layers.AveragePooling2D(2)(layers.Conv2D(2, 3, padding="same")(x))
+    ends = layers.Conv2D(3, 3, padding="same")(y), z, w, layers.Activation("tanh")(v)
+    found = [layers.GlobalAveragePooling2D()(image) for image in ends]
     return Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(found)))
 
 
