@@ -93,17 +93,20 @@ def framed():
 
 
 def averages():
-    """Means of no cells at all, which is what rows to spare hold, that others read or multiply; zeros where they were;
-    a last row that no mean reads.
+    """Means of cells beyond the image, which is what rows to spare hold, that others read or multiply; zeros where they
+    were; a last row that no mean reads; a largest number that is less than zero.
     """
     x = Input((27, 6, 2))
     y = layers.AveragePooling2D(3, strides=1, padding="same")(x)
-    z = layers.AveragePooling2D((3, 1), strides=1, padding="same")(x)
-    z = layers.Multiply()([layers.Conv2D(2, 3, padding="same", use_bias=False)(x), z])
+    u = layers.AveragePooling2D((3, 1), strides=1, padding="same")(x)
+    z = layers.Multiply()([layers.Conv2D(2, 3, padding="same", use_bias=False)(x), u])
     w = layers.MaxPooling2D(3, strides=1)(layers.ZeroPadding2D(1)(layers.Conv2D(2, 3, padding="same")(x)))
     v = layers.AveragePooling2D(2)(layers.Conv2D(2, 3, padding="same")(x))
-    ends = layers.Conv2D(3, 3, padding="same")(y), z, w, layers.Activation("tanh")(v)
-    found = [layers.GlobalAveragePooling2D()(image) for image in ends]
+    v = layers.Activation("tanh")(v)
+    y = layers.Activation("tanh")(layers.Conv2D(3, 3, padding="same", activation="relu")(y))
+    far = layers.Conv2D(2, (11, 1))(layers.ZeroPadding2D(((10, 0), (0, 0)))(x))  # beyond the strip before
+    found = [layers.GlobalAveragePooling2D()(image) for image in (y, z, w, v, far)]
+    found.append(layers.GlobalMaxPooling2D()(layers.Multiply()([x, layers.Rescaling(-1.0)(x)])))
     return Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(found)))
 
 
@@ -228,7 +231,13 @@ def one_number_a_row():
     return Model(x, layers.Reshape((11,))(y))
 
 
-@pytest.mark.parametrize("make", [images, one_number_a_row])
+def weights_of_rows():
+    """A weight for each row."""
+    x = Input((13, 4, 2))
+    return Model(x, layers.LayerNormalization(axis=[1, 2])(layers.Conv2D(3, 3, padding="same")(x)))
+
+
+@pytest.mark.parametrize("make", [images, one_number_a_row, weights_of_rows])
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}], ids=str)
 def test_results_with_rows_of_their_own(make, count, more):
