@@ -104,6 +104,7 @@ def test_where_they_apply():
     assert not names(taps.forward(7, 3, 2, 1, 1), 7)  # stride 2
     assert [("F4", 0, 1)] in names(taps.forward(8, 3, 1, 2, 2), 8)  # each of two interleaved images of 4
     assert not names(taps.forward(9, 3, 1, 2, 2), 9)  # of 5 and of 4
+    assert not names(taps.forward(8, 3, 2, 2, 2), 8)  # stride 2 on them
     assert not names(taps.forward(8, 3, 1, 2, 2), 8, even=True)  # neighbours that are pooled lie in both
     assert [("F25", 0, 4)] in names(taps.forward(8, 5, 1, 2, 1), 8)  # five taps
     assert [("F25", 0, 4), ("direct 1", 8, 1)] in names(taps.forward(9, 5, 1, 2, 1), 9)

@@ -92,6 +92,33 @@ def framed():
     return Model(x, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(y)))
 
 
+def averages():
+    """Means of cells beyond the image, which is what rows to spare hold, that others read or multiply; zeros where they
+    were; a last row that no mean reads; a largest number that is less than zero.
+    """
+    x = Input((27, 6, 2))
+    y = layers.AveragePooling2D(3, strides=1, padding="same")(x)
+    u = layers.AveragePooling2D((3, 1), strides=1, padding="same")(x)
+    z = layers.Multiply()([layers.Conv2D(2, 3, padding="same", use_bias=False)(x), u])
+    w = layers.MaxPooling2D(3, strides=1)(layers.ZeroPadding2D(1)(layers.Conv2D(2, 3, padding="same")(x)))
+    v = layers.AveragePooling2D(2)(layers.Conv2D(2, 3, padding="same")(x))
+    v = layers.Activation("tanh")(v)
+    y = layers.Activation("tanh")(layers.Conv2D(3, 3, padding="same", activation="relu")(y))
+    far = layers.Conv2D(2, (11, 1))(layers.ZeroPadding2D(((10, 0), (0, 0)))(x))  # beyond the strip before
+    found = [layers.GlobalAveragePooling2D()(image) for image in (y, z, w, v, far)]
+    found.append(layers.GlobalMaxPooling2D()(layers.Multiply()([x, layers.Rescaling(-1.0)(x)])))
+    return Model(x, layers.Dense(3, activation="softmax")(layers.Concatenate()(found)))
+
+
+def whole_as_strips_were():
+    """A whole image of as many rows as strips had before it, with a margin as theirs was."""
+    x = Input((16, 6, 2))
+    same = {"padding": "same", "activation": "tanh"}
+    y = layers.Conv2D(4, 5, **same)(layers.Conv2D(4, 5, **same)(x))
+    y = layers.Conv2D(4, 5, **same)(layers.Conv2D(4, 5, **same)(layers.MaxPooling2D((4, 1))(y)))
+    return Model(x, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(y)))
+
+
 ODD = [overlapping(*sizes) for sizes in ((26, "valid"), (27, "same"), (29, "valid"), (31, "same"))]
 
 
@@ -158,7 +185,9 @@ def test_the_report_of_a_large_matrix_and_few_examples():
 
 
 @pytest.mark.parametrize(
-    "make", [branching, signals, pools_in_registers, between_rows, framed, *ODD], ids=lambda make: make.__name__
+    "make",
+    [branching, signals, pools_in_registers, between_rows, framed, averages, whole_as_strips_were, *ODD],
+    ids=lambda make: make.__name__,
 )
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"gain": 1e9}], ids=str)
@@ -202,25 +231,37 @@ def one_number_a_row():
     return Model(x, layers.Reshape((11,))(y))
 
 
-@pytest.mark.parametrize("make", [images, one_number_a_row])
+def weights_of_rows():
+    """A weight for each row."""
+    x = Input((13, 4, 2))
+    return Model(x, layers.LayerNormalization(axis=[1, 2])(layers.Conv2D(3, 3, padding="same")(x)))
+
+
+@pytest.mark.parametrize("make", [images, one_number_a_row, weights_of_rows])
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}], ids=str)
 def test_results_with_rows_of_their_own(make, count, more):
     """Losses and gradients of targets in strips; results are written into arrays that hold nothing else."""
-    model = make()
-    model.compile("sgd", "mse", engine="reference")
+    check_images(make(), count, "mse", **more)
+
+
+def check_images(model, count, loss, **more):
+    """Inputs and targets are images, of which 13 are in batches of 5."""
+    model.compile("sgd", loss, engine="reference")
     asked = Case(1, model._job, 2, 5, 13, {"lanes": 8, "sums": 8, "strips": count, **more})
-    asked.inputs = [RANDOM.normal(size=(13, 13, 4, 2))]
+    asked.inputs = [RANDOM.normal(size=(13, *(int(n) for n in model.input_shape[1:])))]
     asked.targets = [RANDOM.normal(size=(13, *(int(n) for n in model.output_shape[1:])))]
     asked.weights = {id: variable.array.astype(np.float64) for id, variable in model._variables.items()}
     native, reference = engines(asked, "float64")
     draft = sizing.tried(model._job.training, count)
     assert draft is not None
-    assert any(strip_edges.spare(draft, value) for value in draft.inputs.values())
+    odd = model.input_shape[1] % count != 0
+    assert any(strip_edges.spare(draft, value) for value in draft.inputs.values()) is odd
     with settings(**asked.options):
         mine = native.predict(asked.inputs, 5, going)
         trained = native.train_epoch(asked.inputs, asked.targets, np.arange(13), 5, going)
-    np.testing.assert_allclose(mine[0], reference.predict(asked.inputs, 5, going)[0], rtol=1e-12)
+    wanted = reference.predict(asked.inputs, 5, going)[0]
+    np.testing.assert_allclose(mine[0], wanted, rtol=1e-12, atol=1e-14)  # sums of numbers of about 1
     wanted = reference.train_epoch(asked.inputs, asked.targets, np.arange(13), 5, going)
     np.testing.assert_allclose(trained["loss"], wanted["loss"], rtol=1e-12)
     for id, array in reference.state.weights.items():
@@ -243,6 +284,23 @@ def test_overlapping_pools_and_odd_sizes_stay_in_strips(count):
         rows = {draft.in_strips[value]: rest(value)[0] for value in draft.in_strips}
         assert rows.keys() == {227, 55, 27, 13}
         assert all(n <= count * each <= 1.25 * n for n, each in rows.items())
+
+
+class Mean(losses.MeanSquaredError):
+    """The mean of what comes out: its gradient is one number everywhere."""
+
+    def lower(self, program, target, output):
+        return program.reduce("mean", output, range(output.type.rank))
+
+
+@pytest.mark.parametrize("rows", [16, 13])
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_gradient_that_is_one_number(rows, count):
+    """Around an image of ones there are zeros, and its strips' neighbours hold ones."""
+    x = Input((rows, 6, 2))
+    y = layers.Conv2D(4, 3, padding="same", activation="tanh")(x)
+    y = layers.Conv2D(3, 3, padding="same", bias_initializer="ones")(y)  # a mean of about 1
+    check_images(Model(x, y), count, Mean())
 
 
 def test_which_can():

@@ -88,28 +88,53 @@ def test_who_waits_may_stop_the_work():
 
 @pytest.mark.parametrize("here", [False, True])
 @pytest.mark.parametrize("after", [0, 1, 2])
-def test_ctrl_c_while_threads_are_woken(here, after, monkeypatch, started):
-    """Some wait for the others already, or none: all end, and nobody is used again."""
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_ctrl_c_while_threads_are_woken(here, after, times, monkeypatch, started):
+    """Some wait for the others already, or none: all end, and nobody is used again, however often it is pressed."""
     woken, begin, work = [], workers._Worker.begin, Together(4)
 
     def pressed(worker):
         woken.append(worker)
-        if len(woken) == after + 1:
+        if after < len(woken) <= after + times:
             raise KeyboardInterrupt
         begin(worker)
 
     monkeypatch.setattr(workers._Worker, "begin", pressed)
     with pytest.raises(KeyboardInterrupt):
         workers.run(work, 7, 4, here, lambda: True, lambda: work.stopped.append(1))
-    assert work.stopped == [1]
+    assert work.stopped == [1] * (times if after else 1)
     assert sorted(work.came) == ([0, 1, 2, 3] if after else [])
     assert workers._idle == []
     for thread in started:
         thread.join(AT_ONCE)
         assert not thread.is_alive()
     again = Together(4)
+    monkeypatch.setattr(workers._Worker, "begin", begin)
     workers.run(again, 7, 4, here, lambda: True, lambda: None)
     assert len(again.came) == 4
+
+
+def test_ctrl_c_once_more_while_the_calling_thread_works(monkeypatch):
+    """Pressed before it works along, and again while it does: the others are waited for."""
+    begin, pressed, ended, work = workers._Worker.begin, [], [], Together(3)
+
+    def once(worker):
+        begin(worker)
+        if not pressed:
+            pressed.append(worker)
+            raise KeyboardInterrupt
+
+    def slow(address, number):
+        work(address, number)
+        if number == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+        ended.append(number)
+
+    monkeypatch.setattr(workers._Worker, "begin", once)
+    with pytest.raises(KeyboardInterrupt):
+        workers.run(slow, 7, 3, True, lambda: True, lambda: None)
+    assert sorted(ended) == [1, 2]
 
 
 def test_what_is_raised_comes_out_when_all_are_done(started):

@@ -209,7 +209,8 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
         if not whole or guard:
             layout.reserve(buffer)
         elif any(pair != (0, 0) for pair in margin):  # whose margin is where another one's was may have its memory
-            key = (buffer.region, item, *buffer.strides, *shape, buffer.origin)
+            cut = value in schedule.draft.in_strips  # in margins of strips stands what their neighbours hold
+            key = (buffer.region, item, cut, *buffer.strides, *shape, buffer.origin)
             _shared(layout, buffer, framed.setdefault(key, []), first, last)
         else:
             free[buffer.region].append((first, last, buffer))

@@ -145,6 +145,7 @@ class Scheduler:
         if value not in self.plan.uniform:
             return value
         written = Op(Alive(), (value,), (fresh(value.type),))
+        self.plan.draft.cut_like(written.outputs[0], value)
         self._pointwise(written)
         return written.outputs[0]
 

@@ -22,7 +22,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self.task: tuple[Work, int, int] | None = None
-        self.begun = False
+        self.begun = self.ended = False
         self._asked, self._done = threading.Lock(), threading.Lock()
         self._asked.acquire()
         self._done.acquire()
@@ -37,9 +37,17 @@ class _Worker:
             self._done.release()
 
     def begin(self) -> None:
-        """Do the task, or end."""
-        self.begun = True
-        self._asked.release()
+        """Do the task, if it is not begun."""
+        if not self.begun:
+            self.begun = True
+            self._asked.release()
+
+    def end(self) -> None:
+        """End, if it sleeps."""
+        self.task = None
+        if not self.ended:
+            self.ended = True
+            self._asked.release()
 
     def ends(self) -> bool:
         """Whether the task ends soon."""
@@ -61,15 +69,20 @@ def run(
     leaves this function when all threads are done.
     """
     team, entered = list[_Worker](), not here
+
+    def enter() -> None:
+        nonlocal entered
+        if not entered:
+            entered = True
+            work(address, 0)
+
     try:
         for number in range(int(here), threads):
             team.append(_taken())
             team[-1].task, team[-1].begun = (work, address, number), False
         for worker in team:
             worker.begin()
-        if here:
-            entered = True
-            work(address, 0)
+        enter()
         for worker in team:
             ended = False
             while not ended:
@@ -77,8 +90,8 @@ def run(
                 if not ((ended and here) or watch()):
                     stop()
     except BaseException:
-        stop()
-        _finish(team, lambda: entered or work(address, 0))
+        while not _finished(team, stop, enter):
+            pass
         raise
     _idle.extend(team)
 
@@ -89,18 +102,20 @@ def _taken() -> _Worker:
     return _Worker()
 
 
-def _finish(team: Sequence[_Worker], enter: Callable[[], object]) -> None:
-    """Where some have begun, all must, for they wait for each other. None is used again: nobody knows where waiting
-    for it was cut off.
+def _finished(team: Sequence[_Worker], stop: Callable[[], None], enter: Callable[[], None]) -> bool:
+    """Where some have begun, all must, for they wait for each other; their memory is not to be freed before all are
+    done. None is used again: nobody knows where waiting for it was cut off. False where this is cut off, too, as by
+    Ctrl-C pressed once more; what is done already is not done again.
     """
-    if any(worker.begun for worker in team):
-        for worker in team:
-            if not worker.begun:
+    with contextlib.suppress(BaseException):  # the first one is raised in the end
+        stop()
+        if any(worker.begun for worker in team):
+            for worker in team:
                 worker.begin()
-        enter()
-        while any(worker.task for worker in team):
-            with contextlib.suppress(KeyboardInterrupt):  # their memory is not to be freed before
+            enter()
+            while any(worker.task for worker in team):
                 time.sleep(0.001)
-    for worker in team:
-        worker.task = None
-        worker.begin()
+        for worker in team:
+            worker.end()
+        return True
+    return False
