@@ -14,8 +14,10 @@ from layerscope.engine.program import Program
 TEAM = 100_000
 """Multiply–adds of registers that an operation must take on average for threads to share a block."""
 
-TOGETHER = 1.5
-"""How much longer a block takes with several threads than in as many parts: they wait, and share not everything."""
+TOGETHER = 0.5
+"""By what part a block takes longer with 16 threads than in as many parts: they wait, and share not everything. Two
+take 2 % longer, as they do on the machine of docs/benchmarks.md.
+"""
 
 SMALL = 2e6
 """Multiply–adds of an example for which strips are not worth code of their own."""
@@ -59,7 +61,8 @@ class Choice:
     def _time(self, count: int, batch: int, lanes: int, threads: int) -> float:
         blocks, time = -(-batch // (lanes // count)), self._block(count)
         if 2 * blocks <= threads and self.shared[count]:
-            return TOGETHER * time / (threads // blocks)
+            members = threads // blocks
+            return (1 + TOGETHER * (members / 16) ** 1.5) * time / members
         return -(-blocks // threads) * time
 
     def _block(self, count: int) -> float:
