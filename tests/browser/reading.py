@@ -85,6 +85,7 @@ def open_at(page, hash, address=OFFLINE):
     page.goto("about:blank")  # a change of the hash alone would keep the page as it is
     page.goto(address + hash)
     page.wait_for_selector("h1")
+    painted(page)  # a grid that is exchanged while the page grows would lose the focus
 
 
 _GO = """async (hash) => {

@@ -147,6 +147,6 @@ def test_memory_of_a_training_step(body, shape, batch, megabytes, monkeypatch):
         with settings(lanes=16, sums=TARGETS["avx512"].sums), pytest.raises(Found) as raised:
             model.fit(*data, batch, 1, verbose=0)
         sizes, options = raised.value.args
-        blocks = -(-batch // (options.groups * options.lanes // options.strips))
+        blocks = compiled.blocks(options, batch)
         size = compiled.memory_size(SimpleNamespace(sizes=sizes), min(threads, blocks), blocks)
         assert size <= most * 1e6

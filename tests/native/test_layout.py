@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.native.comparing import engines, going, settings
-from tests.native.test_teams import case, images, trained
+from tests.native.test_teams import alike, case, images, trained
 
 from layerscope import layers
 from layerscope.engine.native import assembly, compiled, engine, layout
@@ -73,12 +73,8 @@ def test_gradients_that_are_held_once(threads, more):
     """Batches of 9, 9 and 5 examples: one to three blocks, teams of one to eight, some threads without a block."""
     model = wide()
     alone = trained(case(model, 1), large=0, **more)
-    logs, outputs, weights = trained(case(model, threads), large=0, once=True, team=8, **more)
-    for mine, wanted in zip(logs, alone[0], strict=True):
-        assert mine == pytest.approx(wanted, rel=1e-9)
-    np.testing.assert_allclose(outputs[0], alone[1][0], rtol=1e-9, atol=1e-12)
-    for id, array in alone[2].items():
-        np.testing.assert_allclose(weights[id], array, rtol=1e-7, atol=1e-9)
+    found = trained(case(model, threads), large=0, once=True, team=8, **more)
+    alike(found, alone)
 
 
 def test_gradients_that_are_held_once_do_not_depend_on_threads():

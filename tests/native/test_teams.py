@@ -61,6 +61,16 @@ def trained(asked, **options):
     return logs, outputs, native.state.weights
 
 
+def alike(found, alone):
+    """What several threads made is what one makes."""
+    (logs, outputs, weights), (wanted_logs, wanted, wanted_weights) = found, alone
+    for mine, other in zip(logs, wanted_logs, strict=True):
+        assert mine == pytest.approx(other, rel=1e-9)
+    np.testing.assert_allclose(outputs[0], wanted[0], rtol=1e-9, atol=1e-12)
+    for id, array in wanted_weights.items():
+        np.testing.assert_allclose(weights[id], array, rtol=1e-7, atol=1e-9)
+
+
 @pytest.mark.parametrize("make", [images, signals, vectors])
 @pytest.mark.parametrize("threads", [2, 16])
 @pytest.mark.parametrize(
@@ -76,12 +86,8 @@ def test_results_are_the_same(make, threads, more):
     """Batches of 9, 9 and 5 are a block or two, so that teams have 1 to 16 threads."""
     model = make()
     alone = trained(case(model, 1), **more)
-    logs, outputs, weights = trained(case(model, threads), team=16, **more)
-    for mine, wanted in zip(logs, alone[0], strict=True):
-        assert mine == pytest.approx(wanted, rel=1e-9)
-    np.testing.assert_allclose(outputs[0], alone[1][0], rtol=1e-9, atol=1e-12)
-    for id, array in alone[2].items():
-        np.testing.assert_allclose(weights[id], array, rtol=1e-7, atol=1e-9)
+    found = trained(case(model, threads), team=16, **more)
+    alike(found, alone)
 
 
 def test_the_same_again():

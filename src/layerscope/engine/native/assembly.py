@@ -111,7 +111,7 @@ def assembled(program: Program, options: Options) -> Recipe:
     draft = prepared(program)
     _shared_targets(draft, options)
     if options.strips > 1:
-        cut(draft, options.strips)
+        draft = cut(draft, options.strips)
     schedule = scheduled(draft)
     module = Module(options.lanes, options.real, options.checked, attributes=options.attributes, fused=options.fused)
     for stage in schedule.stages:

@@ -175,7 +175,7 @@ def blocks_of(code: Code, call: Call) -> int:
 
 def blocks(options: Options, examples: int) -> int:
     """How many blocks so many examples are."""
-    return -(-examples // (options.groups * options.lanes // options.strips))
+    return -(-examples // options.block)
 
 
 def teams(code: Code | Recipe, threads: int, blocks: int) -> tuple[int, int]:

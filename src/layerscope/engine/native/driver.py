@@ -289,7 +289,7 @@ class Work:
 
     def _blocks(self, begin: Value, count: Value, segment: int) -> None:
         k, recipe = self.k, self.recipe
-        block = recipe.options.groups * recipe.options.lanes // recipe.options.strips
+        block = recipe.options.block
         step = k.i64(k.mul(self.teams, block))
         start = k.i64(k.mul(self.number, block))
         end = count

@@ -14,8 +14,8 @@ class Options:
     estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
     examples there are at most, where that is made use of; `team` how many threads work on a block where there are
     too many for one each (0: as many as pays). What is made of a kernel of more than `large` bytes, or for its
-    gradient, is made in parts where it is needed, or once for all threads; with `once`, where
-    there are no more blocks than threads, so are gradients of large kernels.
+    gradient, is made in parts where it is needed, or once for all threads; with `once`, where there are no more
+    blocks than threads, so are gradients of large kernels.
     """
 
     lanes: int
@@ -35,3 +35,8 @@ class Options:
     team: int = 0
     once: bool = False
     large: int = 1 << 20
+
+    @property
+    def block(self) -> int:
+        """How many examples a block has."""
+        return self.groups * self.lanes // self.strips

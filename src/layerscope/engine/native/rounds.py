@@ -57,8 +57,7 @@ def once(work: Work, count: Value, segment: int, mine: Value) -> None:
 
 def _blocks(work: Work, count: Value) -> Index:
     """How many blocks a batch of so many examples has."""
-    options = work.recipe.options
-    block = options.groups * options.lanes // options.strips
+    block = work.recipe.options.block
     return work.k.div(work.k.add(count, block - 1), block)
 
 

@@ -91,9 +91,8 @@ def shares(draft: Draft) -> bool:
 
 def tried(program: Program, count: int) -> Draft | None:
     """The draft of a program whose examples are cut into `count` strips; None where that is not possible."""
-    draft = prepared(program)
     try:
-        cut(draft, count)
+        draft = cut(prepared(program), count)
     except Impossible:
         return None
     return draft if draft.in_strips else None

@@ -31,8 +31,8 @@ class Impossible(Exception):
     """The program has something that strips cannot serve."""
 
 
-def cut(draft: Draft, count: int) -> None:
-    """Rewrite a draft for examples in `count` strips, of as many rows as take the least time. Raises Impossible."""
+def cut(draft: Draft, count: int) -> Draft:
+    """A draft for examples in `count` strips, of as many rows as take the least time. Raises Impossible."""
     found: list[Draft] = []
     for rows in strip_rules.settled(draft, count):
         tried = draft.copy()
@@ -41,8 +41,7 @@ def cut(draft: Draft, count: int) -> None:
             found.append(tried)
     if not found:
         raise Impossible
-    best = min(found, key=lambda tried: sum(map(effort, tried.ops)))
-    draft.__dict__.update(best.__dict__)
+    return min(found, key=lambda tried: sum(map(effort, tried.ops)))
 
 
 class _Cutter:
