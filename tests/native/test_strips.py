@@ -11,7 +11,7 @@ from layerscope import layers, losses, optimizers
 from layerscope.core.errors import SizeError
 from layerscope.engine.native import sizing, strip_edges
 from layerscope.engine.native.draft import prepared
-from layerscope.engine.native.operations import rest
+from layerscope.engine.native.operations import ToWhole, rest
 from layerscope.engine.native.sizing import Choice
 from layerscope.layers import Input
 from layerscope.models import Model, Sequential
@@ -337,6 +337,19 @@ def test_how_many():
     assert best(8, choice=choice) == 2
     assert best(32, choice=choice) == 2
     assert best(1, choice=choice) == 16
+
+
+def test_what_each_lane_has_whole_costs():
+    """With 16 strips of 32 rows the second pool is whole in every lane, so that one image takes 8."""
+    x = Input((32, 32, 3))
+    y = layers.MaxPooling2D(2)(layers.Conv2D(32, 3, padding="same", activation="relu")(x))
+    y = layers.MaxPooling2D(2)(layers.Conv2D(64, 3, padding="same", activation="relu")(y))
+    model = Model(x, layers.Dense(10)(layers.GlobalAveragePooling2D()(y)))
+    model.compile("sgd", "mse", engine="reference")
+    program = model._job.inference
+    whole = [sum(isinstance(op.do, ToWhole) for op in sizing.tried(program, count).ops) for count in (8, 16)]
+    assert whole == [0, 1]
+    assert Choice(program, 64).best((1, 2, 4, 8, 16), 1, 16, 1) == 8
 
 
 def test_small_networks_have_none():
