@@ -175,6 +175,17 @@ def test_the_report_is_true_and_changes_nothing(monkeypatch):
     assert any("; 2 strips an example" in row.way for row in model.engine_report(2).rows)
 
 
+def test_the_report_says_what_is_cleared():
+    """Between rows that do not divide evenly lie no zeros, which the kernel's gradient of what follows needs."""
+    x = Input((27, 8, 4))
+    y = layers.UpSampling2D(2, interpolation="bilinear")(layers.Conv2D(8, 3, padding="same")(x))
+    model = Model(x, layers.Conv2D(2, 3, padding="same")(y))
+    model.compile("sgd", "mse")
+    with settings(strips=4, lanes=8):
+        told = [row.work for row in model.engine_report(2).rows if row.program == "inference"]
+    assert told == ["convolution", "ResizeLinear", "zeros in rows to spare", "convolution"]
+
+
 def test_the_report_of_a_large_matrix_and_few_examples():
     model = Sequential([Input((512,)), layers.Dense(1024)])
     model.compile("sgd", "mse", threads=2)

@@ -125,7 +125,8 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
     more += ["to winners"] * len(stage.spreads) + ["sum over the batch"] * len(stage.sums)
     fused = f"; in registers: {', '.join(dict.fromkeys(more))}" if more else ""
     if stage.root is None:
-        return ", ".join(dict.fromkeys(more)) or "copy", "one loop"
+        cleared = any(isinstance(op.do, Within) for op in stage.ops)
+        return ", ".join(dict.fromkeys(more)) or ("zeros in rows to spare" if cleared else "copy"), "one loop"
     do = stage.root.do
     if isinstance(do, Correlate):
         found = correlate.plans(recipe.memory, stage, recipe.options.sums)
