@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from layerscope.engine.native.correlate import Tiled, segments
+from layerscope.engine.native import fetching
+from layerscope.engine.native.correlate import segments
 from layerscope.engine.native.filtering import Matrix, applied, patches
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
@@ -20,6 +21,7 @@ from layerscope.engine.native.layout import Buffer, strided
 from layerscope.engine.native.operations import Correlate
 from layerscope.engine.native.panels import Panels
 from layerscope.engine.native.parts import Part, block, passing
+from layerscope.engine.native.spots import Spots
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.program import Value as Node
 
@@ -28,6 +30,9 @@ FAR = 1 << 20
 
 SLOTS = 8
 """Patches, or some of them side by side, that share it."""
+
+Asks = Callable[[Index, int], Sequence[Index]]
+"""Asks for what is needed next before one of some loops (number, how many), or tells what it shall ask for."""
 
 
 def write(memory: Memory, stage: Stage, found: Sequence[Part], sums: int, large: int) -> list[Kernel]:
@@ -45,13 +50,12 @@ def _packed(memory: Memory, kernel: Node, do: Correlate, part: Part) -> Buffer:
     return memory.packed[key]
 
 
-class _Filtered(Tiled):
+class _Filtered(Spots):
     """Writes the kernel of a part."""
 
     def __init__(self, memory: Memory, stage: Stage, part: Part, sums: int, large: int) -> None:
-        super().__init__(memory, stage)
+        super().__init__(memory, stage, part)
         assert stage.root is not None
-        self.part, self.rows, self.columns = part, part.rows.algorithm, part.columns.algorithm
         self.limit, self.wide = sums, len(self.columns.inputs)
         # Rows that wait for each other are made one by one, so that one of them stays in the nearest cache.
         self.kept = len(self.rows.inputs) if self.rows.few else max(map(len, self.rows.alike))
@@ -60,11 +64,8 @@ class _Filtered(Tiled):
         )
         size = part.packing(self.do.window).products * self.do.inputs * self.do.outputs * bytes_of(memory.module.real)
         self.far = not self.rows.few and size > min(FAR, large) and part.rows.tiles * part.columns.tiles > 1
-        self.across = sum((b - a) // n for a, b, n in segments(part.columns.regular, part.side)) + bool(
-            part.columns.shift
-        )
-        self.down = max(1, min(part.rows.tiles, SLOTS // self.across)) if self.far else 1
-        slots = self.down * self.across if self.far else 1
+        self.down = max(1, min(part.rows.tiles, SLOTS // self.row)) if self.far else 1
+        slots = self.down * self.row if self.far else 1
         if self.far:
             item = self.kept * self.wide * part.side * slots * bytes_of(memory.module.vector)
             self.block = min(self.do.inputs, max(16, FAR // item // 16 * 16))
@@ -89,7 +90,7 @@ class _Filtered(Tiled):
             self.w = self.panels.into(buffers[3])
         else:
             self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], self.do, part))
-        self.apart = [1, part.rows.apart, part.columns.apart]
+        self.far_image = fetching.far(buffer)
         self._loops()
         self.kernel.ret()
 
@@ -105,41 +106,8 @@ class _Filtered(Tiled):
                 return
             ((low, high, _),) = rows
             with k.loop(high, start=low) as (i, _):
-                for _, place, index, side in self._across(group, i):
+                for _, place, index, side in self.across(group, i):
                     self._patches(index, place, side)
-
-    def _across(self, group: Index, i: Index) -> Iterator[tuple[Index, Index, list[Index], int]]:
-        """Loops over a row of patches, some side by side at once: (number, place in the image, index of the first
-        result, how many).
-        """
-        k, columns = self.kernel, self.part.columns
-        before = 0
-        for begin, end, side in segments(columns.regular, self.part.side):
-            with k.loop(end, side, begin) as (j, _):
-                yield (k.add(k.div(k.sub(j, begin), side), before), *self._spot(group, i, j), side)
-            before += (end - begin) // side
-        if columns.shift:
-            yield (before, *self._spot(group, i, columns.tiles - 1), 1)
-
-    def _spot(self, group: Index, i: Index, j: Index) -> tuple[Index, list[Index]]:
-        """Where a patch lies in the image, and the index of its first result."""
-        k = self.kernel
-        place, index = k.mul(group, self.strides[0]), [group]
-        both = zip((i, j), (self.part.rows, self.part.columns), self.strides[1:3], self.residue, strict=True)
-        for number, placed, cell, residue in both:
-            each, stride = placed.algorithm.results, cell * placed.apart
-            result = k.mul(number, each)
-            if placed.shift:  # step and results are the same there
-                last = placed.tiles * each - placed.shift - each
-                result = (
-                    min(result, last) if isinstance(result, int) else k.intrinsic("smin", "i64", result, k.i64(last))
-                )
-                place = k.add(place, k.mul(result, stride))
-            else:
-                place = k.add(place, k.mul(number, placed.algorithm.step * stride))
-            place = k.add(place, k.mul(residue, cell))
-            index.append(k.add(k.mul(k.add(result, placed.start), placed.apart), residue))
-        return place, index
 
     def _together(self, group: Index, i: Index, count: int) -> None:
         """Some rows of patches for which the kernel's side, which is far, is read once."""
@@ -147,12 +115,12 @@ class _Filtered(Tiled):
 
         def slots() -> Iterator[tuple[Index, Index, list[Index], int]]:
             with k.loop(count) as (r, _):
-                for n, place, index, side in self._across(group, k.add(i, r)):
-                    yield k.add(k.mul(r, self.across), n), place, index, side
+                for n, place, index, side in self.across(group, k.add(i, r)):
+                    yield k.add(k.mul(r, self.row), n), place, index, side
 
         size = len(self.rows.sums) * self.do.outputs * self.columns.results * self.part.side
         if self.block < inputs:
-            with k.loop(count * self.across * size) as (n, _):
+            with k.loop(count * self.row * size) as (n, _):
                 k.store(k.constant(0), self.y, n)
         for low, high, some in segments(inputs, self.block):
             with k.loop(high, some, low) as (ci, _), k.loop(len(self.rows.sums)) as (number, _):
@@ -197,7 +165,8 @@ class _Filtered(Tiled):
                     continue
                 for number in self._row_sums(here, count, side):
                     for c, channels in self._tiles():
-                        made = self._row(number, c, ci, count, channels, side)
+                        asks = self._asks(number, c, here, count, side)
+                        made = self._row(number, c, ci, count, channels, side, asks=asks)
                         self._wait(made, self._spots(number, c, channels, side))
         if self.waits:
             self._waited(index, side, 0)
@@ -246,9 +215,10 @@ class _Filtered(Tiled):
 
     def _image_at(self, rows: Sequence[Matrix], at: Index, side: int) -> Iterator[list[Value]]:
         """Rows of (column, patch) for one input channel."""
-        columns, strides = self.columns, (self.strides[1] * self.apart[1], self.strides[2] * self.apart[2])
         for some in rows:
-            yield from patches(self.kernel, self.x, at, strides, some, columns.inputs, columns.step, side)
+            yield from patches(
+                self.kernel, self.x, at, self.cells, some, self.columns.inputs, self.columns.step, side
+            )
 
     def _all_rows(self, place: Index, side: int) -> list[list[Value]]:
         """Every row sum, back along the columns, where all sums of all outputs stay in registers."""
@@ -283,7 +253,15 @@ class _Filtered(Tiled):
         return [made[n][x] for x in range(columns.results) for n in range(tile)]
 
     def _row(
-        self, number: Index, c: Index, ci: Index, count: int, channels: int, side: int, start: Index = 0
+        self,
+        number: Index,
+        c: Index,
+        ci: Index,
+        count: int,
+        channels: int,
+        side: int,
+        start: Index = 0,
+        asks: Asks = lambda _number, _loops: (),
     ) -> list[Value]:
         """A row sum, back along the columns: (column, patch, channel)."""
         k, columns, inputs = self.kernel, self.columns, self.do.inputs
@@ -304,12 +282,13 @@ class _Filtered(Tiled):
         width = min(size, max(1, self.limit // tile))
         runs = [(0, rows * count)] if count == inputs else [(r, count) for r in range(rows)]
         if width == size:
-            sums = self._sums(columns.sums, 0, image, weight, runs, channels, side)
+            sums = self._sums(columns.sums, 0, image, weight, runs, channels, side, asks(0, 1))
         else:
             for low, high, some in segments(size, width):
                 with k.loop(high, some, low) as (first, _):
-                    taken = columns.sums[:some]
-                    for n, value in enumerate(self._sums(taken, first, image, weight, runs, channels, side)):
+                    taken, near = columns.sums[:some], asks(k.div(first, width), -(-size // width))
+                    made = self._sums(taken, first, image, weight, runs, channels, side, near)
+                    for n, value in enumerate(made):
                         k.store(value, self.m, k.add(k.mul(first, tile), n))
             sums = [k.load(self.m, n) for n in range(size * tile)]
         return self._back(sums, tile)
@@ -323,6 +302,7 @@ class _Filtered(Tiled):
         runs: Sequence[tuple[int, int]],
         channels: int,
         side: int,
+        near: Sequence[Index],
     ) -> list[Value]:
         """Some sums of a row, from the sum `first` on: products over rows of the sum and input channels."""
         k, (each, wide, _) = self.kernel, self._steps(channels)
@@ -332,9 +312,30 @@ class _Filtered(Tiled):
             with k.loop(turns, carry=sums) as (n, carry):
                 v = k.add(image, k.mul(k.add(n, r * turns), self.wide * side))
                 u = k.add(weight, k.mul(k.add(n, r * self.do.inputs), each))
+                for at in near:
+                    fetching.fetch(k, self.x, k.add(at, k.mul(n, self.strides[3])))
                 carry.values = self._products(carry.values, taken, v, u, channels, side)
             sums = carry.values
         return sums
+
+    def _asks(self, number: Index, c: Index, place: Index, count: int, side: int) -> Asks:
+        """Asks for a row of the patches beside those that begin at `place`: the cells that they do not share."""
+        k, (rows, columns), loops = self.kernel, self.cells, -(-self.do.outputs // self.part.channels)
+        wide = (side - 1) * self.columns.step + self.columns.patch
+        at = k.add(place, k.dot([number], [rows], wide * columns))
+
+        def ask(number: Index, passes: int) -> Sequence[Index]:
+            if not self.far_image:
+                return ()
+            loop = k.add(k.mul(k.div(c, self.part.channels), passes), number)
+            cells, turns = (side * self.columns.step, columns), (count, self.strides[3])
+            share = fetching.Share(cells, turns, loop, loops * passes)
+            if share.items > fetching.FEW:
+                return share.each_turn(k, at)
+            share.at_once(k, self.x, at)
+            return ()
+
+        return ask
 
     def _steps(self, channels: int) -> tuple[int, int, int]:
         """From one of the kernel's numbers to the next input channel, column, and channel of the tile."""

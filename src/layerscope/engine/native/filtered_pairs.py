@@ -23,7 +23,10 @@ from layerscope.engine.native.operations import Pair
 from layerscope.engine.native.rows import flip, lane_sums
 
 FAR = 256 << 10
-"""Bytes of a core's second cache that both sides of some rows of tiles may take."""
+"""Bytes of a core's second cache that both sides of some tiles may take."""
+
+LEAST = 4
+"""Tiles of a row that are taken at once at least."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +167,12 @@ class Turned(_Writer):
         self.registers = outer.padded(pair.still, lanes) // lanes
         # From tile to tile, with an item between them that keeps them apart in the cache.
         self.wide, self.high = pair.moving + 1, pair.still + 1
-        row = part.columns.tiles * columns * (self.wide + self.high + self.registers * lanes) * bytes_of(vector)
-        self.deep = max(1, min(part.rows.tiles, FAR // row))
-        self.count = self.deep * part.columns.tiles  # tiles whose sides are made at once
+        tile = columns * (self.wide + self.high + self.registers * lanes) * bytes_of(vector)
+        tiles = part.columns.tiles
+        self.deep = max(1, min(part.rows.tiles, FAR // (tiles * tile)))
+        self.across = self.most = tiles if self.deep > 1 else -(-tiles // -(-tiles // max(LEAST, FAR // tile)))
+        """Of a row of tiles, those whose sides are made at once; and at most."""
+        self.count = self.deep * self.most
         self.span: tuple[Index, Index] = (0, pair.moving)
         """The moving channels of which sums are made."""
         self.workspace = k.memory.layout.workspace(vector, *self.shapes())
@@ -180,10 +186,20 @@ class Turned(_Writer):
         k = self.k
         rows = k.shared(list(segments(self.part.rows.tiles, self.deep)))
         self.v, self.m, self.t = (k.array(buffer) for buffer in self.workspace)
+        for at, by, deep in self.chunks(rows):
+            self._rows(at, by, deep)
+
+    def chunks(self, rows: Sequence[tuple[Index, Index, int]]) -> Iterator[tuple[Index, Index, int]]:
+        """Loops over tiles whose sides are made at once: where they lie in both images, and how many rows of them."""
+        k = self.k
         with k.nest(self.images) as (image, _):
             for low, end, deep in rows:
                 with k.loop(end, deep, low) as (i, _):
-                    self._rows(k.dot([*image, i], self.moves[:4]), k.dot([*image, i], self.stays[:4]), deep)
+                    for first, last, across in segments(self.part.columns.tiles, self.most):
+                        self.across = across
+                        with k.loop(last, across, first) as (j, _):
+                            index = [*image, i, j]
+                            yield k.dot(index, self.moves), k.dot(index, self.stays), deep
 
     def _rows(self, at: Index, by: Index, deep: int) -> None:
         """All products of some rows of tiles."""
@@ -215,7 +231,7 @@ class Turned(_Writer):
         deep: int,
     ) -> None:
         """One row of one side as (column, tile, channel)."""
-        k, tiles = self.k, self.part.columns.tiles
+        k, tiles = self.k, self.across
         with k.loop(deep) as (i, _):
             for low, end, count in segments(tiles, min(4, tiles)):
                 with k.loop(end, count, low) as (j, _), k.loop(span[1], start=span[0]) as (channel, _):
@@ -227,7 +243,7 @@ class Turned(_Writer):
 
     def _turn(self, deep: int) -> None:
         """The still side with the channels of one example side by side: (column, tile, example, register)."""
-        k, lanes, tiles = self.k, self.k.module.lanes, self.part.columns.tiles
+        k, lanes, tiles = self.k, self.k.module.lanes, self.across
         with k.nest((self.columns.products, deep * tiles)) as ((c, n), _):
             tile = k.dot([c, n], [self.count, 1])
             for low, end, count in segments(self.pair.still, lanes):
@@ -253,7 +269,7 @@ class Turned(_Writer):
                 found = [k.load(self.sums, spot) for spot in spots]
                 left = k.dot([c, mo], [self.count * self.wide * lanes, lanes])
                 right = k.dot([c, st], [self.count * lanes * self.registers, 1])
-                tiles = deep * self.part.columns.tiles
+                tiles = deep * self.across
                 with k.loop(tiles, carry=found) as (n, around), k.loop(lanes, carry=around.values) as (lane, carry):
                     at = k.dot([n, lane], [self.wide * lanes, 1], left)
                     by = k.dot([n, lane], [lanes * self.registers, self.registers], right)

@@ -79,12 +79,9 @@ class _Rows(Turned):
             each = self.pair.moving * self.registers
             with k.nest((self.columns.products, self.pair.moving, self.registers), bounds={1: self.span}) as (n, _):
                 k.store(k.constant(0), sums, k.dot(n, [each, self.registers, 1]))
-            with k.nest(self.images) as (image, _):
-                for low, end, deep in tiles:
-                    with k.loop(end, deep, low) as (i, _):
-                        at, by = (k.dot([*image, i], moves[:4]) for moves in (self.moves, self.stays))
-                        self.sides(row, at, by, deep, True)
-                        self.multiplied(0, deep)
+            for at, by, deep in self.chunks(tiles):
+                self.sides(row, at, by, deep, True)
+                self.multiplied(0, deep)
             self._back(row)
 
     def _back(self, row: int) -> None:
