@@ -24,6 +24,7 @@ from layerscope.engine.native import (
     roots,
     rows,
     sizing,
+    views,
 )
 from layerscope.engine.native import packing as packer
 from layerscope.engine.native.draft import Draft, prepared
@@ -192,6 +193,8 @@ class _Builder:
     def _stage(self, stage: Stage) -> None:
         sums, found = self.recipe.options.sums, self.recipe.stages
         earlier, ended = len(found), len(self.recipe.finish)
+        if views.nothing(self.memory.layout.views, stage):
+            return
         if stage.root is None:
             found.append(self.step(roots.pointwise(self.memory, stage)))
         elif isinstance(stage.root.do, Correlate):

@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from layerscope.engine.native import views
 from layerscope.engine.native.draft import Draft
 from layerscope.engine.native.ir import Module, bytes_of, vector
 from layerscope.engine.native.operations import (
@@ -28,6 +29,7 @@ from layerscope.engine.native.operations import (
 )
 from layerscope.engine.native.stages import Schedule, Stage
 from layerscope.engine.native.taps import shares
+from layerscope.engine.native.views import Life, Views
 from layerscope.engine.primitives import place, pool
 from layerscope.engine.program import Value
 
@@ -144,6 +146,7 @@ class Layout:
     )
 
     own: list[Buffer] = field(default_factory=list[Buffer])
+    views: Views = field(default_factory=dict[Value, tuple[Value, int]])
 
     def reserve(self, buffer: Buffer) -> Buffer:
         """Memory of its own at the end of a region."""
@@ -195,9 +198,11 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
     made = _lifetimes(schedule)
     kept = _kept(schedule)
     margins = _margins(schedule)
+    dense = _aliased(schedule)
+    layout.views = views.found(schedule, made, kept, dense)
+    _joined(layout.views, made, margins)
     free: dict[str, list[_Life]] = {"scratch": [], "kept": []}
     framed: dict[tuple[object, ...], list[tuple[int, Buffer]]] = {}
-    dense = _aliased(schedule)
     for value, (first, last, whole) in sorted(made.items(), key=lambda pair: pair[1][:2]):
         margin, shape = margins.get(value, ()), (groups, *rest(value))
         item = layout.item(value)
@@ -216,7 +221,22 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
             free[buffer.region].append((first, last, buffer))
     for region, lives in free.items():
         _placed(layout, region, lives)
+    for value in layout.views:
+        whole, channel = views.placed(layout.views, value)
+        buffer = layout.buffers[whole]
+        shape, origin = (groups, *rest(value)), buffer.origin + channel * buffer.strides[-1]
+        layout.buffers[value] = replace(buffer, shape=shape, origin=origin)
     return layout
+
+
+def _joined(found: Views, made: dict[Value, Life], margins: dict[Value, Margin]) -> None:
+    """Whoever holds others lives as long as they do, and has their margins."""
+    for value in found:
+        whole, _ = views.placed(found, value)
+        (first, last, _), (begin, end, all) = made.pop(value), made[whole]
+        made[whole] = min(first, begin), max(last, end), all
+        if around := _union(margins.get(whole, ()), margins.get(value, ())):
+            margins[whole] = around
 
 
 def _placed(layout: Layout, region: str, lives: Sequence[_Life]) -> None:
@@ -307,9 +327,9 @@ def _kept(schedule: Schedule) -> set[Value]:
     return found
 
 
-def _lifetimes(schedule: Schedule) -> dict[Value, tuple[int, int, bool]]:
+def _lifetimes(schedule: Schedule) -> dict[Value, Life]:
     """First and last stage of each value that lies in memory, and whether its maker writes all of it."""
-    found: dict[Value, tuple[int, int, bool]] = {}
+    found: dict[Value, Life] = {}
     end = len(schedule.stages)
     ends = {stage.segment: number for number, stage in enumerate(schedule.stages)}
     draft: Draft = schedule.draft

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from layerscope.engine.native import assembly, compiled, correlate, objects, parts, products
+from layerscope.engine.native import assembly, compiled, correlate, objects, parts, products, views
 from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, ToStrips, ToWhole, Within
 from layerscope.engine.native.options import Options
 from layerscope.engine.native.stages import Stage
@@ -127,6 +127,8 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
     if stage.root is None:
         cleared = any(isinstance(op.do, Within) for op in stage.ops)
         return ", ".join(dict.fromkeys(more)) or ("zeros in rows to spare" if cleared else "copy"), "one loop"
+    if views.nothing(recipe.memory.layout.views, stage):
+        return _name(stage.root), "no loop: each part is written to its place"
     do = stage.root.do
     if isinstance(do, Correlate):
         found = correlate.plans(recipe.memory, stage, recipe.options.sums)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from layerscope.core.errors import TrainingError
-from layerscope.engine.native import poolings, resizing
+from layerscope.engine.native import poolings, resizing, views
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, margin, strided
@@ -187,10 +187,11 @@ def _concatenate(scope: Scope, op: Op) -> None:
     start, axis = 0, cast(Concatenate, op.do).axis % op.outputs[0].type.rank
     bounds = scope.kernel.rows(rest(op.outputs[0])) if axis > 1 else None
     for value in op.inputs:
-        with scope.kernel.nest((scope.memory.groups, *rest(value)), bounds=bounds) as (index, _):
-            moved = list(index)
-            moved[axis] = scope.kernel.add(moved[axis], start)
-            _write(scope, op.outputs[0], moved, scope.read(value, index))
+        if not views.within(scope.memory.layout.views, value, op.outputs[0]):
+            with scope.kernel.nest((scope.memory.groups, *rest(value)), bounds=bounds) as (index, _):
+                moved = list(index)
+                moved[axis] = scope.kernel.add(moved[axis], start)
+                _write(scope, op.outputs[0], moved, scope.read(value, index))
         start += rest(value)[axis - 1]
 
 

@@ -1,0 +1,128 @@
+"""Parts of what is concatenated lie in the whole: which ones, and that the numbers are those of the reference engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.native.comparing import compare, engines, settings
+from tests.native.random_cases import Case
+
+from layerscope import layers, losses, optimizers
+from layerscope.engine.native import assembly, report
+from layerscope.engine.native.engine import options_for
+from layerscope.layers import Concatenate, Conv2D, Input, MaxPooling2D
+from layerscope.models import Model
+
+
+def conv(channels, **more):
+    return Conv2D(channels, 3, padding="same", **more)
+
+
+def dense(image):
+    """Each layer reads all that came before: parts of parts."""
+    x = conv(4, activation="relu")(image)
+    for _ in range(3):
+        x = Concatenate()([x, conv(3, activation="relu")(x)])
+    return x
+
+
+def branches(image):
+    """A pool and convolutions of other sizes beside each other; the given image cannot be written anywhere else."""
+    parts = [Conv2D(2, 1)(image), conv(3)(image), MaxPooling2D(3, strides=1, padding="same")(conv(2)(image)), image]
+    return Concatenate()(parts)
+
+
+def skips(image):
+    """A value that is pooled, and concatenated much later."""
+    left = conv(4, activation="relu")(image)
+    x = conv(6, activation="relu")(MaxPooling2D(2)(left))
+    return Concatenate()([layers.UpSampling2D(2)(x), left])
+
+
+def twice(image):
+    """Two wholes want the same part, one of them two times."""
+    a, b = conv(2)(image), conv(3)(image)
+    first, second = Concatenate()([a, b]), Concatenate()([b, a, a])
+    return layers.Add()([conv(2)(first), conv(2)(second)])
+
+
+def reshaped(image):
+    """A part is seen under another shape as well."""
+    a, b = conv(2)(image), conv(2)(image)
+    scale = layers.Reshape((1, 1, 4))(layers.Dense(4)(layers.Flatten()(a)))
+    return layers.Multiply()([Concatenate()([a, b]), scale])
+
+
+def along_rows(image):
+    return Concatenate(axis=1)([conv(2)(image), conv(2)(image)])
+
+
+def normalized(image):
+    """What is concatenated in one segment and normalized in the next one."""
+    x = Concatenate()([layers.BatchNormalization()(conv(3)(image)), conv(2)(image)])
+    return conv(2)(layers.BatchNormalization()(x))
+
+
+MAKERS = [dense, branches, skips, twice, reshaped, along_rows, normalized]
+IN_WHOLES = dict(zip(MAKERS, [6, 3, 2, 2, 1, 0, 2], strict=True))
+
+
+def case_of(make, outputs=lambda x: [conv(2)(x)], size=(8, 12), **options):
+    image = Input((*size, 3))
+    found = outputs(make(image))
+    model = Model(image, found if len(found) > 1 else found[0])
+    model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
+    random = np.random.default_rng(0)
+    weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
+    case = Case(
+        1, model._job, 2, 5, 9, {"lanes": 4, "sums": 12, **options}, [random.normal(size=(9, *size, 3))], [], weights
+    )
+    case.targets = [random.random((9, *(int(n) for n in value.shape[1:]))) for value in found]
+    return case
+
+
+def placed(case, program="training"):
+    """How many values lie in others."""
+    with settings(**case.options):
+        native, _ = engines(case, "float64")
+        options = options_for("float64", ("float64",) * 4)
+    layout = assembly.assembled(getattr(native.job, program), options).memory.layout
+    wholes = {id(whole): layout.buffers[whole] for whole, _ in layout.views.values()}
+    for value, (whole, channel) in layout.views.items():
+        own, other = layout.buffers[value], wholes[id(whole)]
+        assert (own.offset, own.strides, own.origin) == (other.offset, other.strides, other.origin + channel)
+    return len(layout.views)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_which_values_lie_in_others(make):
+    assert placed(case_of(make)) == IN_WHOLES[make]
+
+
+@pytest.mark.parametrize("more", [{"checked": True, "guard": 64}, {"strips": 2}, {"gain": 1e9}, {"team": 2}], ids=str)
+@pytest.mark.parametrize("make", MAKERS)
+def test_the_numbers(make, more):
+    case = case_of(make, **more)
+    case.threads = 2 if "team" in more else 1
+    assert compare(case) == []
+
+
+def test_rows_to_spare():
+    """Seven rows in two strips of four."""
+    assert compare(case_of(dense, size=(7, 5), strips=2)) == []
+
+
+def test_an_output_has_memory_of_its_own():
+    """What is given back is written as it lies."""
+    case = case_of(lambda image: image, lambda x: [a := conv(2)(x), conv(2)(Concatenate()([a, conv(3)(x)]))])
+    assert (placed(case), placed(case, "inference")) == (2, 1)
+    assert compare(case) == []
+
+
+def test_nothing_is_copied():
+    """No loop is left to concatenate; where one part is a given image, there is one."""
+    for make, loops in ((dense, 0), (branches, 1)):
+        case = case_of(make)
+        native, _ = engines(case, "float64")
+        rows = report.report(native.job, options_for("float64"), 1, "float64").rows
+        assert sum((row.work, row.way) == ("Concatenate", "one loop") for row in rows) == 2 * loops
