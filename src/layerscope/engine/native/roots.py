@@ -246,9 +246,10 @@ def halo(memory: Memory, buffer: Buffer) -> Kernel | None:
     up = [*range(together, lanes), *[lanes] * together]
     pairs = [(n, rows + n, down) for n in range(above)]  # the last rows of the strip above
     pairs += [(above + rows + n, above + n, up) for n in range(below)]
-    with k.loop(buffer.shape[0]) as (group, _), k.loop(row) as (i, _):
+    cell, channels = buffer.strides[-2], buffer.shape[-1]  # a view has some channels of each cell
+    with k.nest((buffer.shape[0], row // cell, channels)) as (index, _):
+        start = k.dot(index, [buffer.strides[0], cell, 1], buffer.origin % cell)
         for to, of, order in pairs:
-            start = k.add(k.mul(group, buffer.strides[0]), i)
             value = k.load(array, k.add(start, of * row))
             k.store(k.shuffle(value, zero, order), array, k.add(start, to * row))
     k.ret()
