@@ -14,7 +14,7 @@ from dataclasses import replace
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import BATCH
-from layerscope.engine.native import merging, padding, taps
+from layerscope.engine.native import means, merging, padding, taps
 from layerscope.engine.native.operations import (
     AtWinner,
     Correlate,
@@ -293,9 +293,11 @@ def from_winners(op: Op) -> FromWinners:
 
 
 def _canonical(op: Op) -> None:
-    """Bring convolutions, products, and adjoints of pools whose windows overlap into their general form."""
+    """Bring convolutions, products, means and adjoints of pools whose windows overlap into their general form."""
     if isinstance(op.do, pool.PoolMaxAdjoint) and not disjoint(op.do.windows):
         op.do = from_winners(op)
+    if isinstance(op.do, pool.PoolMean | pool.PoolMeanAdjoint):
+        op.do = means.general(op)
     if isinstance(op.do, conv.Conv):
         op.do = _of_conv(op, (1,) * len(op.do.geometry.strides))
     elif isinstance(op.do, conv.ConvTranspose):

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from layerscope.engine.native import functions, pointwise, pulls, strip_edges
+from layerscope.engine.native import functions, means, pointwise, pulls, strip_edges
 from layerscope.engine.native.fusions import Stage
 from layerscope.engine.native.ir import Array, Carry, Code, Index, Module, Value, like, vector
 from layerscope.engine.native.layout import Buffer, Layout, strided
@@ -192,6 +192,7 @@ class Scope:
         self.index: list[Index] = []
         self.values: dict[Node, Value] = {}
         self.pinned: dict[Node, Value] = {}
+        self.blocks: dict[Op, means.Block] = {}
         for op in stage.all():
             for value in op.inputs:
                 if value in self.memory.layout.schedule.uniform:

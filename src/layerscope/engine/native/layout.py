@@ -20,6 +20,7 @@ from layerscope.engine.native.operations import (
     Copy,
     Correlate,
     FromWinners,
+    Means,
     Op,
     Pair,
     PairPooled,
@@ -106,7 +107,7 @@ def reads(draft: Draft, op: Op, position: int, stage: Stage | None = None) -> Ma
                 last = counts[number] * windows.window[number] - 1
                 found = [tap.offset for tap in axis.phases[0].taps]
                 ranges[number] = (min(found), max(ranges[number][1], last * axis.stride + max(found)))
-    elif isinstance(op.do, pool.PoolMax | pool.PoolMean):
+    elif isinstance(op.do, pool.PoolMax):
         if op.inputs[0] in draft.in_strips:
             windows, begin = op.do.windows, op.do.windows.pads[0][0]
             last = (rest(op.outputs[0])[0] - 1) * windows.strides[0] + windows.window[0] - 1
@@ -120,7 +121,7 @@ def reads(draft: Draft, op: Op, position: int, stage: Stage | None = None) -> Ma
         for n, f in zip(rest(op.outputs[0])[:-1], op.do.factors, strict=True):
             found = [at for at, *_ in shares(f)]
             ranges.append((min(found), (n - 1) * f + max(found)))
-    elif isinstance(op.do, FromWinners) or (isinstance(op.do, Pair) and position == 0):
+    elif isinstance(op.do, FromWinners | Means) or (isinstance(op.do, Pair) and position == 0):
         ranges = [axis.reads() for axis in op.do.axes]
     elif isinstance(op.do, PairPooled) and position == 0:
         windows, counts = op.do.windows, rest(op.inputs[1])[:-1]

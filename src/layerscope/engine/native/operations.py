@@ -66,6 +66,23 @@ class FromWinners:
 
 
 @dataclass(frozen=True)
+class Means:
+    """Means of windows over an image of `sizes` without padding: (image); `back`: each window's gradient, over its
+    number of cells, to them all: (g). The axes tell which cells, or windows, a result reads.
+    """
+
+    axes: tuple[Axis, ...]
+    windows: pool.Windows
+    sizes: tuple[int, ...]
+    back: bool
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return "mean pooling's adjoint" if self.back else "mean pooling"
+
+
+@dataclass(frozen=True)
 class Places:
     """Switches as flat places of the plane, from the winners of a pool."""
 

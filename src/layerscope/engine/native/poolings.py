@@ -134,20 +134,3 @@ def from_winners(scope: Scope, op: Op) -> None:
                 total = part if total is None else k.fadd(total, part)
             to = [k.add(k.mul(q, a.step), p.start) for q, a, p in zip(at, do.axes, phase, strict=True)]
             k.store(total or k.constant(0), k.array(buffer), k.dot([group, *to, channel], buffer.strides))
-
-
-def add_shares(scope: Scope, op: Op) -> None:
-    """Add a gradient, divided by the window's real cells, to each of them; the plane was zero before."""
-    k, memory = scope.kernel, scope.memory
-    buffer = memory.buffer(op.outputs[0])
-    array = k.array(buffer)
-    found = list(cells(k, op.do.windows, op.outputs[0], scope.index[1:-1]))
-    count = k.constant(0)
-    for _, real, _ in found:
-        one = k.constant(1)
-        count = k.fadd(count, one if real is None else k.select(real, one, k.constant(0)))
-    share = k.fdiv(scope.load(op.inputs[0]), count)
-    for _, real, index in found:
-        value = share if real is None else k.select(real, share, k.constant(0))
-        place = k.dot([scope.index[0], *index, scope.index[-1]], buffer.strides)
-        k.store(k.fadd(k.load(array, place), value), array, place)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from layerscope.core.sizes import numbers
-from layerscope.engine.native import draws
+from layerscope.engine.native import draws, means
 from layerscope.engine.native.ir import Index, Value, like
-from layerscope.engine.native.operations import AtWinner, Copy, Op, Places, rest
+from layerscope.engine.native.operations import AtWinner, Copy, Means, Op, Places, rest
 from layerscope.engine.primitives import place, pool
 from layerscope.engine.primitives.random import Random
 from layerscope.engine.primitives.reduce import Expand
@@ -164,22 +164,6 @@ def _expand(s: Scope, op: Op) -> Value:
     return s.silenced(value)
 
 
-def _pool_mean(s: Scope, op: Op) -> Value:
-    k = s.kernel
-    total = count = k.constant(0)
-    padded = False
-    for _, real, index in cells(k, op.do.windows, op.inputs[0], s.index[1:-1]):
-        value = s.read(op.inputs[0], [s.index[0], *index, s.index[-1]])
-        if real is not None:
-            padded = True
-            value = k.select(real, value, k.constant(0))
-            count = k.fadd(count, k.select(real, k.constant(1), k.constant(0)))
-        else:
-            count = k.fadd(count, k.constant(1))
-        total = k.fadd(total, value)
-    return k.fdiv(total, count if padded else k.constant(math.prod(op.do.windows.window)))
-
-
 def _places(s: Scope, op: Op) -> Value:
     """The winner's number in its window as its flat place in the plane."""
     k, windows, plane = s.kernel, op.do.windows, op.do.plane
@@ -234,7 +218,7 @@ EMIT: dict[type, Callable[[Any, Op], Value]] = {
     place.Pad: _pad,
     place.PixelShuffle: _shuffle,
     place.PixelUnshuffle: _unshuffle,
-    pool.PoolMean: _pool_mean,
+    Means: means.emit,
     Slice: _slice,
     Permute: _permute,
     Places: _places,

@@ -148,5 +148,5 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
 def _name(op: Op) -> str:
     if isinstance(op.do, ToStrips | ToWhole):
         return "into strips" if isinstance(op.do, ToStrips) else "out of strips"
-    function = getattr(op.do, "function", None)
+    function = getattr(op.do, "function", None) or getattr(op.do, "title", None)
     return function or type(op.do).__name__

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from layerscope.core.errors import TrainingError
-from layerscope.engine.native import poolings, resizing, views
+from layerscope.engine.native import means, poolings, resizing, views
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, margin, strided
@@ -24,24 +24,32 @@ def pointwise(memory: Memory, stage: Stage) -> Kernel:
     """A stage without a root: its operations at each index; sums that keep no axis stay in registers."""
     kernel = Kernel(memory)
     scope = Scope(kernel, stage)
+    if means.of(stage):
+        means.nest(scope, lambda: _step(scope, []))
+        kernel.ret()
+        return kernel
     whole = [op for op in stage.sums if not scope.kept(op)]
     sums = [kernel.constant(0) for _ in whole]
     with kernel.nest((memory.groups, *stage.shape), sums, kernel.rows(stage.shape)) as (index, carry):
         scope.at(index)
-        scope.compute()
-        scope.store()
-        for op in stage.spreads:
-            poolings.spread(scope, op)
-        for op in stage.sums:
-            if op in whole:
-                n = whole.index(op)
-                carry.values[n] = kernel.fadd(carry.values[n], scope.summand(op))
-            else:
-                scope.accumulate(op, scope.summand(op))
+        _step(scope, whole)
+        for n, op in enumerate(whole):
+            carry.values[n] = kernel.fadd(carry.values[n], scope.summand(op))
     for op, total in zip(whole, carry.values, strict=True):
         scope.accumulate(op, total)
     kernel.ret()
     return kernel
+
+
+def _step(scope: Scope, whole: Sequence[Op]) -> None:
+    """What a stage without a root does at an index, but for sums that stay in registers."""
+    scope.compute()
+    scope.store()
+    for op in scope.stage.spreads:
+        poolings.spread(scope, op)
+    for op in scope.stage.sums:
+        if op not in whole:
+            scope.accumulate(op, scope.summand(op))
 
 
 def rooted(memory: Memory, stage: Stage) -> Kernel:
@@ -78,12 +86,6 @@ def _pool_max(scope: Scope, op: Op) -> None:
 def _strict(scope: Scope, op: Op) -> None:
     """Let the scope's index run over the input's shape."""
     scope.stage = Stage(op, rest(op.inputs[0]))
-
-
-def _pool_mean_adjoint(scope: Scope, op: Op) -> None:
-    clear(scope.kernel, scope.memory.buffer(op.outputs[0]))
-    _strict(scope, op)
-    _over(scope, rest(op.inputs[0]), lambda: poolings.add_shares(scope, op))
 
 
 def _write(scope: Scope, value: Node, index: Sequence[Index], number: Value) -> None:
@@ -353,7 +355,6 @@ def _gather_last(scope: Scope, op: Op) -> None:
 ROOTS: dict[type, Callable[[Scope, Op], None]] = {
     pool.PoolMax: _pool_max,
     FromWinners: poolings.from_winners,
-    pool.PoolMeanAdjoint: _pool_mean_adjoint,
     place.ResizeLinear: resizing.resize,
     place.ResizeLinearAdjoint: resizing.adjoint,
     place.Unpool: _unpool,

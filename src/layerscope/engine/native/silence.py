@@ -17,7 +17,6 @@ LINEAR = (
     Correlate,
     pool.PoolMaxAdjoint,
     FromWinners,
-    pool.PoolMeanAdjoint,
     place.ResizeLinear,
     place.ResizeLinearAdjoint,
     place.Gather,

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
-from layerscope.engine.native import fusions, pointwise, pulls
+from layerscope.engine.native import fusions, means, pointwise, pulls
 from layerscope.engine.native.draft import Draft, disjoint, from_winners
 from layerscope.engine.native.fusions import Stage
 from layerscope.engine.native.light import Light
@@ -256,7 +256,7 @@ class Scheduler:
 
     def _may_join(self, stage: Stage, op: Op, bases: set[Value]) -> bool:
         if stage.root is None:
-            return not stage.spreads or not isinstance(op.do, PULLS)
+            return means.fit(op, stage) and (not stage.spreads or not isinstance(op.do, PULLS))
         if not isinstance(stage.root.do, Correlate) or stage.pool or stage.spreads:
             return False
         simple = isinstance(op.do, Alive | Within) or (isinstance(op.do, Map) and pointwise.cheap(op.do.function))

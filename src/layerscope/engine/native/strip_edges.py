@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Container
 
 from layerscope.engine.native.draft import Draft
-from layerscope.engine.native.operations import Alive, Correlate, FromWinners, Op, Pair, ToStrips, Within, fresh, rest
+from layerscope.engine.native.operations import (
+    Alive,
+    Correlate,
+    FromWinners,
+    Means,
+    Op,
+    Pair,
+    ToStrips,
+    Within,
+    fresh,
+    rest,
+)
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Concatenate, Permute, Reshape, Slice
 from layerscope.engine.program import Value
 
-FIRST = (Correlate, FromWinners, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, place.ResizeLinearAdjoint, place.Pad)
+FIRST = (Correlate, FromWinners, Means, pool.PoolMaxAdjoint, place.ResizeLinearAdjoint, place.Pad)
 """Operations that read other rows of their first input than the one that they write."""
 
 CLEAR = (ToStrips, Within, pool.PoolMax)
-"""What writes zeros there. (A pool reads no rows to spare, whatever they hold.)"""
+"""What writes zeros there. (A max pool reads no rows to spare, whatever they hold.)"""
 
 KEEPING = (
-    FromWinners, pool.PoolMaxAdjoint, pool.PoolMeanAdjoint, Alive, Concatenate, Permute, Reshape, Slice, place.Pad,
+    FromWinners, pool.PoolMaxAdjoint, Alive, Concatenate, Permute, Reshape, Slice, place.Pad,
     place.Repeat, place.RepeatAdjoint, place.Nails, place.PixelShuffle, place.PixelUnshuffle,
 )  # fmt: skip
 """What makes rows of zeros of rows of zeros."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from layerscope.core.sizes import numbers
 from layerscope.engine.native.draft import Draft
-from layerscope.engine.native.operations import Alive, AtWinner, Correlate, FromWinners, Op, Pair, of_batch
+from layerscope.engine.native.operations import Alive, AtWinner, Correlate, FromWinners, Means, Op, Pair, of_batch
 from layerscope.engine.native.taps import Axis, Phase
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
@@ -105,7 +105,7 @@ def _moved(axis: Axis, each: int) -> tuple[Axis, int] | None:
 
 
 def _correlate(op: Op, rows: Rows) -> tuple[Any, int] | None:
-    do: Correlate | FromWinners = op.do
+    do: Correlate | FromWinners | Means = op.do
     moved = _moved(do.axes[0], rows.of(rows_of(op.inputs[0]))) if do.axes else None
     return moved and (replace(do, axes=(moved[0], *do.axes[1:])), moved[1])
 
@@ -133,8 +133,8 @@ def _pool(op: Op, rows: Rows) -> tuple[Any, int] | None:
 def _side_by_side(op: Op, rows: Rows) -> tuple[Any, int] | None:
     """Adjoints of pools whose windows lie side by side along the rows, and what stands at their winners."""
     do, windows = op.do, op.do.windows
-    window, (begin, end) = windows.window[0], windows.pads[0]
-    if windows.strides[0] != window or begin or (end and isinstance(do, pool.PoolMeanAdjoint)):
+    window = windows.window[0]
+    if windows.strides[0] != window or windows.pads[0][0]:
         return None
     windows = replace(windows, pads=((0, 0), *windows.pads[1:]))
     each = rows.of(rows_of(op.inputs[1] if isinstance(do, AtWinner) else op.inputs[0]))
@@ -196,11 +196,10 @@ RULES: dict[type, Rule] = {
     Alive: _same,
     Correlate: _correlate,
     FromWinners: _correlate,
+    Means: _correlate,
     Pair: _pair,
     pool.PoolMax: _pool,
-    pool.PoolMean: _pool,
     pool.PoolMaxAdjoint: _side_by_side,
-    pool.PoolMeanAdjoint: _side_by_side,
     AtWinner: _side_by_side,
     reduce.Reduce: _reduce,
     reduce.ReduceMaxAdjoint: _reduce_max_adjoint,
