@@ -14,7 +14,7 @@ from dataclasses import replace
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import BATCH
-from layerscope.engine.native import means, merging, padding, taps
+from layerscope.engine.native import commuting, means, merging, padding, taps
 from layerscope.engine.native.operations import (
     AtWinner,
     Correlate,
@@ -103,6 +103,7 @@ def prepared(program: Program) -> Draft:
     _masks_before_spreading(draft)
     _sums_before_spreading(draft)
     padding.fold(draft)
+    commuting.commute(draft)
     _folded(draft)
     draft.prune()
     for op in draft.ops:
