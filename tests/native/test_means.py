@@ -17,8 +17,8 @@ from layerscope.engine.native.operations import Correlate, Means, Pair, ToStrips
 from layerscope.layers import Input
 from layerscope.models import Model
 
-SHAPES = {1: (5, 150), 2: (4, 18), 3: (3, 8)}
-"""From which size on, and below which, an axis is, by the number of axes."""
+SHAPES = {1: [(8, 150)], 2: [(6, 18), (3, 12)], 3: [(4, 9), (3, 6), (2, 6)]}
+"""From which size on, and below which, each axis is, by the number of axes."""
 
 
 def named(name, rank):
@@ -40,7 +40,8 @@ def network(seed):
     """Means, one behind the other or beside each other, with what may join their loops or change places with them."""
     random = np.random.default_rng([seed, 11])
     rank = int(random.choice([1, 2, 2, 3]))
-    sizes = [int(n) for n in random.integers(*SHAPES[rank], rank)]
+    sizes = [int(random.integers(*around)) for around in SHAPES[rank]]
+    sizes[0] -= sizes[0] % 4 * int(random.random() < 0.5)
     x = given = Input((*sizes, int(random.integers(1, 7))))
     conv, most = named("Conv{}D", rank), named("MaxPooling{}D", rank)
     if random.random() < 0.7:
@@ -72,7 +73,7 @@ def network(seed):
     model = Model(given, x)
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
     lanes = int(random.choice([1, 4, 8, 16]))
-    strips = int(random.choice([1, 2, 4])) if lanes > 1 else 1
+    strips = int(random.choice([1, 2, 2, 4])) if lanes > 1 else 1
     options = {"lanes": lanes, "sums": 8, "team": int(random.choice([0, 0, 3]))}
     options |= {"strips": strips} if strips > 1 and sizing.tried(model._job.training, strips) else {}
     options |= {"checked": True, "guard": 64} if random.random() < 0.4 else {}
@@ -100,7 +101,7 @@ def test_the_networks_are_of_all_kinds():
     """In strips and not, by several threads a block, windows that are looped over, more phases than are made at once."""
     cases = [network(seed) for seed in range(36)]
     found = [op.do for case in cases for op in prepared(case.job.training).ops if isinstance(op.do, Means)]
-    assert sum(case.options.get("strips", 1) > 1 for case in cases) > 5
+    assert sum("strips" in case.options for case in cases) > 5
     assert sum(do.back for do in found) > 20
     assert any(np.prod(do.windows.window) > means.UNROLLED for do in found)
     assert any(len(do.axes[-1].phases) > means.BESIDE for do in found)
@@ -111,6 +112,41 @@ def compiled(x, y, loss="mse"):
     model = Model(x, y)
     model.compile("sgd", loss, engine="reference")
     return model._job
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("rows", [27, 30])
+@pytest.mark.parametrize(
+    ("rank", "window", "strides", "padding"),
+    [
+        (2, 3, 1, "same"),
+        (2, 3, 2, "same"),
+        (2, 5, 3, "same"),
+        (2, 3, 2, "valid"),
+        (1, 3, 1, "same"),
+        (1, 3, 2, "same"),
+    ],
+)
+def test_strips(rank, rows, window, strides, padding, count):
+    """Weights at the edges of examples, none at those of strips; zeros in rows to spare, before and behind."""
+    x = Input((rows, *(5,) * (rank - 1), 3))
+    conv, mean = named("Conv{}D", rank), named("AveragePooling{}D", rank)
+    y = mean(window, strides=strides, padding=padding)(conv(4, 3, padding="same", activation="tanh")(x))
+    y = conv(2, 3, padding="same", activation="tanh")(y)
+    model = Model(x, named("GlobalAveragePooling{}D", rank)()(y))
+    model.compile(optimizers.SGD(0.1), "mse", engine="reference")
+    random = np.random.default_rng(6)
+    case = Case(1, model._job, 1, 3, 5, {"lanes": 8, "sums": 8, "strips": count})
+    case.inputs, case.targets = [random.normal(size=(5, *map(int, x.type.shape[1:])))], [random.normal(size=(5, 2))]
+    case.weights = {id: random.normal(size=v.shape) / 3 for id, v in model._variables.items()}
+    assert compare(case) == []
+    draft = sizing.tried(model._job.training, count)
+    cut = (
+        {op.do.back for op in draft.ops if isinstance(op.do, Means) and op.outputs[0] in draft.in_strips}
+        if draft
+        else set()
+    )
+    assert cut == {False, True} or (rows, count) != (30, 2)
 
 
 @pytest.mark.parametrize(
