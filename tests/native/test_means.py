@@ -146,7 +146,7 @@ def test_strips(rank, rows, window, strides, padding, count):
 
 @pytest.mark.parametrize("shape", [(41, 3), (40, 3), (9, 7, 3), (5, 4, 3, 2)])
 @pytest.mark.parametrize(("window", "strides"), [(3, 1), (3, 2)])
-@pytest.mark.parametrize("threads", [2, 7])
+@pytest.mark.parametrize("threads", [2, 11])
 def test_threads_of_one_block(shape, window, strides, threads):
     """Each has some rows, or some columns of a sequence: all results are made once."""
     mean = named("AveragePooling{}D", len(shape) - 1)(window, strides=strides, padding="same")

@@ -255,7 +255,7 @@ class _Run:
 
 
 def _runs(axis: Axis) -> list[_Run]:
-    found = itertools.groupby(axis.phases, key=lambda phase: (phase.count, phase.taps))
+    found = itertools.groupby(axis.phases, key=lambda phase: (phase.count, [tap.offset for tap in phase.taps]))
     runs = [list(phases) for _, phases in found]
     return [_Run(phases[0], len(phases)) for phases in runs]
 
