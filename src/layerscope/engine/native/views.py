@@ -14,7 +14,7 @@ from layerscope.engine.primitives import pool
 from layerscope.engine.primitives.shape import Concatenate
 from layerscope.engine.program import Value
 
-WRITERS = Correlate | pool.PoolMax | pool.PoolMean | Concatenate
+WRITERS = Correlate | pool.PoolMax | Concatenate
 """Roots that write their results, and nothing around them."""
 
 Life = tuple[int, int, bool]
