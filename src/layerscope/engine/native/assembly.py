@@ -16,6 +16,8 @@ from layerscope.engine.native import (
     correlate,
     filtered,
     flat,
+    lined,
+    lines,
     matrices,
     pair_rows,
     pairs,
@@ -229,6 +231,8 @@ class _Builder:
         plans = correlate.plans(self.memory, stage, sums)
         if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
             return filtered.write(self.memory, stage, found, sums, self.recipe.options.large)
+        if line := lines.cut(self.memory, stage, plans, sums):
+            return lined.write(self.memory, stage, *line)
         if products.few(self.memory, stage, self.recipe.options.few):
             return [products.write_few(self.memory, stage, self.recipe.options.few)]
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):

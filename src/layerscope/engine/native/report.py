@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from layerscope.engine.native import assembly, compiled, correlate, objects, parts, products, views
+from layerscope.engine.native import assembly, compiled, correlate, lines, objects, parts, products, views
 from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, ToStrips, ToWhole, Within
 from layerscope.engine.native.options import Options
 from layerscope.engine.native.stages import Stage
@@ -134,6 +134,8 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
         found = correlate.plans(recipe.memory, stage, recipe.options.sums)
         if pieces := parts.cut(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
             return do.title, f"{parts.described(pieces)}{fused}"
+        if line := lines.cut(recipe.memory, stage, found, recipe.options.sums):
+            return do.title, f"{lines.described(line[0])}{fused}"
         if products.few(recipe.memory, stage, recipe.options.few):
             return do.title, f"the matrix read as it lies, for up to {recipe.options.few} examples{fused}"
         tile = found[0].tile

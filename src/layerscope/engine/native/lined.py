@@ -1,0 +1,249 @@
+"""The kernels of lines.py: convolutions with fewer products along one axis.
+
+For a few tiles of results the image's side is made, of all products, some input channels at a time, and multiplied
+product by product with the kernel's side; what that makes of results waits until all channels have passed, and is
+brought back then. The kernel's side is made once a batch (packing.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from layerscope.engine.native.correlate import Plan, Tiled, segments
+from layerscope.engine.native.correlate import write as write_plain
+from layerscope.engine.native.filtering import applied
+from layerscope.engine.native.ir import Array, Index, Value
+from layerscope.engine.native.kernel import Kernel, Memory
+from layerscope.engine.native.layout import Buffer, strided
+from layerscope.engine.native.lines import Line, Packing, balanced
+from layerscope.engine.native.operations import Correlate
+from layerscope.engine.native.stages import Stage
+from layerscope.engine.native.taps import spacing
+from layerscope.engine.program import Value as Node
+
+
+def write(memory: Memory, stage: Stage, line: Line, left: Sequence[Plan]) -> list[Kernel]:
+    """The kernel of the whole tiles, and those of what is left."""
+    return [_Lined(memory, stage, line).kernel, *write_plain(memory, stage, left)]
+
+
+def _packed(memory: Memory, kernel: Node, do: Correlate, packing: Packing) -> Buffer:
+    key = (kernel, do.strides, packing)
+    if key not in memory.packed:
+        buffer = strided("packed", memory.module.real, (packing.size(do),))
+        memory.packed[key] = memory.layout.reserve(buffer)
+        memory.layout.packings.append((kernel, do, packing, buffer))
+    return memory.packed[key]
+
+
+class _Lined(Tiled):
+    """Writes the kernel of whole tiles. `deep` tiles of the row and `side` positions across it are in work at once;
+    where it is tiles of the row that are computed side by side, there is one position across.
+    """
+
+    def __init__(self, memory: Memory, stage: Stage, line: Line) -> None:
+        super().__init__(memory, stage)
+        assert stage.root is not None
+        self.line, self.row, self.algorithm, do = line, line.row, line.row.algorithm, self.do
+        offsets = [[tap.offset for tap in axis.phases[0].taps] for axis in do.axes]
+        self.taps = [len(some) for some in offsets]
+        self.spaces = [spacing(some) or 0 for some in offsets]
+        self.along = line.across == line.axis
+        self.planes = [n for n in range(len(do.axes)) if n not in (line.axis, line.across)]
+        # Positions across that are read beyond those in work.
+        self.reach = 0 if self.along else offsets[line.across][-1] - offsets[line.across][0]
+        self.counts = [memory.groups, *(axis.phases[0].count for axis in do.axes)]
+        if stage.pool:
+            window = stage.pool.do.windows.window
+            self.counts[1:] = [n // w * w for n, w in zip(self.counts[1:], window, strict=True)]
+        deep, side = line.size
+        planes = math.prod(self.taps[n] for n in self.planes)
+        self.each = planes * line.block * self._wide(deep, side)  # registers from product to product
+        shapes = [(self.algorithm.products, n) for n in (self.each, do.outputs * deep * side)]
+        self.v, self.m = (self.kernel.array(b) for b in memory.layout.workspace(memory.module.vector, *shapes))
+        first = sum(s * some[0] for s, some in zip(self.strides[1:], offsets, strict=False))
+        self.x = self.kernel.array(memory.buffer(stage.root.inputs[0]), first)
+        self.packing = line.packing
+        self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], do, self.packing))
+        self._loops()
+        self.kernel.ret()
+
+    def _wide(self, deep: int, side: int) -> int:
+        """Registers that one channel of one product takes: patches × positions across."""
+        return self.row.slots(deep) * (side + self.reach)
+
+    # --- loops over the results ---
+
+    def _loops(self) -> None:
+        k, line = self.kernel, self.line
+        others = [0, *(n + 1 for n in self.planes)]
+        if self.along:
+            parts = [(part, (0, 1, 1)) for part in balanced(line.tiles, line.side)]
+        else:
+            across = balanced(self.counts[line.across + 1], line.side)
+            parts = list(itertools.product([(0, line.tiles, line.deep)], across))
+        each = math.prod(self.counts[n] for n in others)
+        turns = [each * ((b - a) // n) * ((d - c) // m) for (a, b, n), (c, d, m) in parts]
+        shared = k.shared([(0, count, 1) for count in turns])
+        for ((a, b, deep), (c, d, side)), (low, high, _) in zip(parts, shared, strict=True):
+            with k.loop(high, 1, low) as (turn, _):
+                left, first = self._split(turn, (d - c) // side)
+                left, tile = self._split(left, (b - a) // deep)
+                index: list[Index] = [0] * len(self.counts)
+                for axis in reversed(others):
+                    left, index[axis] = self._split(left, self.counts[axis])
+                index[line.axis + 1] = k.mul(k.add(k.mul(tile, deep), a), self.algorithm.results)
+                if not self.along:
+                    index[line.across + 1] = k.add(k.mul(first, side), c)
+                self._chunk(index, deep, side)
+
+    def _split(self, turn: Index, count: int) -> tuple[Index, Index]:
+        """A turn of nested loops: of the outer ones, and of one of `count` turns."""
+        k = self.kernel
+        return (turn, 0) if count == 1 else (k.div(turn, count), k.rem(turn, count))
+
+    def _chunk(self, index: list[Index], deep: int, side: int) -> None:
+        """Some tiles, for some positions across."""
+        k, do, line = self.kernel, self.do, self.line
+        place = k.dot(index, self.strides[: len(index)])
+        if line.block < do.inputs:
+            with k.loop(self.algorithm.products * do.outputs * deep * side) as (n, _):
+                k.store(k.constant(0), self.m, n)
+        for low, high, count in balanced(do.inputs, line.block):
+            with k.loop(high, count, low) as (ci, _):
+                self._image(k.add(place, k.mul(ci, self.strides[-1])), count, deep, side)
+                self._multiplied(ci, count, deep, side)
+        self._results(index, deep, side)
+
+    # --- the image's side ---
+
+    def _image(self, place: Index, count: int, deep: int, side: int) -> None:
+        """Bᵀ d as (product, tap of the planes, input channel, patch, position across)."""
+        k, line, wide, across = self.kernel, self.line, self._wide(deep, side), side + self.reach
+        cell = self.strides[line.axis + 1]
+        taps = [self.taps[n] for n in self.planes]
+        moves = [self.spaces[n] * self.strides[n + 1] for n in self.planes]
+        with k.nest(taps) as (plane, _), k.loop(across) as (s, _), k.loop(count) as (ci, _):
+            at = k.add(place, k.dot(plane, moves), k.mul(ci, self.strides[-1]))
+            at = k.add(at, k.mul(s, self.strides[line.across + 1]))
+            to = k.add(k.dot(plane, self._plane_steps(count, wide)), k.mul(ci, wide), s)
+            loaded: dict[int, Value] = {}
+            for number, (start, wanted) in enumerate(self.row.patches(deep)):
+                rows = tuple(self.algorithm.b[p] for p in wanted)
+                used = [any(row[y] for row in rows) for y in range(self.algorithm.patch)]
+                for y in (start + n for n, read in enumerate(used) if read):
+                    if y not in loaded:
+                        loaded[y] = k.load(self.x, k.add(at, y * cell))
+                cells = [loaded[start + y] if read else k.constant(0) for y, read in enumerate(used)]
+                for p, value in zip(wanted, applied(k, rows, cells), strict=True):
+                    k.store(value, self.v, k.add(to, p * self.each + number * across))
+
+    def _plane_steps(self, count: int, wide: int) -> list[int]:
+        """From tap to tap of the planes."""
+        taps = [self.taps[n] for n in self.planes]
+        return [math.prod(taps[n + 1 :]) * count * wide for n in range(len(taps))]
+
+    # --- products ---
+
+    def _multiplied(self, ci: Index, count: int, deep: int, side: int) -> None:
+        """What some input channels add to the products' sums, which are (product, channel, tile, position across)."""
+        k, do, row, products = self.kernel, self.do, self.row, self.algorithm.products
+        ranges = [row.of(p) for p in range(products)]
+        columns = (*zip(*ranges, strict=True), [self.packing.before(p, do) for p in range(products)])
+        tables = [Array(k.module.table(some, "i64"), "i64", products) for some in columns]
+        turns, width = (1, deep) if self.along else (deep, side)
+        size = deep * side
+        with k.loop(products) as (p, _):
+            low, high, start = (k.load(table, p) for table in tables)
+            each = k.mul(k.sub(high, low), len(self.packing.sources) * do.inputs)
+            for first, last, channels in segments(do.outputs, self.line.channels):
+                with k.loop(last, channels, first) as (c, _), k.loop(turns) as (t, _):
+                    spot = k.dot([p, c, t], [do.outputs * size, size, width])
+                    image = k.dot([p, t], [self.each, side + self.reach])
+                    weight = k.add(start, k.mul(each, c), k.mul(ci, channels))
+                    made = self._tile(weight, image, (low, high), count, deep, side, channels)
+                    for number, value in enumerate(made):
+                        s, j = divmod(number, channels)
+                        at = k.add(spot, j * size + s)
+                        if self.line.block < do.inputs:
+                            value = k.fadd(k.load(self.m, at), value)
+                        k.store(value, self.m, at)
+
+    def _tile(
+        self,
+        weight: Index,
+        image: Index,
+        groups: tuple[Value, Value],
+        count: int,
+        deep: int,
+        side: int,
+        channels: int,
+    ) -> list[Value]:
+        """A tile of registers as (position, channel): all taps, a product's groups, and some input channels."""
+        k, inputs, (low, high) = self.kernel, self.do.inputs, groups
+        wide, across, width = self._wide(deep, side), side + self.reach, deep if self.along else side
+        order = [n for n in range(len(self.taps)) if n != self.line.axis]
+        taps = [self.taps[n] for n in order]
+        planes = dict(zip(self.planes, self._plane_steps(count, wide), strict=True))
+        moves = [planes[n] if n in planes else self.spaces[n] for n in order]
+        behind = [math.prod(taps[n + 1 :]) for n in range(len(taps))]
+        moved = self.row.slot(1, deep) * across
+        with k.nest(taps, [k.constant(0)] * (width * channels)) as (tap, outer):
+            from_tap = k.add(image, k.dot(tap, moves))
+            of_tap = k.sub(k.mul(k.dot(tap, behind), k.sub(high, low)), low)
+            with k.loop(high, start=low, carry=outer.values) as (g, middle):
+                v = k.add(from_tap, k.mul(g, moved))
+                w = k.add(weight, k.mul(k.add(of_tap, g), inputs * channels))
+                with k.loop(count, carry=middle.values) as (n, inner):
+                    here, there = k.add(v, k.mul(n, wide)), k.add(w, k.mul(n, channels))
+                    inner.values = self._step(inner.values, here, there, width, channels)
+                middle.values = inner.values
+            outer.values = middle.values
+        return outer.values
+
+    def _step(self, sums: Sequence[Value], v: Index, w: Index, width: int, channels: int) -> list[Value]:
+        """One input channel: positions × channels multiply–adds; the fewer of the two stay in registers."""
+        k, made = self.kernel, list(sums)
+
+        def weights(j: int) -> Value:
+            return k.broadcast(self.w, k.add(w, j))
+
+        if channels < width:
+            held = [weights(j) for j in range(channels)]
+            for s in range(width):
+                x = k.load(self.v, k.add(v, s))
+                for j, one in enumerate(held):
+                    made[s * channels + j] = k.fma(x, one, made[s * channels + j])
+            return made
+        loaded = [k.load(self.v, k.add(v, s)) for s in range(width)]
+        for j in range(channels):
+            one = weights(j)
+            for s, x in enumerate(loaded):
+                made[s * channels + j] = k.fma(x, one, made[s * channels + j])
+        return made
+
+    # --- results ---
+
+    def _results(self, index: list[Index], deep: int, side: int) -> None:
+        """Aᵀ of the products' sums, and on to what follows."""
+        k, line, results = self.kernel, self.line, self.algorithm.results
+        size, turns, width = deep * side, 1 if self.along else deep, deep if self.along else side
+        tiles = [1] * len(index)
+        tiles[line.across + 1] = width
+        tiles[line.axis + 1] = results * width if self.along else results
+        axis, across = line.axis + 1, line.across + 1
+        with k.loop(self.do.outputs) as (c, _), k.loop(turns) as (t, _):
+            found: list[list[Value]] = []
+            for s in range(width):
+                at = k.dot([c, t], [size, width], s)
+                sums = [k.load(self.m, k.add(at, p * self.do.outputs * size)) for p in range(self.algorithm.products)]
+                found.append(applied(k, self.algorithm.a, sums))
+            here = list(index)
+            here[axis] = k.add(here[axis], k.mul(t, results))
+            made: list[Value] = []
+            for position in itertools.product(*map(range, tiles)):
+                y = position[axis]
+                made.append(found[y // results if self.along else position[across]][y % results])
+            self.finish(tiles, here, c, 1, made)
