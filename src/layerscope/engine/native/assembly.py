@@ -231,7 +231,7 @@ class _Builder:
         plans = correlate.plans(self.memory, stage, sums)
         if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
             return filtered.write(self.memory, stage, found, sums, self.recipe.options.large)
-        if line := lines.cut(self.memory, stage, plans, sums):
+        if line := lines.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
             return lined.write(self.memory, stage, *line)
         if products.few(self.memory, stage, self.recipe.options.few):
             return [products.write_few(self.memory, stage, self.recipe.options.few)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from layerscope.engine.native.correlate import Plan, Tiled, segments
 from layerscope.engine.native.correlate import write as write_plain
@@ -38,71 +38,112 @@ def _packed(memory: Memory, kernel: Node, do: Correlate, packing: Packing) -> Bu
     return memory.packed[key]
 
 
-class _Lined(Tiled):
-    """Writes the kernel of whole tiles. `deep` tiles of the row and `side` positions across it are in work at once;
-    where it is tiles of the row that are computed side by side, there is one position across.
+Part = tuple[tuple[int, int, int], tuple[int, int, int], int]
+"""Loops over tiles of the row and over positions across, each as (begin, end, step); how many results are missing in
+the last tile.
+"""
+
+
+class Chunks:
+    """The tiles and positions of a line in chunks: `deep` tiles of the row and `side` positions across it are in work
+    at once; where it is tiles of the row that are computed side by side, there is one position across. `offsets` are
+    those of the taps along each axis, `counts` the groups and the results along each axis.
     """
 
-    def __init__(self, memory: Memory, stage: Stage, line: Line) -> None:
-        super().__init__(memory, stage)
-        assert stage.root is not None
-        self.line, self.row, self.algorithm, do = line, line.row, line.row.algorithm, self.do
-        offsets = [[tap.offset for tap in axis.phases[0].taps] for axis in do.axes]
-        self.taps = [len(some) for some in offsets]
-        self.spaces = [spacing(some) or 0 for some in offsets]
+    def __init__(self, k: Kernel, line: Line, offsets: Sequence[Sequence[int]], counts: Sequence[int]) -> None:
+        self.k, self.line, self.row, self.counts = k, line, line.row, counts
+        self.taps, self.spaces = [len(some) for some in offsets], [spacing(some) or 0 for some in offsets]
+        self.offsets = offsets
         self.along = line.across == line.axis
-        self.planes = [n for n in range(len(do.axes)) if n not in (line.axis, line.across)]
+        self.planes = [n for n in range(len(offsets)) if n not in (line.axis, line.across)]
         # Positions across that are read beyond those in work.
         self.reach = 0 if self.along else offsets[line.across][-1] - offsets[line.across][0]
-        self.counts = [memory.groups, *(axis.phases[0].count for axis in do.axes)]
-        if stage.pool:
-            window = stage.pool.do.windows.window
-            self.counts[1:] = [n // w * w for n, w in zip(self.counts[1:], window, strict=True)]
-        deep, side = line.size
-        planes = math.prod(self.taps[n] for n in self.planes)
-        self.each = planes * line.block * self._wide(deep, side)  # registers from product to product
-        shapes = [(self.algorithm.products, n) for n in (self.each, do.outputs * deep * side)]
-        self.v, self.m = (self.kernel.array(b) for b in memory.layout.workspace(memory.module.vector, *shapes))
-        first = sum(s * some[0] for s, some in zip(self.strides[1:], offsets, strict=False))
-        self.x = self.kernel.array(memory.buffer(stage.root.inputs[0]), first)
-        self.packing = line.packing
-        self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], do, self.packing))
-        self._loops()
-        self.kernel.ret()
 
-    def _wide(self, deep: int, side: int) -> int:
+    def first(self, strides: Sequence[int]) -> int:
+        """Where the first tap of the first result lies."""
+        return sum(s * some[0] for s, some in zip(strides[1:], self.offsets, strict=False))
+
+    def wide(self, deep: int, side: int) -> int:
         """Registers that one channel of one product takes: patches × positions across."""
         return self.row.slots(deep) * (side + self.reach)
 
-    # --- loops over the results ---
+    def plane_steps(self, each: int) -> list[int]:
+        """From tap to tap of the planes, the last of which are `each` apart."""
+        taps = [self.taps[n] for n in self.planes]
+        return [math.prod(taps[n + 1 :]) * each for n in range(len(taps))]
 
-    def _loops(self) -> None:
-        k, line = self.kernel, self.line
+    def moves(self, strides: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Taps along each of the planes, and how far apart they lie in memory."""
+        return [self.taps[n] for n in self.planes], [self.spaces[n] * strides[n + 1] for n in self.planes]
+
+    def parts(self, over: int = 0) -> list[Part]:
+        """The chunks; the last tile of the row misses `over` results, of `line.tiles` as the whole ones are counted."""
+        line = self.line
+        across = [(0, 1, 1)] if self.along else balanced(self.counts[line.across + 1], line.side)
+        tiles = balanced(line.tiles, line.side) if self.along else balanced(line.tiles, line.deep)
+        *before, (begin, end, deep) = tiles
+        ends = [(begin, end, deep)]
+        if over:
+            ends = [(begin, end - deep, deep)] * (begin < end - deep) + [(end - deep, end, deep)]
+        found = [(part, 0) for part in (*before, *ends)]
+        found[-1] = ends[-1], over
+        return [(part, some, missing) for part, missing in found for some in across]
+
+    def loops(self, parts: Sequence[Part]) -> Iterator[tuple[list[Index], int, int, int]]:
+        """Loops over this thread's chunks: index of the first result, tiles, positions across, results missing."""
+        k, line = self.k, self.line
         others = [0, *(n + 1 for n in self.planes)]
-        if self.along:
-            parts = [(part, (0, 1, 1)) for part in balanced(line.tiles, line.side)]
-        else:
-            across = balanced(self.counts[line.across + 1], line.side)
-            parts = list(itertools.product([(0, line.tiles, line.deep)], across))
         each = math.prod(self.counts[n] for n in others)
-        turns = [each * ((b - a) // n) * ((d - c) // m) for (a, b, n), (c, d, m) in parts]
+        turns = [each * ((b - a) // n) * ((d - c) // m) for (a, b, n), (c, d, m), _ in parts]
         shared = k.shared([(0, count, 1) for count in turns])
-        for ((a, b, deep), (c, d, side)), (low, high, _) in zip(parts, shared, strict=True):
+        for ((a, b, deep), (c, d, side), over), (low, high, _) in zip(parts, shared, strict=True):
             with k.loop(high, 1, low) as (turn, _):
                 left, first = self._split(turn, (d - c) // side)
                 left, tile = self._split(left, (b - a) // deep)
                 index: list[Index] = [0] * len(self.counts)
                 for axis in reversed(others):
                     left, index[axis] = self._split(left, self.counts[axis])
-                index[line.axis + 1] = k.mul(k.add(k.mul(tile, deep), a), self.algorithm.results)
+                index[line.axis + 1] = k.mul(k.add(k.mul(tile, deep), a), self.row.algorithm.results)
                 if not self.along:
                     index[line.across + 1] = k.add(k.mul(first, side), c)
-                self._chunk(index, deep, side)
+                yield index, deep, side, over
 
     def _split(self, turn: Index, count: int) -> tuple[Index, Index]:
         """A turn of nested loops: of the outer ones, and of one of `count` turns."""
-        k = self.kernel
+        k = self.k
         return (turn, 0) if count == 1 else (k.div(turn, count), k.rem(turn, count))
+
+    def tables(self, starts: Sequence[int]) -> list[Array]:
+        """For each product its first group, the one behind its last, and where its part begins."""
+        k, products = self.k, self.row.algorithm.products
+        columns = (*zip(*map(self.row.of, range(products)), strict=True), starts)
+        return [Array(k.module.table(some, "i64"), "i64", products) for some in columns]
+
+
+class _Lined(Tiled):
+    """Writes the kernel of whole tiles."""
+
+    def __init__(self, memory: Memory, stage: Stage, line: Line) -> None:
+        super().__init__(memory, stage)
+        assert stage.root is not None
+        self.line, self.row, self.algorithm, do = line, line.row, line.row.algorithm, self.do
+        counts = [axis.phases[0].count for axis in do.axes]
+        if stage.pool:
+            window = stage.pool.do.windows.window
+            counts = [n // w * w for n, w in zip(counts, window, strict=True)]
+        offsets = [[tap.offset for tap in axis.phases[0].taps] for axis in do.axes]
+        self.chunks = Chunks(self.kernel, line, offsets, [memory.groups, *counts])
+        deep, side = line.size
+        planes = math.prod(self.chunks.moves(self.strides)[0])
+        self.each = planes * line.block * self.chunks.wide(deep, side)  # registers from product to product
+        shapes = [(self.algorithm.products, n) for n in (self.each, do.outputs * deep * side)]
+        self.v, self.m = (self.kernel.array(b) for b in memory.layout.workspace(memory.module.vector, *shapes))
+        self.x = self.kernel.array(memory.buffer(stage.root.inputs[0]), self.chunks.first(self.strides))
+        self.packing = line.packing
+        self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], do, self.packing))
+        for index, deep, side, _ in self.chunks.loops(self.chunks.parts()):
+            self._chunk(index, deep, side)
+        self.kernel.ret()
 
     def _chunk(self, index: list[Index], deep: int, side: int) -> None:
         """Some tiles, for some positions across."""
@@ -121,14 +162,13 @@ class _Lined(Tiled):
 
     def _image(self, place: Index, count: int, deep: int, side: int) -> None:
         """Bᵀ d as (product, tap of the planes, input channel, patch, position across)."""
-        k, line, wide, across = self.kernel, self.line, self._wide(deep, side), side + self.reach
-        cell = self.strides[line.axis + 1]
-        taps = [self.taps[n] for n in self.planes]
-        moves = [self.spaces[n] * self.strides[n + 1] for n in self.planes]
+        k, line, chunks = self.kernel, self.line, self.chunks
+        wide, across = chunks.wide(deep, side), side + chunks.reach
+        cell, (taps, moves) = self.strides[line.axis + 1], chunks.moves(self.strides)
         with k.nest(taps) as (plane, _), k.loop(across) as (s, _), k.loop(count) as (ci, _):
             at = k.add(place, k.dot(plane, moves), k.mul(ci, self.strides[-1]))
             at = k.add(at, k.mul(s, self.strides[line.across + 1]))
-            to = k.add(k.dot(plane, self._plane_steps(count, wide)), k.mul(ci, wide), s)
+            to = k.add(k.dot(plane, chunks.plane_steps(count * wide)), k.mul(ci, wide), s)
             loaded: dict[int, Value] = {}
             for number, (start, wanted) in enumerate(self.row.patches(deep)):
                 rows = tuple(self.algorithm.b[p] for p in wanted)
@@ -140,20 +180,13 @@ class _Lined(Tiled):
                 for p, value in zip(wanted, applied(k, rows, cells), strict=True):
                     k.store(value, self.v, k.add(to, p * self.each + number * across))
 
-    def _plane_steps(self, count: int, wide: int) -> list[int]:
-        """From tap to tap of the planes."""
-        taps = [self.taps[n] for n in self.planes]
-        return [math.prod(taps[n + 1 :]) * count * wide for n in range(len(taps))]
-
     # --- products ---
 
     def _multiplied(self, ci: Index, count: int, deep: int, side: int) -> None:
         """What some input channels add to the products' sums, which are (product, channel, tile, position across)."""
-        k, do, row, products = self.kernel, self.do, self.row, self.algorithm.products
-        ranges = [row.of(p) for p in range(products)]
-        columns = (*zip(*ranges, strict=True), [self.packing.before(p, do) for p in range(products)])
-        tables = [Array(k.module.table(some, "i64"), "i64", products) for some in columns]
-        turns, width = (1, deep) if self.along else (deep, side)
+        k, do, products = self.kernel, self.do, self.algorithm.products
+        tables = self.chunks.tables([self.packing.before(p, do) for p in range(products)])
+        turns, width = (1, deep) if self.chunks.along else (deep, side)
         size = deep * side
         with k.loop(products) as (p, _):
             low, high, start = (k.load(table, p) for table in tables)
@@ -161,7 +194,7 @@ class _Lined(Tiled):
             for first, last, channels in segments(do.outputs, self.line.channels):
                 with k.loop(last, channels, first) as (c, _), k.loop(turns) as (t, _):
                     spot = k.dot([p, c, t], [do.outputs * size, size, width])
-                    image = k.dot([p, t], [self.each, side + self.reach])
+                    image = k.dot([p, t], [self.each, side + self.chunks.reach])
                     weight = k.add(start, k.mul(each, c), k.mul(ci, channels))
                     made = self._tile(weight, image, (low, high), count, deep, side, channels)
                     for number, value in enumerate(made):
@@ -182,12 +215,12 @@ class _Lined(Tiled):
         channels: int,
     ) -> list[Value]:
         """A tile of registers as (position, channel): all taps, a product's groups, and some input channels."""
-        k, inputs, (low, high) = self.kernel, self.do.inputs, groups
-        wide, across, width = self._wide(deep, side), side + self.reach, deep if self.along else side
-        order = [n for n in range(len(self.taps)) if n != self.line.axis]
-        taps = [self.taps[n] for n in order]
-        planes = dict(zip(self.planes, self._plane_steps(count, wide), strict=True))
-        moves = [planes[n] if n in planes else self.spaces[n] for n in order]
+        k, chunks, inputs, (low, high) = self.kernel, self.chunks, self.do.inputs, groups
+        wide, across, width = chunks.wide(deep, side), side + chunks.reach, deep if chunks.along else side
+        order = [n for n in range(len(chunks.taps)) if n != self.line.axis]
+        taps = [chunks.taps[n] for n in order]
+        planes = dict(zip(chunks.planes, chunks.plane_steps(count * wide), strict=True))
+        moves = [planes[n] if n in planes else chunks.spaces[n] for n in order]
         behind = [math.prod(taps[n + 1 :]) for n in range(len(taps))]
         moved = self.row.slot(1, deep) * across
         with k.nest(taps, [k.constant(0)] * (width * channels)) as (tap, outer):
@@ -229,10 +262,11 @@ class _Lined(Tiled):
     def _results(self, index: list[Index], deep: int, side: int) -> None:
         """Aᵀ of the products' sums, and on to what follows."""
         k, line, results = self.kernel, self.line, self.algorithm.results
-        size, turns, width = deep * side, 1 if self.along else deep, deep if self.along else side
+        along, size = self.chunks.along, deep * side
+        turns, width = (1, deep) if along else (deep, side)
         tiles = [1] * len(index)
         tiles[line.across + 1] = width
-        tiles[line.axis + 1] = results * width if self.along else results
+        tiles[line.axis + 1] = results * width if along else results
         axis, across = line.axis + 1, line.across + 1
         with k.loop(self.do.outputs) as (c, _), k.loop(turns) as (t, _):
             found: list[list[Value]] = []
@@ -245,5 +279,5 @@ class _Lined(Tiled):
             made: list[Value] = []
             for position in itertools.product(*map(range, tiles)):
                 y = position[axis]
-                made.append(found[y // results if self.along else position[across]][y % results])
+                made.append(found[y // results if along else position[across]][y % results])
             self.finish(tiles, here, c, 1, made)

@@ -20,7 +20,7 @@ from layerscope.engine.native.filtering import F4, Algorithm, Row, operations
 from layerscope.engine.native.kernel import Memory
 from layerscope.engine.native.operations import Correlate, rest
 from layerscope.engine.native.stages import Stage
-from layerscope.engine.native.taps import Axis, Phase, Tap, product, spacing
+from layerscope.engine.native.taps import Axis, PairAxis, Phase, Tap, product, spacing
 
 NEAR = 40 << 10
 """Bytes of one product's side of the image that stay in the nearest cache while channels pass by."""
@@ -30,9 +30,6 @@ WIDE = 512 << 10
 
 PACKED = 8 << 20
 """Bytes of the kernel's side above which it is too far away."""
-
-SPENT = 0.85
-"""The share of the definition's estimated time below which all of this pays."""
 
 
 def pointed(points: Sequence[float], results: int, taps: int) -> Algorithm:
@@ -205,9 +202,11 @@ def balanced(count: int, most: int) -> list[tuple[int, int, int]]:
     return [part for part in ((0, whole, size), (whole, count, size - 1)) if part[0] < part[1]]
 
 
-def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int) -> tuple[Line, list[Plan]] | None:
+def cut(
+    memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: float
+) -> tuple[Line, list[Plan]] | None:
     """How a convolution is computed along one axis, and plain tiles for what is left behind whole tiles; None where
-    that takes no less time.
+    the estimated time is not well below `gain` times the definition's.
     """
     assert stage.root is not None
     do = cast(Correlate, stage.root.do)
@@ -225,7 +224,7 @@ def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int) -> tuple
                 if best is None or price < best[0]:
                     best = price, line, left
     plain = _definition(do, found)
-    return None if best is None or best[0] > SPENT * plain else best[1:]
+    return None if best is None or best[0] > 0.9 * gain * plain else best[1:]
 
 
 def _simple(axis: Axis) -> bool:
@@ -255,13 +254,7 @@ def _ways(
         return
     left = _left(memory, do, stage, found[0], axis, tiles * each, sums) if over else []
     price = _definition(do, left) * 1.1
-    others = [a.phases[0].taps for n, a in enumerate(do.axes) if n != axis]
-    window = [n for number, n in enumerate(do.window) if number != axis]
-    step = math.prod(do.window[axis + 1 :])
-    sources = tuple(
-        tuple(_inserted(flat, step, do.window[axis]) + tap.sources[0] * step for tap in do.axes[axis].phases[0].taps)
-        for _, (flat,) in product(others, window)
-    )
+    sources = sources_of([a.phases[0] for a in do.axes], do.window, axis)
     bytes = memory.module.lanes * (4 if memory.module.real == "float" else 8)
     size = Packing(row, sources, 1).size(do)
     if size * bytes // memory.module.lanes > PACKED:
@@ -283,10 +276,13 @@ def _pools(stage: Stage, axis: int, each: int, over: int) -> bool:
     return not over and each % window[axis] == 0 and all(n == 1 for a, n in enumerate(window) if a != axis)
 
 
-def _inserted(flat: int, step: int, size: int) -> int:
-    """The number of a kernel's tap, counted without an axis, counted with it (its first)."""
-    high, low = divmod(flat, step)
-    return high * step * size + low
+def sources_of(axes: Sequence[Phase | PairAxis], window: Sequence[int], axis: int) -> tuple[tuple[int, ...], ...]:
+    """The kernel's taps: for each of the other axes' taps those of a row."""
+    places = [[tap.sources[0] for tap in some.taps] for some in axes]
+    steps = [math.prod(window[n + 1 :]) for n in range(len(window))]
+    others = [[place * step for place in some] for some, step in zip(places, steps, strict=True)]
+    row = others.pop(axis)
+    return tuple(tuple(sum(found) + tap for tap in row) for found in itertools.product(*others))
 
 
 def _left(
@@ -356,13 +352,10 @@ def _price(line: Line, do: Correlate, counts: Sequence[int], size: int) -> float
     return price
 
 
-def described(line: Line) -> str:
+def described(line: Line, what: str = "results") -> str:
     """In words: products for results."""
     taps = f" × {len(line.sources)} taps" if len(line.sources) > 1 else ""
     return (
-        f"{line.row.products} products for {line.row.algorithm.results} results in a row{taps}, "
+        f"{line.row.products} products for {line.row.algorithm.results} {what} in a row{taps}, "
         f"tile of {line.side} {'patches' if line.across == line.axis else 'rows'} × {line.channels} channels"
     )
-
-
-__all__ = ["Group", "Line", "Packing", "Grouped", "balanced", "cut", "described", "pointed", "rows"]

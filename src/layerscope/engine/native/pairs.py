@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from layerscope.engine.native import filtered_pairs, outer, pair_rows
+from layerscope.engine.native import filtered_pairs, lined_pairs, outer, pair_rows
 from layerscope.engine.native.correlate import LATENCY, segments
 from layerscope.engine.native.ir import Array, Index, Value, like
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer, strided
+from layerscope.engine.native.lines import Line
 from layerscope.engine.native.operations import Op, Pair, PairPooled
 from layerscope.engine.native.rows import lane_sums
 from layerscope.engine.native.stages import Stage
@@ -34,6 +35,7 @@ FORMS = {
     "outer": "rows of numbers times registers of channels",
     "filtered": "fewer products",
     "rows": "fewer products, row by row",
+    "lined": "fewer products along one axis",
 }
 
 
@@ -57,6 +59,7 @@ class Partial:
     tile: tuple[int, int, int]
     sums: int
     parts: list[filtered_pairs.Part] = field(default_factory=list[filtered_pairs.Part])
+    line: Line | None = None
     once: bool = False
     """Whether all threads have one gradient."""
 
@@ -67,7 +70,7 @@ class Partial:
     def natural(self, lanes: int) -> bool:
         """Whether the sums lie as the kernel's array does already."""
         pair = self.pair
-        if self.form == "rows":
+        if self.form in ("rows", "lined"):
             return True
         taps = [sources for _, sources in product([axis.taps for axis in pair.axes], pair.window)]
         return (
@@ -80,6 +83,8 @@ class Partial:
     @property
     def title(self) -> str:
         """How it is computed, in words."""
+        if self.line:
+            return lined_pairs.titled(self.line)
         each = (
             f"{p.products} products for {p.rows.algorithm.results}×{p.columns.algorithm.results} positions"
             for p in self.parts
@@ -103,6 +108,8 @@ def plan(memory: Memory, stage: Stage, sums: int, gain: float, large: int, once:
             return Partial(op, "rows", [pair_rows.buffer(memory, pair, once)], tile, sums, parts, once)
         buffers = [filtered_pairs.buffer(memory, pair, part) for part in parts]
         return Partial(op, "filtered", buffers, tile, sums, parts)
+    if isinstance(op.do, Pair) and (line := lined_pairs.cut(lanes, pair, sums, gain, large, memory.module.real)):
+        return Partial(op, "lined", [pair_rows.buffer(memory, pair, False)], tile, sums, line=line)
     count = math.prod(len(axis.taps) for axis in pair.axes) * pair.groups * pair.moving * pair.still
     if chosen == "outer":
         count = outer.size(pair, lanes)
@@ -139,6 +146,11 @@ def write(memory: Memory, partial: Partial) -> list[Kernel]:
     if partial.parts:
         return [_filtered(memory, partial, number) for number in range(len(partial.parts))]
     kernel = Kernel(memory)
+    if partial.line:
+        left, right = (memory.buffer(value) for value in partial.op.inputs)
+        lined_pairs.write(kernel, partial.pair, partial.line, left, right, partial.buffers[0], partial.sums)
+        kernel.ret()
+        return [kernel]
     {"lanes": _lanes, "pooled": _pooled, "outer": _outer}[partial.form](kernel, partial)
     kernel.ret()
     return [kernel]

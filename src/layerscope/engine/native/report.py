@@ -134,7 +134,7 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
         found = correlate.plans(recipe.memory, stage, recipe.options.sums)
         if pieces := parts.cut(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
             return do.title, f"{parts.described(pieces)}{fused}"
-        if line := lines.cut(recipe.memory, stage, found, recipe.options.sums):
+        if line := lines.cut(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
             return do.title, f"{lines.described(line[0])}{fused}"
         if products.few(recipe.memory, stage, recipe.options.few):
             return do.title, f"the matrix read as it lies, for up to {recipe.options.few} examples{fused}"

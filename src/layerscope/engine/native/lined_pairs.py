@@ -1,0 +1,271 @@
+"""Gradients of kernels with fewer products along one axis (lines.py): Gᵀ [Σ (Bᵀ d) ⊙ (A y)], product by product.
+
+For some tiles of the row and positions across both sides of one product are made, the still one transposed, so that a
+register holds channels of one example. Groups of taps, and those along other axes, meet the same still side. When all
+tiles of a block have passed, Gᵀ brings the product's sums to what a thread has of the gradient, in the order of the
+kernel's array, and the next product takes their memory. What the last tile misses of the row is zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+from layerscope.engine.native import outer
+from layerscope.engine.native.correlate import segments
+from layerscope.engine.native.ir import ITEM_BYTES, Array, Index, Value
+from layerscope.engine.native.kernel import Kernel
+from layerscope.engine.native.layout import Buffer
+from layerscope.engine.native.lined import Chunks
+from layerscope.engine.native.lines import Grouped, Line, described, rows, sources_of
+from layerscope.engine.native.operations import Pair
+from layerscope.engine.native.rows import flip
+from layerscope.engine.native.taps import spacing
+
+WORK = 384 << 10
+"""Bytes of both sides of one product that are in work at once."""
+
+
+def cut(lanes: int, pair: Pair, sums: int, gain: float, large: int, real: str) -> Line | None:
+    """How a gradient is found along one axis; None where that takes no less time."""
+    strides, bytes = pair.strides, ITEM_BYTES[real]
+    whole = pair.still % lanes == 0 and strides[2] == 1 and strides[0] % lanes == 0 and strides[1] % lanes == 0
+    if pair.groups > 1 or not pair.axes or not whole or pair.moving < 4 or sums < 8 or lanes < 2:
+        return None
+    if math.prod(pair.window) * pair.moving * pair.still * bytes > large:
+        return None
+    if any(axis.stride != 1 or spacing([t.offset for t in axis.taps]) is None for axis in pair.axes):
+        return None
+    if any(len(tap.sources) != 1 for axis in pair.axes for tap in axis.taps):
+        return None
+    positions, taps = (math.prod(n) for n in zip(*((a.count, len(a.taps)) for a in pair.axes), strict=True))
+    best: tuple[float, Line] | None = None
+    for axis, found in enumerate(pair.axes):
+        if len(found.taps) < 3 or spacing([tap.offset for tap in found.taps]) != 1:
+            continue
+        for row in rows(len(found.taps)):
+            for line in _ways(pair, axis, row, sums, lanes, bytes):
+                price = _price(pair, line, lanes)
+                if best is None or price < best[0]:
+                    best = price, line
+    definition = positions * taps * pair.moving * pair.still * 1.15
+    return None if best is None or best[0] > 0.9 * gain * definition else best[1]
+
+
+def _ways(pair: Pair, axis: int, row: Grouped, sums: int, lanes: int, bytes: int) -> Iterator[Line]:
+    tiles = -(-pair.axes[axis].count // row.algorithm.results)
+    channels = outer.choose(pair.moving, pair.still // lanes, sums)[0]
+    sources = sources_of(pair.axes, pair.window, axis)
+    for across in range(len(pair.axes)):
+        counts = tiles if across == axis else pair.axes[across].count
+        for side in range(1, min(counts, 16) + 1):
+            for deep in (1,) if across == axis else range(1, min(tiles, 6) + 1):
+                line = Line(axis, across, row, tiles, side, deep, channels, pair.moving, sources)
+                size, wide = _sizes(pair, line)
+                if (wide * (pair.moving + 1) + size * pair.still) * lanes * bytes <= WORK or side * deep == 1:
+                    yield line
+
+
+def _sizes(pair: Pair, line: Line) -> tuple[int, int]:
+    """Tiles in work at once, and patches of the moving side with the taps of all planes."""
+    (deep, side), axes = line.size, [[t.offset for t in axis.taps] for axis in pair.axes]
+    reach = 0 if line.across == line.axis else axes[line.across][-1] - axes[line.across][0]
+    planes = math.prod(len(a) for n, a in enumerate(axes) if n not in (line.axis, line.across))
+    return deep * side, planes * line.row.slots(deep) * (side + reach)
+
+
+def _price(pair: Pair, line: Line, lanes: int) -> float:
+    """The estimated time in multiply–adds."""
+    algorithm, (size, wide), (deep, side) = line.row.algorithm, _sizes(pair, line), line.size
+    others = math.prod(a.count for n, a in enumerate(pair.axes) if n not in (line.axis, line.across))
+    across = 1 if line.across == line.axis else pair.axes[line.across].count
+    chunks = others * -(-across // side) * -(-line.tiles // deep)
+    tiles = others * across * line.tiles
+    products, taps = line.row.products * len(line.sources), len(line.sources[0])
+    price = 1.15 * products * tiles * pair.moving * pair.still
+    image = 0.6 * wide * pair.moving * (2 * algorithm.patch + 2)
+    still = 0.6 * size * pair.still * (2 * algorithm.results + 9)
+    price += algorithm.products * chunks * (image + still)
+    sums = products * pair.moving * pair.still / lanes
+    return price + 1.2 * chunks * sums + 2.0 * algorithm.products * taps * sums / line.row.products
+
+
+def write(k: Kernel, pair: Pair, line: Line, left: Buffer, right: Buffer, into: Buffer, sums: int) -> None:
+    """Add one block's part to what a thread has of the gradient."""
+    _Writer(k, pair, line, left, right, into, sums).write()
+
+
+def titled(line: Line) -> str:
+    """In words."""
+    return described(line, "positions").split(",")[0]
+
+
+class _Writer:
+    def __init__(
+        self, k: Kernel, pair: Pair, line: Line, left: Buffer, right: Buffer, into: Buffer, sums: int
+    ) -> None:
+        self.k, self.pair, self.line, self.row, self.limit = k, pair, line, line.row, sums
+        self.algorithm, self.lanes = line.row.algorithm, k.module.lanes
+        self.registers = pair.still // self.lanes
+        self.lefts, self.rights = left.strides, right.strides
+        offsets = [[tap.offset for tap in axis.taps] for axis in pair.axes]
+        counts = [k.memory.groups, *(axis.count for axis in pair.axes)]
+        self.chunks = Chunks(k, line, offsets, counts)
+        self.over = line.tiles * self.algorithm.results - pair.axes[line.axis].count
+        self.wide = pair.moving + 1  # an item more keeps positions apart in the cache
+        size, wide = _sizes(pair, line)
+        taps = len(line.sources)
+        self.part = pair.moving * self.registers  # registers of a tap's sums
+        shapes = [
+            (wide, self.wide),
+            (size, self.lanes * self.registers),
+            (len(self.row.groups), taps, self.part),
+        ]
+        buffers = k.memory.layout.workspace(k.module.vector, *shapes)
+        self.v, self.t, self.sums = (k.array(buffer) for buffer in buffers)
+        self.x, self.g = k.array(left, self.chunks.first(left.strides)), k.array(right)
+        self.target = k.array(into).of(k.module.vector)
+
+    def write(self) -> None:
+        """All products, one after the other."""
+        k, row, algorithm = self.k, self.row, self.algorithm
+        parts = self.chunks.parts(self.over)
+        numbers = range(algorithm.products)
+        tables = self.chunks.tables([0] * algorithm.products)
+        images = self._table([x for line in algorithm.b for x in line])
+        stills = self._table([algorithm.a[y][p] for p in numbers for y in range(algorithm.results)])
+        backs = self._table([x for p in numbers for x in self._back_of(p)])
+        taps = len(self.line.sources[0])
+        with k.loop(algorithm.products) as (p, _):
+            low, high = (k.load(table, p) for table in tables[:2])
+            with k.loop(len(row.groups) * len(self.line.sources) * self.part) as (n, _):
+                k.store(k.constant(0), self.sums, n)
+            image = self._factors(images, p, algorithm.patch)
+            still = self._factors(stills, p, algorithm.results)
+            for index, deep, side, over in self.chunks.loops(parts):
+                self._image(k.dot(index, self.lefts[: len(index)]), image, deep, side, over)
+                self._still(k.dot(index, self.rights[: len(index)]), still, deep, side, over)
+                self._multiplied((low, high), deep, side)
+            self._back(self._factors(backs, p, taps))
+
+    def _back_of(self, product: int) -> list[float]:
+        """What each tap of the row takes of a product's sums."""
+        return [self.algorithm.g[product][g.first + n] for g in self.row.groups for n in range(len(g.taps))]
+
+    def _table(self, numbers: Sequence[float]) -> Array:
+        real = self.k.module.real
+        return Array(self.k.module.table(numbers, real), real, len(numbers))
+
+    def _factors(self, table: Array, product: Index, count: int) -> list[Value]:
+        k = self.k
+        return [k.splat(k.load(table, k.add(k.mul(product, count), n))) for n in range(count)]
+
+    # --- both sides ---
+
+    def _sum(self, factors: Sequence[Value], cells: Sequence[Value | None]) -> Value:
+        """Factors times the cells that there are."""
+        k, total = self.k, None
+        for factor, cell in zip(factors, cells, strict=True):
+            if cell is not None:
+                total = k.fmul(factor, cell) if total is None else k.fma(factor, cell, total)
+        return k.constant(0) if total is None else total
+
+    def _image(self, place: Index, factors: Sequence[Value], deep: int, side: int, over: int) -> None:
+        """The moving side of a product as (tap of the planes, patch, position across, channel)."""
+        k, line, chunks, algorithm = self.k, self.line, self.chunks, self.algorithm
+        cell, across = self.lefts[line.axis + 1], side + chunks.reach
+        end = deep * algorithm.results - over + len(line.sources[0]) - 1  # cells that results read
+        (taps, moves), slots = chunks.moves(self.lefts), self.row.patches(deep)
+        steps = chunks.plane_steps(len(slots) * across * self.wide)
+        with k.nest(taps) as (plane, _), k.loop(across) as (s, _), k.loop(self.pair.moving) as (m, _):
+            at = k.add(place, k.dot(plane, moves), k.mul(s, self.lefts[line.across + 1]), m)
+            to = k.add(k.dot(plane, steps), k.mul(s, self.wide), m)
+            loaded: dict[int, Value] = {}
+            for number, (start, _) in enumerate(slots):
+                own = [y for y in range(start, start + algorithm.patch) if 0 <= y < end]
+                for y in own:
+                    if y not in loaded:
+                        loaded[y] = k.load(self.x, k.add(at, y * cell))
+                cells = [loaded.get(y) for y in range(start, start + algorithm.patch)]
+                k.store(self._sum(factors, cells), self.v, k.add(to, number * across * self.wide))
+
+    def _still(self, place: Index, factors: Sequence[Value], deep: int, side: int, over: int) -> None:
+        """The still side of a product as (tile, position across, example, register of channels)."""
+        k, line, results = self.k, self.line, self.algorithm.results
+        cell, each = self.rights[line.axis + 1], self.lanes * self.registers
+        with k.loop(side) as (s, _):
+            at = k.add(place, k.mul(s, self.rights[line.across + 1]))
+            for t in range(deep):
+                held = results - (over if t == deep - 1 else 0)
+                with k.loop(self.pair.still, self.lanes) as (c, _):
+                    found: list[Value] = []
+                    for n in range(self.lanes):
+                        here = k.add(at, c, n)
+                        cells = [
+                            k.load(self.g, k.add(here, (t * results + y) * cell)) if y < held else None
+                            for y in range(results)
+                        ]
+                        found.append(self._sum(factors, cells))
+                    to = k.add(k.mul(k.add(s, t * side), each), k.div(c, self.lanes))
+                    for lane, value in enumerate(flip(k, found)):
+                        k.store(value, self.t, k.add(to, lane * self.registers))
+
+    # --- products ---
+
+    def _multiplied(self, groups: tuple[Value, Value], deep: int, side: int) -> None:
+        """What some tiles add to the sums, which are (group, tap of other axes, moving channel, register)."""
+        k, pair, chunks, lanes, line = self.k, self.pair, self.chunks, self.lanes, self.line
+        across, x, count = side + chunks.reach, self.v.of(k.module.real), len(line.sources)
+        order = [n for n in range(len(pair.axes)) if n != line.axis]
+        taps = [chunks.taps[n] for n in order]
+        steps = chunks.plane_steps(self.row.slots(deep) * across)
+        planes = dict(zip(chunks.planes, steps, strict=True))
+        moves = [planes[n] if n in planes else chunks.spaces[n] for n in order]
+        behind = [math.prod(taps[n + 1 :]) for n in range(len(taps))]
+        down, wide = outer.choose(pair.moving, self.registers, self.limit)
+        moved = self.row.slot(1, deep) * across
+        with k.loop(groups[1], start=groups[0]) as (g, _), k.nest(taps) as (tap, _):
+            sums = k.mul(k.add(k.mul(g, count), k.dot(tap, behind)), self.part)
+            patch = k.mul(k.add(k.mul(g, moved), k.dot(tap, moves)), self.wide)
+            for (mb, me, m), (sb, se, s) in itertools.product(
+                segments(pair.moving, down), segments(self.registers, wide)
+            ):
+                with k.loop(me, m, mb) as (mo, _), k.loop(se, s, sb) as (st, _):
+                    base = k.add(sums, k.mul(mo, self.registers), st)
+                    spots = [k.add(base, i * self.registers + j) for i in range(m) for j in range(s)]
+                    found = [k.load(self.sums, spot) for spot in spots]
+                    with k.nest((deep, side, lanes), found) as ((t, q, lane), carry):
+                        at = k.dot([t, q], [across * self.wide * lanes, self.wide * lanes], k.mul(patch, lanes))
+                        at = k.add(at, k.mul(mo, lanes), lane)
+                        each = lanes * self.registers
+                        by = k.dot([t, q, lane], [side * each, each, self.registers], st)
+                        carry.values = self._outer(x, at, by, m, s, carry.values)
+                    for spot, value in zip(spots, carry.values, strict=True):
+                        k.store(value, self.sums, spot)
+
+    def _outer(self, x: Array, at: Index, by: Index, m: int, s: int, sums: Sequence[Value]) -> list[Value]:
+        """Numbers of one example's moving channels times registers of its still ones."""
+        k, made = self.k, list(sums)
+        loaded = [k.load(self.t, k.add(by, j)) for j in range(s)]
+        for i in range(m):
+            value = k.splat(k.load(x, k.add(at, i * self.lanes)))
+            for j in range(s):
+                made[i * s + j] = k.fma(value, loaded[j], made[i * s + j])
+        return made
+
+    # --- back ---
+
+    def _back(self, factors: Sequence[Value]) -> None:
+        """Gᵀ of a product's sums, added to the gradient."""
+        k, pair, lanes = self.k, self.pair, self.lanes
+        tap, moving = (stride // lanes for stride in pair.strides[:2])
+        for u, sources in enumerate(self.line.sources):
+            with k.nest((pair.moving, self.registers)) as ((m, s), _):
+                at, to, number = k.dot([m, s], [self.registers, 1], u * self.part), k.dot([m, s], [moving, 1]), 0
+                for g, group in enumerate(self.row.groups):
+                    value = k.load(self.sums, k.add(at, g * len(self.line.sources) * self.part))
+                    for t in group.taps:
+                        here = k.add(to, sources[t] * tap)
+                        k.store(k.fma(value, factors[number], k.load(self.target, here)), self.target, here)
+                        number += 1
