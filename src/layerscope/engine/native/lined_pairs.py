@@ -115,12 +115,11 @@ class _Writer:
         self.over = line.tiles * self.algorithm.results - pair.axes[line.axis].count
         self.wide = pair.moving + 1  # an item more keeps positions apart in the cache
         size, wide = _sizes(pair, line)
-        taps = len(line.sources)
         self.part = pair.moving * self.registers  # registers of a tap's sums
         shapes = [
             (wide, self.wide),
             (size, self.lanes * self.registers),
-            (len(self.row.groups), taps, self.part),
+            (line.row.products, len(line.sources), self.part),
         ]
         buffers = k.memory.layout.workspace(k.module.vector, *shapes)
         self.v, self.t, self.sums = (k.array(buffer) for buffer in buffers)
@@ -129,29 +128,24 @@ class _Writer:
 
     def write(self) -> None:
         """All products, one after the other."""
-        k, row, algorithm = self.k, self.row, self.algorithm
-        parts = self.chunks.parts(self.over)
-        numbers = range(algorithm.products)
-        tables = self.chunks.tables([0] * algorithm.products)
+        k, algorithm = self.k, self.algorithm
+        parts, numbers, count = self.chunks.parts(self.over), range(algorithm.products), len(self.line.sources)
+        starts = list(itertools.accumulate((b - a for a, b in map(self.row.of, numbers)), initial=0))
+        tables = self.chunks.tables([n * count * self.part for n in starts[:-1]])
         images = self._table([x for line in algorithm.b for x in line])
         stills = self._table([algorithm.a[y][p] for p in numbers for y in range(algorithm.results)])
-        backs = self._table([x for p in numbers for x in self._back_of(p)])
-        taps = len(self.line.sources[0])
-        with k.loop(algorithm.products) as (p, _):
-            low, high = (k.load(table, p) for table in tables[:2])
-            with k.loop(len(row.groups) * len(self.line.sources) * self.part) as (n, _):
-                k.store(k.constant(0), self.sums, n)
-            image = self._factors(images, p, algorithm.patch)
-            still = self._factors(stills, p, algorithm.results)
-            for index, deep, side, over in self.chunks.loops(parts):
-                self._image(k.dot(index, self.lefts[: len(index)]), image, deep, side, over)
-                self._still(k.dot(index, self.rights[: len(index)]), still, deep, side, over)
-                self._multiplied((low, high), deep, side)
-            self._back(self._factors(backs, p, taps))
-
-    def _back_of(self, product: int) -> list[float]:
-        """What each tap of the row takes of a product's sums."""
-        return [self.algorithm.g[product][g.first + n] for g in self.row.groups for n in range(len(g.taps))]
+        with k.loop(starts[-1] * count * self.part) as (n, _):
+            k.store(k.constant(0), self.sums, n)
+        for index, deep, side, over in self.chunks.loops(parts):
+            with k.loop(algorithm.products) as (p, _):
+                low, high, start = (k.load(table, p) for table in tables)
+                factors = self._factors(images, p, algorithm.patch)
+                self._image(k.dot(index, self.lefts[: len(index)]), factors, deep, side, over)
+                factors = self._factors(stills, p, algorithm.results)
+                self._still(k.dot(index, self.rights[: len(index)]), factors, deep, side, over)
+                self._multiplied(start, (low, high), deep, side)
+        for p in numbers:
+            self._back(p, starts[p] * count * self.part)
 
     def _table(self, numbers: Sequence[float]) -> Array:
         real = self.k.module.real
@@ -213,8 +207,8 @@ class _Writer:
 
     # --- products ---
 
-    def _multiplied(self, groups: tuple[Value, Value], deep: int, side: int) -> None:
-        """What some tiles add to the sums, which are (group, tap of other axes, moving channel, register)."""
+    def _multiplied(self, start: Value, groups: tuple[Value, Value], deep: int, side: int) -> None:
+        """What some tiles add to a product's sums: (group, tap of other axes, moving channel, register) from `start`."""
         k, pair, chunks, lanes, line = self.k, self.pair, self.chunks, self.lanes, self.line
         across, x, count = side + chunks.reach, self.v.of(k.module.real), len(line.sources)
         order = [n for n in range(len(pair.axes)) if n != line.axis]
@@ -226,7 +220,8 @@ class _Writer:
         down, wide = outer.choose(pair.moving, self.registers, self.limit)
         moved = self.row.slot(1, deep) * across
         with k.loop(groups[1], start=groups[0]) as (g, _), k.nest(taps) as (tap, _):
-            sums = k.mul(k.add(k.mul(g, count), k.dot(tap, behind)), self.part)
+            number = k.add(k.mul(k.sub(g, groups[0]), count), k.dot(tap, behind))
+            sums = k.add(start, k.mul(number, self.part))
             patch = k.mul(k.add(k.mul(g, moved), k.dot(tap, moves)), self.wide)
             for (mb, me, m), (sb, se, s) in itertools.product(
                 segments(pair.moving, down), segments(self.registers, wide)
@@ -256,16 +251,22 @@ class _Writer:
 
     # --- back ---
 
-    def _back(self, factors: Sequence[Value]) -> None:
+    def _back(self, product: int, start: int) -> None:
         """Gᵀ of a product's sums, added to the gradient."""
-        k, pair, lanes = self.k, self.pair, self.lanes
+        k, pair, lanes, g = self.k, self.pair, self.lanes, self.algorithm.g[product]
         tap, moving = (stride // lanes for stride in pair.strides[:2])
-        for u, sources in enumerate(self.line.sources):
+        low, high = self.row.of(product)
+        count, row = len(self.line.sources), len(self.line.sources[0])
+        places = [source * tap for sources in self.line.sources for source in sources]
+        table = Array(k.module.table(places, "i64"), "i64", len(places))
+        with k.loop(count) as (u, _):
+            spots = [k.load(table, k.add(k.mul(u, row), t)) for t in range(row)]
             with k.nest((pair.moving, self.registers)) as ((m, s), _):
-                at, to, number = k.dot([m, s], [self.registers, 1], u * self.part), k.dot([m, s], [moving, 1]), 0
-                for g, group in enumerate(self.row.groups):
-                    value = k.load(self.sums, k.add(at, g * len(self.line.sources) * self.part))
-                    for t in group.taps:
-                        here = k.add(to, sources[t] * tap)
-                        k.store(k.fma(value, factors[number], k.load(self.target, here)), self.target, here)
-                        number += 1
+                at, to = k.dot([u, m, s], [self.part, self.registers, 1], start), k.dot([m, s], [moving, 1])
+                for number, group in enumerate(self.row.groups[low:high]):
+                    value = k.load(self.sums, k.add(at, number * count * self.part))
+                    for n, t in enumerate(group.taps):
+                        if factor := g[group.first + n]:
+                            here = k.add(to, spots[t])
+                            made = k.fma(value, k.constant(factor), k.load(self.target, here))
+                            k.store(made, self.target, here)
