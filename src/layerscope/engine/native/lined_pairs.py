@@ -18,7 +18,7 @@ from layerscope.engine.native.ir import ITEM_BYTES, Array, Index, Value
 from layerscope.engine.native.kernel import Kernel
 from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.lined import Chunks
-from layerscope.engine.native.lines import Grouped, Line, described, rows, sources_of
+from layerscope.engine.native.lines import MAKING, PART, Grouped, Line, described, rows, sources_of
 from layerscope.engine.native.operations import Pair
 from layerscope.engine.native.rows import flip
 from layerscope.engine.native.taps import spacing
@@ -84,11 +84,11 @@ def _price(pair: Pair, line: Line, lanes: int) -> float:
     tiles = others * across * line.tiles
     products, taps = line.row.products * len(line.sources), len(line.sources[0])
     price = 1.15 * products * tiles * pair.moving * pair.still
-    image = 0.6 * wide * pair.moving * (2 * algorithm.patch + 2)
-    still = 0.6 * size * pair.still * (2 * algorithm.results + 9)
+    image = MAKING * wide * pair.moving * (2 * algorithm.patch + 2)
+    still = MAKING * size * pair.still * (2 * algorithm.results + 9)
     price += algorithm.products * chunks * (image + still)
     sums = products * pair.moving * pair.still / lanes
-    return price + 1.2 * chunks * sums + 2.0 * algorithm.products * taps * sums / line.row.products
+    return PART + price + 1.2 * chunks * sums + 2.0 * algorithm.products * taps * sums / line.row.products
 
 
 def write(k: Kernel, pair: Pair, line: Line, left: Buffer, right: Buffer, into: Buffer, sums: int) -> None:
@@ -229,15 +229,14 @@ class _Writer:
                 with k.loop(me, m, mb) as (mo, _), k.loop(se, s, sb) as (st, _):
                     base = k.add(sums, k.mul(mo, self.registers), st)
                     spots = [k.add(base, i * self.registers + j) for i in range(m) for j in range(s)]
-                    found = [k.load(self.sums, spot) for spot in spots]
-                    with k.nest((deep, side, lanes), found) as ((t, q, lane), carry):
+                    with k.nest((deep, side, lanes), [k.constant(0)] * len(spots)) as ((t, q, lane), carry):
                         at = k.dot([t, q], [across * self.wide * lanes, self.wide * lanes], k.mul(patch, lanes))
                         at = k.add(at, k.mul(mo, lanes), lane)
                         each = lanes * self.registers
                         by = k.dot([t, q, lane], [side * each, each, self.registers], st)
                         carry.values = self._outer(x, at, by, m, s, carry.values)
-                    for spot, value in zip(spots, carry.values, strict=True):
-                        k.store(value, self.sums, spot)
+                    for spot, value in zip(spots, carry.values, strict=True):  # sums of sums: smaller errors
+                        k.store(k.fadd(k.load(self.sums, spot), value), self.sums, spot)
 
     def _outer(self, x: Array, at: Index, by: Index, m: int, s: int, sums: Sequence[Value]) -> list[Value]:
         """Numbers of one example's moving channels times registers of its still ones."""

@@ -32,6 +32,13 @@ PACKED = 8 << 20
 """Bytes of the kernel's side above which it is too far away."""
 
 
+MAKING = 0.8
+"""What an instruction costs that makes the image's side, in multiply–adds."""
+
+PART = 5000
+"""What code of its own costs beside its time: it is to be compiled."""
+
+
 def pointed(points: Sequence[float], results: int, taps: int) -> Algorithm:
     """F(results, taps) from as many points as there are products, but for infinity, which is the last."""
     size = results + taps - 1
@@ -253,7 +260,7 @@ def _ways(
     if not tiles or not _pools(stage, axis, each, over):
         return
     left = _left(memory, do, stage, found[0], axis, tiles * each, sums) if over else []
-    price = _definition(do, left) * 1.1
+    price = _definition(do, left) * 1.1 + PART
     sources = sources_of([a.phases[0] for a in do.axes], do.window, axis)
     bytes = memory.module.lanes * (4 if memory.module.real == "float" else 8)
     size = Packing(row, sources, 1).size(do)
@@ -342,7 +349,7 @@ def _price(line: Line, do: Correlate, counts: Sequence[int], size: int) -> float
     for begin, end, side in balanced(total, line.side):
         turns = (end - begin) // side * other / deep
         slots, reach = line.row.slots(side if along else deep), _reach(line, do) - line.side + side if not along else 1
-        once = 0.6 * do.inputs * planes * slots * reach * image
+        once = MAKING * do.inputs * planes * slots * reach * image
         tile = correlate.cost((side,), do.outputs, Tile((side,), line.channels))
         once += deep * tile * line.row.products * taps * do.inputs
         blocks = -(-do.inputs // line.block)

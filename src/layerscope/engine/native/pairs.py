@@ -59,9 +59,9 @@ class Partial:
     tile: tuple[int, int, int]
     sums: int
     parts: list[filtered_pairs.Part] = field(default_factory=list[filtered_pairs.Part])
-    line: Line | None = None
     once: bool = False
     """Whether all threads have one gradient."""
+    line: Line | None = None
 
     @property
     def pair(self) -> Pair:
