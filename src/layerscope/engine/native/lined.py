@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from typing import cast
 
-from layerscope.engine.native.correlate import Plan, Tiled, segments
-from layerscope.engine.native.correlate import write as write_plain
+from layerscope.engine.native.correlate import Plan, Tiled, Writer, segments
 from layerscope.engine.native.filtering import applied
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory
@@ -26,7 +26,10 @@ from layerscope.engine.program import Value as Node
 
 def write(memory: Memory, stage: Stage, line: Line, left: Sequence[Plan]) -> list[Kernel]:
     """The kernel of the whole tiles, and those of what is left."""
-    return [_Lined(memory, stage, line).kernel, *write_plain(memory, stage, left)]
+    assert stage.root is not None
+    do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
+    plain = [_Left(memory, stage, plan, plan.weights(memory, do, kernel), line).kernel for plan in left]
+    return [_Lined(memory, stage, line).kernel, *plain]
 
 
 def _packed(memory: Memory, kernel: Node, do: Correlate, packing: Packing) -> Buffer:
@@ -36,6 +39,21 @@ def _packed(memory: Memory, kernel: Node, do: Correlate, packing: Packing) -> Bu
         memory.packed[key] = memory.layout.reserve(buffer)
         memory.layout.packings.append((kernel, do, packing, buffer))
     return memory.packed[key]
+
+
+class _Left(Writer):
+    """Plain tiles of the results behind a line's whole tiles."""
+
+    def __init__(self, memory: Memory, stage: Stage, plan: Plan, weights: Buffer, line: Line) -> None:
+        self.line = line
+        super().__init__(memory, stage, plan, weights)
+
+    def finish(
+        self, tiles: Sequence[int], index: Sequence[Index], c: Index, channels: int, sums: Sequence[Value]
+    ) -> None:
+        moved, axis = list(index), self.line.axis + 1
+        moved[axis] = self.kernel.add(moved[axis], self.line.tiles * self.line.row.algorithm.results)
+        super().finish(tiles, moved, c, channels, sums)
 
 
 Part = tuple[tuple[int, int, int], tuple[int, int, int], int]
@@ -77,7 +95,7 @@ class Chunks:
         return [self.taps[n] for n in self.planes], [self.spaces[n] * strides[n + 1] for n in self.planes]
 
     def parts(self, over: int = 0) -> list[Part]:
-        """The chunks; the last tile of the row misses `over` results, of `line.tiles` as the whole ones are counted."""
+        """The chunks, where the last tile of the row misses `over` results."""
         line = self.line
         across = [(0, 1, 1)] if self.along else balanced(self.counts[line.across + 1], line.side)
         tiles = balanced(line.tiles, line.side) if self.along else balanced(line.tiles, line.deep)

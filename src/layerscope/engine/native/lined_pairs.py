@@ -208,7 +208,7 @@ class _Writer:
     # --- products ---
 
     def _multiplied(self, start: Value, groups: tuple[Value, Value], deep: int, side: int) -> None:
-        """What some tiles add to a product's sums: (group, tap of other axes, moving channel, register) from `start`."""
+        """What some tiles add to a product's sums, from `start` on: (group, other axes' tap, moving, register)."""
         k, pair, chunks, lanes, line = self.k, self.pair, self.chunks, self.lanes, self.line
         across, x, count = side + chunks.reach, self.v.of(k.module.real), len(line.sources)
         order = [n for n in range(len(pair.axes)) if n != line.axis]

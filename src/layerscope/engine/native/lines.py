@@ -1,4 +1,4 @@
-"""Convolutions with fewer products along one axis, for 1×7, 7×1, sequences and volumes: which algorithm, in what steps.
+"""Convolutions with fewer products along one axis (1×7, 7×1, sequences, volumes): which algorithm, in what steps.
 
 A row of more taps than an algorithm takes is cut into groups of taps. What a group makes of its patches is added up
 with the others' before anything is brought back, as if groups were more input channels. Where groups lie as far apart
@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from layerscope.engine.native import correlate
@@ -19,6 +19,7 @@ from layerscope.engine.native.correlate import Plan, Tile
 from layerscope.engine.native.filtering import F4, Algorithm, Row, operations
 from layerscope.engine.native.kernel import Memory
 from layerscope.engine.native.operations import Correlate, rest
+from layerscope.engine.native.parts import definition
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.taps import Axis, PairAxis, Phase, Tap, product, spacing
 
@@ -32,8 +33,11 @@ PACKED = 8 << 20
 """Bytes of the kernel's side above which it is too far away."""
 
 
+MADE = 1.5
+"""What a number of the kernel's side costs, which is made once a batch, in multiply–adds."""
+
 MAKING = 0.8
-"""What an instruction costs that makes the image's side, in multiply–adds."""
+"""What an instruction costs that makes the image's side, likewise."""
 
 PART = 5000
 """What code of its own costs beside its time: it is to be compiled."""
@@ -84,6 +88,14 @@ class Group:
         behind = self.first + len(self.taps)
         return {n for n, row in enumerate(algorithm.g) if any(row[self.first : behind])}
 
+    def within(self, algorithm: Algorithm) -> bool:
+        """Whether products read no more than the group's taps do. (What they read beyond would cancel out, if it were
+        numbers at all.)
+        """
+        last = self.first + len(self.taps) - 1 + algorithm.results - 1
+        read = {n for p in self.products(algorithm) for n, x in enumerate(algorithm.b[p]) if x}
+        return read <= set(range(self.first, last + 1))
+
 
 @dataclass(frozen=True)
 class Grouped:
@@ -101,7 +113,7 @@ class Grouped:
     def whole(self) -> bool:
         """Whether no product is zero in all groups."""
         made = [group.products(self.algorithm) for group in self.groups]
-        return len(set().union(*made)) == self.algorithm.products
+        return len({number for some in made for number in some}) == self.algorithm.products
 
     def of(self, number: int) -> tuple[int, int]:
         """The groups of a product: the first, and the one behind the last."""
@@ -128,7 +140,7 @@ class Grouped:
         for number in range(self.slots(tiles)):
             users = [n for n in range(len(self.groups)) if 0 <= number - self.slot(n, tiles) < tiles]
             start = self.groups[users[0]].start + (number - self.slot(users[0], tiles)) * self.algorithm.step
-            found.append((start, sorted(set().union(*(self.groups[n].products(self.algorithm) for n in users)))))
+            found.append((start, sorted({p for n in users for p in self.groups[n].products(self.algorithm)})))
         return found
 
 
@@ -148,7 +160,8 @@ def rows(taps: int) -> tuple[Grouped, ...]:
                 high = taps if n == count - 1 else (n + 1) * far - before
                 groups.append(Group(n * far - before, low - n * far + before, tuple(range(low, high))))
             way = Grouped(algorithm, tuple(groups))
-            if all(group.taps and group.first + len(group.taps) <= size for group in groups) and way.whole:
+            fits = all(group.taps and group.first + len(group.taps) <= size for group in groups)
+            if fits and way.whole and all(group.within(algorithm) for group in groups):
                 ways.append(way)
         if ways:
             found.append(min(ways, key=lambda way: way.products))
@@ -230,7 +243,7 @@ def cut(
             for line, left, price in _ways(memory, stage, do, found, axis, row, sums):
                 if best is None or price < best[0]:
                     best = price, line, left
-    plain = _definition(do, found)
+    plain = definition(do, found)
     return None if best is None or best[0] > 0.9 * gain * plain else best[1:]
 
 
@@ -242,16 +255,6 @@ def _simple(axis: Axis) -> bool:
     return all(len(t.sources) == 1 for t in taps) and spacing([t.offset for t in taps]) is not None
 
 
-def _definition(do: Correlate, found: Sequence[Plan]) -> float:
-    """The estimated time of plain tiles."""
-    return sum(
-        correlate.cost(plan.extents[1:], do.outputs, Tile(plan.tile.positions[1:], plan.tile.channels))
-        * len(plan.packing.taps)
-        * do.inputs
-        for plan in found
-    )
-
-
 def _ways(
     memory: Memory, stage: Stage, do: Correlate, found: Sequence[Plan], axis: int, row: Grouped, sums: int
 ) -> Iterator[tuple[Line, list[Plan], float]]:
@@ -260,7 +263,7 @@ def _ways(
     if not tiles or not _pools(stage, axis, each, over):
         return
     left = _left(memory, do, stage, found[0], axis, tiles * each, sums) if over else []
-    price = _definition(do, left) * 1.1 + PART
+    price = definition(do, left) * 1.1 + PART
     sources = sources_of([a.phases[0] for a in do.axes], do.window, axis)
     bytes = memory.module.lanes * (4 if memory.module.real == "float" else 8)
     size = Packing(row, sources, 1).size(do)
@@ -292,9 +295,7 @@ def sources_of(axes: Sequence[Phase | PairAxis], window: Sequence[int], axis: in
     return tuple(tuple(sum(found) + tap for tap in row) for found in itertools.product(*others))
 
 
-def _left(
-    memory: Memory, do: Correlate, stage: Stage, plan: Plan, axis: int, done: int, sums: int
-) -> list[Plan]:
+def _left(memory: Memory, do: Correlate, stage: Stage, plan: Plan, axis: int, done: int, sums: int) -> list[Plan]:
     """Plain tiles for the results behind the whole ones; taps that all of them read beyond the edge are left out."""
     assert stage.root is not None
     phase, value = plan.phases[axis], stage.root.inputs[0]
@@ -302,7 +303,7 @@ def _left(
     framed = axis > 0 or value not in memory.layout.schedule.draft.in_strips
     taps = tuple(Tap(t.offset + done, t.sources) for t in phase.taps)
     taps = tuple(t for t in taps if not framed or t.offset < size) or taps[:1]
-    phases = (*plan.phases[:axis], Phase(done, count, taps), *plan.phases[axis + 1 :])
+    phases = (*plan.phases[:axis], Phase(0, count, taps), *plan.phases[axis + 1 :])
     extents = (*plan.extents[: axis + 1], count, *plan.extents[axis + 2 :])
     tile = correlate.choose(extents, do.outputs, sums, [1] * len(extents))
     packing = correlate.Packing(tuple(product([p.taps for p in phases], do.window)), tile.channels)
@@ -320,9 +321,7 @@ def _fitted(line: Line, do: Correlate, bytes: int) -> Line:
     slots = line.row.slots(line.side if line.across == line.axis else deep)
     wide = slots * reach * math.prod(_planes(line, do)) * bytes  # of one channel
     block = min(do.inputs, max(4, min(NEAR // wide, WIDE // (wide * algorithm.products)) // 4 * 4))
-    return Line(
-        line.axis, line.across, line.row, line.tiles, line.side, deep, line.channels, block, line.sources
-    )
+    return replace(line, deep=deep, block=block)
 
 
 def _reach(line: Line, do: Correlate) -> int:
@@ -345,10 +344,10 @@ def _price(line: Line, do: Correlate, counts: Sequence[int], size: int) -> float
     total, other = (line.tiles, each) if along else (counts[line.across], each // counts[line.across] * line.tiles)
     deep, taps, planes = line.deep, len(line.sources), math.prod(_planes(line, do))
     image = sum(map(bool, itertools.chain(*algorithm.b[:1]))) + operations(algorithm.b) + 1.5 * algorithm.products
-    price = 0.5 * 3 * size
+    price = MADE * size
     for begin, end, side in balanced(total, line.side):
         turns = (end - begin) // side * other / deep
-        slots, reach = line.row.slots(side if along else deep), _reach(line, do) - line.side + side if not along else 1
+        slots, reach = line.row.slots(side if along else deep), 1 if along else _reach(line, do) - line.side + side
         once = MAKING * do.inputs * planes * slots * reach * image
         tile = correlate.cost((side,), do.outputs, Tile((side,), line.channels))
         once += deep * tile * line.row.products * taps * do.inputs

@@ -1,5 +1,6 @@
-"""Weights in the order in which tiles read them: group, tile, tap, input channel, channel of the tile; and the kernel's
-side of algorithms with fewer products.
+"""Weights in the order in which tiles read them: group, tile, tap, input channel, channel of the tile.
+
+Also what algorithms with fewer products make of a kernel.
 """
 
 from __future__ import annotations
@@ -30,9 +31,7 @@ def tiles(do: Correlate, packing: Packing | lines.Packing) -> int:
     return do.outputs // packing.channels if size >= SHARED else 0
 
 
-def pack(
-    memory: Memory, kernel: Node, do: Correlate, packing: Packing | lines.Packing, buffer: Buffer
-) -> Kernel:
+def pack(memory: Memory, kernel: Node, do: Correlate, packing: Packing | lines.Packing, buffer: Buffer) -> Kernel:
     """Bring a kernel's array into the tiles' order. Shared ones have parameters low, high: tiles; the last tile,
     which may be smaller, goes with the last whole one.
     """

@@ -80,7 +80,7 @@ def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: fl
         price = sum(each for each, _ in cut) + PACKED * sum(p.products for p in packings) * do.inputs * do.outputs
         if best is None or price < best[0]:
             best = price, found_parts
-    if best is None or best[0] > gain * _definition(do, found):
+    if best is None or best[0] > gain * definition(do, found):
         return []
     return best[1]
 
@@ -102,7 +102,7 @@ def _alike(found: Sequence[Part]) -> list[Part]:
     return made
 
 
-def _definition(do: Correlate, found: Sequence[Plan]) -> float:
+def definition(do: Correlate, found: Sequence[Plan]) -> float:
     """The estimated time of the plain tiles."""
     return sum(
         correlate.cost(plan.extents[1:], do.outputs, Tile(plan.tile.positions[1:], plan.tile.channels))

@@ -1,0 +1,197 @@
+"""Fewer products along one axis: groups of taps against the definition, rounding, whole networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.native.comparing import compare, engines, settings
+from tests.native.random_cases import Case
+
+from layerscope import layers, losses, optimizers
+from layerscope.engine.native import lines, report
+from layerscope.engine.native.engine import options_for
+from layerscope.models import Sequential
+
+RANDOM = np.random.default_rng(0)
+TAPS = range(3, 14)
+
+
+def computed(row, image, kernel, tiles, dtype=np.float64):
+    """What a row's algorithm makes of an image (cells × channels) and a kernel (taps × channels), as the engine does
+    it: a patch at a time, which groups share, only products that some group needs, sums over channels in order.
+    """
+    a, b, g = (np.array(m, dtype) for m in (row.algorithm.a, row.algorithm.b, row.algorithm.g))
+    sides = [
+        {p: (b[p] @ _cells(image, start, b[p])).astype(dtype) for p in wanted} for start, wanted in row.patches(tiles)
+    ]
+    found = []
+    for tile in range(tiles):
+        sums = np.zeros(len(b), dtype)
+        for p in range(len(b)):
+            for number in range(*row.of(p)):
+                group = row.groups[number]
+                factors = g[p, group.first : group.first + len(group.taps)]
+                weights = (factors @ kernel[list(group.taps)]).astype(dtype)
+                for product in weights * sides[tile + row.slot(number, tiles)][p]:
+                    sums[p] += product
+        found.extend(a @ sums)
+    return np.array(found)
+
+
+def _cells(image, start, factors):
+    """The cells of a patch; where its factor is zero none is read, so there may be none."""
+    empty = np.zeros_like(image[0])
+    return np.array([image[start + n] if factor else empty for n, factor in enumerate(factors)])
+
+
+def direct(image, kernel):
+    """The definition, sums in order."""
+    found = np.zeros(len(image) - len(kernel) + 1, image.dtype)
+    for tap, weights in enumerate(kernel):
+        for channel, weight in enumerate(weights):
+            found += image[tap : tap + len(found), channel] * weight
+    return found
+
+
+def given(row, taps, tiles, channels, dtype=np.float64):
+    cells = tiles * row.algorithm.results + taps - 1
+    return RANDOM.normal(size=(cells, channels)).astype(dtype), RANDOM.normal(size=(taps, channels)).astype(dtype)
+
+
+@pytest.mark.parametrize("taps", TAPS)
+def test_groups_of_taps(taps):
+    """Every way to compute a row; nothing beyond what the definition reads is needed."""
+    ways = lines.rows(taps)
+    assert ways
+    for row in ways:
+        image, kernel = given(row, taps, 3, 2)
+        np.testing.assert_allclose(computed(row, image, kernel, 3), direct(image, kernel), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("taps", TAPS)
+def test_rounding_errors_are_of_the_size_of_the_plain_sum(taps):
+    for row in lines.rows(taps):
+        ratios = []
+        for _ in range(12):
+            image, kernel = given(row, taps, 4, 24, np.float32)
+            exact = direct(image.astype(float), kernel.astype(float))
+            errors = [
+                np.square(found - exact).mean()
+                for found in (computed(row, image, kernel, 4, np.float32), direct(image, kernel))
+            ]
+            ratios.append(errors)
+        one, other = np.sqrt(np.sum(ratios, axis=0))
+        assert one < 4 * other, (row.algorithm.results, len(row.algorithm.g[0]))
+
+
+def test_the_fewest_products():
+    fewest = {taps: min(row.products / row.algorithm.results for row in lines.rows(taps)) for taps in TAPS}
+    assert fewest == {
+        3: 1.5, 4: 1.75, 5: 2, 6: 3, 7: 3.25, 8: 3.5, 9: 3.75, 10: 4.75, 11: 5, 12: 5.25, 13: 5.5
+    }  # fmt: skip
+
+
+def test_parts_of_even_sizes():
+    assert lines.balanced(17, 6) == [(0, 12, 6), (12, 17, 5)]
+    assert lines.balanced(12, 6) == [(0, 12, 6)]
+    assert lines.balanced(5, 8) == [(0, 5, 5)]
+
+
+def network(seed):
+    """Sequences, images with long rows of taps, and volumes."""
+    random = np.random.default_rng([seed, 11])
+    rank = int(random.choice([1, 1, 2, 2, 3]))
+    shape = [int(n) for n in random.integers({1: 20, 2: 6, 3: 6}[rank], {1: 70, 2: 14, 3: 9}[rank], rank)]
+    stack = []
+    for _ in range(int(random.integers(2, 4))):
+        size = int(random.integers(3, 10 if rank == 1 else 6))
+        window = [1] * rank
+        window[int(random.integers(rank))] = size
+        if rank > 1 and random.random() < 0.5:
+            window = [3] * rank if rank == 3 else [int(random.choice([3, 4, 6])), 7]
+        made = (layers.Conv1D, layers.Conv2D, layers.Conv3D)[rank - 1]
+        filters, active = int(random.choice([4, 5, 8, 12, 16, 17])), str(random.choice(["relu", "linear", "tanh"]))
+        stack.append(made(filters, window[0] if rank == 1 else tuple(window), padding="same", activation=active))
+        if rank == 1 and random.random() < 0.6:
+            stack.append(
+                layers.MaxPooling1D(int(random.choice([2, 4])), padding=str(random.choice(["same", "valid"])))
+            )
+    model = Sequential([layers.Input((*shape, int(random.choice([4, 6, 9])))), *stack])
+    model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
+    count = int(random.integers(1, 12))
+    options = {"lanes": int(random.choice([2, 4, 8, 16])), "sums": int(random.choice([8, 12, 24])), "gain": 1e9}
+    if random.random() < 0.5:
+        options |= {"checked": True, "guard": 64}
+    if random.random() < 0.4:
+        options["strips"] = min(options["lanes"], int(random.choice([2, 2, 4])))
+    elif random.random() < 0.4:
+        options["groups"] = 2
+    weights = {
+        id: random.normal(size=v.shape) / np.sqrt(max(1, np.prod(v.shape[:-1]))) for id, v in model._variables.items()
+    }
+    batch, threads = int(random.integers(1, count + 1)), int(random.integers(1, 4))
+    if random.random() < 0.4:
+        options["team"] = 3
+    given = [random.normal(size=(count, *model.input_shape[1:]))]
+    found = Case(seed, model._job, threads, batch, count, options, given, [], weights)
+    found.targets = [random.random((count, *model.output_shape[1:]))]
+    return found
+
+
+@pytest.mark.parametrize("first", range(0, 30, 6))
+def test_networks_of_doubles(first):
+    assert {seed: wrong for seed in range(first, first + 6) if (wrong := compare(network(seed)))} == {}
+
+
+@pytest.mark.parametrize("first", range(100, 112, 6))
+def test_networks_of_floats(first):
+    assert {seed: wrong for seed in range(first, first + 6) if (wrong := compare(network(seed), "float32"))} == {}
+
+
+def told(case, precision="float64"):
+    """The rows of the report of a case."""
+    with settings(**case.options):
+        native, _ = engines(case, precision)
+        return report.report(native.job, options_for(precision), 1, precision).rows
+
+
+def test_the_networks_use_them():
+    rows = [row for seed in range(30) for row in told(network(seed)) if " in a row" in row.way]
+    assert sum("gradient" not in row.work for row in rows) > 60
+    assert sum("gradient" in row.work for row in rows) > 12
+    assert sum("max pooling" in row.way for row in rows) > 2
+
+
+def _model(shape, *stack):
+    model = Sequential([layers.Input(shape), *stack])
+    model.compile("sgd", "mean_squared_error")
+    return model
+
+
+def test_the_report_tells(monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_TARGET", "plain")
+    rows = _model((17, 17, 32), layers.Conv2D(32, (1, 7), padding="same"), layers.Conv2D(32, (7, 1), padding="same"))
+    ways = [row.way.split(",")[0].split(";")[0] for row in rows.engine_report(32).rows if "sub" not in row.work]
+    assert ways[0] == "13 products for 4 results in a row"
+    assert "11 products for 3 positions in a row" in ways
+    volume = _model((8, 8, 8, 16), layers.Conv3D(16, 3, padding="same"))
+    assert volume.engine_report(32).rows[0].way.startswith("6 products for 4 results in a row × 9 taps, tile of ")
+
+
+def test_what_leads_to_a_pool_keeps_ties():
+    """Before a max pool whose winners are asked for the definition; where only results are, the pool is in registers."""
+    signal = _model((64, 16), layers.Conv1D(16, 9, padding="same"), layers.MaxPooling1D(4), layers.Conv1D(4, 1))
+    rows = {row.program: row.way for row in reversed(signal.engine_report(32).rows) if "conv1d" in row.layers}
+    assert "in a row" not in rows["training"]
+    assert "in a row" in rows["inference"]
+    assert "max pooling" in rows["inference"]
+
+
+def test_a_narrow_result_is_not_worth_it():
+    rows = _model((35, 24), layers.Conv1D(2, 5, padding="same")).engine_report(32).rows
+    assert not any("in a row" in row.way for row in rows)
+
+
+def test_steps_apart_take_the_definition():
+    stack = layers.Conv1D(32, 5, strides=2), layers.Conv1D(32, 5, dilation_rate=2)
+    assert not any("in a row" in row.way for row in _model((64, 32), *stack).engine_report(32).rows)
