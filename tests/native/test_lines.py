@@ -113,9 +113,8 @@ def network(seed):
         filters, active = int(random.choice([4, 5, 8, 12, 16, 17])), str(random.choice(["relu", "linear", "tanh"]))
         stack.append(made(filters, window[0] if rank == 1 else tuple(window), padding="same", activation=active))
         if rank == 1 and random.random() < 0.6:
-            stack.append(
-                layers.MaxPooling1D(int(random.choice([2, 4])), padding=str(random.choice(["same", "valid"])))
-            )
+            padding = "same" if stack[1:] else "valid"
+            stack.append(layers.MaxPooling1D(int(random.choice([2, 4])), padding=padding))
     model = Sequential([layers.Input((*shape, int(random.choice([4, 6, 9])))), *stack])
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
     count = int(random.integers(1, 12))

@@ -170,38 +170,51 @@ class _Writer:
         k, line, chunks, algorithm = self.k, self.line, self.chunks, self.algorithm
         cell, across = self.lefts[line.axis + 1], side + chunks.reach
         end = deep * algorithm.results - over + len(line.sources[0]) - 1  # cells that results read
-        (taps, moves), slots = chunks.moves(self.lefts), self.row.patches(deep)
-        steps = chunks.plane_steps(len(slots) * across * self.wide)
-        with k.nest(taps) as (plane, _), k.loop(across) as (s, _), k.loop(self.pair.moving) as (m, _):
-            at = k.add(place, k.dot(plane, moves), k.mul(s, self.lefts[line.across + 1]), m)
-            to = k.add(k.dot(plane, steps), k.mul(s, self.wide), m)
-            loaded: dict[int, Value] = {}
-            for number, (start, _) in enumerate(slots):
-                own = [y for y in range(start, start + algorithm.patch) if 0 <= y < end]
-                for y in own:
-                    if y not in loaded:
-                        loaded[y] = k.load(self.x, k.add(at, y * cell))
-                cells = [loaded.get(y) for y in range(start, start + algorithm.patch)]
-                k.store(self._sum(factors, cells), self.v, k.add(to, number * across * self.wide))
+        (taps, moves), step = chunks.moves(self.lefts), algorithm.step
+        steps = chunks.plane_steps(self.row.slots(deep) * across * self.wide)
+        for number, count, start in self._runs(deep, end):
+            with (
+                k.loop(count) as (n, _),
+                k.nest(taps) as (plane, _),
+                k.loop(across) as (s, _),
+                k.loop(self.pair.moving) as (m, _),
+            ):
+                at = k.add(place, k.dot(plane, moves), k.mul(s, self.lefts[line.across + 1]), m)
+                at = k.add(at, k.mul(n, step * cell))
+                to = k.add(k.dot(plane, steps), k.mul(s, self.wide), m)
+                spots = range(start, start + algorithm.patch)
+                cells = [k.load(self.x, k.add(at, y * cell)) if 0 <= y < end else None for y in spots]
+                each = across * self.wide
+                k.store(self._sum(factors, cells), self.v, k.add(to, k.mul(n, each), number * each))
+
+    def _runs(self, deep: int, end: int) -> list[tuple[int, int, int]]:
+        """Patches as (the first, how many, its first cell): those side by side that lie within the row together."""
+        found: list[tuple[int, int, int]] = []
+        for number, (start, _) in enumerate(self.row.patches(deep)):
+            before, count, first = found[-1] if found else (0, 0, 0)
+            follows = start == first + count * self.algorithm.step and first >= 0
+            if found and follows and start + self.algorithm.patch <= end:
+                found[-1] = before, count + 1, first
+            else:
+                found.append((number, 1, start))
+        return found
 
     def _still(self, place: Index, factors: Sequence[Value], deep: int, side: int, over: int) -> None:
         """The still side of a product as (tile, position across, example, register of channels)."""
         k, line, results = self.k, self.line, self.algorithm.results
         cell, each = self.rights[line.axis + 1], self.lanes * self.registers
-        with k.loop(side) as (s, _):
-            at = k.add(place, k.mul(s, self.rights[line.across + 1]))
-            for t in range(deep):
-                held = results - (over if t == deep - 1 else 0)
+        whole = deep - bool(over)
+        for low, high, held in ((0, whole, results), (whole, deep, results - over)):
+            if low == high:
+                continue
+            with k.loop(high, 1, low) as (t, _), k.loop(side) as (s, _):
+                at = k.add(place, k.mul(s, self.rights[line.across + 1]), k.mul(t, results * cell))
                 with k.loop(self.pair.still, self.lanes) as (c, _):
                     found: list[Value] = []
                     for n in range(self.lanes):
-                        here = k.add(at, c, n)
-                        cells = [
-                            k.load(self.g, k.add(here, (t * results + y) * cell)) if y < held else None
-                            for y in range(results)
-                        ]
-                        found.append(self._sum(factors, cells))
-                    to = k.add(k.mul(k.add(s, t * side), each), k.div(c, self.lanes))
+                        cells = [k.load(self.g, k.add(at, c, n + y * cell)) for y in range(held)]
+                        found.append(self._sum(factors, [*cells, *[None] * (results - held)]))
+                    to = k.add(k.mul(k.add(s, k.mul(t, side)), each), k.div(c, self.lanes))
                     for lane, value in enumerate(flip(k, found)):
                         k.store(value, self.t, k.add(to, lane * self.registers))
 
