@@ -111,7 +111,8 @@ def network(seed):
             window = [3] * rank if rank == 3 else [int(random.choice([3, 4, 6])), 7]
         made = (layers.Conv1D, layers.Conv2D, layers.Conv3D)[rank - 1]
         filters, active = int(random.choice([4, 5, 8, 12, 16, 17])), str(random.choice(["relu", "linear", "tanh"]))
-        stack.append(made(filters, window[0] if rank == 1 else tuple(window), padding="same", activation=active))
+        apart = tuple(int(n) for n in random.choice([1, 1, 1, 2, 3], rank))
+        stack.append(made(filters, tuple(window), padding="same", dilation_rate=apart, activation=active))
         if rank == 1 and random.random() < 0.6:
             padding = "same" if stack[1:] else "valid"
             stack.append(layers.MaxPooling1D(int(random.choice([2, 4])), padding=padding))
@@ -191,6 +192,13 @@ def test_a_narrow_result_is_not_worth_it():
     assert not any("in a row" in row.way for row in rows)
 
 
-def test_steps_apart_take_the_definition():
-    stack = layers.Conv1D(32, 5, strides=2), layers.Conv1D(32, 5, dilation_rate=2)
-    assert not any("in a row" in row.way for row in _model((64, 32), *stack).engine_report(32).rows)
+def test_rows_apart():
+    """Interleaved rows where taps are apart and their number divides the row; steps of two take the definition."""
+
+    def way(**more):
+        model = _model((64, 32), layers.Conv1D(32, 5, padding="same", **more))
+        return model.engine_report(32).rows[0].way
+
+    assert "8 products for 4 results in a row" in way(dilation_rate=2)
+    assert "in a row" not in way(dilation_rate=3)
+    assert "in a row" not in way(strides=2)

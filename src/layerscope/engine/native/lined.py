@@ -51,8 +51,8 @@ class _Left(Writer):
     def finish(
         self, tiles: Sequence[int], index: Sequence[Index], c: Index, channels: int, sums: Sequence[Value]
     ) -> None:
-        moved, axis = list(index), self.line.axis + 1
-        moved[axis] = self.kernel.add(moved[axis], self.line.tiles * self.line.row.algorithm.results)
+        moved, axis, line = list(index), self.line.axis + 1, self.line
+        moved[axis] = self.kernel.add(moved[axis], line.tiles * line.row.algorithm.results * line.apart)
         super().finish(tiles, moved, c, channels, sums)
 
 
@@ -111,7 +111,7 @@ class Chunks:
         """Loops over this thread's chunks: index of the first result, tiles, positions across, results missing."""
         k, line = self.k, self.line
         others = [0, *(n + 1 for n in self.planes)]
-        each = math.prod(self.counts[n] for n in others)
+        each = line.apart * math.prod(self.counts[n] for n in others)
         turns = [each * ((b - a) // n) * ((d - c) // m) for (a, b, n), (c, d, m), _ in parts]
         shared = k.shared([(0, count, 1) for count in turns])
         for ((a, b, deep), (c, d, side), over), (low, high, _) in zip(parts, shared, strict=True):
@@ -119,9 +119,11 @@ class Chunks:
                 left, first = self._split(turn, (d - c) // side)
                 left, tile = self._split(left, (b - a) // deep)
                 index: list[Index] = [0] * len(self.counts)
+                left, residue = self._split(left, line.apart)
+                tile = k.add(k.mul(tile, deep), a)
+                index[line.axis + 1] = k.add(k.mul(tile, self.row.algorithm.results * line.apart), residue)
                 for axis in reversed(others):
                     left, index[axis] = self._split(left, self.counts[axis])
-                index[line.axis + 1] = k.mul(k.add(k.mul(tile, deep), a), self.row.algorithm.results)
                 if not self.along:
                     index[line.across + 1] = k.add(k.mul(first, side), c)
                 yield index, deep, side, over
@@ -153,6 +155,7 @@ class _Lined(Tiled):
         self.chunks = Chunks(self.kernel, line, offsets, [memory.groups, *counts])
         deep, side = line.size
         planes = math.prod(self.chunks.moves(self.strides)[0])
+        self.apart[line.axis + 1] = line.apart
         self.each = planes * line.block * self.chunks.wide(deep, side)  # registers from product to product
         shapes = [(self.algorithm.products, n) for n in (self.each, do.outputs * deep * side)]
         self.v, self.m = (self.kernel.array(b) for b in memory.layout.workspace(memory.module.vector, *shapes))
@@ -182,7 +185,7 @@ class _Lined(Tiled):
         """Bᵀ d as (product, tap of the planes, input channel, patch, position across)."""
         k, line, chunks = self.kernel, self.line, self.chunks
         wide, across = chunks.wide(deep, side), side + chunks.reach
-        cell, (taps, moves) = self.strides[line.axis + 1], chunks.moves(self.strides)
+        cell, (taps, moves) = self.strides[line.axis + 1] * line.apart, chunks.moves(self.strides)
         with k.nest(taps) as (plane, _), k.loop(across) as (s, _), k.loop(count) as (ci, _):
             at = k.add(place, k.dot(plane, moves), k.mul(ci, self.strides[-1]))
             at = k.add(at, k.mul(s, self.strides[line.across + 1]))
@@ -293,7 +296,7 @@ class _Lined(Tiled):
                 sums = [k.load(self.m, k.add(at, p * self.do.outputs * size)) for p in range(self.algorithm.products)]
                 found.append(applied(k, self.algorithm.a, sums))
             here = list(index)
-            here[axis] = k.add(here[axis], k.mul(t, results))
+            here[axis] = k.add(here[axis], k.mul(t, results * line.apart))
             made: list[Value] = []
             for position in itertools.product(*map(range, tiles)):
                 y = position[axis]

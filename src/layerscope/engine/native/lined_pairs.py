@@ -42,10 +42,11 @@ def cut(lanes: int, pair: Pair, sums: int, gain: float, large: int, real: str) -
     positions, taps = (math.prod(n) for n in zip(*((a.count, len(a.taps)) for a in pair.axes), strict=True))
     best: tuple[float, Line] | None = None
     for axis, found in enumerate(pair.axes):
-        if len(found.taps) < 3 or spacing([tap.offset for tap in found.taps]) != 1:
+        apart = spacing([tap.offset for tap in found.taps])
+        if len(found.taps) < 3 or not apart or found.count % apart:
             continue
         for row in rows(len(found.taps)):
-            for line in _ways(pair, axis, row, sums, lanes, bytes):
+            for line in _ways(pair, axis, row, sums, lanes, bytes, apart):
                 price = _price(pair, line, lanes)
                 if best is None or price < best[0]:
                     best = price, line
@@ -53,15 +54,15 @@ def cut(lanes: int, pair: Pair, sums: int, gain: float, large: int, real: str) -
     return None if best is None or best[0] > 0.9 * gain * definition else best[1]
 
 
-def _ways(pair: Pair, axis: int, row: Grouped, sums: int, lanes: int, bytes: int) -> Iterator[Line]:
-    tiles = -(-pair.axes[axis].count // row.algorithm.results)
+def _ways(pair: Pair, axis: int, row: Grouped, sums: int, lanes: int, bytes: int, apart: int) -> Iterator[Line]:
+    tiles = -(-pair.axes[axis].count // apart // row.algorithm.results)
     channels = outer.choose(pair.moving, pair.still // lanes, sums)[0]
     sources = sources_of(pair.axes, pair.window, axis)
     for across in range(len(pair.axes)):
         counts = tiles if across == axis else pair.axes[across].count
         for side in range(1, min(counts, 16) + 1):
             for deep in (1,) if across == axis else range(1, min(tiles, 6) + 1):
-                line = Line(axis, across, row, tiles, side, deep, channels, pair.moving, sources)
+                line = Line(axis, across, row, tiles, side, deep, channels, pair.moving, sources, apart)
                 size, wide = _sizes(pair, line)
                 if (wide * (pair.moving + 1) + size * pair.still) * lanes * bytes <= WORK or side * deep == 1:
                     yield line
@@ -78,7 +79,7 @@ def _sizes(pair: Pair, line: Line) -> tuple[int, int]:
 def _price(pair: Pair, line: Line, lanes: int) -> float:
     """The estimated time in multiply–adds."""
     algorithm, (size, wide), (deep, side) = line.row.algorithm, _sizes(pair, line), line.size
-    others = math.prod(a.count for n, a in enumerate(pair.axes) if n not in (line.axis, line.across))
+    others = line.apart * math.prod(a.count for n, a in enumerate(pair.axes) if n not in (line.axis, line.across))
     across = 1 if line.across == line.axis else pair.axes[line.across].count
     chunks = others * -(-across // side) * -(-line.tiles // deep)
     tiles = others * across * line.tiles
@@ -112,7 +113,7 @@ class _Writer:
         offsets = [[tap.offset for tap in axis.taps] for axis in pair.axes]
         counts = [k.memory.groups, *(axis.count for axis in pair.axes)]
         self.chunks = Chunks(k, line, offsets, counts)
-        self.over = line.tiles * self.algorithm.results - pair.axes[line.axis].count
+        self.over = line.tiles * self.algorithm.results - pair.axes[line.axis].count // line.apart
         self.wide = pair.moving + 1  # an item more keeps positions apart in the cache
         size, wide = _sizes(pair, line)
         self.part = pair.moving * self.registers  # registers of a tap's sums
@@ -168,7 +169,7 @@ class _Writer:
     def _image(self, place: Index, factors: Sequence[Value], deep: int, side: int, over: int) -> None:
         """The moving side of a product as (tap of the planes, patch, position across, channel)."""
         k, line, chunks, algorithm = self.k, self.line, self.chunks, self.algorithm
-        cell, across = self.lefts[line.axis + 1], side + chunks.reach
+        cell, across = self.lefts[line.axis + 1] * line.apart, side + chunks.reach
         end = deep * algorithm.results - over + len(line.sources[0]) - 1  # cells that results read
         (taps, moves), step = chunks.moves(self.lefts), algorithm.step
         steps = chunks.plane_steps(self.row.slots(deep) * across * self.wide)
@@ -202,7 +203,7 @@ class _Writer:
     def _still(self, place: Index, factors: Sequence[Value], deep: int, side: int, over: int) -> None:
         """The still side of a product as (tile, position across, example, register of channels)."""
         k, line, results = self.k, self.line, self.algorithm.results
-        cell, each = self.rights[line.axis + 1], self.lanes * self.registers
+        cell, each = self.rights[line.axis + 1] * line.apart, self.lanes * self.registers
         whole = deep - bool(over)
         for low, high, held in ((0, whole, results), (whole, deep, results - over)):
             if low == high:

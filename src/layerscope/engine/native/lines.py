@@ -191,7 +191,8 @@ class Packing:
 class Line:
     """How a convolution is computed: the row's axis, `tiles` of it from the first result on; the axis along which
     `side` positions are computed at once (that of the row: `side` tiles, else `deep` tiles one after the other);
-    output channels of a tile of registers, input channels at once.
+    output channels of a tile of registers, input channels at once. All of this is done for each of `apart` rows that
+    lie interleaved, as the taps of a dilated convolution read them.
     """
 
     axis: int
@@ -203,6 +204,7 @@ class Line:
     channels: int
     block: int
     sources: tuple[tuple[int, ...], ...]
+    apart: int = 1
 
     @property
     def packing(self) -> Packing:
@@ -237,10 +239,11 @@ def cut(
     best: tuple[float, Line, list[Plan]] | None = None
     for axis in range(len(do.axes)):
         taps = do.axes[axis].phases[0].taps
-        if len(taps) < 3 or spacing([tap.offset for tap in taps]) != 1:
+        apart = spacing([tap.offset for tap in taps])
+        if len(taps) < 3 or not apart or found[0].extents[axis + 1] % apart or (stage.pool and apart > 1):
             continue
         for row in rows(len(taps)):
-            for line, left, price in _ways(memory, stage, do, found, axis, row, sums):
+            for line, left, price in _ways(memory, stage, do, found, axis, row, sums, apart):
                 if best is None or price < best[0]:
                     best = price, line, left
     plain = definition(do, found)
@@ -256,13 +259,20 @@ def _simple(axis: Axis) -> bool:
 
 
 def _ways(
-    memory: Memory, stage: Stage, do: Correlate, found: Sequence[Plan], axis: int, row: Grouped, sums: int
+    memory: Memory,
+    stage: Stage,
+    do: Correlate,
+    found: Sequence[Plan],
+    axis: int,
+    row: Grouped,
+    sums: int,
+    apart: int,
 ) -> Iterator[tuple[Line, list[Plan], float]]:
     counts, each = found[0].extents[1:], row.algorithm.results
-    tiles, over = divmod(counts[axis], each)
+    tiles, over = divmod(counts[axis] // apart, each)
     if not tiles or not _pools(stage, axis, each, over):
         return
-    left = _left(memory, do, stage, found[0], axis, tiles * each, sums) if over else []
+    left = _left(memory, do, stage, found[0], axis, tiles * each * apart, sums) if over else []
     price = definition(do, left) * 1.1 + PART
     sources = sources_of([a.phases[0] for a in do.axes], do.window, axis)
     bytes = memory.module.lanes * (4 if memory.module.real == "float" else 8)
@@ -274,7 +284,7 @@ def _ways(
             continue
         for side in range(1, min(tiles if across == axis else counts[across], 8) + 1):
             for channels in range(1, min(do.outputs, sums // side) + 1):
-                line = _fitted(Line(axis, across, row, tiles, side, 1, channels, 0, sources), do, bytes)
+                line = _fitted(Line(axis, across, row, tiles, side, 1, channels, 0, sources, apart), do, bytes)
                 yield line, left, price + _price(line, do, counts, size)
 
 
@@ -340,7 +350,7 @@ def _planes(line: Line, do: Correlate) -> list[int]:
 def _price(line: Line, do: Correlate, counts: Sequence[int], size: int) -> float:
     """The estimated time in multiply–adds."""
     algorithm, each = line.row.algorithm, math.prod(n for a, n in enumerate(counts) if a != line.axis)
-    along = line.across == line.axis
+    along, each = line.across == line.axis, each * line.apart
     total, other = (line.tiles, each) if along else (counts[line.across], each // counts[line.across] * line.tiles)
     deep, taps, planes = line.deep, len(line.sources), math.prod(_planes(line, do))
     image = sum(map(bool, itertools.chain(*algorithm.b[:1]))) + operations(algorithm.b) + 1.5 * algorithm.products
