@@ -39,7 +39,7 @@ MADE = 1.5
 MAKING = 0.8
 """What an instruction costs that makes the image's side, likewise."""
 
-PART = 5000
+PART = 20_000
 """What code of its own costs beside its time: it is to be compiled."""
 
 
