@@ -26,6 +26,7 @@ from layerscope.engine.native import (
     roots,
     rows,
     sizing,
+    sliding,
     views,
 )
 from layerscope.engine.native import packing as packer
@@ -237,6 +238,8 @@ class _Builder:
             return [products.write_few(self.memory, stage, self.recipe.options.few)]
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
             return [products.write(self.memory, stage, plans[0], self.recipe.options.large)]
+        if slid := sliding.plans(self.memory, stage, plans, sums):
+            return sliding.write(self.memory, stage, slid)
         return correlate.write(self.memory, stage, plans)
 
     def _natural(self, value: Node) -> Buffer:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from layerscope.engine.native import assembly, compiled, correlate, lines, objects, parts, products, views
+from layerscope.engine.native import assembly, compiled, correlate, lines, objects, parts, products, sliding, views
 from layerscope.engine.native.operations import Alive, Correlate, Op, Pair, PairPooled, ToStrips, ToWhole, Within
 from layerscope.engine.native.options import Options
 from layerscope.engine.native.stages import Stage
@@ -138,6 +138,8 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
             return do.title, f"{lines.described(line[0])}{fused}"
         if products.few(recipe.memory, stage, recipe.options.few):
             return do.title, f"the matrix read as it lies, for up to {recipe.options.few} examples{fused}"
+        if slid := sliding.plans(recipe.memory, stage, found, recipe.options.sums):
+            found = slid
         tile = found[0].tile
         size = "×".join(map(str, tile.positions[1:])) or "1"
         phases = f", {len(found)} phases" if len(found) > 1 else ""

@@ -13,6 +13,9 @@ from layerscope.engine.native.operations import rest
 from layerscope.engine.program import Value as Node
 
 
+PRE, HINT = 512, 3
+
+
 def flip(k: Code, values: Sequence[Value]) -> list[Value]:
     """The transpose of a square of registers: exchange halves, quarters, ... of pairs of them."""
     rows, count = list(values), len(values)
@@ -152,6 +155,10 @@ def _rows(k: Code, data: Array, places: Sequence[Index], step: int, dtype: str, 
         rows: list[Value] = []
         for place in places:
             pointer = k.address(data, place)
+            if PRE:
+                ahead = k.put("ptr", f"getelementptr i8, {pointer}, i64 {PRE}")
+                k.module.declare("void", "llvm.prefetch.p0", "ptr", "i32", "i32", "i32")
+                k.line(f"call void @llvm.prefetch.p0({ahead}, i32 0, i32 {HINT}, i32 1)")
             rows.append(
                 _converted(k, k.put(type, f"load {type}, {pointer}, align {ITEM_BYTES[data.item]}"), dtype, to)
             )
