@@ -175,7 +175,8 @@ class _Builder:
                 if value in used:
                     number = order.index(key)
                     self.recipe.data.append((key, number))
-                    kernel = rows.gather(self.memory, value, self.recipe.options.dtypes[number])
+                    thinned = self.draft.thinned.get(key)
+                    kernel = rows.gather(self.memory, value, self.recipe.options.dtypes[number], thinned)
                     self.recipe.gathers.append(self.step(kernel))
                     self._halos([value], Stage(None, ()))
             elif key[0] == "scalar":

@@ -14,7 +14,7 @@ from dataclasses import replace
 from layerscope.core.errors import TrainingError
 from layerscope.core.sizes import numbers
 from layerscope.core.types import BATCH
-from layerscope.engine.native import commuting, means, merging, padding, taps
+from layerscope.engine.native import commuting, means, merging, padding, taps, thinning
 from layerscope.engine.native.operations import (
     AtWinner,
     Correlate,
@@ -27,9 +27,10 @@ from layerscope.engine.native.operations import (
     rest,
 )
 from layerscope.engine.native.taps import Axis
+from layerscope.engine.native.thinning import Thinned
 from layerscope.engine.primitives import conv, matmul, place, pool, reduce
 from layerscope.engine.primitives.map import Map
-from layerscope.engine.program import Program, Value
+from layerscope.engine.program import Key, Program, Value
 
 
 class Draft:
@@ -40,6 +41,7 @@ class Draft:
         self.ops = [Op(step.primitive, step.inputs, step.outputs, step.label) for step in program.instructions]
         self.strips = 1  # lanes of an example
         self.in_strips: dict[Value, int] = {}  # values that come in strips, with the rows of an example
+        self.thinned: dict[Key, Thinned] = {}  # inputs of which not all is read
         self._check(program)
 
     def _check(self, program: Program) -> None:
@@ -57,6 +59,7 @@ class Draft:
         made = object.__new__(Draft)
         made.inputs, made.outputs = dict(self.inputs), dict(self.outputs)
         made.ops, made.strips, made.in_strips = [copy(op) for op in self.ops], self.strips, dict(self.in_strips)
+        made.thinned = dict(self.thinned)
         return made
 
     def maker(self) -> dict[Value, Op]:
@@ -109,6 +112,7 @@ def prepared(program: Program) -> Draft:
     for op in draft.ops:
         _canonical(op)
     draft.prune()
+    thinning.thin(draft)
     _mark_ties(draft)
     return draft
 

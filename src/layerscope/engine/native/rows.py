@@ -10,6 +10,7 @@ from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, s
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.operations import rest
+from layerscope.engine.native.thinning import Thinned
 from layerscope.engine.program import Value as Node
 
 
@@ -109,20 +110,21 @@ def _converted(k: Code, value: Value, dtype: str, to: str) -> Value:
     return k.convert("fpext" if ITEM_BYTES[item] < ITEM_BYTES[to] else "fptrunc", value, to)
 
 
-def gather(memory: Memory, value: Node, dtype: str) -> Kernel:
-    """The kernel that reads a block's examples into lanes: parameters rows, order, first, count, then buffers.
+def gather(memory: Memory, value: Node, dtype: str, thinned: Thinned | None = None) -> Kernel:
+    """The kernel that reads a block's examples, or what is `thinned` of them, into lanes: parameters rows, order,
+    first, count, then buffers.
 
     Lanes behind `count` repeat the first example.
     """
     k = Kernel(memory)
     k.parameters = [("rows", "ptr"), ("order", "ptr"), ("first", "i64"), ("count", "i64")]
     buffer, count = memory.buffer(value), k.module.lanes
-    shape, item, strips = buffer.shape[1:], CODES[dtype][0], _Strips(memory, value)
+    shape, item, strips = buffer.shape[1:], CODES[dtype][0], _Strips(memory, value, thinned)
     order = Array(Value("%order", "ptr"), "i64", 2**62)
     data = Array(Value("%rows", "ptr"), item, 2**62)
     to = scalar(buffer.item)
     target = k.array(buffer)
-    inner, steps = _runs(buffer, strips.spare)
+    inner, steps = _runs(buffer, strips.outer)
     runs, length = shape[: len(shape) - inner], math.prod(shape[len(shape) - inner :])
     bounds, spans = _shared(k, runs, length)
     with k.loop(buffer.shape[0]) as (group, _):
@@ -194,34 +196,47 @@ def _shared(
     return (k.rows(runs, 0), [*spans]) if runs else ({}, k.shared(spans))
 
 
-def _runs(buffer: Buffer, rows: bool = False) -> tuple[int, int]:
-    """How many inner axes lie evenly in memory (`rows`: without the first), and the distance of two neighbours."""
+def _runs(buffer: Buffer, outer: int) -> tuple[int, int]:
+    """How many inner axes, without the first `outer`, lie evenly in memory, and the distance of two neighbours."""
     shape, strides = buffer.shape[1:], buffer.strides[1:]
     if not shape:
         return 0, 1
-    inner = min(1, len(shape) - rows)
-    while inner < len(shape) - rows and strides[-inner - 1] == strides[-inner] * shape[-inner]:
+    inner = min(1, len(shape) - outer)
+    while inner < len(shape) - outer and strides[-inner - 1] == strides[-inner] * shape[-inner]:
         inner += 1
     return inner, strides[-1]
 
 
 class _Strips:
-    """Where the rows of an example lie in the array of all, whether lanes hold strips of it or the whole."""
+    """Where the rows of an example lie in the array of all, whether lanes hold strips of it or the whole, and all of
+    its rows or some.
+    """
 
-    def __init__(self, memory: Memory, value: Node) -> None:
+    def __init__(self, memory: Memory, value: Node, thinned: Thinned | None = None) -> None:
         self.memory, self.shape, self.total = memory, rest(value), memory.rows(value)
-        self.size = math.prod((self.total, *self.shape[1:]) if self.total else self.shape)
+        whole = (self.total, *self.shape[1:]) if self.total else self.shape
+        plain = (0,) * len(whole), (1,) * len(whole)
+        self.sizes = thinned.sizes if thinned else whole
+        self.starts, self.steps = (thinned.starts, thinned.steps) if thinned else plain
+        self.size = math.prod(self.sizes)
         self.spare = memory.spare(value)
+        thin = [axis for axis, step in enumerate(self.steps) if step > 1]
+        self.outer = max([int(self.spare), *(axis + 1 for axis in thin)])
+        """How many axes must be gone over one by one."""
 
     def place(self, k: Code, lane: int, outer: Sequence[Index], length: int) -> Index:
         """The place in an example of a lane's run of `length` numbers; of its last row for rows to spare."""
         strip = lane // self.memory.together if self.total else 0
-        if not self.spare:
-            at = k.mul(_flat(k, outer, self.shape[: len(outer)]), length)
-            return k.add(at, strip * math.prod(self.shape))
-        row = k.add(outer[0], strip * self.shape[0])
-        row = k.intrinsic("smin", "i64", k.i64(row), k.i64(self.total - 1))
-        return k.mul(_flat(k, [row, *outer[1:]], self.shape[: len(outer)]), length)
+        strip *= self.shape[0] if self.shape else 1
+        row, first = (outer[0] if outer else 0), strip * self.steps[0] * math.prod(self.sizes[1:]) if self.total else 0
+        if self.spare:
+            row = k.intrinsic("smin", "i64", k.i64(k.add(row, strip)), k.i64(self.total - 1))
+            first = 0
+        at = [
+            k.add(k.mul(i, step), start)
+            for i, step, start in zip([row, *outer[1:]], self.steps, self.starts, strict=False)
+        ]
+        return k.add(k.mul(_flat(k, at[: len(outer)], self.sizes[: len(outer)]), length), first)
 
     def holds(self, k: Code, lane: int, row: Index) -> Value:
         """Whether a lane's row is one of the example."""
@@ -236,7 +251,7 @@ def scatter(memory: Memory, value: Node) -> Kernel:
     shape, item, together, strips = buffer.shape[1:], scalar(buffer.item), memory.together, _Strips(memory, value)
     data = Array(Value("%rows", "ptr"), item, 2**62)
     source = k.array(buffer)
-    inner, steps = _runs(buffer, strips.spare)
+    inner, steps = _runs(buffer, strips.outer)
     runs, length = shape[: len(shape) - inner], math.prod(shape[len(shape) - inner :])
     bounds, spans = _shared(k, runs, length)
     with k.loop(buffer.shape[0]) as (group, _), k.nest(runs, bounds=bounds) as (outer, _):
