@@ -24,6 +24,7 @@ from layerscope.engine.native import (
     parts,
     products,
     roots,
+    row_sums,
     rows,
     sizing,
     sliding,
@@ -202,6 +203,7 @@ class _Builder:
         if stage.root is None:
             found.append(self.step(roots.pointwise(self.memory, stage)))
         elif isinstance(stage.root.do, Correlate):
+            found += [self.step(kernel) for kernel in row_sums.clear(self.memory, stage)]
             found += [self.step(kernel) for kernel in self._convolution(stage, sums)]
         elif isinstance(stage.root.do, Pair | PairPooled):
             self._pair(stage, sums)

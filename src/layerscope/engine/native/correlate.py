@@ -18,6 +18,7 @@ from layerscope.engine.native.ir import Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, pooled_counts, strided
 from layerscope.engine.native.operations import Correlate
+from layerscope.engine.native.row_sums import RowSums
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.taps import Phase, product, spacing
 from layerscope.engine.program import Value as Node
@@ -169,6 +170,7 @@ class Tiled:
         for j in range(channels):
             totals: dict[Node, Value] = {}
             cells: dict[tuple[int, ...], Value] = {}
+            rows = RowSums(scope)
             for number, position in enumerate(positions):
                 moved = (k.add(i, p * n) for i, p, n in zip(index, position, self.apart, strict=True))
                 scope.at([*moved, k.add(c, j)])
@@ -186,6 +188,7 @@ class Tiled:
                     totals[op.outputs[0]] = value
                     if self._kept_positions(op):
                         scope.accumulate(op, value)
+                rows.add(position)
                 for op in self.stage.spreads:
                     poolings.spread(scope, op)
                 if self.stage.pool:
@@ -193,6 +196,7 @@ class Tiled:
             for op in self.stage.sums:
                 if not self._kept_positions(op):
                     scope.accumulate(op, totals[op.outputs[0]])
+            rows.store()
             if self.stage.pool:
                 self._pool(tiles, index, k.add(c, j), cells)
 

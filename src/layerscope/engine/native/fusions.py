@@ -33,6 +33,7 @@ class Stage:
     pools_first: bool = False
     spreads: list[Op] = field(default_factory=list[Op])
     sums: list[Op] = field(default_factory=list[Op])
+    planes: list[Op] = field(default_factory=list[Op])
     stored: list[Value] = field(default_factory=list[Value])
     segment: int = 0
     shared: bool = False
@@ -40,7 +41,7 @@ class Stage:
     def all(self) -> list[Op]:
         """Every operation of the stage."""
         first = [self.root] if self.root else []
-        return [*first, *self.ops, *([self.pool] if self.pool else []), *self.spreads, *self.sums]
+        return [*first, *self.ops, *([self.pool] if self.pool else []), *self.spreads, *self.sums, *self.planes]
 
     def makes(self) -> set[Value]:
         return {value for op in self.all() for value in op.outputs}

@@ -340,6 +340,7 @@ def _lifetimes(schedule: Schedule) -> dict[Value, Life]:
     for number, stage in enumerate(schedule.stages):
         made = [(value, True) for value in stage.stored]
         made += [(value, True) for value in (stage.pool.outputs if stage.pool else ())]
+        made += [(value, True) for op in stage.planes for value in op.outputs]
         made += [(value, False) for op in stage.spreads for value in op.outputs]
         if stage.root and not isinstance(stage.root.do, Correlate | Pair | PairPooled):
             made += [(value, True) for value in stage.root.outputs]

@@ -83,6 +83,11 @@ class Means:
 
 
 @dataclass(frozen=True)
+class RowSums:
+    """Sums over all axes of an image but rows and channels, which have size 1 then."""
+
+
+@dataclass(frozen=True)
 class Places:
     """Switches as flat places of the plane, from the winners of a pool."""
 

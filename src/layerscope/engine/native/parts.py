@@ -70,7 +70,7 @@ def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: fl
         return []
     sizes = found[0].extents[1:] if stage.pool else stage.shape[:-1]
     even, ties = bool(stage.pool), stage.root.ties
-    twice = not stage.sums  # what is computed twice must not be added up twice
+    twice = not (stage.sums or stage.planes)  # what is computed twice must not be added up twice
     ways = [list(filtering.on_axis(axis, n, even, ties, twice)) for axis, n in zip(do.axes, sizes, strict=True)]
     best: tuple[float, list[Part]] | None = None
     for rows, columns in itertools.product(*ways):

@@ -123,6 +123,7 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
         stage.pool
     )
     more += ["to winners"] * len(stage.spreads) + ["sum over the batch"] * len(stage.sums)
+    more += ["sums of rows"] * len(stage.planes)
     fused = f"; in registers: {', '.join(dict.fromkeys(more))}" if more else ""
     if stage.root is None:
         cleared = any(isinstance(op.do, Within) for op in stage.ops)

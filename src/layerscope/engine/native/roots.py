@@ -13,6 +13,7 @@ from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import ERROR, Kernel, Memory, Scope
 from layerscope.engine.native.layout import Buffer, margin, strided
 from layerscope.engine.native.operations import FromWinners, Op, ToStrips, ToWhole, rest
+from layerscope.engine.native.planes import OfRows
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.matmul import Dots
@@ -110,7 +111,9 @@ def _reduce(scope: Scope, op: Op) -> None:
         result = carry.values[-1] if how == "argmax" else carry.values[0]
         result = _across(scope, op, result)
         if how == "mean":
-            result = k.fdiv(result, k.constant(float(op.strips * math.prod(shape[axis - 1] for axis in inner))))
+            count = op.strips * math.prod(shape[axis - 1] for axis in inner)
+            count *= do.count if isinstance(do, OfRows) else 1
+            result = k.fdiv(result, k.constant(float(count)))
         index = _merged(kept, outer, [0] * len(inner), inner) if do.keep else kept
         _write(scope, op.outputs[0], index, result)
 
@@ -361,6 +364,7 @@ ROOTS: dict[type, Callable[[Scope, Op], None]] = {
     place.Gather: _gather,
     place.GatherLast: _gather_last,
     reduce.Reduce: _reduce,
+    OfRows: _reduce,
     reduce.ReduceMaxAdjoint: _reduce_max_adjoint,
     Concatenate: _concatenate,
     ToStrips: _to_strips,

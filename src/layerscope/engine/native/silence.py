@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from layerscope.engine.native import pulls
-from layerscope.engine.native.operations import Alive, Correlate, FromWinners, Op, ToStrips, ToWhole, Within
+from layerscope.engine.native.operations import Alive, Correlate, FromWinners, Op, RowSums, ToStrips, ToWhole, Within
 from layerscope.engine.primitives import place, pool, reduce
 from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Reshape
@@ -20,6 +20,7 @@ LINEAR = (
     place.ResizeLinear,
     place.ResizeLinearAdjoint,
     place.Gather,
+    RowSums,
     Reshape,
     *pulls.EMIT,
 )

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass, field
 
 from layerscope.core.errors import TrainingError
-from layerscope.engine.native import fusions, means, pointwise, pulls
+from layerscope.engine.native import fusions, means, planes, pointwise, pulls
 from layerscope.engine.native.draft import Draft, disjoint, from_winners
 from layerscope.engine.native.fusions import Stage
 from layerscope.engine.native.light import Light
@@ -121,6 +121,8 @@ class Scheduler:
             self._note(op, max((self.made[value] for value in op.inputs), default=-1))
         elif isinstance(op.do, reduce.Reduce) and 0 in op.do.axes:
             self._sum(op)
+        elif isinstance(op.do, reduce.Reduce):
+            self._reduce(op)
         elif isinstance(op.do, (Map, Alive, Within, *PULLS)):
             self._pointwise(op)
         elif isinstance(op.do, Pair):
@@ -277,6 +279,17 @@ class Scheduler:
         self.sums.add(op.outputs[0])
         self._known_behind(op.outputs[0], self.plan.stages[number].segment)
 
+    def _reduce(self, op: Op) -> None:
+        """Over axes of an example: where these are planes, begun by the stage that makes them."""
+        number = self.made[op.inputs[0]]
+        if number >= 0 and self.plan.stages[number].segment == len(self.ends):
+            stage = self.plan.stages[number]
+            if planes.joins(stage, op):
+                rows, op = planes.split(self.plan.draft, op)
+                stage.planes.append(rows)
+                self._note(rows, number)
+        self._own(op, rest(op.outputs[0]))
+
     def _pair(self, op: Op) -> None:
         if not any(value in self.silent for value in op.inputs):
             op.inputs = (op.inputs[0], self._silenced(op.inputs[1]))
@@ -351,7 +364,7 @@ class Scheduler:
             stage.stored = [value for value in inside if value in needed and of_batch(value)]
             stage.spreads = [op for op in stage.spreads if op.outputs[0] in needed]
         plan.needed = needed
-        self.plan.stages = [s for s in plan.stages if s.stored or s.pool or s.spreads or s.sums or _ends(s)]
+        self.plan.stages = [s for s in plan.stages if s.stored or s.pool or s.spreads or s.sums or s.planes or _ends(s)]
 
 
 def _ends(stage: Stage) -> bool:
