@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from layerscope.engine.native import filtering, outer
+from layerscope.engine.native import strided as strided_axes
 from layerscope.engine.native.correlate import segments
 from layerscope.engine.native.filtering import Placed, applied, operations, patches
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
@@ -57,7 +58,8 @@ def parts(lanes: int, pair: Pair, sums: int, gain: float) -> list[Part]:
     if pair.groups > 1 or len(pair.axes) != 2 or sums < 8 or lanes < 2:
         return []
     best: tuple[float, list[Part]] | None = None
-    for rows, columns in itertools.product(*(filtering.on_pair(axis) for axis in pair.axes)):
+    ways = [[*filtering.on_pair(axis), *strided_axes.on_pair(axis)] for axis in pair.axes]
+    for rows, columns in itertools.product(*ways):
         cut = [_part(pair, r, c, sums, wide, lanes) for r, c in itertools.product(rows, columns)]
         price = sum(each for each, _ in cut)
         if best is None or price < best[0]:

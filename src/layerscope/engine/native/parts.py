@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from layerscope.engine.native import correlate, filtering
+from layerscope.engine.native import correlate, filtering, strided
 from layerscope.engine.native.correlate import LATENCY, NEAR, Plan, Tile, segments
 from layerscope.engine.native.filtering import Algorithm, Placed, operations
 from layerscope.engine.native.kernel import Memory
@@ -71,7 +71,10 @@ def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: fl
     sizes = found[0].extents[1:] if stage.pool else stage.shape[:-1]
     even, ties = bool(stage.pool), stage.root.ties
     twice = not (stage.sums or stage.planes)  # what is computed twice must not be added up twice
-    ways = [list(filtering.on_axis(axis, n, even, ties, twice)) for axis, n in zip(do.axes, sizes, strict=True)]
+    ways = [
+        [*filtering.on_axis(axis, n, even, ties, twice), *strided.on_axis(axis, n, even, ties)]
+        for axis, n in zip(do.axes, sizes, strict=True)
+    ]
     best: tuple[float, list[Part]] | None = None
     for rows, columns in itertools.product(*ways):
         cut = [_tiled(r, c, do, sums) for r, c in itertools.product(rows, columns)]
