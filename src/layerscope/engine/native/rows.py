@@ -14,7 +14,10 @@ from layerscope.engine.native.thinning import Thinned
 from layerscope.engine.program import Value as Node
 
 
-PRE, HINT = 512, 3
+AHEAD = 512
+"""Bytes by which given images are fetched before they are read: so many rows at once are more than a processor
+follows by itself.
+"""
 
 
 def flip(k: Code, values: Sequence[Value]) -> list[Value]:
@@ -154,13 +157,12 @@ def _rows(k: Code, data: Array, places: Sequence[Index], step: int, dtype: str, 
     count = len(places)
     if count > 1 and step == count and data.item != "half":
         type = vector(data.item, count)
+        k.module.declare("void", "llvm.prefetch.p0", "ptr", "i32", "i32", "i32")
         rows: list[Value] = []
         for place in places:
             pointer = k.address(data, place)
-            if PRE:
-                ahead = k.put("ptr", f"getelementptr i8, {pointer}, i64 {PRE}")
-                k.module.declare("void", "llvm.prefetch.p0", "ptr", "i32", "i32", "i32")
-                k.line(f"call void @llvm.prefetch.p0({ahead}, i32 0, i32 {HINT}, i32 1)")
+            ahead = k.put("ptr", f"getelementptr i8, {pointer}, i64 {AHEAD}")
+            k.line(f"call void @llvm.prefetch.p0({ahead}, i32 0, i32 3, i32 1)")
             rows.append(
                 _converted(k, k.put(type, f"load {type}, {pointer}, align {ITEM_BYTES[data.item]}"), dtype, to)
             )
