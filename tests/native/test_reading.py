@@ -79,7 +79,9 @@ def one_by_two():
 
 def two_readers():
     image = layers.Input((13, 12, 17))
-    return Model(image, layers.Add()([layers.Conv2D(5, 1, strides=(3, 2))(image), layers.Conv2D(5, 1, strides=(3, 2))(image)]))
+    return Model(
+        image, layers.Add()([layers.Conv2D(5, 1, strides=(3, 2))(image), layers.Conv2D(5, 1, strides=(3, 2))(image)])
+    )
 
 
 def dilated():
@@ -145,7 +147,9 @@ def test_a_target_that_is_the_image_is_read_whole():
 
 def pooled_globally(*stack, keep=False):
     def make():
-        return Sequential([layers.Input((12, 16, 5)), *stack, layers.GlobalAveragePooling2D(keepdims=keep), layers.Dense(3)])
+        return Sequential(
+            [layers.Input((12, 16, 5)), *stack, layers.GlobalAveragePooling2D(keepdims=keep), layers.Dense(3)]
+        )
 
     return make
 

@@ -21,13 +21,23 @@ def definition(patch, kernel, results, stride):
 
 @pytest.mark.parametrize(
     ("results", "size", "stride", "products"),
-    [(2, 7, 2, 9), (3, 7, 2, 11), (2, 5, 2, 7), (3, 5, 2, 9), (2, 3, 2, 5), (2, 11, 4, 15), (3, 11, 4, 19), (2, 5, 3, 8)],
+    [
+        (2, 7, 2, 9),
+        (3, 7, 2, 11),
+        (2, 5, 2, 7),
+        (3, 5, 2, 9),
+        (2, 3, 2, 5),
+        (2, 11, 4, 15),
+        (3, 11, 4, 19),
+        (2, 5, 3, 8),
+    ],
 )
 def test_against_the_definition(results, size, stride, products):
     """With products that no two sums share, as filtered.py takes them where they are many."""
     algorithm = strided.strided(results, size, stride)
     assert (algorithm.products, algorithm.results, algorithm.step) == (products, results, results * stride)
-    assert algorithm.together == 1 and not algorithm.few
+    assert algorithm.together == 1
+    assert not algorithm.few
     a, b, g = (np.array(m, float) for m in (algorithm.a, algorithm.b, algorithm.g))
     for _ in range(10):
         patch, kernel = RANDOM.normal(size=algorithm.patch), RANDOM.normal(size=size)
@@ -60,8 +70,11 @@ def test_equal_numbers_give_equal_results(results, size):
     algorithm = strided.strided(results, size, 2)
     sides = np.array(algorithm.b, np.float32) @ np.full(algorithm.patch, 0.3, np.float32)
     products = sides * (np.array(algorithm.g) @ RANDOM.normal(size=size)).astype(np.float32)
-    summands = [[x * p for x, p in zip(row, products, strict=True) if x * p] for row in np.array(algorithm.a, np.float32)]
-    assert len(summands[0]) == 2 and all(row == summands[0] for row in summands)
+    summands = [
+        [x * p for x, p in zip(row, products, strict=True) if x * p] for row in np.array(algorithm.a, np.float32)
+    ]
+    assert len(summands[0]) == 2
+    assert all(row == summands[0] for row in summands)
 
 
 def names(axis, count, **more):
@@ -104,7 +117,11 @@ STACKS = {
         4,
     ),
     "3×3 by 2, pooled": (
-        lambda: [layers.Conv2D(8, 3, strides=2, padding="same"), layers.MaxPooling2D(2), layers.Conv2D(9, 3, strides=2)],
+        lambda: [
+            layers.Conv2D(8, 3, strides=2, padding="same"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(9, 3, strides=2),
+        ],
         (24, 32),
         3,
     ),
@@ -114,7 +131,9 @@ STACKS = {
 
 
 @pytest.mark.parametrize("name", STACKS)
-@pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"large": 0}, {"strips": 2}, {"sums": 12}], ids=str)
+@pytest.mark.parametrize(
+    "more", [{}, {"checked": True, "guard": 64}, {"large": 0}, {"strips": 2}, {"sums": 12}], ids=str
+)
 def test_networks(name, more, monkeypatch):
     """Forwards and for kernels' gradients."""
     found = set()

@@ -13,7 +13,6 @@ from layerscope.engine.native.operations import rest
 from layerscope.engine.native.thinning import Thinned
 from layerscope.engine.program import Value as Node
 
-
 AHEAD = 512
 """Bytes by which given images are fetched before they are read: so many rows at once are more than a processor
 follows by itself.
@@ -228,12 +227,12 @@ class _Strips:
 
     def place(self, k: Code, lane: int, outer: Sequence[Index], length: int) -> Index:
         """The place in an example of a lane's run of `length` numbers; of its last row for rows to spare."""
-        strip = lane // self.memory.together if self.total else 0
-        strip *= self.shape[0] if self.shape else 1
-        row, first = (outer[0] if outer else 0), strip * self.steps[0] * math.prod(self.sizes[1:]) if self.total else 0
+        rows, first = lane // self.memory.together * self.shape[0] if self.total else 0, 0
+        row = outer[0] if outer else 0
         if self.spare:
-            row = k.intrinsic("smin", "i64", k.i64(k.add(row, strip)), k.i64(self.total - 1))
-            first = 0
+            row = k.intrinsic("smin", "i64", k.i64(k.add(row, rows)), k.i64(self.total - 1))
+        elif rows:
+            first = rows * self.steps[0] * math.prod(self.sizes[1:])
         at = [
             k.add(k.mul(i, step), start)
             for i, step, start in zip([row, *outer[1:]], self.steps, self.starts, strict=False)

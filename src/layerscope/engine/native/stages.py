@@ -364,7 +364,9 @@ class Scheduler:
             stage.stored = [value for value in inside if value in needed and of_batch(value)]
             stage.spreads = [op for op in stage.spreads if op.outputs[0] in needed]
         plan.needed = needed
-        self.plan.stages = [s for s in plan.stages if s.stored or s.pool or s.spreads or s.sums or s.planes or _ends(s)]
+        self.plan.stages = [
+            s for s in plan.stages if s.stored or s.pool or s.spreads or s.sums or s.planes or _ends(s)
+        ]
 
 
 def _ends(stage: Stage) -> bool:

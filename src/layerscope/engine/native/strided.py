@@ -1,8 +1,8 @@
 """Convolutions of a stride with fewer products: every s-th tap meets every s-th cell.
 
-Along an axis, a convolution of stride s is the sum of s convolutions of stride 1, each of some of the taps with one of
-the images that lie interleaved: 7 taps by 2 are 4 taps on even cells and 3 on odd ones. Each of them is computed with
-fewer products (5 and 4 for two results, in place of 14), in the form that filtering.py has for all algorithms.
+Along an axis, a convolution of stride s is the sum of s convolutions of stride 1, each of some of the taps with one
+of the images that lie interleaved: 7 taps by 2 are 4 taps on even cells and 3 on odd ones. Each of them is computed
+with fewer products (5 and 4 for two results, in place of 14), in the form that filtering.py has for all algorithms.
 """
 
 from __future__ import annotations
