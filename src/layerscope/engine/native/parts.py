@@ -21,6 +21,9 @@ from layerscope.engine.native.stages import Stage
 PART = 1500
 """What a part costs beside its time: it is code to be compiled."""
 
+STRIDED = 1.15
+"""How many times the estimated time patches of a stride take, where there are many sums."""
+
 PACKED = 3.0
 """What a number of the kernel's side costs, which is made once a batch."""
 
@@ -83,9 +86,14 @@ def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: fl
         price = sum(each for each, _ in cut) + PACKED * sum(p.products for p in packings) * do.inputs * do.outputs
         if best is None or price < best[0]:
             best = price, found_parts
-    if best is None or best[0] > gain * definition(do, found):
+    if best is None or best[0] * (STRIDED if _strided(best[1]) else 1) > gain * definition(do, found):
         return []
     return best[1]
+
+
+def _strided(found: Sequence[Part]) -> bool:
+    algorithms = (placed.algorithm for part in found for placed in (part.rows, part.columns))
+    return any(algorithm.step > algorithm.results and not algorithm.few for algorithm in algorithms)
 
 
 def _alike(found: Sequence[Part]) -> list[Part]:
