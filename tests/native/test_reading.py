@@ -74,7 +74,7 @@ def test_single_channels_go_by_rows():
 
 
 def one_by_two():
-    return Sequential([layers.Input((14, 12, 16)), layers.Conv2D(5, 1, strides=2)])
+    return Sequential([layers.Input((16, 12, 16)), layers.Conv2D(5, 1, strides=2)])
 
 
 def two_readers():
@@ -112,7 +112,7 @@ def sequence():
 
 
 THIN = {
-    one_by_two: (7, 6, 16), two_readers: (5, 6, 17), dilated: (10, 10, 16), framed: (7, 6, 16), sequence: (13, 16),
+    one_by_two: (8, 6, 16), two_readers: (5, 6, 17), dilated: (10, 10, 16), framed: (7, 6, 16), sequence: (13, 16),
     other_taps: (12, 12, 16), other_layers: (12, 12, 16), few_channels: (6, 12, 3),
 }  # fmt: skip
 
@@ -160,6 +160,12 @@ def volume():
     ])  # fmt: skip
 
 
+def dilated_planes():
+    """Interleaved images of 7 rows: but for the sums, their last tiles would begin earlier."""
+    wide = layers.Conv2D(8, 3, dilation_rate=4, padding="same")
+    return Sequential([layers.Input((28, 28, 8)), wide, layers.GlobalAveragePooling2D()])
+
+
 def excited():
     image = layers.Input((12, 16, 5))
     y = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
@@ -178,6 +184,7 @@ PLANES = {
     "normalised": pooled_globally(layers.Conv2D(4, 1), layers.BatchNormalization(), layers.Activation("relu")),
     "a volume": volume,
     "read by others": excited,
+    "interleaved": dilated_planes,
 }
 
 
