@@ -1,6 +1,10 @@
-"""Parts of what is concatenated lie in the whole: which ones, and that the numbers are those of the reference engine."""
+"""Parts of what is concatenated lie in the whole, gradients where results were: which ones, and that the numbers are
+those of the reference engine.
+"""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
@@ -126,3 +130,75 @@ def test_nothing_is_copied():
         native, _ = engines(case, "float64")
         rows = report.report(native.job, options_for("float64"), 1, "float64").rows
         assert sum((row.work, row.way) == ("Concatenate", "one loop") for row in rows) == 2 * loops
+
+
+# --- written over what was read last ---
+
+
+def chain(image):
+    return conv(5, activation="relu")(conv(4, activation="relu")(image))
+
+
+def residual(image):
+    """What is added is read once more than the result of the convolution beside it."""
+    x = conv(4, activation="relu")(image)
+    return layers.Activation("relu")(layers.Add()([x, conv(4, activation="relu")(x)]))
+
+
+def functions(image):
+    """Functions whose gradient wants the result, the input, or both."""
+    x = layers.Activation("tanh")(conv(3)(image))
+    x = layers.Activation("silu")(conv(3)(x))
+    return layers.Activation("softplus")(layers.PReLU()(conv(3)(x)))
+
+
+def pooled(image):
+    """Winners and what is spread to them have memory of their own."""
+    return conv(3)(MaxPooling2D(2)(conv(4, activation="relu")(image)))
+
+
+def in_segments(image):
+    x = layers.BatchNormalization()(conv(3, activation="relu")(image))
+    return layers.Activation("relu")(layers.BatchNormalization()(conv(3)(x)))
+
+
+WRITTEN_OVER = {chain: 3, residual: 4, functions: 6, pooled: 2, in_segments: 3, dense: 2}
+"""Among them the targets, over which lies the loss's gradient."""
+
+
+def written_over(case, program="training"):
+    """How many values lie where another one lay that had as many numbers and was read no longer."""
+    with settings(**case.options):
+        native, _ = engines(case, "float64")
+        options = options_for("float64", ("float64",) * 4)
+    recipe = assembly.assembled(getattr(native.job, program), options)
+    places: dict[int, list[object]] = {}
+    for value, buffer in recipe.memory.layout.buffers.items():
+        places.setdefault(id(buffer), []).append(value)
+    order = {v: n for n, stage in enumerate(recipe.schedule.stages) for op in stage.all() for v in op.outputs}
+    read = {v: n for n, stage in enumerate(recipe.schedule.stages) for op in stage.all() for v in op.inputs}
+    found = 0
+    for values in places.values():
+        values.sort(key=lambda v: order.get(v, -1))
+        assert all(read[a] == order[b] for a, b in itertools.pairwise(values))
+        found += len(values) - 1
+    return found
+
+
+@pytest.mark.parametrize("make", WRITTEN_OVER)
+def test_what_is_written_over_what_was_read_last(make):
+    assert written_over(case_of(make)) == WRITTEN_OVER[make]
+
+
+@pytest.mark.parametrize("more", [{"checked": True}, {"strips": 2}, {"gain": 1e9}, {"team": 2, "large": 0}], ids=str)
+@pytest.mark.parametrize("make", [chain, residual, functions, pooled, in_segments])
+def test_numbers_written_over_others(make, more):
+    case = case_of(make, **more)
+    case.threads = 2 if "team" in more else 1
+    assert compare(case) == []
+
+
+def test_an_output_is_not_written_over():
+    case = case_of(chain, lambda x: [x, conv(2)(x)])
+    assert compare(case) == []
+    assert written_over(case, "inference") == 0

@@ -202,6 +202,9 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
     dense = _aliased(schedule)
     layout.views = views.found(schedule, made, kept, dense)
     _joined(layout.views, made, margins)
+    taken = dense | {*layout.views, *(whole for whole, _ in layout.views.values()), *schedule.draft.outputs.values()}
+    over = views.successors(schedule, made, kept, taken)
+    _joined({value: (other, 0) for value, other in over.items()}, made, margins)
     free: dict[str, list[_Life]] = {"scratch": [], "kept": []}
     framed: dict[tuple[object, ...], list[tuple[int, Buffer]]] = {}
     for value, (first, last, whole) in sorted(made.items(), key=lambda pair: pair[1][:2]):
@@ -227,6 +230,10 @@ def arranged(module: Module, schedule: Schedule, groups: int, guard: int = 0) ->
         buffer = layout.buffers[whole]
         shape, origin = (groups, *rest(value)), buffer.origin + channel * buffer.strides[-1]
         layout.buffers[value] = replace(buffer, shape=shape, origin=origin)
+    for value, other in over.items():
+        while other in over:
+            other = over[other]
+        layout.buffers[value] = layout.buffers[other]  # the same one: a kernel has one pointer to both
     return layout
 
 

@@ -81,7 +81,21 @@ class Scheduler:
             self._place(op)
         self._decide_stores()
         self._move_early()
+        self._gradients_first()
         return self.plan
+
+    def _gradients_first(self) -> None:
+        """A kernel's gradient goes before the convolution that leads back beyond its image, whose results may be
+        written over it then.
+        """
+        stages = self.plan.stages
+        for number in range(1, len(stages)):
+            pair, place = stages[number], number
+            if pair.root is None or not isinstance(pair.root.do, Pair | PairPooled) or pair.shared:
+                continue
+            while place and _free(stages[place - 1], pair):
+                place -= 1
+            stages.insert(place, stages.pop(number))
 
     def _move_early(self) -> None:
         """Flat operations that blocks read run before them, or behind the segment that they wait for; all others
@@ -376,3 +390,9 @@ def _ends(stage: Stage) -> bool:
 def scheduled(draft: Draft) -> Schedule:
     """The operations of a draft in stages."""
     return Scheduler(draft).run()
+
+
+def _free(before: Stage, pair: Stage) -> bool:
+    """Whether a convolution makes nothing that a kernel's gradient, which stands behind it, reads."""
+    alone = before.root is not None and isinstance(before.root.do, Correlate) and before.segment == pair.segment
+    return alone and not before.makes() & {value for op in pair.all() for value in op.inputs}

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from layerscope.engine.native.operations import Correlate, of_batch, rest
 from layerscope.engine.native.stages import Schedule, Stage
 from layerscope.engine.primitives import pool
+from layerscope.engine.primitives.map import Map
 from layerscope.engine.primitives.shape import Concatenate
 from layerscope.engine.program import Value
 
@@ -90,3 +91,46 @@ def placed(views: Views, value: Value) -> tuple[Value, int]:
         value, more = views[value]
         start += more
     return value, start
+
+
+def successors(
+    schedule: Schedule, lives: Mapping[Value, Life], kept: Collection[Value], taken: Collection[Value]
+) -> dict[Value, Value]:
+    """For values that may be written over another one, number by number, that one: it is read last by the stage that
+    makes them, only where they are written, and before. `taken` are values that others share the memory of.
+    """
+    found: dict[Value, Value] = {}
+    for number, stage in enumerate(schedule.stages):
+        if stage.pool or stage.spreads or stage.shared or (stage.root and not _once(stage)):
+            continue
+        free = [y for y in _read(stage) if y in lives and lives[y][1] == number and lives[y][2] and y not in taken]
+        for value in stage.stored:
+            if value not in lives or lives[value][0] != number or value in taken or not lives[value][2]:
+                continue
+            for y in free:
+                if _same(schedule, y, value) and (value not in kept or y in kept):
+                    found[value] = y
+                    free.remove(y)
+                    break
+    return found
+
+
+def _once(stage: Stage) -> bool:
+    """Whether a stage with a root writes each result once."""
+    assert stage.root is not None
+    return isinstance(stage.root.do, Correlate) and bool(stage.sums)
+
+
+def _read(stage: Stage) -> list[Value]:
+    """What a stage reads of other stages' values only for its pointwise functions, at the index of their results."""
+    made = stage.makes()
+    reads = [v for op in stage.ops if isinstance(op.do, Map) for v in op.inputs if of_batch(v) and v not in made]
+    others = [op for op in stage.all() if op not in stage.ops or not isinstance(op.do, Map)]
+    elsewhere = {v for op in others for v in op.inputs}
+    return [v for v in dict.fromkeys(reads) if v not in elsewhere and rest(v) == tuple(stage.shape)]
+
+
+def _same(schedule: Schedule, y: Value, value: Value) -> bool:
+    """Whether one may lie where the other one lies."""
+    strips = schedule.draft.in_strips
+    return rest(y) == rest(value) and y.type.dtype == value.type.dtype and strips.get(y) == strips.get(value)
