@@ -138,6 +138,7 @@ def test_fit_works_in_a_thread():
 
 SLOW = """
 import signal, time
+import llvmlite.binding  # which takes long on a busy machine, and is no batch
 import numpy as np
 from layerscope import Input, Model, callbacks
 from layerscope.layers import Dense
