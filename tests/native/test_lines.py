@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.native.calling import aligned, called
 from tests.native.comparing import compare, engines, settings
 from tests.native.random_cases import Case
 
 from layerscope import layers, losses, optimizers
-from layerscope.engine.native import lines, report
+from layerscope.engine.native import assembly, lines, report
 from layerscope.engine.native.engine import options_for
+from layerscope.engine.native.ir import bytes_of
 from layerscope.models import Sequential
 
 RANDOM = np.random.default_rng(0)
@@ -166,6 +168,49 @@ def _model(shape, *stack):
     model = Sequential([layers.Input(shape), *stack])
     model.compile("sgd", "mean_squared_error")
     return model
+
+
+class _Open:
+    """A module whose functions can be called from outside."""
+
+    def __init__(self, module):
+        self.module = module
+
+    def text(self):
+        return self.module.text().replace("define internal ", "define ")
+
+
+def rows_of_turns(module, step):
+    """For each turn of a kernel that threads may share the rows to whose sums it adds something."""
+    regions = {buffer.region: aligned(1 << 18).view(np.float64) for buffer, _ in step.kernel.uses}
+    places = [
+        regions[buffer.region][(buffer.offset + (buffer.origin + shift) * bytes_of(buffer.item)) // 8 :]
+        for buffer, shift in step.kernel.uses
+    ]
+    ((sums, place),) = ((b, p) for (b, _), p in zip(step.kernel.uses, places, strict=True) if b.shape[2:3] == (1,))
+    for turn in range(step.kernel.turns):
+        for region in regions.values():
+            region[:] = 1
+        before = place[: sums.extent * module.lanes].copy()
+        called(_Open(module), step.name, turn, turn + 1, *places)
+        changed = (place[: before.size] != before).reshape(sums.shape[1], -1)
+        yield np.flatnonzero(changed.any(axis=1)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("window", "size"),
+    [((1, 3), (12, 64)), ((1, 3), (16, 20)), ((1, 7), (12, 64)), ((1, 7), (64, 12)), ((7, 1), (64, 12))],
+)
+def test_threads_that_share_a_block_add_to_sums_of_rows_of_their_own(window, size):
+    """The sums grow in memory that is the same for all of them: a row belongs to one turn."""
+    model = _model((*size, 4), layers.Conv2D(4, window, padding="same"), layers.GlobalAveragePooling2D())
+    with settings(lanes=4, sums=12, gain=1e9):
+        recipe = assembly.assembled(model._job.inference, options_for("float64", ("float64",)))
+    _, lined, *_ = recipe.stages
+    assert " in a row" in report.described("", recipe, lined.stage).way
+    rows = [row for turn in rows_of_turns(recipe.module, lined) for row in turn]
+    assert lined.kernel.turns > 1
+    assert sorted(rows) == list(range(size[0]))
 
 
 def test_the_report_tells(monkeypatch):

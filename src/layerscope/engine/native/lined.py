@@ -107,10 +107,14 @@ class Chunks:
         found[-1] = ends[-1], over
         return [(part, some, missing) for part, missing in found for some in across]
 
-    def loops(self, parts: Sequence[Part]) -> Iterator[tuple[list[Index], int, int, int]]:
-        """Loops over this thread's chunks: index of the first result, tiles, positions across, results missing."""
-        k, line = self.k, self.line
-        others = [0, *(n + 1 for n in self.planes)]
+    def loops(self, parts: Sequence[Part], rows: bool = False) -> Iterator[tuple[list[Index], int, int, int]]:
+        """Loops over this thread's chunks: index of the first result, tiles, positions across, results missing. With
+        `rows` each thread has rows of its own along the first axis: what grows there is no other's.
+        """
+        if rows:
+            yield from self._by_rows(parts)
+            return
+        k, line, others = self.k, self.line, self._others()
         each = line.apart * math.prod(self.counts[n] for n in others)
         turns = [each * ((b - a) // n) * ((d - c) // m) for (a, b, n), (c, d, m), _ in parts]
         shared = k.shared([(0, count, 1) for count in turns])
@@ -118,15 +122,46 @@ class Chunks:
             with k.loop(high, 1, low) as (turn, _):
                 left, first = self._split(turn, (d - c) // side)
                 left, tile = self._split(left, (b - a) // deep)
-                index: list[Index] = [0] * len(self.counts)
                 left, residue = self._split(left, line.apart)
-                tile = k.add(k.mul(tile, deep), a)
-                index[line.axis + 1] = k.add(k.mul(tile, self.row.algorithm.results * line.apart), residue)
+                at: list[Index] = []
                 for axis in reversed(others):
-                    left, index[axis] = self._split(left, self.counts[axis])
-                if not self.along:
-                    index[line.across + 1] = k.add(k.mul(first, side), c)
-                yield index, deep, side, over
+                    left, place = self._split(left, self.counts[axis])
+                    at.insert(0, place)
+                first, tile = k.add(k.mul(first, side), c), k.add(k.mul(tile, deep), a)
+                yield self._index(at, residue, tile, first), deep, side, over
+
+    def _by_rows(self, parts: Sequence[Part]) -> Iterator[tuple[list[Index], int, int, int]]:
+        k, line, others = self.k, self.line, self._others()
+        bounds, own = dict[int, tuple[Index, Index]](), dict[tuple[int, int, int], tuple[Index, Index, int]]()
+        number = [line.axis, line.across].index(0) if 0 in (line.axis, line.across) else None
+        if number is None:
+            bounds = k.rows(self.counts[1:])
+        else:  # rows are tiles, or positions across
+            spans = list(dict.fromkeys((tiles, across)[number] for tiles, across, _ in parts))
+            own = dict(zip(spans, k.shared(spans), strict=True))
+        for *both, over in parts:
+            (low, high, deep), (begin, end, side) = (own.get(s, s) if n == number else s for n, s in enumerate(both))
+            with (
+                k.nest([*(self.counts[n] for n in others), line.apart], bounds=bounds) as ((*at, residue), _),
+                k.loop(high, deep, low) as (tile, _),
+                k.loop(end, side, begin) as (first, _),
+            ):
+                yield self._index(at, residue, tile, first), deep, side, over
+
+    def _others(self) -> list[int]:
+        """Groups and planes, by their number in an index."""
+        return [0, *(n + 1 for n in self.planes)]
+
+    def _index(self, at: Sequence[Index], residue: Index, tile: Index, first: Index) -> list[Index]:
+        """Of a chunk's first result."""
+        k, line = self.k, self.line
+        index: list[Index] = [0] * len(self.counts)
+        for axis, place in zip(self._others(), at, strict=True):
+            index[axis] = place
+        index[line.axis + 1] = k.add(k.mul(tile, self.row.algorithm.results * line.apart), residue)
+        if not self.along:
+            index[line.across + 1] = first
+        return index
 
     def _split(self, turn: Index, count: int) -> tuple[Index, Index]:
         """A turn of nested loops: of the outer ones, and of one of `count` turns."""
@@ -162,7 +197,7 @@ class _Lined(Tiled):
         self.x = self.kernel.array(memory.buffer(stage.root.inputs[0]), self.chunks.first(self.strides))
         self.packing = line.packing
         self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], do, self.packing))
-        for index, deep, side, _ in self.chunks.loops(self.chunks.parts()):
+        for index, deep, side, _ in self.chunks.loops(self.chunks.parts(), rows=bool(stage.planes)):
             self._chunk(index, deep, side)
         self.kernel.ret()
 
