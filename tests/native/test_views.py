@@ -202,3 +202,13 @@ def test_an_output_is_not_written_over():
     case = case_of(chain, lambda x: [x, conv(2)(x)])
     assert compare(case) == []
     assert written_over(case, "inference") == 0
+
+
+def test_what_all_threads_share_is_read_behind_its_segment():
+    """The gradient of a large matrix, of what the last stage of the segment reads for a function's gradient."""
+
+    def normalized(image):
+        x = layers.BatchNormalization()(layers.Dense(8)(layers.Flatten()(image)))
+        return layers.Dense(8)(layers.Activation("relu")(x))
+
+    assert compare(case_of(normalized, lambda x: [x], size=(2, 3), large=0)) == []

@@ -100,6 +100,8 @@ def successors(
     makes them, only where they are written, and before. `taken` are values that others share the memory of.
     """
     found: dict[Value, Value] = {}
+    late = {schedule.origin(v) for stage in schedule.stages if stage.shared for op in stage.all() for v in op.inputs}
+    taken = late | {*taken}  # what all threads share comes behind the last stage of a segment
     for number, stage in enumerate(schedule.stages):
         if stage.pool or stage.spreads or stage.shared or (stage.root and not _once(stage)):
             continue
