@@ -157,6 +157,12 @@ def pooled(image):
     return conv(3)(MaxPooling2D(2)(conv(4, activation="relu")(image)))
 
 
+def behind_a_reshape(image):
+    """A kernel's gradient reads what leads back to it under another shape."""
+    x = layers.Dense(96)(layers.Dense(5)(layers.Flatten()(image)))
+    return conv(3)(layers.Reshape((8, 12, 1))(x))
+
+
 def in_segments(image):
     x = layers.BatchNormalization()(conv(3, activation="relu")(image))
     return layers.Activation("relu")(layers.BatchNormalization()(conv(3)(x)))
@@ -191,7 +197,7 @@ def test_what_is_written_over_what_was_read_last(make):
 
 
 @pytest.mark.parametrize("more", [{"checked": True}, {"strips": 2}, {"gain": 1e9}, {"team": 2, "large": 0}], ids=str)
-@pytest.mark.parametrize("make", [chain, residual, functions, pooled, in_segments])
+@pytest.mark.parametrize("make", [chain, residual, functions, pooled, behind_a_reshape, in_segments])
 def test_numbers_written_over_others(make, more):
     case = case_of(make, **more)
     case.threads = 2 if "team" in more else 1

@@ -93,7 +93,8 @@ class Scheduler:
             pair, place = stages[number], number
             if pair.root is None or not isinstance(pair.root.do, Pair | PairPooled) or pair.shared:
                 continue
-            while place and _free(stages[place - 1], pair):
+            read = {self.plan.origin(value) for op in pair.all() for value in op.inputs}
+            while place and _free(stages[place - 1], pair, read):
                 place -= 1
             stages.insert(place, stages.pop(number))
 
@@ -392,7 +393,7 @@ def scheduled(draft: Draft) -> Schedule:
     return Scheduler(draft).run()
 
 
-def _free(before: Stage, pair: Stage) -> bool:
+def _free(before: Stage, pair: Stage, read: set[Value]) -> bool:
     """Whether a convolution makes nothing that a kernel's gradient, which stands behind it, reads."""
     alone = before.root is not None and isinstance(before.root.do, Correlate) and before.segment == pair.segment
-    return alone and not before.makes() & {value for op in pair.all() for value in op.inputs}
+    return alone and not before.makes() & read
