@@ -159,7 +159,7 @@ def pooled(image):
 
 def behind_a_reshape(image):
     """A kernel's gradient reads what leads back to it under another shape."""
-    x = layers.Dense(96)(layers.Dense(5)(layers.Flatten()(image)))
+    x = layers.Dense(96, use_bias=False)(layers.Dense(5)(layers.Flatten()(image)))
     return conv(3)(layers.Reshape((8, 12, 1))(x))
 
 
