@@ -134,6 +134,11 @@ def compare(case, precision="float64"):
     return wrong
 
 
+def wrong(network, seeds, precision="float64"):
+    """Of networks by their seeds what does not agree."""
+    return {seed: found for seed in seeds if (found := compare(network(seed), precision))}
+
+
 def differing(what, mine, other, least, condition):
     """Where one result is further from the reference's than rounding takes it."""
     finite = np.isfinite(other)  # a PSNR of no error is infinite

@@ -30,6 +30,21 @@ class Case:
     weights: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+def drawn(model, random, options, seed=1, threads=2, batch=5, count=9, scale=0.3, inputs=None):
+    """A case of a compiled model with numbers at random, in this order: weights of deviation `scale` (None: one over
+    the root of what each number of a result is made of), inputs unless given, targets.
+    """
+    weights = {
+        id: random.normal(size=v.shape) * (scale or 1 / np.sqrt(max(1, prod(v.shape[:-1]))))
+        for id, v in model._variables.items()
+    }
+    found = (
+        [random.normal(size=(count, *map(int, t.shape[1:]))) for t in model.input_types] if inputs is None else inputs
+    )
+    targets = [random.random((count, *map(int, t.shape[1:]))) for t in model.output_types]
+    return Case(seed, model._job, threads, batch, count, options, found, targets, weights)
+
+
 UPDATES = (
     lambda: optimizers.SGD(0.5),
     lambda: optimizers.SGD(0.2, momentum=0.9),

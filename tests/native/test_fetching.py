@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.comparing import compare
-from tests.native.random_cases import Case
+from tests.native.random_cases import drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import fetching, filtered_pairs, show
@@ -43,27 +43,21 @@ def test_only_far_images_are_asked_for():
     for size, asks in ((40, True), (8, False)):
         kernels = show.kernels(two_convolutions((size, size), 16).engine(), target="avx512")
         texts = [text for title, text in kernels if "products for" in title]
-        assert [("@llvm.prefetch" in text) for text in texts] == [
-            asks,
-            asks,
-            False,
-        ]  # the last one's products stay in registers
+        # The products of the last one stay in registers.
+        assert [("@llvm.prefetch" in text) for text in texts] == [asks, asks, False]
 
 
-def compared(model, size, channels, **more):
+def compared(model, **more):
     """Native and reference on nine random images."""
-    weights = {id: RANDOM.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
     options = {"lanes": 4, "sums": 12, "gain": 1e9, "checked": True, "guard": 64, **more}
-    case = Case(1, model._job, 2, 5, 9, options, [RANDOM.normal(size=(9, *size, channels))], [], weights)
-    case.targets = [RANDOM.random((9, *model.output_shape[1:]))]
-    return compare(case)
+    return compare(drawn(model, RANDOM, options))
 
 
 @pytest.mark.parametrize(("dilation", "channels"), [(1, 9), (2, 4)])
 def test_what_is_asked_for_changes_nothing(dilation, channels, monkeypatch):
     """Also beyond the image's end."""
     monkeypatch.setattr(fetching, "FAR", 0)
-    assert compared(two_convolutions((14, 26), channels, dilation), (14, 26), channels) == []
+    assert compared(two_convolutions((14, 26), channels, dilation)) == []
 
 
 @pytest.mark.parametrize("large", [1 << 20, 0])
@@ -78,5 +72,5 @@ def test_a_row_of_tiles_in_parts(large, monkeypatch):
     monkeypatch.setattr(filtered_pairs, "FAR", 1)
     monkeypatch.setattr(filtered_pairs, "LEAST", 3)
     monkeypatch.setattr(filtered_pairs.Turned, "multiplied", noted)
-    assert compared(two_convolutions((7, 20), 8), (7, 20), 8, large=large) == []
+    assert compared(two_convolutions((7, 20), 8), large=large) == []
     assert taken == {3, 2}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.native.comparing import compare, engines, settings
-from tests.native.random_cases import Case
+from tests.native.comparing import compare, engines, settings, wrong
+from tests.native.random_cases import drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import filtering, report, taps
 from layerscope.engine.native import parts as engine_parts
+from layerscope.engine.native.algorithms import ADJOINT, BETWEEN, CENTRE, F2, F4, F25, direct
 from layerscope.engine.native.engine import options_for
-from layerscope.engine.native.filtering import ADJOINT, BETWEEN, CENTRE, F2, F4, F25, direct
 from layerscope.models import Model, Sequential
 
 RANDOM = np.random.default_rng(0)
@@ -148,23 +148,18 @@ def network(seed):
     options = {"lanes": int(random.choice([2, 4, 8, 16])), "sums": int(random.choice([8, 12, 24])), "gain": 1e9}
     if random.random() < 0.4:
         options |= {"checked": True, "guard": 64}
-    weights = {
-        id: random.normal(size=v.shape) / np.sqrt(max(1, np.prod(v.shape[:-1]))) for id, v in model._variables.items()
-    }
     batch, threads = int(random.integers(1, count + 1)), int(random.integers(1, 4))
-    found = Case(seed, model._job, threads, batch, count, options, [random.normal(size=(count, *shape))], [], weights)
-    found.targets = [random.random((count, *model.output_shape[1:]))]
-    return found
+    return drawn(model, random, options, seed, threads, batch, count, scale=None)
 
 
 @pytest.mark.parametrize("first", range(0, 30, 6))
 def test_networks_of_doubles(first):
-    assert {seed: wrong for seed in range(first, first + 6) if (wrong := compare(network(seed)))} == {}
+    assert wrong(network, range(first, first + 6)) == {}
 
 
 @pytest.mark.parametrize("first", range(100, 112, 6))
 def test_networks_of_floats(first):
-    assert {seed: wrong for seed in range(first, first + 6) if (wrong := compare(network(seed), "float32"))} == {}
+    assert wrong(network, range(first, first + 6), "float32") == {}
 
 
 def ways(case, precision="float64"):
@@ -197,10 +192,8 @@ def test_the_first_of_equals_wins():
     x, switches = layers.MaxPooling2D(2, return_switches=True)(layers.Conv2D(8, 3, padding="same")(x))
     model = Model(image, layers.MaxUnpooling2D(2)([x, switches]))
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
-    random = np.random.default_rng(0)
-    weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
-    case = Case(1, model._job, 2, 8, 24, {"gain": 1e9}, [flat_images(24, 16, 1)], [], weights)
-    case.targets = [random.random((24, 16, 16, 8))]
+    random, images = np.random.default_rng(0), [flat_images(24, 16, 1)]
+    case = drawn(model, random, {"gain": 1e9}, batch=8, count=24, inputs=images)
     assert compare(case) == []
     assert "16 products for 2×2 results" in " ".join(ways(case))
 
@@ -220,11 +213,8 @@ def test_kernel_gradients_of_both_forms():
     for stack, told in ((narrow, "9 products for 1×1 positions"), (wide, "products for 4×4 positions")):
         model = Sequential([layers.Input((6, 6, 2)), *stack])
         model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
-        random = np.random.default_rng(0)
-        weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
         options = {"lanes": 4, "sums": 12, "gain": 1e9, "checked": True, "guard": 64}
-        case = Case(1, model._job, 1, 5, 9, options, [random.normal(size=(9, 6, 6, 2))], [], weights)
-        case.targets = [random.random((9, *model.output_shape[1:]))]
+        case = drawn(model, np.random.default_rng(0), options, threads=1)
         assert compare(case) == []
         assert any(told in way for way in ways(case))
 
@@ -252,10 +242,6 @@ def test_dilated_convolutions(size, dilations, parts, more, monkeypatch):
     stack = [layers.Conv2D(n, 3, padding="same", dilation_rate=d) for d, n in zip(dilations, (16, 9), strict=True)]
     model = Sequential([layers.Input((*size, 8)), *stack, layers.Conv2D(2, 3, padding="same", dilation_rate=2)])
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
-    random = np.random.default_rng(0)
-    weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
-    options = {"lanes": 8, "sums": 12, "gain": 1e9, **more}
-    case = Case(1, model._job, 2, 5, 9, options, [random.normal(size=(9, *size, 8))], [], weights)
-    case.targets = [random.random((9, *model.output_shape[1:]))]
+    case = drawn(model, np.random.default_rng(0), {"lanes": 8, "sums": 12, "gain": 1e9, **more})
     assert compare(case) == []
     assert parts <= found or "strips" in more

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.calling import aligned, called
-from tests.native.comparing import compare, engines, settings
-from tests.native.random_cases import Case
+from tests.native.comparing import engines, settings, wrong
+from tests.native.random_cases import drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, lines, report
@@ -128,26 +128,20 @@ def network(seed):
         options["strips"] = min(options["lanes"], int(random.choice([2, 2, 4])))
     elif random.random() < 0.4:
         options["groups"] = 2
-    weights = {
-        id: random.normal(size=v.shape) / np.sqrt(max(1, np.prod(v.shape[:-1]))) for id, v in model._variables.items()
-    }
     batch, threads = int(random.integers(1, count + 1)), int(random.integers(1, 4))
     if random.random() < 0.4:
         options["team"] = 3
-    given = [random.normal(size=(count, *model.input_shape[1:]))]
-    found = Case(seed, model._job, threads, batch, count, options, given, [], weights)
-    found.targets = [random.random((count, *model.output_shape[1:]))]
-    return found
+    return drawn(model, random, options, seed, threads, batch, count, scale=None)
 
 
 @pytest.mark.parametrize("first", range(0, 30, 6))
 def test_networks_of_doubles(first):
-    assert {seed: wrong for seed in range(first, first + 6) if (wrong := compare(network(seed)))} == {}
+    assert wrong(network, range(first, first + 6)) == {}
 
 
 @pytest.mark.parametrize("first", range(100, 112, 6))
 def test_networks_of_floats(first):
-    assert {seed: wrong for seed in range(first, first + 6) if (wrong := compare(network(seed), "float32"))} == {}
+    assert wrong(network, range(first, first + 6), "float32") == {}
 
 
 def told(case, precision="float64"):

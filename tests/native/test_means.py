@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.native.comparing import compare
-from tests.native.random_cases import Case
+from tests.native.comparing import compare, wrong
+from tests.native.random_cases import Case, drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, means, sizing
@@ -79,22 +79,17 @@ def network(seed):
     options |= {"checked": True, "guard": 64} if random.random() < 0.4 else {}
     count = int(random.integers(1, 12))
     batch, threads = int(random.integers(1, count + 1)), int(random.integers(1, 4))
-    shape = [tuple(int(n) for n in given.type.shape[1:]), tuple(int(n) for n in x.type.shape[1:])]
-    weights = {
-        id: random.normal(size=v.shape) / np.sqrt(max(1, np.prod(v.shape[:-1]))) for id, v in model._variables.items()
-    }
-    inputs, targets = ([random.normal(size=(count, *one))] for one in shape)
-    return Case(seed, model._job, threads, batch, count, options, inputs, targets, weights)
+    return drawn(model, random, options, seed, threads, batch, count, scale=None)
 
 
 @pytest.mark.parametrize("first", range(0, 24, 6))
 def test_networks_of_doubles(first):
-    assert {seed: wrong for seed in range(first, first + 6) if (wrong := compare(network(seed)))} == {}
+    assert wrong(network, range(first, first + 6)) == {}
 
 
 @pytest.mark.parametrize("first", range(100, 106, 6))
 def test_networks_of_floats(first):
-    assert {seed: wrong for seed in range(first, first + 6) if (wrong := compare(network(seed), "float32"))} == {}
+    assert wrong(network, range(first, first + 6), "float32") == {}
 
 
 def compiled(x, y, loss="mse"):

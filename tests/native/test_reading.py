@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, settings
-from tests.native.random_cases import Case
+from tests.native.random_cases import drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, report
@@ -23,12 +23,8 @@ MORE = [{"seed": 1}, {"checked": True, "guard": 64}, {"strips": 4, "lanes": 16, 
 def case(model, seed=0, threads=2, given=None, **options):
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
     random, count = np.random.default_rng(0), 11
-    weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
-    shape = (count, *model.input_shape[1:])
-    x = random.normal(size=shape) if given is None else random.integers(0, 99, shape).astype(given)
-    made = Case(seed, model._job, threads, 6, count, {"lanes": 8, **options}, [x], [], weights)
-    made.targets = [random.random((count, *model.output_shape[1:]))]
-    return made
+    x = [random.integers(0, 99, (count, *model.input_shape[1:])).astype(given)] if given else None
+    return drawn(model, random, {"lanes": 8, **options}, seed, threads, 6, count, inputs=x)
 
 
 def ways(model, **options):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, settings
-from tests.native.random_cases import Case
+from tests.native.random_cases import drawn
 
 from layerscope import layers, losses, optimizers
-from layerscope.engine.native import parts, report, strided, taps
+from layerscope.engine.native import algorithms, parts, report, strided, taps
 from layerscope.engine.native.engine import options_for
 from layerscope.models import Model, Sequential
 
@@ -59,7 +59,7 @@ def test_roundings_are_no_worse_than_those_of_f4(size, stride):
             found.append(np.mean((made - definition(patch, kernel, algorithm.results, stride)) ** 2))
         return np.sqrt(np.mean(found))
 
-    plain = error(strided._direct(3, size, stride), stride, size)
+    plain = error(algorithms.direct(3, size, stride), stride, size)
     for results in [n for n in strided.RESULTS if n <= -(-size // stride)]:
         assert error(strided.strided(results, size, stride), stride, size) < 3 * plain
 
@@ -101,12 +101,7 @@ def test_where_they_apply():
 def network(stack, size, channels, **options):
     model = Sequential([layers.Input((*size, channels)), *stack])
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
-    random = np.random.default_rng(0)
-    weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
-    given = [random.normal(size=(9, *size, channels))]
-    case = Case(1, model._job, 2, 5, 9, options, given, [], weights)
-    case.targets = [random.random((9, *model.output_shape[1:]))]
-    return case
+    return drawn(model, np.random.default_rng(0), options)
 
 
 STACKS = {
@@ -158,10 +153,8 @@ def test_the_first_of_equals_wins():
     model = Model(image, layers.MaxUnpooling2D(2)([x, switches]))
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
     random = np.random.default_rng(0)
-    weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
     flat = np.repeat(np.repeat(random.normal(size=(24, 2, 2, 8)), 16, 1), 16, 2)
-    case = Case(1, model._job, 2, 8, 24, {"gain": 1e9}, [flat], [], weights)
-    case.targets = [random.random((24, 16, 16, 8))]
+    case = drawn(model, random, {"gain": 1e9}, batch=8, count=24, inputs=[flat])
     assert compare(case) == []
     with settings(gain=1e9):
         native, _ = engines(case, "float64")

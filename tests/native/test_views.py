@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, settings
-from tests.native.random_cases import Case
+from tests.native.random_cases import drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, report
@@ -76,13 +76,7 @@ def case_of(make, outputs=lambda x: [conv(2)(x)], size=(8, 12), **options):
     found = outputs(make(image))
     model = Model(image, found if len(found) > 1 else found[0])
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
-    random = np.random.default_rng(0)
-    weights = {id: random.normal(size=v.shape) * 0.3 for id, v in model._variables.items()}
-    case = Case(
-        1, model._job, 2, 5, 9, {"lanes": 4, "sums": 12, **options}, [random.normal(size=(9, *size, 3))], [], weights
-    )
-    case.targets = [random.random((9, *(int(n) for n in value.shape[1:]))) for value in found]
-    return case
+    return drawn(model, np.random.default_rng(0), {"lanes": 4, "sums": 12, **options})
 
 
 def placed(case, program="training"):

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from layerscope.engine.native import poolings
 from layerscope.engine.native.ir import Index, Value
@@ -82,6 +82,14 @@ def segments(size: int, tile: int) -> Iterator[tuple[int, int, int]]:
         yield whole, size, size - whole
 
 
+def balanced(count: int, most: int) -> list[tuple[int, int, int]]:
+    """(begin, end, size): parts of at most so many, whose sizes differ by one."""
+    parts = -(-count // most)
+    size = -(-count // parts)
+    whole = (count - parts * (size - 1)) * size
+    return [part for part in ((0, whole, size), (whole, count, size - 1)) if part[0] < part[1]]
+
+
 @dataclass(frozen=True)
 class Packing:
     """How a kernel's array is reordered for one phase: its taps, tiles of output channels, and, for a matrix, blocks
@@ -108,7 +116,8 @@ class Plan:
 
     def weights(self, memory: Memory, do: Correlate, kernel: Node) -> Buffer:
         """The memory of the packed kernel."""
-        return _packed(memory, kernel, do, self.packing)
+        size = max(1, len(self.packing.taps) * do.inputs * do.outputs * do.groups)
+        return packed(memory, kernel, do, self.packing, size)
 
 
 def plans(memory: Memory, stage: Stage, sums: int) -> list[Plan]:
@@ -132,10 +141,10 @@ def plans(memory: Memory, stage: Stage, sums: int) -> list[Plan]:
     return found
 
 
-def _packed(memory: Memory, kernel: Node, do: Correlate, packing: Packing) -> Buffer:
+def packed(memory: Memory, kernel: Node, do: Correlate, packing: Any, size: int) -> Buffer:
+    """Memory for what is made of a kernel once a batch: `size` numbers, the same for all who want the same."""
     key = (kernel, do.strides, do.groups, packing)
     if key not in memory.packed:
-        size = max(1, len(packing.taps) * do.inputs * do.outputs * do.groups)
         memory.packed[key] = memory.layout.reserve(strided("packed", memory.module.real, (size,)))
         memory.layout.packings.append((kernel, do, packing, memory.packed[key]))
     return memory.packed[key]

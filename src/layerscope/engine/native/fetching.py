@@ -14,8 +14,8 @@ from layerscope.engine.native.layout import Buffer
 FAR = 1 << 19
 """Bytes of a buffer of which a core's second cache may not hold all until it is read again."""
 
-SECOND = "i32 0, i32 2, i32 1"
-"""For reading, into the second cache, data."""
+NEAREST, SECOND = 3, 2
+"""Caches, as LLVM numbers them."""
 
 FEW = 8
 """Items that are asked for at once, before a loop; more are asked for one by one within it."""
@@ -26,11 +26,11 @@ def far(buffer: Buffer) -> bool:
     return buffer.bytes > FAR
 
 
-def fetch(k: Code, array: Array, at: Index) -> None:
-    """Ask for an item. One that there is not does no harm."""
+def fetch(k: Code, array: Array, at: Index, cache: int = SECOND) -> None:
+    """Ask for an item to be read. One that there is not does no harm."""
     pointer = k.put("ptr", f"getelementptr {array.item}, {array.pointer}, {k.i64(at)}")
     k.module.declare("void", "llvm.prefetch.p0", "ptr", "i32", "i32", "i32")
-    k.line(f"call void @llvm.prefetch.p0({pointer}, {SECOND})")
+    k.line(f"call void @llvm.prefetch.p0({pointer}, i32 0, i32 {cache}, i32 1)")
 
 
 @dataclass(frozen=True)

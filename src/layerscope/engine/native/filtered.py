@@ -13,17 +13,15 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from layerscope.engine.native import fetching
-from layerscope.engine.native.correlate import segments
-from layerscope.engine.native.filtering import Matrix, applied, patches
+from layerscope.engine.native.algorithms import Matrix
+from layerscope.engine.native.correlate import packed, segments
+from layerscope.engine.native.filtering import applied, patches
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
-from layerscope.engine.native.layout import Buffer, strided
-from layerscope.engine.native.operations import Correlate
 from layerscope.engine.native.panels import Panels
 from layerscope.engine.native.parts import Part, block, passing
 from layerscope.engine.native.spots import Spots
 from layerscope.engine.native.stages import Stage
-from layerscope.engine.program import Value as Node
 
 FAR = 1 << 20
 """Bytes of the kernel's side from which on several rows of patches share it, and of the image's side then."""
@@ -40,16 +38,6 @@ def write(memory: Memory, stage: Stage, found: Sequence[Part], sums: int, large:
     return [_Filtered(memory, stage, part, sums, large).kernel for part in found]
 
 
-def _packed(memory: Memory, kernel: Node, do: Correlate, part: Part) -> Buffer:
-    packing = part.packing(do.window)
-    key = (kernel, do.strides, packing)
-    if key not in memory.packed:
-        buffer = strided("packed", memory.module.real, (packing.products * do.inputs * do.outputs,))
-        memory.packed[key] = memory.layout.reserve(buffer)
-        memory.layout.packings.append((kernel, do, packing, buffer))
-    return memory.packed[key]
-
-
 class _Filtered(Spots):
     """Writes the kernel of a part."""
 
@@ -62,7 +50,9 @@ class _Filtered(Spots):
         self.block = block(
             self.columns, part.side, self.kept if self.rows.few else 1, self.do.inputs, bytes_of(memory.module.vector)
         )
-        size = part.packing(self.do.window).products * self.do.inputs * self.do.outputs * bytes_of(memory.module.real)
+        packing = part.packing(self.do.window)
+        numbers = packing.products * self.do.inputs * self.do.outputs
+        size = numbers * bytes_of(memory.module.real)
         self.far = not self.rows.few and size > min(FAR, large) and part.rows.tiles * part.columns.tiles > 1
         self.down = max(1, min(part.rows.tiles, SLOTS // self.row)) if self.far else 1
         slots = self.down * self.row if self.far else 1
@@ -89,7 +79,7 @@ class _Filtered(Spots):
         if self.panels:
             self.w = self.panels.into(buffers[3])
         else:
-            self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], self.do, part))
+            self.w = self.kernel.array(packed(memory, stage.root.inputs[1], self.do, packing, numbers))
         self.far_image = fetching.far(buffer)
         self._loops()
         self.kernel.ret()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from layerscope.engine.native import filtering, outer
 from layerscope.engine.native import strided as strided_axes
-from layerscope.engine.native.correlate import segments
+from layerscope.engine.native.algorithms import Matrix
+from layerscope.engine.native.correlate import balanced, segments
 from layerscope.engine.native.filtering import Placed, applied, operations, patches
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel, Memory
@@ -105,7 +106,7 @@ Patches = Callable[[Kernel, Array, Index, int], list[Value]]
 """Writes some patches side by side, from an index on."""
 
 
-def patches_of(strides: tuple[int, int], row: Sequence[float], columns: filtering.Matrix, step: int) -> Patches:
+def patches_of(strides: tuple[int, int], row: Sequence[float], columns: Matrix, step: int) -> Patches:
     """One row of a side of an image, as (column, patch); `strides` from cell to cell."""
 
     def made(k: Kernel, array: Array, at: Index, side: int) -> list[Value]:
@@ -172,9 +173,10 @@ class Turned(_Writer):
         tile = columns * (self.wide + self.high + self.registers * lanes) * bytes_of(vector)
         tiles = part.columns.tiles
         self.deep = max(1, min(part.rows.tiles, FAR // (tiles * tile)))
-        self.across = self.most = tiles if self.deep > 1 else -(-tiles // -(-tiles // max(LEAST, FAR // tile)))
-        """Of a row of tiles, those whose sides are made at once; and at most."""
-        self.count = self.deep * self.most
+        parts = [(0, tiles, tiles)] if self.deep > 1 else balanced(tiles, max(LEAST, FAR // tile))
+        self.across, self.parts = parts[0][-1], parts
+        """Of a row of tiles, how many sides are made at once; loops over such parts."""
+        self.count = self.deep * self.across
         self.span: tuple[Index, Index] = (0, pair.moving)
         """The moving channels of which sums are made."""
         self.workspace = k.memory.layout.workspace(vector, *self.shapes())
@@ -197,7 +199,7 @@ class Turned(_Writer):
         with k.nest(self.images) as (image, _):
             for low, end, deep in rows:
                 with k.loop(end, deep, low) as (i, _):
-                    for first, last, across in segments(self.part.columns.tiles, self.most):
+                    for first, last, across in self.parts:
                         self.across = across
                         with k.loop(last, across, first) as (j, _):
                             index = [*image, i, j]
@@ -263,7 +265,7 @@ class Turned(_Writer):
     def multiplied(self, row: int, deep: int) -> None:
         """What all products of a row add to its sums."""
         k, pair, lanes, columns = self.k, self.pair, self.k.module.lanes, self.columns.products
-        each = pair.moving * self.registers
+        each, x = pair.moving * self.registers, self.v.of(k.module.real)
         for (mb, me, m), (sb, se, s) in itertools.product(self.tiles(), segments(self.registers, self.part.tile[1])):
             with k.loop(columns) as (c, _), k.loop(me, m, mb) as (mo, _), k.loop(se, s, sb) as (st, _):
                 base = k.dot([c, mo, st], [each, self.registers, 1], row * columns * each)
@@ -275,19 +277,9 @@ class Turned(_Writer):
                 with k.loop(tiles, carry=found) as (n, around), k.loop(lanes, carry=around.values) as (lane, carry):
                     at = k.dot([n, lane], [self.wide * lanes, 1], left)
                     by = k.dot([n, lane], [lanes * self.registers, self.registers], right)
-                    carry.values = around.values = self._outer(at, by, m, s, carry.values)
+                    carry.values = around.values = outer.step(k, x, at, self.t, by, m, s, carry.values)
                 for spot, value in zip(spots, around.values, strict=True):
                     k.store(value, self.sums, spot)
-
-    def _outer(self, at: Index, by: Index, m: int, s: int, sums: Sequence[Value]) -> list[Value]:
-        """Numbers of one example's moving channels times registers of its still ones."""
-        k, x, made = self.k, self.v.of(self.k.module.real), list(sums)
-        loaded = [k.load(self.t, k.add(by, j)) for j in range(s)]
-        for i in range(m):
-            value = k.splat(k.load(x, k.add(at, i * k.module.lanes)))
-            for j in range(s):
-                made[i * s + j] = k.fma(value, loaded[j], made[i * s + j])
-        return made
 
 
 def unpack(k: Kernel, pair: Pair, part: Part, source: Array, target: Array) -> None:

@@ -12,16 +12,15 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from layerscope.engine.native.correlate import Plan, Tiled, Writer, segments
+from layerscope.engine.native.correlate import Plan, Tiled, Writer, balanced, packed, segments
 from layerscope.engine.native.filtering import applied
 from layerscope.engine.native.ir import Array, Index, Value
 from layerscope.engine.native.kernel import Kernel, Memory
-from layerscope.engine.native.layout import Buffer, strided
-from layerscope.engine.native.lines import Line, Packing, balanced
+from layerscope.engine.native.layout import Buffer
+from layerscope.engine.native.lines import Line
 from layerscope.engine.native.operations import Correlate
 from layerscope.engine.native.stages import Stage
 from layerscope.engine.native.taps import spacing
-from layerscope.engine.program import Value as Node
 
 
 def write(memory: Memory, stage: Stage, line: Line, left: Sequence[Plan]) -> list[Kernel]:
@@ -30,15 +29,6 @@ def write(memory: Memory, stage: Stage, line: Line, left: Sequence[Plan]) -> lis
     do, kernel = cast(Correlate, stage.root.do), stage.root.inputs[1]
     plain = [_Left(memory, stage, plan, plan.weights(memory, do, kernel), line).kernel for plan in left]
     return [_Lined(memory, stage, line).kernel, *plain]
-
-
-def _packed(memory: Memory, kernel: Node, do: Correlate, packing: Packing) -> Buffer:
-    key = (kernel, do.strides, packing)
-    if key not in memory.packed:
-        buffer = strided("packed", memory.module.real, (packing.size(do),))
-        memory.packed[key] = memory.layout.reserve(buffer)
-        memory.layout.packings.append((kernel, do, packing, buffer))
-    return memory.packed[key]
 
 
 class _Left(Writer):
@@ -196,7 +186,8 @@ class _Lined(Tiled):
         self.v, self.m = (self.kernel.array(b) for b in memory.layout.workspace(memory.module.vector, *shapes))
         self.x = self.kernel.array(memory.buffer(stage.root.inputs[0]), self.chunks.first(self.strides))
         self.packing = line.packing
-        self.w = self.kernel.array(_packed(memory, stage.root.inputs[1], do, self.packing))
+        kernel = packed(memory, stage.root.inputs[1], do, self.packing, self.packing.size(do))
+        self.w = self.kernel.array(kernel)
         for index, deep, side, _ in self.chunks.loops(self.chunks.parts(), rows=bool(stage.planes)):
             self._chunk(index, deep, side)
         self.kernel.ret()

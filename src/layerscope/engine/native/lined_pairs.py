@@ -248,19 +248,9 @@ class _Writer:
                         at = k.add(at, k.mul(mo, lanes), lane)
                         each = lanes * self.registers
                         by = k.dot([t, q, lane], [side * each, each, self.registers], st)
-                        carry.values = self._outer(x, at, by, m, s, carry.values)
+                        carry.values = outer.step(k, x, at, self.t, by, m, s, carry.values)
                     for spot, value in zip(spots, carry.values, strict=True):  # sums of sums: smaller errors
                         k.store(k.fadd(k.load(self.sums, spot), value), self.sums, spot)
-
-    def _outer(self, x: Array, at: Index, by: Index, m: int, s: int, sums: Sequence[Value]) -> list[Value]:
-        """Numbers of one example's moving channels times registers of its still ones."""
-        k, made = self.k, list(sums)
-        loaded = [k.load(self.t, k.add(by, j)) for j in range(s)]
-        for i in range(m):
-            value = k.splat(k.load(x, k.add(at, i * self.lanes)))
-            for j in range(s):
-                made[i * s + j] = k.fma(value, loaded[j], made[i * s + j])
-        return made
 
     # --- back ---
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from layerscope.engine.native import correlate
-from layerscope.engine.native.correlate import Plan, Tile
-from layerscope.engine.native.filtering import F4, Algorithm, Row, operations
+from layerscope.engine.native.algorithms import F4, Algorithm, pointed
+from layerscope.engine.native.correlate import Plan, Tile, balanced
+from layerscope.engine.native.filtering import operations
 from layerscope.engine.native.kernel import Memory
 from layerscope.engine.native.operations import Correlate, rest
 from layerscope.engine.native.parts import definition
@@ -41,26 +42,6 @@ MAKING = 0.8
 
 PART = 20_000
 """What code of its own costs beside its time: it is to be compiled."""
-
-
-def pointed(points: Sequence[float], results: int, taps: int) -> Algorithm:
-    """F(results, taps) from as many points as there are products, but for infinity, which is the last."""
-    size = results + taps - 1
-    assert len(points) + 1 == size, "points"
-
-    def polynomial(roots: Sequence[float]) -> Row:
-        found = [1.0]
-        for root in roots:
-            found = [up - root * down for up, down in zip([0.0, *found], [*found, 0.0], strict=True)]
-        return (*found, *[0.0] * (size - len(found)))
-
-    others = [[q for q in points if q != p] for p in points]
-    b = [*(polynomial(some) for some in others), polynomial(points)]
-    scales = [math.prod(p - q for q in some) for p, some in zip(points, others, strict=True)]
-    g = [tuple(p**t / scale for t in range(taps)) for p, scale in zip(points, scales, strict=True)]
-    g.append(tuple(float(t == taps - 1) for t in range(taps)))
-    a = tuple((*(p**y for p in points), float(y == results - 1)) for y in range(results))
-    return Algorithm(results, a, tuple(b), tuple(g))
 
 
 ROOTS = (0.0, math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2.0), -math.sqrt(2.0))
@@ -214,14 +195,6 @@ class Line:
     def size(self) -> tuple[int, int]:
         """Tiles of the row, and positions across, that are in work at once."""
         return (self.side, 1) if self.across == self.axis else (self.deep, self.side)
-
-
-def balanced(count: int, most: int) -> list[tuple[int, int, int]]:
-    """(begin, end, size): parts of at most so many, whose sizes differ by one."""
-    parts = -(-count // most)
-    size = -(-count // parts)
-    whole = (count - parts * (size - 1)) * size
-    return [part for part in ((0, whole, size), (whole, count, size - 1)) if part[0] < part[1]]
 
 
 def cut(

@@ -114,15 +114,16 @@ def _tiles(
                 ):
                     by = k.dot([q, lane], [lanes * registers, registers], s)
                     at = k.add(k.mul(k.dot([q], strides[-1:] if pair.axes else [0], k.add(base, m)), lanes), lane)
-                    carry.values = _step(k, x, at, turned, by, mk, sk, carry.values)
+                    carry.values = step(k, x, at, turned, by, mk, sk, carry.values)
                     around.values = carry.values
                 for spot, value in zip(spots, around.values, strict=True):
                     k.store(value, sums, spot)
 
 
-def _step(
+def step(
     k: Kernel, x: Array, at: Index, turned: Array, by: Index, down: int, across: int, sums: Sequence[Value]
 ) -> list[Value]:
+    """Numbers of one example's moving channels, from `at` on, times registers of its still ones, from `by` on."""
     made = list(sums)
     loaded = [k.load(turned, k.add(by, j)) for j in range(across)]
     for i in range(down):

@@ -11,7 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-from layerscope.engine.native.filtering import Matrix, applied
+from layerscope.engine.native.algorithms import Matrix
+from layerscope.engine.native.filtering import applied
 from layerscope.engine.native.ir import Array, Index, Value, bytes_of
 from layerscope.engine.native.kernel import Kernel
 from layerscope.engine.native.layout import Buffer

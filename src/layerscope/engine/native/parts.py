@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from layerscope.engine.native import correlate, filtering, strided
+from layerscope.engine.native.algorithms import Algorithm
 from layerscope.engine.native.correlate import LATENCY, NEAR, Plan, Tile, segments
-from layerscope.engine.native.filtering import Algorithm, Placed, operations
+from layerscope.engine.native.filtering import Placed, operations
 from layerscope.engine.native.kernel import Memory
 from layerscope.engine.native.operations import Correlate
 from layerscope.engine.native.stages import Stage

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from layerscope.engine.native.correlate import segments
+from layerscope.engine.native.fetching import NEAREST, fetch
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, scalar, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.layout import Buffer
@@ -156,12 +157,10 @@ def _rows(k: Code, data: Array, places: Sequence[Index], step: int, dtype: str, 
     count = len(places)
     if count > 1 and step == count and data.item != "half":
         type = vector(data.item, count)
-        k.module.declare("void", "llvm.prefetch.p0", "ptr", "i32", "i32", "i32")
         rows: list[Value] = []
         for place in places:
             pointer = k.address(data, place)
-            ahead = k.put("ptr", f"getelementptr i8, {pointer}, i64 {AHEAD}")
-            k.line(f"call void @llvm.prefetch.p0({ahead}, i32 0, i32 3, i32 1)")
+            fetch(k, data, k.add(place, AHEAD // ITEM_BYTES[data.item]), NEAREST)
             rows.append(
                 _converted(k, k.put(type, f"load {type}, {pointer}, align {ITEM_BYTES[data.item]}"), dtype, to)
             )

@@ -8,10 +8,10 @@ with fewer products (5 and 4 for two results, in place of 14), in the form that 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator, Sequence
 
-from layerscope.engine.native.filtering import Algorithm, Placed, Row
+from layerscope.engine.native.algorithms import Algorithm, Row, direct, pointed
+from layerscope.engine.native.filtering import Placed
 from layerscope.engine.native.taps import Axis, PairAxis, Tap
 
 POINTS = (0.0, 1.0, -1.0, 2.0, 0.5, -2.0, -0.5)
@@ -26,44 +26,6 @@ RESULTS = (2, 3)
 """Results of a patch: with more, roundings grow beyond F4's, which are 2.3 times the definition's."""
 
 
-def toom(results: int, taps: int) -> Algorithm:
-    """F(results, taps): results + taps - 1 products, from `POINTS` and infinity."""
-    if taps == 1:
-        return _direct(results, 1, 1)
-    points = POINTS[: results + taps - 2]
-    size = len(points) + 1
-    a, b, g = list[Row](), list[Row](), list[Row]()
-    for n, p in enumerate(points):
-        others = [q for m, q in enumerate(points) if m != n]
-        value = math.prod(p - q for q in others)
-        b.append((*_zeros(others), 0.0))
-        g.append(tuple(p**t / value for t in range(taps)))
-        a.append(tuple(p**y for y in range(results)))
-    b.append(_zeros(points))
-    g.append(tuple(float(t == taps - 1) for t in range(taps)))
-    a.append(tuple(float(y == results - 1) for y in range(results)))
-    assert all(len(row) == size for row in b)
-    return Algorithm(results, tuple(zip(*a, strict=True)), tuple(b), tuple(g))
-
-
-def _zeros(points: Sequence[float]) -> Row:
-    """The polynomial that is zero at some points."""
-    found = [1.0]
-    for p in points:
-        found = [a - p * b for a, b in zip([0.0, *found], [*found, 0.0], strict=True)]
-    return tuple(found)
-
-
-def _direct(results: int, taps: int, stride: int) -> Algorithm:
-    """The definition."""
-    pairs = [(y, t) for y in range(results) for t in range(taps)]
-    patch = (results - 1) * stride + taps
-    a = tuple(tuple(float(y == row) for y, _ in pairs) for row in range(results))
-    b = tuple(tuple(float(x == y * stride + t) for x in range(patch)) for y, t in pairs)
-    g = tuple(tuple(float(x == t) for x in range(taps)) for _, t in pairs)
-    return Algorithm(results * stride, a, b, g)
-
-
 @functools.cache
 def strided(results: int, taps: int, stride: int) -> Algorithm:
     """The algorithm for so many results of a stride."""
@@ -71,7 +33,8 @@ def strided(results: int, taps: int, stride: int) -> Algorithm:
     a, b, g = list[Row](), list[Row](), list[Row]()
     for cell in range(min(stride, taps)):
         own = [t for t in range(taps) if t % stride == cell]
-        part, scale = toom(results, len(own)), 2.0**cell  # no two sums alike: each has one product
+        count, scale = len(own), 2.0**cell  # no two sums alike: each has one product
+        part = pointed(POINTS[: results + count - 2], results, count) if count > 1 else direct(results, 1)
         a += [tuple(x * scale for x in column) for column in zip(*part.a, strict=True)]
         for row in part.b:
             places = {cell + n * stride: x for n, x in enumerate(row)}
@@ -100,7 +63,7 @@ def _ways(taps: Sequence[Tap], stride: int, count: int, even: bool, ties: bool) 
         return
     sources, deepest = tuple(tap.sources[0] for tap in taps), -(-size // stride)  # taps on one of the images
     least = [n for n in RESULTS if n <= deepest and n % smallest == 0 and not (ties and n + deepest - 2 > EXACT)]
-    rest = _direct(smallest, size, stride)
+    rest = direct(smallest, size, stride)
     for algorithm in [*(strided(results, size, stride) for results in least), rest] if least else []:
         tiles, left = divmod(count, algorithm.results)
         if not tiles or (left and ties) or left % smallest:
