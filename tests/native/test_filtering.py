@@ -206,6 +206,21 @@ def test_the_report_tells():
     assert "36 products for 4×4 results" in told
 
 
+def test_what_a_load_takes_decides_too():
+    """One channel becomes many: with loads that take half as long more are worth their fewer products."""
+
+    def case(options):
+        stack = [layers.Conv2D(16, 3, padding="same", activation="relu"), layers.MaxPooling2D(2)]
+        model = Sequential([layers.Input((28, 28, 1)), *stack])
+        model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
+        return drawn(model, np.random.default_rng(0), options, count=5)
+
+    for loading, way in ((0.8, "24 products for 2×2 results"), (0.4, "36 products for 2×4 results")):
+        one = case({"loads": loading, "lanes": 16, "sums": 24})
+        assert any(way in told for told in ways(one, "float32"))
+        assert compare(one) == []
+
+
 def test_kernel_gradients_of_both_forms():
     """Behind upsampling in registers, wide ones with the still side transposed."""
     narrow = [layers.UpSampling2D(2), layers.Conv2D(3, 3, padding="same")]
@@ -242,6 +257,6 @@ def test_dilated_convolutions(size, dilations, parts, more, monkeypatch):
     stack = [layers.Conv2D(n, 3, padding="same", dilation_rate=d) for d, n in zip(dilations, (16, 9), strict=True)]
     model = Sequential([layers.Input((*size, 8)), *stack, layers.Conv2D(2, 3, padding="same", dilation_rate=2)])
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
-    case = drawn(model, np.random.default_rng(0), {"lanes": 8, "sums": 12, "gain": 1e9, **more})
+    case = drawn(model, np.random.default_rng(0), {"lanes": 8, "sums": 12, "loads": 0.8, "gain": 1e9, **more})
     assert compare(case) == []
     assert parts <= found or "strips" in more

@@ -14,7 +14,7 @@ from layerscope.core.errors import SettingError
 from layerscope.engine.native import objects
 from layerscope.engine.native.ir import Array, Code, Module
 from layerscope.engine.native.objects import Processor
-from layerscope.engine.native.targets import TARGETS
+from layerscope.engine.native.targets import TARGETS, loads
 
 from .calling import I64, aligned
 
@@ -213,3 +213,8 @@ def test_the_process_lends_its_functions():
     memory = (ctypes.c_uint8 * 6)()
     ctypes.CFUNCTYPE(None, ctypes.c_void_p, I64)(loaded.address("fill"))(ctypes.addressof(memory), 4)
     assert list(memory) == [3, 3, 3, 3, 0, 0]
+
+
+def test_a_load_is_worth_less_where_registers_are_computed_in_two_turns():
+    assert loads("znver4", TARGETS["avx512"]) < loads("znver5", TARGETS["avx512"])
+    assert loads("znver4", TARGETS["avx2"]) == loads("generic", TARGETS["avx2"]) == loads("znver5", TARGETS["avx512"])

@@ -233,7 +233,7 @@ class _Builder:
 
     def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
         plans = correlate.plans(self.memory, stage, sums)
-        if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
+        if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options):
             return filtered.write(self.memory, stage, found, sums, self.recipe.options.large)
         if line := lines.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
             return lined.write(self.memory, stage, *line)

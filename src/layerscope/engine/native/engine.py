@@ -21,6 +21,7 @@ from layerscope.engine.native.compiled import Call, Code
 from layerscope.engine.native.ir import bytes_of
 from layerscope.engine.native.operations import elements, of_batch, rest
 from layerscope.engine.native.options import Options
+from layerscope.engine.native.targets import loads
 from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.primitives.base import Array
 from layerscope.engine.primitives.matmul import MatMul
@@ -285,6 +286,7 @@ def options_for(precision: str, dtypes: tuple[str, ...] = (), same: tuple[int, .
     found = Options(
         lanes=target.lanes(real),
         sums=target.sums,
+        loads=loads(host.cpu, target),
         real=real,
         groups=1,
         dtypes=dtypes,

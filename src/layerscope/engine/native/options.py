@@ -10,12 +10,12 @@ class Options:
     """Of the processor, of the arrays, of the size of batches.
 
     `dtypes` are NumPy's names of the arrays' types, inputs before targets; `same` says for each target which input
-    holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `gain` the share of the definition's
-    estimated time below which another algorithm is used. `strips` is how many lanes hold an example, `few` how many
-    examples there are at most, where that is made use of; `team` how many threads work on a block where there are
-    too many for one each (0: as many as pays). What is made of a kernel of more than `large` bytes, or for its
-    gradient, is made in parts where it is needed, or once for all threads; with `once`, where there are no more
-    blocks than threads, so are gradients of large kernels.
+    holds the same numbers (or -1). `sums` is how many accumulators a tile keeps; `loads` is a load's time in
+    multiply–adds; `gain` the share of the definition's estimated time below which another algorithm is used. `strips`
+    is how many lanes hold an example, `few` how many examples there are at most, where that is made use of; `team`
+    how many threads work on a block where there are too many for one each (0: as many as pays). What is made of a
+    kernel of more than `large` bytes, or for its gradient, is made in parts where it is needed, or once for all
+    threads; with `once`, where there are no more blocks than threads, so are gradients of large kernels.
     """
 
     lanes: int
@@ -29,6 +29,7 @@ class Options:
     attributes: str = ""
     fused: bool = True
     pause: str = ""
+    loads: float = 0.8
     gain: float = 0.95
     strips: int = 1
     few: int = 0

@@ -17,6 +17,7 @@ from layerscope.engine.native.correlate import LATENCY, NEAR, Plan, Tile, segmen
 from layerscope.engine.native.filtering import Placed, operations
 from layerscope.engine.native.kernel import Memory
 from layerscope.engine.native.operations import Correlate
+from layerscope.engine.native.options import Options
 from layerscope.engine.native.stages import Stage
 
 PART = 1500
@@ -64,8 +65,8 @@ class Part:
         return Packing(self.rows.algorithm, self.columns.algorithm, sources, self.channels)
 
 
-def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: float) -> list[Part]:
-    """The parts of a convolution; none where the estimated time is not below `gain` times the definition's."""
+def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, options: Options) -> list[Part]:
+    """The parts of a convolution; none where the estimated time is not below the definition's by `options.gain`."""
     assert stage.root is not None
     do = cast(Correlate, stage.root.do)
     if do.groups > 1 or len(do.axes) != 2 or sums < 8 or memory.module.lanes < 2:
@@ -81,13 +82,13 @@ def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, gain: fl
     ]
     best: tuple[float, list[Part]] | None = None
     for rows, columns in itertools.product(*ways):
-        cut = [_tiled(r, c, do, sums) for r, c in itertools.product(rows, columns)]
+        cut = [_tiled(r, c, do, sums, options.loads) for r, c in itertools.product(rows, columns)]
         found_parts = _alike([part for _, part in cut])
         packings = {part.packing(do.window) for part in found_parts}
         price = sum(each for each, _ in cut) + PACKED * sum(p.products for p in packings) * do.inputs * do.outputs
         if best is None or price < best[0]:
             best = price, found_parts
-    if best is None or best[0] * (STRIDED if _strided(best[1]) else 1) > gain * definition(do, found):
+    if best is None or best[0] * (STRIDED if _strided(best[1]) else 1) > options.gain * definition(do, found):
         return []
     return best[1]
 
@@ -124,7 +125,7 @@ def definition(do: Correlate, found: Sequence[Plan]) -> float:
     )
 
 
-def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[float, Part]:
+def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int, loading: float) -> tuple[float, Part]:
     """The estimated time of a part, with the tile for which it is least."""
     best: tuple[float, Part] | None = None
     sides = range(1, min(columns.tiles, 4) + 1)
@@ -137,7 +138,7 @@ def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int) -> tuple[flo
             channels = do.outputs
         price = 0.0
         for begin, end, p in segments(columns.tiles, side):
-            price += (end - begin) // p * _price(rows.algorithm, columns.algorithm, do, p, channels, sums)
+            price += (end - begin) // p * _price(rows.algorithm, columns.algorithm, do, p, channels, sums, loading)
         if best is None or price < best[0]:
             best = price, Part(rows, columns, side, channels)
     assert best is not None
@@ -166,8 +167,10 @@ def passing(rows: Algorithm, columns: Algorithm, tile: int, sums: int) -> bool:
     return len(rows.sums) * len(columns.sums) * tile <= sums
 
 
-def _price(rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: int, sums: int) -> float:
-    """The estimated time of patches side by side."""
+def _price(
+    rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: int, sums: int, loading: float
+) -> float:
+    """The estimated time of patches side by side; `loading` is that of a load."""
     wide = (side - 1) * columns.step + columns.patch
     reads = sum(map(bool, itertools.chain(*rows.inputs))) * wide
     image = reads + len(rows.inputs) * operations(columns.inputs) * side
@@ -179,7 +182,7 @@ def _price(rows: Algorithm, columns: Algorithm, do: Correlate, side: int, tile: 
         each = side * channels
         passes = -(-len(columns.sums) // max(1, sums // each))
         loads = len(columns.inputs) * side + columns.products * channels
-        step = max(columns.products * each, LATENCY * passes, 0.8 * loads) + 0.1 * loads + passes
+        step = max(columns.products * each, LATENCY * passes, loading * loads) + 0.1 * loads + passes
         once = do.inputs * rows.products * step
         if passes > 1:  # sums of a pass wait in memory for the others
             once += 1.5 * each * len(columns.sums) * len(rows.sums)

@@ -133,7 +133,7 @@ def _described(recipe: assembly.Recipe, stage: Stage) -> tuple[str, str]:
     do = stage.root.do
     if isinstance(do, Correlate):
         found = correlate.plans(recipe.memory, stage, recipe.options.sums)
-        if pieces := parts.cut(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
+        if pieces := parts.cut(recipe.memory, stage, found, recipe.options.sums, recipe.options):
             return do.title, f"{parts.described(pieces)}{fused}"
         if line := lines.cut(recipe.memory, stage, found, recipe.options.sums, recipe.options.gain):
             return do.title, f"{lines.described(line[0])}{fused}"

@@ -13,7 +13,7 @@ from layerscope.engine.native.assembly import Options, Recipe, Step
 from layerscope.engine.native.engine import NativeEngine
 from layerscope.engine.native.layout import Buffer
 from layerscope.engine.native.objects import Processor
-from layerscope.engine.native.targets import TARGETS
+from layerscope.engine.native.targets import TARGETS, loads
 from layerscope.engine.program import Program
 from layerscope.engine.reference import ReferenceEngine
 
@@ -70,6 +70,7 @@ def _options(of: NativeEngine | ReferenceEngine, target: str, more: dict[str, An
             options,
             lanes=row.lanes(options.real),
             sums=row.sums,
+            loads=loads(_processor(target).cpu, row),
             attributes=objects.attributes(row),
             fused="fma" in row.features or row.name == "neon",
         )
