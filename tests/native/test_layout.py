@@ -15,6 +15,8 @@ from layerscope.engine.native import assembly, compiled, engine, layout, views
 from layerscope.layers import Input
 from layerscope.models import Model
 
+pytestmark = pytest.mark.usefixtures("one_cache")
+
 
 def wide(channels=8, size=(11, 9)):
     """Convolutions whose gradients are made row by row of products; a normalisation, so that there are segments."""

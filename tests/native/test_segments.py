@@ -21,6 +21,8 @@ from layerscope.engine.program import Program
 from layerscope.layers import Input
 from layerscope.models import Model
 
+pytestmark = pytest.mark.usefixtures("one_cache")
+
 SIDE, CHANNELS, DEPTH = 8, 16, 5
 
 

@@ -16,6 +16,8 @@ from layerscope.engine.native.sizing import Choice
 from layerscope.layers import Input
 from layerscope.models import Model, Sequential
 
+pytestmark = pytest.mark.usefixtures("one_cache")
+
 RANDOM = np.random.default_rng(3)
 
 

@@ -13,6 +13,8 @@ from layerscope.engine.native.draft import prepared
 from layerscope.layers import Input
 from layerscope.models import Model
 
+pytestmark = pytest.mark.usefixtures("one_cache")
+
 
 def images():
     """All kinds of stages: convolutions of either form, pools in registers and not, sums, joins, products."""
