@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.native.comparing import compare, engines, settings, wrong
+from tests.native.comparing import compare, engines, going, settings, wrong
 from tests.native.random_cases import drawn
 
 from layerscope import layers, losses, optimizers
@@ -196,6 +196,28 @@ def test_the_first_of_equals_wins():
     case = drawn(model, random, {"gain": 1e9}, batch=8, count=24, inputs=images)
     assert compare(case) == []
     assert "16 products for 2×2 results" in " ".join(ways(case))
+
+
+@pytest.mark.parametrize("options", [{}, {"gain": 1e9}, {"strips": 2}], ids=str)
+@pytest.mark.parametrize("made", [layers.Conv2D, layers.Conv2DTranspose])
+@pytest.mark.parametrize(("factor", "size"), [(2, 3), (2, 5), (3, 3)])
+def test_equals_behind_upsampling_stay_equal(made, factor, size, options):
+    """Around a repeated cell taps would be added up in other orders. What rounding leaves to chance is of no account
+    to `compare`, so places are compared themselves.
+    """
+    image = layers.Input((8, 8, 3))
+    x, switches = layers.MaxPooling2D(2, return_switches=True)(
+        made(8, size, padding="same")(layers.UpSampling2D(factor)(image))
+    )
+    model = Model(image, layers.MaxUnpooling2D(2)([x, switches]))
+    model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
+    case = drawn(model, np.random.default_rng(0), options, batch=8, count=24, inputs=[flat_images(24, 8, 3)])
+    for precision in ("float64", "float32"):
+        with settings(**options):
+            found, wanted = (
+                engine.predict([case.inputs[0].astype(precision)], 8, going)[0] for engine in engines(case, precision)
+            )
+        assert np.array_equal(found != 0, wanted != 0)
 
 
 def test_the_report_tells():

@@ -107,6 +107,7 @@ def prepared(program: Program) -> Draft:
     _sums_before_spreading(draft)
     padding.fold(draft)
     commuting.commute(draft)
+    _mark_ties(draft)
     _folded(draft)
     draft.prune()
     for op in draft.ops:
@@ -196,11 +197,13 @@ def _unit(geometry: conv.Geometry) -> bool:
 
 
 def _folded(draft: Draft) -> None:
-    """Nearest upsampling goes into the convolution behind it, transposed or not, forward and backward."""
+    """Nearest upsampling goes into the convolution behind it, transposed or not, forward and backward; not forward
+    where equal results must stay equal, for taps are added up in other orders at each place of a repeated cell.
+    """
     maker, users = draft.maker(), draft.users()
     for op in draft.ops:
         if isinstance(op.do, conv.Conv | conv.ConvTranspose) and _unit(op.do.geometry):
-            if repeat := _repeated(maker, op.inputs[0]):
+            if not op.ties and (repeat := _repeated(maker, op.inputs[0])):
                 _folded_forward(op, repeat)
         elif isinstance(op.do, conv.ConvKernel) and _unit(op.do.geometry):
             if repeat := _repeated(maker, op.inputs[0]):
