@@ -18,7 +18,7 @@ from layerscope.models import Sequential
 EACH = 10
 
 
-@pytest.mark.parametrize("first", range(0, 240, EACH))
+@pytest.mark.parametrize("first", range(0, 180, EACH))
 def test_doubles(first):
     agree(range(first, first + EACH), "float64")
 
