@@ -12,8 +12,9 @@ Float32: rounding grows, now slowly, now (where a maximum or a relu tips over) b
 from itself when the last bits of the initial weights are changed (up to 3e-3 and 8e-6). For six sets of initial
 weights, ours from Keras on JAX: Adadelta 8e-7 to 3e-3, median 1.0e-4; Adam 2e-6 to 2e-5, median 3e-6. Keras on
 TensorFlow from Keras on JAX: Adadelta 9e-6 to 2e-4, median 7e-5 (up to 3e-3 on another machine); Adam 1e-7 to 7e-6.
-So medians are compared, of 30 batches, after which leaps have begun. Adam's difference is the bias correction, which both backends of Keras
-take in float32, losing five digits of 1 - 0.999ᵗ, and ours in float64: rounded as theirs, ours is 1e-7 away.
+So medians are compared, of 30 batches, after which leaps have begun. Adam's difference is the bias correction, which
+both backends of Keras take in float32, losing five digits of 1 - 0.999ᵗ, and ours in float64: rounded as
+theirs, ours is 1e-7 away.
 """
 
 from __future__ import annotations

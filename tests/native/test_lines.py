@@ -9,7 +9,7 @@ from tests.native.comparing import engines, settings, wrong
 from tests.native.random_cases import drawn
 
 from layerscope import layers, losses, optimizers
-from layerscope.engine.native import assembly, lines, report
+from layerscope.engine.native import assembly, correlate, lines, report
 from layerscope.engine.native.engine import options_for
 from layerscope.engine.native.ir import bytes_of
 from layerscope.models import Sequential
@@ -94,9 +94,9 @@ def test_the_fewest_products():
 
 
 def test_parts_of_even_sizes():
-    assert lines.balanced(17, 6) == [(0, 12, 6), (12, 17, 5)]
-    assert lines.balanced(12, 6) == [(0, 12, 6)]
-    assert lines.balanced(5, 8) == [(0, 5, 5)]
+    assert correlate.balanced(17, 6) == [(0, 12, 6), (12, 17, 5)]
+    assert correlate.balanced(12, 6) == [(0, 12, 6)]
+    assert correlate.balanced(5, 8) == [(0, 5, 5)]
 
 
 def network(seed):

@@ -66,7 +66,7 @@ class Part:
 
 
 def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, options: Options) -> list[Part]:
-    """The parts of a convolution; none where the estimated time is not below the definition's by `options.gain`."""
+    """The parts of a convolution; none where the estimated time is not below `gain` times the definition's."""
     assert stage.root is not None
     do = cast(Correlate, stage.root.do)
     if do.groups > 1 or len(do.axes) != 2 or sums < 8 or memory.module.lanes < 2:
