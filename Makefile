@@ -28,7 +28,7 @@ test: $(VENV)/.dev    ## all tests that need no framework and no browser
 check: $(VENV)/.dev   ## style, types, direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --threads 2 --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
 
 READER ?= all

@@ -58,14 +58,26 @@ def autoencoder_transpose(layers):
 NETWORKS = {"autoencoder": autoencoder, "autoencoder-transpose": autoencoder_transpose}
 
 
-def train(keras, job: dict, images: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+def fresh(keras, job: dict, made: dict):
+    """The compiled model of a job, its optimizer as it begins: that of an earlier job like it, which is compiled."""
+    key = json.dumps([job[name] for name in ("dtype", "network", "optimizer", "settings")])
+    if key not in made:
+        keras.config.set_floatx(job["dtype"])
+        keras.config.set_epsilon(1e-7)
+        model = keras.Sequential([keras.Input((28, 28, 1)), *NETWORKS[job["network"]](keras.layers)])
+        optimizer = getattr(keras.optimizers, job["optimizer"])(**job["settings"])
+        model.compile(optimizer, "binary_crossentropy")
+        optimizer.build(model.trainable_variables)
+        made[key] = model, [variable.numpy() for variable in optimizer.variables]
+    model, beginning = made[key]
+    for variable, numbers in zip(model.optimizer.variables, beginning, strict=True):
+        variable.assign(numbers)
+    return model
+
+
+def train(keras, job: dict, images: np.ndarray, weights: list[np.ndarray], made: dict) -> np.ndarray:
     """The loss of each batch before its update."""
-    keras.config.set_floatx(job["dtype"])
-    keras.config.set_epsilon(1e-7)
-    keras.backend.clear_session()
-    model = keras.Sequential([keras.Input((28, 28, 1)), *NETWORKS[job["network"]](keras.layers)])
-    optimizer = getattr(keras.optimizers, job["optimizer"])(**job["settings"])
-    model.compile(optimizer, "binary_crossentropy")
+    model = fresh(keras, job, made)
     model.set_weights(weights)
     assert all(str(w.dtype) == job["dtype"] for w in model.weights), "Keras computes in another precision"
     found = []
@@ -80,12 +92,12 @@ def main(source: str, target: str) -> None:
     import keras
 
     assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
-    results = {}
+    results, made = {}, {}
     with np.load(source) as given:
         images = given["x"][..., None]
         for number, job in enumerate(json.loads(str(given["jobs"]))):
             weights = [given[name] for name in job["weights"]]
-            results[f"loss/{number}"] = train(keras, job, images, weights)
+            results[f"loss/{number}"] = train(keras, job, images, weights, made)
     np.savez(target, **results)
 
 

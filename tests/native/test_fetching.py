@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.comparing import compare
-from tests.native.random_cases import drawn
+from tests.native.random_cases import CHECKED, drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import fetching, filtered_pairs, show
@@ -49,7 +49,7 @@ def test_only_far_images_are_asked_for():
 
 def compared(model, **more):
     """Native and reference on nine random images."""
-    options = {"lanes": 4, "sums": 12, "gain": 1e9, "checked": True, "guard": 64, **more}
+    options = {"lanes": 4, "sums": 12, "gain": 1e9, **CHECKED, **more}
     return compare(drawn(model, RANDOM, options))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, going, settings, wrong
-from tests.native.random_cases import drawn
+from tests.native.random_cases import CHECKED, OFTEN, drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import filtering, report, taps
@@ -146,8 +146,8 @@ def network(seed):
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
     count = int(random.integers(1, 12))
     options = {"lanes": int(random.choice([2, 4, 8, 16])), "sums": int(random.choice([8, 12, 24])), "gain": 1e9}
-    if random.random() < 0.4:
-        options |= {"checked": True, "guard": 64}
+    if random.random() < OFTEN:
+        options |= CHECKED
     batch, threads = int(random.integers(1, count + 1)), int(random.integers(1, 4))
     return drawn(model, random, options, seed, threads, batch, count, scale=None)
 
@@ -250,7 +250,7 @@ def test_kernel_gradients_of_both_forms():
     for stack, told in ((narrow, "9 products for 1×1 positions"), (wide, "products for 4×4 positions")):
         model = Sequential([layers.Input((6, 6, 2)), *stack])
         model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
-        options = {"lanes": 4, "sums": 12, "gain": 1e9, "checked": True, "guard": 64}
+        options = {"lanes": 4, "sums": 12, "gain": 1e9, **CHECKED}
         case = drawn(model, np.random.default_rng(0), options, threads=1)
         assert compare(case) == []
         assert any(told in way for way in ways(case))
@@ -265,7 +265,7 @@ def test_kernel_gradients_of_both_forms():
     ],
     ids=str,
 )
-@pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}, {"large": 0}, {"strips": 2}], ids=str)
+@pytest.mark.parametrize("more", [{}, CHECKED, CHECKED | {"large": 0}, CHECKED | {"strips": 2}], ids=str)
 def test_dilated_convolutions(size, dilations, parts, more, monkeypatch):
     """Interleaved images, forwards and for both gradients; narrow and wide kernels."""
     found = set()

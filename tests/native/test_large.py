@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, settings
-from tests.native.random_cases import Case
+from tests.native.random_cases import CHECKED, Case
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, compiled, driver
@@ -15,7 +15,7 @@ from layerscope.engine.native.engine import options_for
 from layerscope.engine.native.targets import TARGETS
 from layerscope.models import Model, Sequential
 
-SMALL = {"lanes": 4, "sums": 12, "gain": 1e9, "large": 0, "checked": True, "guard": 64}
+SMALL = {"lanes": 4, "sums": 12, "gain": 1e9, "large": 0, **CHECKED}
 
 
 def case(stack, shape, options, batch=5, threads=2):
@@ -55,7 +55,7 @@ def test_in_single_precision():
 @pytest.mark.parametrize("groups", [1, 2])
 def test_matrices_as_they_lie(groups):
     stack = [layers.Dense(448, activation="tanh"), layers.Dense(432)]
-    options = {"lanes": 16, "sums": 12, "groups": groups, "large": 0, "checked": True, "guard": 64}
+    options = {"lanes": 16, "sums": 12, "groups": groups, "large": 0, **CHECKED}
     made = case(stack, (416,), options, batch=40)
     for made.seed in (0, 1):  # what is predicted, and what is measured
         assert compare(made) == []

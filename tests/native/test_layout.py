@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.native.comparing import engines, going, settings
+from tests.native.random_cases import CHECKED
 from tests.native.test_teams import alike, case, images, trained
 
 from layerscope import layers
@@ -76,9 +77,7 @@ def test_what_lives_at_the_same_time_lies_apart(make):
 
 
 @pytest.mark.parametrize("threads", [3, 5, 16])
-@pytest.mark.parametrize(
-    "more", [{"lanes": 8, "sums": 8}, {"lanes": 4, "sums": 7}, {"lanes": 8, "checked": True, "guard": 64}]
-)
+@pytest.mark.parametrize("more", [{"lanes": 8, "sums": 8}, {"lanes": 4, "sums": 7}, {"lanes": 8, **CHECKED}])
 def test_gradients_that_are_held_once(threads, more):
     """Batches of 9, 9 and 5 examples: one to three blocks, teams of one to eight, some threads without a block."""
     model = wide()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.native.calling import aligned, called
 from tests.native.comparing import engines, settings, wrong
-from tests.native.random_cases import drawn
+from tests.native.random_cases import CHECKED, OFTEN, drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, correlate, lines, report
@@ -122,8 +122,8 @@ def network(seed):
     model.compile(optimizers.SGD(0.1), losses.MeanSquaredError())
     count = int(random.integers(1, 12))
     options = {"lanes": int(random.choice([2, 4, 8, 16])), "sums": int(random.choice([8, 12, 24])), "gain": 1e9}
-    if random.random() < 0.5:
-        options |= {"checked": True, "guard": 64}
+    if random.random() < OFTEN:
+        options |= CHECKED
     if random.random() < 0.4:
         options["strips"] = min(options["lanes"], int(random.choice([2, 2, 4])))
     elif random.random() < 0.4:

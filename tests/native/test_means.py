@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.native.comparing import compare, wrong
-from tests.native.random_cases import Case, drawn
+from tests.native.random_cases import CHECKED, OFTEN, Case, drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, means, sizing
@@ -76,7 +76,7 @@ def network(seed):
     strips = int(random.choice([1, 2, 2, 4])) if lanes > 1 else 1
     options = {"lanes": lanes, "sums": 8, "team": int(random.choice([0, 0, 3]))}
     options |= {"strips": strips} if strips > 1 and sizing.tried(model._job.training, strips) else {}
-    options |= {"checked": True, "guard": 64} if random.random() < 0.4 else {}
+    options |= CHECKED if random.random() < OFTEN else {}
     count = int(random.integers(1, 12))
     batch, threads = int(random.integers(1, count + 1)), int(random.integers(1, 4))
     return drawn(model, random, options, seed, threads, batch, count, scale=None)

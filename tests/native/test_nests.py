@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pytest
 from tests.native.comparing import engines, going, settings
-from tests.native.random_cases import Case
+from tests.native.random_cases import CHECKED, Case
 
 from layerscope import Input, layers, losses, optimizers
 from layerscope.constraints import MaxNorm, MinMaxNorm, UnitNorm
@@ -63,7 +63,7 @@ def test_norms_along_any_axes(axis):
         for kind, n in zip(CONSTRAINTS, (21, 5, 2, 17), strict=True)
     ]
     lanes = (1, 4, 16)[AXES.index(axis) % 3]
-    kernels = alike(case_of((4, 3, 5), stack, lanes=lanes, checked=True, guard=64))
+    kernels = alike(case_of((4, 3, 5), stack, lanes=lanes, **CHECKED))
     for kind, (low, high) in BOUNDS.items():
         axes = tuple(axis) if isinstance(axis, list) else axis
         norms = np.sqrt((kernels[f"{kind}/kernel"] ** 2).sum(axis=axes))
@@ -78,7 +78,7 @@ def test_orthogonal_rows_and_columns(mode, lanes):
     stack = [
         layers.Dense(n, activation="tanh", kernel_regularizer=OrthogonalRegularizer(0.4, mode)) for n in sizes[1:]
     ]
-    alike(case_of((sizes[0],), stack, lanes=lanes, checked=True, guard=64))
+    alike(case_of((sizes[0],), stack, lanes=lanes, **CHECKED))
 
 
 def test_all_at_once_and_shared_among_any_number_of_threads():
@@ -180,7 +180,7 @@ RULES = {
 def test_rules_of_weights(name):
     shapes, rule = RULES[name]
     for threads, lanes in ((3, 1), (1, 4), (3, 16)):
-        ruled(shapes, rule, threads, lanes=lanes, checked=True, guard=64)
+        ruled(shapes, rule, threads, lanes=lanes, **CHECKED)
 
 
 def largest_of(axes):
@@ -205,7 +205,7 @@ def test_the_largest_along_axes(axes):
     axes = tuple(axis % 3 for axis in axes)
     for number, shape in enumerate([(5, 3, 70), (4, 37, 2), (1, 6, 1)]):
         threads, lanes = options[(turn + number) % 3]
-        ruled([shape, shape], largest_of(axes), threads, lanes=lanes, checked=True, guard=64)
+        ruled([shape, shape], largest_of(axes), threads, lanes=lanes, **CHECKED)
 
 
 class Scaled(layers.Dense):
@@ -222,7 +222,7 @@ def test_a_layer_that_takes_the_largest_of_its_weights():
     """With its gradient, which goes to the largest weight of each column."""
     stack = [Scaled(37, activation="tanh"), Scaled(5)]
     for threads, lanes in ((1, 4), (3, 16)):
-        alike(case_of((21,), stack, threads, lanes=lanes, checked=True, guard=64))
+        alike(case_of((21,), stack, threads, lanes=lanes, **CHECKED))
 
 
 SPECIAL = {
@@ -251,7 +251,7 @@ def test_the_first_of_equal_ones_gets_the_gradient_and_nan_is_above_all(name, ax
         ]
 
     for threads, lanes in ((1, 1), (2, 4), (3, 16)):
-        case = case_of((3,), [layers.Dense(2)], threads, count=16, lanes=lanes, checked=True, guard=64)
+        case = case_of((3,), [layers.Dense(2)], threads, count=16, lanes=lanes, **CHECKED)
         case.job = Own(case.job, [matrix.shape] * 2, rule)
         case.weights |= {"own0": matrix, "own1": np.ones(matrix.shape)}
         native, reference = engines(case, "float64")

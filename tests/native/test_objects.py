@@ -143,6 +143,7 @@ def test_restricted_code(name, has, lacks):
 def test_compiling_again_gives_the_same_bytes():
     text = tile(INTEL, 4, 2)
     assert objects.compile(text, INTEL) == objects.compile(text, INTEL)
+    assert objects.compile(text, INTEL, fast=False) != objects.compile(text, INTEL)
 
 
 def test_object_for_arm():
@@ -173,7 +174,8 @@ def test_names_that_are_not_there():
         loaded.address("f")
 
 
-def test_a_tile_computes():
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_tile_computes(fast):
     rows, columns, taps, width = 3, 2, 9, 32
     processor = objects.host()
     lanes = objects.chosen(processor).lanes("float")
@@ -184,7 +186,7 @@ def test_a_tile_computes():
         aligned(rows * columns * lanes),
     )
     x[:], w[:] = random.integers(-4, 5, x.size), random.integers(-4, 5, w.size)
-    loaded = objects.load(objects.compile(tile(processor, rows, columns), processor))
+    loaded = objects.load(objects.compile(tile(processor, rows, columns), processor, fast))
     kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)
     kind(loaded.address("tile"))(x.ctypes.data, w.ctypes.data, y.ctypes.data)
     shifted = np.stack([x[row * width : row * width + taps * width] for row in range(rows)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, settings
-from tests.native.random_cases import drawn
+from tests.native.random_cases import CHECKED, drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, report
@@ -16,7 +16,12 @@ from layerscope.engine.native.engine import options_for
 from layerscope.engine.native.operations import rest
 from layerscope.models import Model, Sequential
 
-MORE = [{"seed": 1}, {"checked": True, "guard": 64}, {"strips": 4, "lanes": 16, "seed": 1}, {"sums": 8, "lanes": 4}]
+MORE = [
+    {"seed": 1},
+    CHECKED,
+    CHECKED | {"strips": 4, "lanes": 16, "seed": 1},
+    CHECKED | {"sums": 8, "lanes": 4},
+]
 """Odd seeds predict, even ones evaluate, before they train."""
 
 
@@ -123,7 +128,9 @@ def test_only_what_is_read_comes_into_lanes(make):
 
 @pytest.mark.parametrize("make", THIN)
 @pytest.mark.parametrize(
-    "more", [*MORE, {"strips": 8, "lanes": 16, "given": "uint8"}, {"threads": 5, "team": 2, "seed": 1}], ids=str
+    "more",
+    [*MORE, CHECKED | {"strips": 8, "lanes": 16, "given": "uint8"}, CHECKED | {"threads": 5, "team": 2, "seed": 1}],
+    ids=str,
 )
 def test_thinner_images(make, more):
     assert compare(case(make(), **more)) == []
@@ -185,7 +192,7 @@ PLANES = {
 
 
 @pytest.mark.parametrize("name", PLANES)
-@pytest.mark.parametrize("more", [*MORE, {"gain": 1e9}, {"threads": 5, "team": 2, "seed": 1}], ids=str)
+@pytest.mark.parametrize("more", [*MORE, {"gain": 1e9}, CHECKED | {"threads": 5, "team": 2, "seed": 1}], ids=str)
 def test_sums_of_planes(name, more):
     assert compare(case(PLANES[name](), **more)) == []
 

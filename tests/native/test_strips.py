@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.comparing import engines, going, settings
-from tests.native.random_cases import Case
+from tests.native.random_cases import CHECKED, Case
 
 from layerscope import layers, losses, optimizers
 from layerscope.core.errors import SizeError
@@ -204,8 +204,7 @@ def test_the_report_of_a_large_matrix_and_few_examples():
 )
 @pytest.mark.parametrize(
     ("count", "more"),
-    [(count, more) for count in (1, 2, 4) for more in ({}, {"gain": 1e9})]
-    + [(count, {"checked": True, "guard": 64}) for count in (2, 4)],
+    [(2, {}), (4, {})] + [(count, CHECKED | {"gain": 1e9}) for count in (1, 2, 4)],
     ids=str,
 )
 def test_they_change_no_result(make, count, more):
@@ -256,7 +255,7 @@ def weights_of_rows():
 
 @pytest.mark.parametrize("make", [images, one_number_a_row, weights_of_rows])
 @pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("more", [{}, {"checked": True, "guard": 64}], ids=str)
+@pytest.mark.parametrize("more", [{}, CHECKED], ids=str)
 def test_results_with_rows_of_their_own(make, count, more):
     """Losses and gradients of targets in strips; results are written into arrays that hold nothing else."""
     check_images(make(), count, "mse", **more)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.native.comparing import engines, going, settings
-from tests.native.random_cases import Case
+from tests.native.random_cases import CHECKED, Case
 
 from layerscope import layers, optimizers
 from layerscope.engine.native import compiled, sizing
@@ -80,8 +80,8 @@ def alike(found, alone):
     [
         {"lanes": 8, "sums": 8},
         {"lanes": 16, "gain": 1e9},
-        {"lanes": 8, "checked": True, "guard": 64},
-        {"lanes": 4, "large": 0},  # what all threads share, of three blocks
+        {"lanes": 8, **CHECKED},
+        {"lanes": 4, "large": 0, **CHECKED},  # what all threads share, of three blocks
     ],
 )
 def test_results_are_the_same(make, threads, more):

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 import pytest
 from tests.native.comparing import compare, engines, settings
-from tests.native.random_cases import drawn
+from tests.native.random_cases import CHECKED, drawn
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, report
@@ -97,7 +97,7 @@ def test_which_values_lie_in_others(make):
     assert placed(case_of(make)) == IN_WHOLES[make]
 
 
-@pytest.mark.parametrize("more", [{"checked": True, "guard": 64}, {"strips": 2}, {"gain": 1e9}, {"team": 2}], ids=str)
+@pytest.mark.parametrize("more", [CHECKED, CHECKED | {"strips": 2}, {"gain": 1e9}, CHECKED | {"team": 2}], ids=str)
 @pytest.mark.parametrize("make", MAKERS)
 def test_the_numbers(make, more):
     case = case_of(make, **more)
@@ -190,7 +190,9 @@ def test_what_is_written_over_what_was_read_last(make):
     assert written_over(case_of(make)) == WRITTEN_OVER[make]
 
 
-@pytest.mark.parametrize("more", [{"checked": True}, {"strips": 2}, {"gain": 1e9}, {"team": 2, "large": 0}], ids=str)
+@pytest.mark.parametrize(
+    "more", [CHECKED, CHECKED | {"strips": 2}, {"gain": 1e9}, CHECKED | {"team": 2, "large": 0}], ids=str
+)
 @pytest.mark.parametrize("make", [chain, residual, functions, pooled, behind_a_reshape, in_segments])
 def test_numbers_written_over_others(make, more):
     case = case_of(make, **more)

@@ -109,7 +109,7 @@ def _made(program: Program, options: Options, key: str) -> tuple[bytes, bytes]:
         "planes": recipe.memory.planes,
         "shares": recipe.shares,
     }
-    return json.dumps(facts).encode(), objects.compile(text, objects.host())
+    return json.dumps(facts).encode(), objects.compile(text, objects.host(), fast=not options.checked)
 
 
 def _loaded(facts: dict[str, Any], data: bytes, options: Options) -> Code:

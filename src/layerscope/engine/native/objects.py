@@ -17,6 +17,8 @@ from layerscope.engine.native.targets import TARGETS, Target, best
 VARIABLE = "LAYERSCOPE_TARGET"
 # What a target may restrict. LLVM switches off with a feature all that builds on it, such as vaes with avx.
 RESTRICTED = ("avx", "amx", "fma", "f16c", "neon")
+LEVEL = 2
+"""How much LLVM's code generation does for speed, of 0 to 3."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,12 @@ def attributes(target: Target) -> str:
     return f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
 
 
-def compile(text: str, processor: Processor) -> bytes:
-    """The object file of a module of LLVM IR. Raises RuntimeError, with LLVM's words, for text that is not IR."""
-    module, machine = _optimised(text, processor)
+def compile(text: str, processor: Processor, fast: bool = True) -> bytes:
+    """The object file of a module of LLVM IR. Raises RuntimeError, with LLVM's words, for text that is not IR.
+
+    With `fast` False it is made in a fifth of the time, of the instructions as they are written.
+    """
+    module, machine = _optimised(text, processor, LEVEL if fast else 0)
     return machine.emit_object(module)
 
 
@@ -117,14 +122,14 @@ def assembly(text: str, processor: Processor) -> str:
     return machine.emit_assembly(module)
 
 
-def _optimised(text: str, processor: Processor) -> tuple[Any, Any]:
+def _optimised(text: str, processor: Processor, level: int = LEVEL) -> tuple[Any, Any]:
     """A checked module, ready for code generation, and the machine to do it with.
 
     The text is written register by register, so that one pass suffices: it pays for itself with what code
     generation is spared. LLVM's own pipelines take longer than code generation, and what they change in the
     innermost loops (unrolling) only adds spills.
     """
-    llvm, machine = _llvm(), _machine(processor)
+    llvm, machine = _llvm(), _machine(processor, level)
     module = llvm.parse_assembly(text, llvm.create_context())
     module.verify()
     module.triple, module.data_layout = processor.triple, str(machine.target_data)
@@ -168,12 +173,12 @@ def load(objects: bytes) -> Loaded:
     return Loaded(engine, builder.link(engine, "kernels"))
 
 
-def _machine(processor: Processor) -> Any:
+def _machine(processor: Processor, level: int = LEVEL) -> Any:
     llvm = _llvm()
     if processor.triple != llvm.get_process_triple():
         _foreign()
     return llvm.Target.from_triple(processor.triple).create_target_machine(
-        cpu=processor.cpu, features=processor.flags(), opt=2, reloc="pic", codemodel="small"
+        cpu=processor.cpu, features=processor.flags(), opt=level, reloc="pic", codemodel="small"
     )
 
 
