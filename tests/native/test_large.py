@@ -52,6 +52,14 @@ def test_in_single_precision():
     assert compare(case(stack, (9, 12, 8), {**SMALL, "lanes": 8}), "float32") == []
 
 
+def test_a_matrix_is_packed_up_to_a_size():
+    """416 × 448 numbers of 8 bytes: 1.5 MB."""
+    stack, found = [layers.Dense(448), layers.Dense(9)], []
+    for large in (200 << 10, 100 << 10):
+        found.append(layout(case(stack, (416,), {"lanes": 16, "sums": 12, "large": large})).regions["packed"])
+    assert found[0] - found[1] == 416 * 448 * 8
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_matrices_as_they_lie(groups):
     stack = [layers.Dense(448, activation="tanh"), layers.Dense(432)]
