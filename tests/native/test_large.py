@@ -54,10 +54,9 @@ def test_in_single_precision():
 
 def test_a_matrix_is_packed_up_to_a_size():
     """416 × 448 numbers of 8 bytes: 1.5 MB."""
-    stack, found = [layers.Dense(448), layers.Dense(9)], []
-    for large in (200 << 10, 100 << 10):
-        found.append(layout(case(stack, (416,), {"lanes": 16, "sums": 12, "large": large})).regions["packed"])
-    assert found[0] - found[1] == 416 * 448 * 8
+    stack, options = [layers.Dense(448), layers.Dense(9)], {"lanes": 16, "sums": 12}
+    small, large = (layout(case(stack, (416,), options | {"large": n << 10})).regions["packed"] for n in (200, 100))
+    assert small - large == 416 * 448 * 8
 
 
 @pytest.mark.parametrize("groups", [1, 2])
