@@ -153,7 +153,7 @@ def epochs_done(folder):
 
 def test_kills_at_random_moments(tmp_path):
     """The command line, killed again and again at moments that nobody chose, comes to the same end."""
-    settings = ["--epochs", "100", "--batch-size", "100", "--optimizer", "adam", "--seed", "5"]
+    settings = ["--epochs", "60", "--batch-size", "100", "--optimizer", "adam", "--seed", "5"]
     command = [sys.executable, "-m", "layerscope.cli", "train"]
     whole, folder = tmp_path / "whole", tmp_path / "run"
     first = [*command, NETWORK, "--data", "digits", *settings, "--out"]
