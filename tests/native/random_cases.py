@@ -46,7 +46,7 @@ def drawn(model, random, options, seed=1, threads=2, batch=5, count=9, scale=0.3
 
 
 CHECKED = {"checked": True, "guard": 64}
-"""Each index is compared and all buffers have guards around them; LLVM makes such code in a fifth of the time."""
+"""Each index is compared and all buffers have guards around them; LLVM optimises such code less."""
 OFTEN = 0.75
 """The part of random networks that is checked. The others are compiled as those of users are."""
 

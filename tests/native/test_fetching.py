@@ -49,19 +49,21 @@ def test_only_far_images_are_asked_for():
 
 def compared(model, **more):
     """Native and reference on nine random images."""
-    options = {"lanes": 4, "sums": 12, "gain": 1e9, **CHECKED, **more}
+    options = {"lanes": 4, "sums": 12, "gain": 1e9, **more}
     return compare(drawn(model, RANDOM, options))
 
 
+@pytest.mark.parametrize("more", [{}, CHECKED], ids=str)
 @pytest.mark.parametrize(("dilation", "channels"), [(1, 9), (2, 4)])
-def test_what_is_asked_for_changes_nothing(dilation, channels, monkeypatch):
+def test_what_is_asked_for_changes_nothing(dilation, channels, more, monkeypatch):
     """Also beyond the image's end."""
     monkeypatch.setattr(fetching, "FAR", 0)
-    assert compared(two_convolutions((14, 26), channels, dilation)) == []
+    assert compared(two_convolutions((14, 26), channels, dilation), **more) == []
 
 
+@pytest.mark.parametrize("more", [{}, CHECKED], ids=str)
 @pytest.mark.parametrize("large", [1 << 20, 0])
-def test_a_row_of_tiles_in_parts(large, monkeypatch):
+def test_a_row_of_tiles_in_parts(large, more, monkeypatch):
     """Five tiles, three of them at once and two: for kernels whose products are summed up together and row by row."""
     taken = set()
 
@@ -72,5 +74,5 @@ def test_a_row_of_tiles_in_parts(large, monkeypatch):
     monkeypatch.setattr(filtered_pairs, "FAR", 1)
     monkeypatch.setattr(filtered_pairs, "LEAST", 3)
     monkeypatch.setattr(filtered_pairs.Turned, "multiplied", noted)
-    assert compared(two_convolutions((7, 20), 8), large=large) == []
+    assert compared(two_convolutions((7, 20), 8), large=large, **more) == []
     assert taken == {3, 2}

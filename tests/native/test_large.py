@@ -49,20 +49,14 @@ def test_kernels_in_panels_and_gradients_by_rows(first, size):
 
 def test_in_single_precision():
     stack = [layers.Conv2D(16, 3, padding="same", activation="relu"), layers.Conv2D(8, 3, padding="same")]
-    assert compare(case(stack, (9, 12, 8), {**SMALL, "lanes": 8}), "float32") == []
+    assert compare(case(stack, (9, 12, 8), {**SMALL, "lanes": 8, "checked": False}), "float32") == []
 
 
-def test_a_matrix_is_packed_up_to_a_size():
-    """416 × 448 numbers of 8 bytes: 1.5 MB."""
-    stack, options = [layers.Dense(448), layers.Dense(9)], {"lanes": 16, "sums": 12}
-    small, large = (layout(case(stack, (416,), options | {"large": n << 10})).regions["packed"] for n in (200, 100))
-    assert small - large == 416 * 448 * 8
-
-
+@pytest.mark.parametrize("more", [{}, CHECKED], ids=str)
 @pytest.mark.parametrize("groups", [1, 2])
-def test_matrices_as_they_lie(groups):
+def test_matrices_as_they_lie(groups, more):
     stack = [layers.Dense(448, activation="tanh"), layers.Dense(432)]
-    options = {"lanes": 16, "sums": 12, "groups": groups, "large": 0, **CHECKED}
+    options = {"lanes": 16, "sums": 12, "groups": groups, "large": 0, **more}
     made = case(stack, (416,), options, batch=40)
     for made.seed in (0, 1):  # what is predicted, and what is measured
         assert compare(made) == []

@@ -179,8 +179,8 @@ RULES = {
 @pytest.mark.parametrize("name", RULES)
 def test_rules_of_weights(name):
     shapes, rule = RULES[name]
-    for threads, lanes in ((3, 1), (1, 4), (3, 16)):
-        ruled(shapes, rule, threads, lanes=lanes, **CHECKED)
+    for threads, lanes, more in ((3, 1, CHECKED), (1, 4, CHECKED), (3, 16, CHECKED), (3, 16, {})):
+        ruled(shapes, rule, threads, lanes=lanes, **more)
 
 
 def largest_of(axes):
@@ -250,8 +250,8 @@ def test_the_first_of_equal_ones_gets_the_gradient_and_nan_is_above_all(name, ax
             p.map("add", given, place),
         ]
 
-    for threads, lanes in ((1, 1), (2, 4), (3, 16)):
-        case = case_of((3,), [layers.Dense(2)], threads, count=16, lanes=lanes, **CHECKED)
+    for threads, lanes, more in ((1, 1, CHECKED), (2, 4, CHECKED), (3, 16, CHECKED), (3, 16, {})):
+        case = case_of((3,), [layers.Dense(2)], threads, count=16, lanes=lanes, **more)
         case.job = Own(case.job, [matrix.shape] * 2, rule)
         case.weights |= {"own0": matrix, "own1": np.ones(matrix.shape)}
         native, reference = engines(case, "float64")

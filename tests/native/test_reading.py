@@ -16,12 +16,7 @@ from layerscope.engine.native.engine import options_for
 from layerscope.engine.native.operations import rest
 from layerscope.models import Model, Sequential
 
-MORE = [
-    {"seed": 1},
-    CHECKED,
-    CHECKED | {"strips": 4, "lanes": 16, "seed": 1},
-    CHECKED | {"sums": 8, "lanes": 4},
-]
+MORE = [{"seed": 1}, CHECKED, CHECKED | {"strips": 4, "lanes": 16, "seed": 1}, {"sums": 8, "lanes": 4}]
 """Odd seeds predict, even ones evaluate, before they train."""
 
 

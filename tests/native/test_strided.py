@@ -126,14 +126,11 @@ STACKS = {
 }
 
 
-WAYS = [{}, CHECKED, CHECKED | {"large": 0}, CHECKED | {"strips": 2}, CHECKED | {"sums": 12}]
+WAYS = [{}, CHECKED, CHECKED | {"large": 0}, CHECKED | {"strips": 2}, {"sums": 12}]
 
 
-@pytest.mark.parametrize(
-    ("name", "more"),
-    [(name, more) for name in STACKS for more in WAYS],
-    ids=str,
-)
+@pytest.mark.parametrize("more", WAYS, ids=str)
+@pytest.mark.parametrize("name", STACKS)
 def test_networks(name, more, monkeypatch):
     """Forwards and for kernels' gradients."""
     found = set()

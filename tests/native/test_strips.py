@@ -204,7 +204,7 @@ def test_the_report_of_a_large_matrix_and_few_examples():
 )
 @pytest.mark.parametrize(
     ("count", "more"),
-    [(2, {}), (4, {})] + [(count, CHECKED | {"gain": 1e9}) for count in (1, 2, 4)],
+    [(2, {}), (4, {}), (2, {"gain": 1e9})] + [(count, CHECKED | {"gain": 1e9}) for count in (1, 2, 4)],
     ids=str,
 )
 def test_they_change_no_result(make, count, more):

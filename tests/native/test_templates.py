@@ -12,7 +12,7 @@ from tests.native.comparing import compare, engines, going, settings
 from tests.native.random_cases import Case, case
 
 from layerscope import layers, losses, optimizers
-from layerscope.engine.native import compiled, guards
+from layerscope.engine.native import compiled, guards, objects
 from layerscope.models import Sequential
 
 EACH = 10
@@ -101,6 +101,14 @@ def test_a_wrong_index_is_counted(monkeypatch):
     monkeypatch.setattr(compiled.Cache, "put", lambda self, key, data: None)
     with pytest.raises(RuntimeError, match="missed its arrays"):
         compiled_small(checked=True)
+
+
+def test_checked_code_is_compiled_with_less_care_for_speed(monkeypatch):
+    seen, compile = [], objects.compile
+    monkeypatch.setattr(objects, "compile", lambda *given, **more: (seen.append(more), compile(*given, **more))[1])
+    compiled_small(checked=True)
+    compiled_small()
+    assert seen == [{"fast": False}, {"fast": True}]
 
 
 def test_the_environment_switches_checked_mode_on(monkeypatch):

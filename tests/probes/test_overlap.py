@@ -165,9 +165,11 @@ def test_every_fix_keeps_the_shapes_and_is_even(text, ways):
 
 def test_fixes_compute():
     graph = sources.read("7x7x8 | convt 4 3 stride 2 relu | convt 1 5 stride 3 sigmoid")
-    for way in ("kernel", "resize", "subpixel"):
+    put = {"kernel": "Conv2DTranspose", "resize": "UpSampling2D", "subpixel": "PixelShuffle2D"}
+    for way, kind in put.items():
         changed = repaired(graph, way)
         assert not checkerboard(changed).uneven
+        assert [node.layer.kind for node in changed.nodes if node.layer.kind in put.values()] == [kind, kind]
         assert Model.from_graph(changed)(np.ones((2, 7, 7, 8))).shape == (2, 47, 47, 1)
 
 

@@ -11,7 +11,7 @@ Aitken et al., "Checkerboard artifact free sub-pixel convolution" (2017), for th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -65,19 +65,19 @@ def repaired(graph: Graph, way: str) -> Graph:
     """The network with every uneven enlargement changed in this way, as far as it can be."""
     for _ in range(len(graph.nodes)):
         uneven = checkerboard(graph).uneven
-        fix = next((fix for row in uneven for fix in _of(graph, row.name, (way,))), None)
+        fix = next((fix for row in uneven for fix in _of(graph, row.name, way)), None)
         if fix is None:
             break
         graph = fix.graph
     return graph
 
 
-def _of(graph: Graph, name: str, asked: Collection[str] | None = None) -> Iterator[Fix]:
-    """What would be even in a layer's place, in each way or those asked for."""
+def _of(graph: Graph, name: str, asked: str | None = None) -> Iterator[Fix]:
+    """What would be even in a layer's place, in each way or the one asked for."""
     number = next(n for n, node in enumerate(graph.nodes) if node.label == name)
     layer: Any = graph.nodes[number].layer
     for way, build in _ways(layer).items():
-        if asked is not None and way not in asked:
+        if asked not in (None, way):
             continue
         with suppress(LayerscopeError):
             fix = _tried(graph, number, way, build)

@@ -110,7 +110,7 @@ def attributes(target: Target) -> str:
 def compile(text: str, processor: Processor, fast: bool = True) -> bytes:
     """The object file of a module of LLVM IR. Raises RuntimeError, with LLVM's words, for text that is not IR.
 
-    With `fast` False it is made in a fifth of the time, of the instructions as they are written.
+    With `fast` False code generation optimises nothing, which takes a fifth of its time.
     """
     module, machine = _optimised(text, processor, LEVEL if fast else 0)
     return machine.emit_object(module)
