@@ -195,7 +195,7 @@ def test_the_first_of_equals_wins():
     random, images = np.random.default_rng(0), [flat_images(24, 16, 1)]
     case = drawn(model, random, {"gain": 1e9}, batch=8, count=24, inputs=images)
     assert compare(case) == []
-    assert "16 products for 2×2 results" in " ".join(ways(case))
+    assert "16 products for 2×2 results" in " ".join(ways(case))  # its gradient reads what stands at the winners
 
 
 @pytest.mark.parametrize("options", [{}, {"gain": 1e9}, {"strips": 2}], ids=str)

@@ -11,7 +11,7 @@ from tests.native.random_cases import CHECKED, Case
 
 from layerscope import layers, losses, optimizers
 from layerscope.engine.native import assembly, compiled, driver
-from layerscope.engine.native.engine import options_for
+from layerscope.engine.native.engine import options_for, suited
 from layerscope.engine.native.targets import TARGETS
 from layerscope.models import Model, Sequential
 
@@ -63,6 +63,19 @@ def test_matrices_as_they_lie(groups, more):
     small, whole = layout(made).regions, layout(case(stack, (416,), {**options, "large": 1 << 30})).regions
     assert whole["packed"] > 0
     assert "packed" not in small
+
+
+@pytest.mark.parametrize(("batch", "packed"), [(28, False), (32, True)])
+def test_large_matrices_are_packed_for_many_blocks(batch, packed):
+    """For eight and more of a batch: bringing the matrix near for each would take longer."""
+    options = {"lanes": 4, "sums": 12, "groups": 1}
+    made = case([layers.Dense(96, activation="tanh"), layers.Dense(2)], (1664,), options, batch=batch)
+    assert compare(made) == []
+    with settings(**options):
+        training = made.job.training
+        found = suited(made.job, training, options_for("float64", ("float64", "float64")), batch, 2)
+        regions = assembly.assembled(training, found).memory.layout.regions
+    assert (regions.get("packed", 0) > 8 * 1664 * 96) == packed
 
 
 @pytest.mark.parametrize("threads", [1, 3])

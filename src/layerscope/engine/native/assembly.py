@@ -232,15 +232,16 @@ class _Builder:
                     self.recipe.stages.append(step)
 
     def _convolution(self, stage: Stage, sums: int) -> list[Kernel]:
+        options = self.recipe.options
         plans = correlate.plans(self.memory, stage, sums)
-        if found := parts.cut(self.memory, stage, plans, sums, self.recipe.options):
-            return filtered.write(self.memory, stage, found, sums, self.recipe.options.large)
-        if line := lines.cut(self.memory, stage, plans, sums, self.recipe.options.gain):
+        if found := parts.cut(self.memory, stage, plans, sums, options):
+            return filtered.write(self.memory, stage, found, sums, options.large)
+        if line := lines.cut(self.memory, stage, plans, sums, options.gain):
             return lined.write(self.memory, stage, *line)
-        if products.few(self.memory, stage, self.recipe.options.few):
-            return [products.write_few(self.memory, stage, self.recipe.options.few)]
+        if products.few(self.memory, stage, options.few):
+            return [products.write_few(self.memory, stage, options.few)]
         if len(plans) == 1 and products.suits(self.memory, stage, plans[0]):
-            return [products.write(self.memory, stage, plans[0], self.recipe.options.large)]
+            return [products.write(self.memory, stage, plans[0], max(options.large, options.packed))]
         if slid := sliding.plans(self.memory, stage, plans, sums):
             return sliding.write(self.memory, stage, slid)
         return correlate.write(self.memory, stage, plans)

@@ -122,10 +122,8 @@ def _mark_ties(draft: Draft) -> None:
     """What leads to a max pool whose winners are asked for: the first of equals wins, so equals must stay equal."""
     users, wanted = draft.users(), set[Value]()
     for op in reversed(draft.ops):
-        if isinstance(op.do, pool.PoolMax) and users.get(op.outputs[1]):
-            wanted.update(op.inputs)
-        elif wanted & set(op.outputs):
-            op.ties = True
+        op.ties = bool(wanted & set(op.outputs))
+        if op.ties or (isinstance(op.do, pool.PoolMax) and users.get(op.outputs[1])):
             wanted.update(op.inputs)
 
 

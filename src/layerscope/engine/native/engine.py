@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,11 @@ from layerscope.engine.native import barriers, compiled, driver, objects, sizing
 from layerscope.engine.native.cache import Cache
 from layerscope.engine.native.compiled import Call, Code
 from layerscope.engine.native.ir import bytes_of
-from layerscope.engine.native.operations import elements, of_batch, rest
+from layerscope.engine.native.operations import elements
 from layerscope.engine.native.options import Options
 from layerscope.engine.native.targets import loads
 from layerscope.engine.plan import Compiling, Job
 from layerscope.engine.primitives.base import Array
-from layerscope.engine.primitives.matmul import MatMul
 from layerscope.engine.program import Key, Program
 from layerscope.engine.reference import Means, NotFinite, OnBatch, State
 
@@ -304,7 +302,7 @@ def suited(job: Job, program: Program, options: Options, batch: int, threads: in
     register = options.lanes * bytes_of(options.real)
     about = job.__dict__.setdefault("_native_sizes", {})
     if id(program) not in about:
-        about[id(program)] = Sizes.of(program), sizing.Choice(program, register)
+        about[id(program)] = sizing.Sizes.of(program), sizing.Choice(program, register)
     sizes, choice = about[id(program)]
     trains = job.update is not None and bool(job.aims) and program is job.training
     if "strips" not in SETTINGS:
@@ -316,42 +314,13 @@ def suited(job: Job, program: Program, options: Options, batch: int, threads: in
         options = replace(options, large=PACKED)
     if "groups" not in SETTINGS and options.strips == 1:
         options = replace(options, groups=sizes.groups(batch, options.lanes * threads, register))
+    if "large" not in SETTINGS and trains and compiled.blocks(options, batch) >= MANY:
+        options = replace(options, packed=PACKED // 2)
     if "once" not in SETTINGS and trains and 1 < threads >= compiled.blocks(options, batch):
         options = replace(options, once=sizes.kernel * bytes_of(options.real) > options.large)
-    if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * LARGE:
+    if "few" not in SETTINGS and batch <= FEW and sizes.largest >= 4 * sizing.LARGE:
         options = replace(options, few=1 if batch == 1 else FEW)
     return options
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Numbers of a program's largest matrix, of all that it computes of an example, and of its largest kernel."""
-
-    largest: int
-    made: int
-    kernel: int
-
-    @classmethod
-    def of(cls, program: Program) -> Sizes:
-        """Those of a program."""
-        sizes = [
-            math.prod(numbers(step.inputs[1].type.shape))
-            for step in program.instructions
-            if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
-        ]
-        made = sum(
-            elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value)
-        )
-        weights = [value.type for key, value in program.inputs.items() if key[0] == "weight"]
-        kernels = [math.prod(numbers(type.shape)) for type in weights if type.rank == 4]
-        return cls(max(sizes, default=0), made, max(kernels, default=0))
-
-    def groups(self, batch: int, together: int, register: int) -> int:
-        """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one
-        pass over it serves them all, unless all that a block computes would not either.
-        """
-        fitting = max(1, FAR // (self.made * register)) if self.made else 1
-        return min(4, fitting, max(1, batch // together)) if self.largest >= LARGE else 1
 
 
 FEW = 4
@@ -363,13 +332,12 @@ few batches want code of their own.
 """
 
 PACKED = 16 << 20
-"""Bytes of a kernel up to which it is packed, once for all blocks of a call, where only results are asked for."""
+"""Bytes of a kernel up to which it is packed, once for all blocks of a call, where only results are asked for; in
+training half of them, of a matrix, where a batch has MANY blocks.
+"""
 
-LARGE = 1 << 16
-"""Numbers of a matrix above which blocks hold several registers of examples."""
-
-FAR = 16 << 20
-"""Bytes of the last cache that a block's values may take, each in memory of its own."""
+MANY = 8
+"""Blocks of a batch from which on packing a large matrix takes less time than reading it as it lies for each."""
 
 CHECKED = "LAYERSCOPE_CHECKED"
 """The environment variable that has each index compared with the size of its array."""

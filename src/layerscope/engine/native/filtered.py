@@ -16,10 +16,11 @@ from layerscope.engine.native import fetching
 from layerscope.engine.native.algorithms import Matrix
 from layerscope.engine.native.correlate import packed, segments
 from layerscope.engine.native.filtering import applied, patches
-from layerscope.engine.native.ir import Array, Index, Value, bytes_of
+from layerscope.engine.native.ir import Array, Index, Value, bytes_of, vector
 from layerscope.engine.native.kernel import Kernel, Memory
 from layerscope.engine.native.panels import Panels
 from layerscope.engine.native.parts import Part, block, passing
+from layerscope.engine.native.repeats import Repeats
 from layerscope.engine.native.spots import Spots
 from layerscope.engine.native.stages import Stage
 
@@ -71,11 +72,19 @@ class _Filtered(Spots):
         weights = math.prod(self.do.window) * self.do.inputs * self.do.outputs * bytes_of(memory.module.real)
         self.panels = Panels.of(self.kernel, stage, part, self.block) if self.far and weights > large else None
         shapes += [self.panels.shape] if self.panels else []
+        told = Repeats.items(part.rows, part.columns, self.do.window) if part.told else 0
+        shapes += [(-(-told * memory.module.lanes // bytes_of(memory.module.vector)),)] if told else []
         buffers = memory.layout.workspace(memory.module.vector, *shapes)
         self.v, self.y, self.m = (self.kernel.array(buffer) for buffer in buffers[:3])
         buffer = memory.buffer(stage.root.inputs[0])
         first = sum(s * placed.first for s, placed in zip(self.strides[1:3], (part.rows, part.columns), strict=True))
         self.x = self.kernel.array(buffer, first)
+        self.repeats = None
+        if told:
+            own = self.kernel.array(buffers[-1]).of(vector("i8", memory.module.lanes))
+            placed, channels = (part.rows, part.columns), (self.do.inputs, self.strides[3])
+            self.repeats = Repeats(self.kernel, *placed, self.do.window, self.x, self.cells, channels, own)
+            self.compete = self.repeats.compete
         if self.panels:
             self.w = self.panels.into(buffers[3])
         else:
@@ -96,8 +105,15 @@ class _Filtered(Spots):
                 return
             ((low, high, _),) = rows
             with k.loop(high, start=low) as (i, _):
+                self._tell(group, i)
                 for _, place, index, side in self.across(group, i):
                     self._patches(index, place, side)
+
+    def _tell(self, group: Index, i: Index) -> None:
+        """Which cells of a row's windows repeat others."""
+        if self.repeats:
+            place, index = self.spot(group, i, 0)
+            self.repeats.make(place, index[1])
 
     def _together(self, group: Index, i: Index, count: int) -> None:
         """Some rows of patches for which the kernel's side, which is far, is read once."""
@@ -125,6 +141,9 @@ class _Filtered(Spots):
                     for slot, _, _, side in slots():
                         made = self._row(number, c, ci, some, channels, side, k.mul(slot, each))
                         self._wait(made, self._spots(number, c, channels, side, k.mul(slot, size)))
+        if self.repeats:
+            with k.loop(count) as (r, _):
+                self._tell(group, k.add(i, r))
         for slot, _, index, side in slots():
             self._waited(index, side, k.mul(slot, size))
 

@@ -15,7 +15,8 @@ class Options:
     is how many lanes hold an example, `few` how many examples there are at most, where that is made use of; `team`
     how many threads work on a block where there are too many for one each (0: as many as pays). What is made of a
     kernel of more than `large` bytes, or for its gradient, is made in parts where it is needed, or once for all
-    threads; with `once`, where there are no more blocks than threads, so are gradients of large kernels.
+    threads; with `once`, where there are no more blocks than threads, so are gradients of large kernels. A tall
+    matrix of no more than `packed` bytes is packed once a batch even if it is large.
     """
 
     lanes: int
@@ -36,6 +37,7 @@ class Options:
     team: int = 0
     once: bool = False
     large: int = 1 << 20
+    packed: int = 0
 
     @property
     def block(self) -> int:

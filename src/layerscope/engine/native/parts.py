@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from layerscope.engine.native import correlate, filtering, strided
+from layerscope.engine.native import correlate, filtering, repeats, strided
 from layerscope.engine.native.algorithms import Algorithm
 from layerscope.engine.native.correlate import LATENCY, NEAR, Plan, Tile, segments
 from layerscope.engine.native.filtering import Placed, operations
@@ -52,12 +52,15 @@ class Packing:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the image: algorithms, patches side by side, output channels of a tile."""
+    """A part of the image: algorithms, patches side by side, output channels of a tile; whether cells that repeat an
+    earlier one of their window are told apart (repeats.py).
+    """
 
     rows: Placed
     columns: Placed
     side: int
     channels: int
+    told: bool = False
 
     def packing(self, window: Sequence[int]) -> Packing:
         """How the kernel is prepared for it."""
@@ -74,15 +77,15 @@ def cut(memory: Memory, stage: Stage, found: Sequence[Plan], sums: int, options:
     if stage.pool and stage.pool.do.windows.window != (2, 2):
         return []
     sizes = found[0].extents[1:] if stage.pool else stage.shape[:-1]
-    even, ties = bool(stage.pool), stage.root.ties
+    even, ties, told = bool(stage.pool), stage.root.ties, stage.root.ties and repeats.suffice(stage)
     twice = not (stage.sums or stage.planes)  # what is computed twice must not be added up twice
     ways = [
-        [*filtering.on_axis(axis, n, even, ties, twice), *strided.on_axis(axis, n, even, ties)]
+        [*filtering.on_axis(axis, n, even, ties and not told, twice), *strided.on_axis(axis, n, even, ties)]
         for axis, n in zip(do.axes, sizes, strict=True)
     ]
     best: tuple[float, list[Part]] | None = None
     for rows, columns in itertools.product(*ways):
-        cut = [_tiled(r, c, do, sums, options.loads) for r, c in itertools.product(rows, columns)]
+        cut = [_tiled(r, c, do, sums, options.loads, told) for r, c in itertools.product(rows, columns)]
         found_parts = _alike([part for _, part in cut])
         packings = {part.packing(do.window) for part in found_parts}
         price = sum(each for each, _ in cut) + PACKED * sum(p.products for p in packings) * do.inputs * do.outputs
@@ -125,8 +128,9 @@ def definition(do: Correlate, found: Sequence[Plan]) -> float:
     )
 
 
-def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int, loading: float) -> tuple[float, Part]:
+def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int, loading: float, told: bool) -> tuple[float, Part]:
     """The estimated time of a part, with the tile for which it is least."""
+    told = told and repeats.needed(rows, columns)
     best: tuple[float, Part] | None = None
     sides = range(1, min(columns.tiles, 4) + 1)
     if not rows.algorithm.few:
@@ -140,9 +144,10 @@ def _tiled(rows: Placed, columns: Placed, do: Correlate, sums: int, loading: flo
         for begin, end, p in segments(columns.tiles, side):
             price += (end - begin) // p * _price(rows.algorithm, columns.algorithm, do, p, channels, sums, loading)
         if best is None or price < best[0]:
-            best = price, Part(rows, columns, side, channels)
+            best = price, Part(rows, columns, side, channels, told)
     assert best is not None
-    return rows.apart * columns.apart * rows.tiles * best[0] + PART, best[1]
+    telling = repeats.price(rows, columns, do) if told else 0
+    return rows.apart * columns.apart * rows.tiles * best[0] + telling + PART, best[1]
 
 
 def _side(rows: Algorithm, columns: Placed, inputs: int) -> int:

@@ -13,10 +13,19 @@ from layerscope.engine.native.pulls import all_of, cells, inside, is_cell, leave
 from layerscope.engine.native.taps import product
 
 
-def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: Index, own: Sequence[Value]) -> None:
+def winners(
+    scope: Scope,
+    op: Op,
+    group: Index,
+    at: Sequence[Index],
+    channel: Index,
+    own: Sequence[Value],
+    compete: Sequence[Value] = (),
+) -> None:
     """Store the largest of a window's cells, given row-major, and which it is; the first of equals wins.
 
-    Where the stage pools first, its pointwise operations are done to the largest alone.
+    `compete`: the lanes in which each but the first takes part, if not in all. Where the stage pools first, its
+    pointwise operations are done to the largest alone.
     """
     k, memory = scope.kernel, scope.memory
     windows, sizes = op.do.windows, rest(op.inputs[0])[:-1]
@@ -36,6 +45,7 @@ def winners(scope: Scope, op: Op, group: Index, at: Sequence[Index], channel: In
     best, winner = found[0], number(k, 0, type)
     for cell, value in enumerate(found[1:], 1):
         better = k.compare("ogt", value, best)
+        better = k.both(better, compete[cell - 1]) if compete else better
         best = k.select(better, value, best)
         if kept:
             winner = k.select(better, number(k, cell, type), winner)

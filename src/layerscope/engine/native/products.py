@@ -102,14 +102,14 @@ PANEL = 32 << 10
 """Numbers of a matrix that is too large to be packed, which are brought near at once."""
 
 
-def write(memory: Memory, stage: Stage, plan: Plan, large: int) -> Kernel:
-    """The kernel of a stage whose root is such a product; one of more than `large` bytes is not packed."""
+def write(memory: Memory, stage: Stage, plan: Plan, packed: int) -> Kernel:
+    """The kernel of a stage whose root is such a product; one of more than `packed` bytes is not packed."""
     assert stage.root is not None
     do = cast(Correlate, stage.root.do)
     block = max(16, NEAR // (memory.groups * bytes_of(memory.module.vector)) // 16 * 16)
     plan, lanes = replace(plan, packing=replace(plan.packing, block=block)), memory.module.lanes
     size, wide = do.inputs * do.outputs * bytes_of(memory.module.real), 0
-    if do.groups == 1 and size > large and panels.fitting(do, lanes, block):
+    if do.groups == 1 and size > packed and panels.fitting(do, lanes, block):
         wide = math.lcm(lanes, plan.tile.channels)
         wide = min(do.outputs, wide * max(1, PANEL // (wide * block)))
     return _Blocked(memory, stage, plan, wide).kernel

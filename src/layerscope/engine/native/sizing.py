@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from layerscope.core.sizes import numbers
 from layerscope.engine.native.draft import Draft, prepared
 from layerscope.engine.native.operations import Op, ToStrips, ToWhole, effort, elements, of_batch, rest
 from layerscope.engine.native.strips import Impossible, cut
+from layerscope.engine.primitives.matmul import MatMul
 from layerscope.engine.program import Program
 
 TEAM = 100_000
@@ -27,6 +29,44 @@ FAR, NEAR = (8 << 20, 12.0), (1 << 18, 2.0)
 
 WHOLE = 14.0
 """Multiply–adds that an item costs which each lane has whole: what brings it there, and all lanes reading it."""
+
+
+LARGE = 1 << 16
+"""Numbers of a matrix above which blocks hold several registers of examples."""
+
+LAST = 16 << 20
+"""Bytes of the last cache that a block's values may take, each in memory of its own."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of a program's largest matrix, of all that it computes of an example, and of its largest kernel."""
+
+    largest: int
+    made: int
+    kernel: int
+
+    @classmethod
+    def of(cls, program: Program) -> Sizes:
+        """Those of a program."""
+        sizes = [
+            math.prod(numbers(step.inputs[1].type.shape))
+            for step in program.instructions
+            if isinstance(step.primitive, MatMul) and step.inputs[1].type.rank == 2
+        ]
+        made = sum(
+            elements(rest(value)) for step in program.instructions for value in step.outputs if of_batch(value)
+        )
+        weights = [value.type for key, value in program.inputs.items() if key[0] == "weight"]
+        kernels = [math.prod(numbers(type.shape)) for type in weights if type.rank == 4]
+        return cls(max(sizes, default=0), made, max(kernels, default=0))
+
+    def groups(self, batch: int, together: int, register: int) -> int:
+        """Registers of examples in a block: several where a product's matrix does not stay in a cache, so that one
+        pass over it serves them all, unless all that a block computes would not either.
+        """
+        fitting = max(1, LAST // (self.made * register)) if self.made else 1
+        return min(4, fitting, max(1, batch // together)) if self.largest >= LARGE else 1
 
 
 @dataclass(eq=False)
