@@ -2,12 +2,13 @@
 
 A job is an array of 64-bit words: what Python fills in before, and what both look at while it runs (`stop`,
 `done`). Every team of threads (most teams are one thread) gets the blocks number team, team + teams, ... of each
-batch, so that the same thread adds the same numbers in the same order every time.
+batch, so that the same thread adds the same numbers in the same order every time. Where nothing is added up, who is
+ready takes the next ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from layerscope.engine.native import barriers, kernel, rounds
 from layerscope.engine.native.assembly import Recipe, Step
@@ -15,7 +16,7 @@ from layerscope.engine.native.flat import Group
 from layerscope.engine.native.ir import ITEM_BYTES, Array, Code, Index, Value, bytes_of, scalar
 from layerscope.engine.native.layout import ALIGN, Buffer
 
-STOP, DONE, STATUS, BAD, DECISION = 0, 1, 2, 3, 4
+STOP, DONE, STATUS, BAD, DECISION, NEXT = range(6)
 ARRIVED, TURN = 8, 16
 COUNT, BATCH, ORDER, FIRST, END, SCALARS, RESULTS, PACKED, FLAT, MEMORY, STRIDE, SEED, AT, THREADS = range(24, 38)
 KEPT, KEPT_STRIDE, TEAM, TEAMS = range(38, 42)
@@ -67,24 +68,24 @@ class Work:
     # --- small things ---
 
     def word(self, place: int) -> Value:
-        return self.k.put("i64", f"load i64, {self._word(place)}, align 8")
+        return self.k.put("i64", f"load i64, {self.word_at(place)}, align 8")
 
     def pointer(self, place: int) -> Value:
-        return self.k.put("ptr", f"load ptr, {self._word(place)}, align 8")
+        return self.k.put("ptr", f"load ptr, {self.word_at(place)}, align 8")
 
-    def _word(self, place: int) -> Value:
+    def word_at(self, place: int) -> Value:
         return self.k.put("ptr", f"getelementptr i64, {self.job}, i64 {place}")
 
     def shared(self, place: int) -> Value:
         """A word that others change meanwhile."""
-        return self.k.put("i64", f"load atomic i64, {self._word(place)} acquire, align 8")
+        return self.k.put("i64", f"load atomic i64, {self.word_at(place)} acquire, align 8")
 
     def tell(self, place: int, value: Index) -> None:
-        self.k.line(f"store atomic {self.k.i64(value)}, {self._word(place)} release, align 8")
+        self.k.line(f"store atomic {self.k.i64(value)}, {self.word_at(place)} release, align 8")
 
     def wait(self) -> None:
         """All threads."""
-        self.k.call("void", "barrier", self._word(ARRIVED), self._word(TURN), self.threads)
+        self.k.call("void", "barrier", self.word_at(ARRIVED), self.word_at(TURN), self.threads)
 
     def meet(self) -> None:
         """All threads of a team."""
@@ -184,7 +185,7 @@ class Work:
         self._count(counters, kernel.SEED, self.word(SEED))
         self._count(counters, kernel.ERROR, 0)
         if not self.recipe.trains:
-            self._scalars(self.pointer(SCALARS))
+            self.bases["scalars"] = self.pointer(SCALARS)
             self._weights()
         with k.loop(self.word(END), start=self.word(FIRST)) as (batch, _):
             self._batch(k.i64(batch))
@@ -204,9 +205,6 @@ class Work:
     def _count(self, counters: Buffer, place: int, value: Index) -> None:
         array = Array(self.at(counters), "i64", 4)
         self.k.store(self.k.i64(value), array, place)
-
-    def _scalars(self, pointer: Value) -> None:
-        self.bases["scalars"] = pointer
 
     def _weights(self) -> None:
         """Flat values and packed weights, shared among the threads."""
@@ -235,7 +233,8 @@ class Work:
         count = k.intrinsic("smin", "i64", size, k.i64(k.sub(total, begin)))
         if recipe.trains:
             each = 64 * max(1, len(recipe.scalars))
-            self._scalars(k.put("ptr", f"getelementptr i8, {self.pointer(SCALARS)}, {k.i64(k.mul(batch, each))}"))
+            place = k.i64(k.mul(batch, each))
+            self.bases["scalars"] = k.put("ptr", f"getelementptr i8, {self.pointer(SCALARS)}, {place}")
             self._weights()
         results = bytes_of(k.module.real) * max(1, recipe.width)
         self.bases["results"] = k.put(
@@ -290,33 +289,37 @@ class Work:
     def _blocks(self, begin: Value, count: Value, segment: int) -> None:
         k, recipe = self.k, self.recipe
         block = recipe.options.block
+        if rounds.independent(recipe):
+            with (
+                rounds.parts(self, count) as (start, end),
+                k.loop_while(self._going(end), start, k.i64(block)) as here,
+            ):
+                self._block(begin, here, k.i64(k.sub(count, here)), segment)
+            return
         step = k.i64(k.mul(self.teams, block))
         start = k.i64(k.mul(self.number, block))
-        end = count
-        if not recipe.reports:  # neighbouring results by one thread, so that no two ask for the same page of memory
-            blocks = k.div(k.add(count, block - 1), block)
-            each = k.put("i64", f"udiv i64 {k.i64(k.add(blocks, self.teams, -1)).name}, {self.teams.name}")
-            step, start = k.i64(block), k.i64(k.mul(self.number, k.mul(each, block)))
-            end = k.intrinsic("smin", "i64", count, k.i64(k.add(start, k.mul(each, block))))
-
         if any(step.once for step in recipe.of(segment)):  # nobody has more than one
-            left, mine = k.i64(k.sub(count, start)), k.icmp("slt", start, end)
+            left, mine = k.i64(k.sub(count, start)), k.icmp("slt", start, count)
             self.bases["kept"] = self.kept
             with k.when(mine):
                 self._begin(begin, start, left, segment)
             return rounds.once(self, count, segment, mine)
-
-        def going(here: Value) -> Value:
-            inside = k.icmp("slt", here, end)
-            stopped = k.icmp("ne", self._stopped(), 0)
-            return k.both(inside, k.negate(stopped))
-
-        with k.loop_while(going, start, step) as here:
+        with k.loop_while(self._going(count), start, step) as here:
             if recipe.memory.layout.regions.get("kept", 0):
                 turn = k.put("i64", f"udiv i64 {k.i64(k.sub(here, start)).name}, {step.name}")
                 shift = k.i64(k.mul(turn, regions(recipe)["kept"]))
                 self.bases["kept"] = k.put("ptr", f"getelementptr i8, {self.kept}, {shift}")
             self._block(begin, here, k.i64(k.sub(count, here)), segment)
+
+    def _going(self, end: Value) -> Callable[[Value], Value]:
+        """Whether to go on with a block: there is one, and nobody has said to stop."""
+        k = self.k
+
+        def going(here: Value) -> Value:
+            inside = k.icmp("slt", here, end)
+            return k.both(inside, k.negate(k.icmp("ne", self._stopped(), 0)))
+
+        return going
 
     def _block(self, begin: Value, here: Value, left: Value, segment: int) -> None:
         self._begin(begin, here, left, segment)
@@ -348,7 +351,7 @@ class Work:
                 self.together(step, out, first, left)
         if not recipe.reports and last:
             with k.when(k.icmp("eq", self.member, 0)):
-                k.put("i64", f"atomicrmw add {self._word(DONE)}, i64 1 monotonic")
+                k.put("i64", f"atomicrmw add {self.word_at(DONE)}, i64 1 monotonic")
 
     def _stopped(self) -> Value:
         """Whether to end: a team asks once, for all of its threads must know the same."""

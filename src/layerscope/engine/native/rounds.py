@@ -1,14 +1,19 @@
-"""What all threads compute together of all blocks, each a part of the result: gradients that are held once."""
+"""Who computes which blocks where these have nothing in common; and what all threads compute together of all blocks,
+each a part of the result: gradients that are held once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from layerscope.engine.native import driver
 from layerscope.engine.native.ir import Index, Value
 
 if TYPE_CHECKING:
+    from layerscope.engine.native.assembly import Recipe
     from layerscope.engine.native.driver import Work
 
 
@@ -53,6 +58,40 @@ def once(work: Work, count: Value, segment: int, mine: Value) -> None:
                 work.run(step, low, high, _zero(work, number))
         work.bases = own
         work.wait()
+
+
+def independent(recipe: Recipe) -> bool:
+    """Whether blocks have nothing in common, not even sums, so that any thread may compute any of them."""
+    alone = recipe.reports or recipe.trains or recipe.between or recipe.memory.layout.regions.get("kept", 0)
+    return not alone and not any(step.once for step in recipe.stages)
+
+
+@contextlib.contextmanager
+def parts(work: Work, count: Value) -> Generator[tuple[Value, Value]]:
+    """Loops over parts of the examples, (first, the one behind the last), which whoever is ready takes: neighbouring
+    blocks, so that no two threads ask for the same page of results; the fewer are left, the fewer at once. Teams of
+    several threads have one part each.
+    """
+    k, block = work.k, work.recipe.options.block
+    blocks = k.i64(_blocks(work, count))
+    many = k.icmp("ne", work.team, 1)
+    each = k.put("i64", f"udiv i64 {k.i64(k.add(blocks, work.teams, -1)).name}, {work.teams.name}")
+    found: list[Value] = []
+
+    def going(turn: Value) -> Value:
+        left, share = k.i64(k.sub(blocks, work.shared(driver.NEXT))), k.i64(k.mul(work.teams, 2))
+        half = k.intrinsic("smax", "i64", k.put("i64", f"sdiv {left}, {share.name}"), k.i64(1))
+        size = k.select(many, each, half)
+        taken = k.put("i64", f"atomicrmw add {work.word_at(driver.NEXT)}, {half} monotonic")
+        own = k.select(k.icmp("eq", turn, 0), k.i64(k.mul(work.number, each)), blocks)
+        first = k.select(many, own, taken)
+        found[:] = first, size
+        return k.icmp("slt", first, blocks)
+
+    with k.loop_while(going, k.i64(0), k.i64(1)):
+        first, size = found
+        end = k.intrinsic("smin", "i64", count, k.i64(k.mul(k.add(first, size), block)))
+        yield k.i64(k.mul(first, block)), end
 
 
 def _blocks(work: Work, count: Value) -> Index:
