@@ -146,6 +146,29 @@ def test_cells_beyond_the_edge_do_not_count():
     assert np.array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("more", [{}, CHECKED], ids=("plain", "checked"))
+def test_patches_of_zeros_give_zero(more):
+    """Where rounding made a little more of it a gradient would pass through relu, to the bias."""
+    stack = [layers.Conv2D(12, 3, padding="same", activation="relu"), layers.MaxPooling2D(2)]
+    model = Sequential([layers.Input((12, 12, 9)), *stack, layers.Flatten(), layers.Dense(3)])
+    model.compile(optimizers.SGD(1.0), losses.MeanSquaredError())
+    random, images = np.random.default_rng(0), np.zeros((40, 12, 12, 9))
+    for image in images:
+        a, b = (int(n) for n in random.integers(0, 10, 2))
+        image[a : a + 2, b : b + 2] = random.normal(size=(2, 2, 9))
+    case = drawn(model, random, {"gain": 1e9, **more}, batch=40, count=40, inputs=[images], scale=None)
+    for weights in case.weights.values():
+        weights *= weights.ndim > 1  # biases begin at zero
+    assert any("36 products for 4×4" in way and "max pooling" in way for way in ways(case))
+    found = []
+    with settings(**case.options):
+        for engine in engines(case, "float64"):
+            engine.train_epoch(case.inputs, case.targets, np.arange(40), 40, going)
+            found.append(engine.state.weights)
+    for id, weights in found[1].items():
+        np.testing.assert_allclose(found[0][id], weights, rtol=0, atol=1e-12)
+
+
 def network(seed):
     """A last pool behind a convolution, with images in which neighbours are equal."""
     random = np.random.default_rng([seed, 11])

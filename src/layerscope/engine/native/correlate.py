@@ -169,8 +169,10 @@ class Tiled:
         self.strides = memory.buffer(stage.root.inputs[0]).strides
         self.apart = [1] * len(stage.shape)
         """From one position of a tile to the next, for groups and along each axis."""
-        self.compete: Callable[..., Sequence[Value]] = lambda *_window: ()
-        """The lanes in which each but the first cell of a window takes part, if not in all."""
+        self.compete: Callable[..., tuple[Sequence[Value], Sequence[Value]]] = lambda *_window: ((), ())
+        """The lanes in which each but the first cell of a window takes part, if not in all, and those in which each
+        is zero, if that is known.
+        """
 
     def finish(
         self, tiles: Sequence[int], index: Sequence[Index], c: Index, channels: int, sums: Sequence[Value]
@@ -229,7 +231,7 @@ class Tiled:
             ]
             group = k.add(index[0], start[0])
             at = [k.add(k.div(i, w), s // w) for i, s, w in zip(index[1:], start[1:], window, strict=True)]
-            poolings.winners(self.scope, self.stage.pool, group, at, c, own, self.compete(*at))
+            poolings.winners(self.scope, self.stage.pool, group, at, c, own, *self.compete(*at))
 
 
 class Writer(Tiled):

@@ -21,11 +21,12 @@ def winners(
     channel: Index,
     own: Sequence[Value],
     compete: Sequence[Value] = (),
+    zeros: Sequence[Value] = (),
 ) -> None:
     """Store the largest of a window's cells, given row-major, and which it is; the first of equals wins.
 
-    `compete`: the lanes in which each but the first takes part, if not in all. Where the stage pools first, its
-    pointwise operations are done to the largest alone.
+    `compete`: the lanes in which each but the first takes part, if not in all; `zeros`: those in which each is zero,
+    if that is known. Where the stage pools first, its pointwise operations are done to the largest alone.
     """
     k, memory = scope.kernel, scope.memory
     windows, sizes = op.do.windows, rest(op.inputs[0])[:-1]
@@ -33,6 +34,8 @@ def winners(
     type = memory.layout.item(op.outputs[1])
     rows = memory.rows(op.inputs[0])
     found: list[Value] = []
+    if zeros:
+        own = [k.select(zero, k.constant(0), value) for zero, value in zip(zeros, own, strict=True)]
     for cell, position in enumerate(itertools.product(*(range(n) for n in windows.window))):
         where = [k.add(k.mul(i, s), c) for i, s, c in zip(at, windows.strides, position, strict=True)]
         conditions = [

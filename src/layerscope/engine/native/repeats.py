@@ -4,11 +4,13 @@ Of equals the first wins, and where patches are equal number for number the resu
 Algorithms of fewer products round them differently: some wherever a patch is not one number, others there, too. A
 cell that repeats an earlier one of its window cannot win by the definition, so it suffices that it does not compete.
 Neighbouring cells of the image are compared across all channels, once for a row of patches; a window's patches are
-equal where all of their cells are.
+equal where all of their cells are. Results of patches of zeros are set to zero: relu leads no gradient back
+from there.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -25,8 +27,13 @@ from layerscope.engine.native.stages import Stage
 BLOCK = 8
 """Channels that are compared before it is asked whether any cells are equal so far."""
 
-RIGHT, BELOW, ACROSS, BESIDE = 1, 2, 4, 8
-"""A cell is the one on its right, the one below, the one below on its right; that on its right is the one below."""
+RIGHT, BELOW, ACROSS, BESIDE, ZERO = 1, 2, 4, 8, 16
+"""A cell is the one on its right, the one below, the one below on its right; that on its right is the one below; it
+is zero.
+"""
+
+WORDS = 4
+"""Registers of bytes a window: three for cells that repeat others, and one that says which are zero."""
 
 
 def suffice(stage: Stage) -> bool:
@@ -57,7 +64,7 @@ def price(rows: Placed, columns: Placed, do: Correlate) -> float:
     grid = (rows.algorithm.results + do.window[0] - 1) * (_results(columns) + do.window[1] - 1)
     windows = rows.algorithm.results * _results(columns) / 4
     blocks = -(-do.inputs // BLOCK)
-    return rows.tiles * (grid * (5 * min(do.inputs, BLOCK) + 2 * blocks) + windows * 3 * math.prod(do.window))
+    return rows.tiles * (grid * (6 * min(do.inputs, BLOCK) + 2 * blocks) + windows * 4 * math.prod(do.window))
 
 
 @dataclass(frozen=True)
@@ -75,9 +82,9 @@ class Repeats:
 
     @staticmethod
     def items(rows: Placed, columns: Placed, window: Sequence[int]) -> int:
-        """How many registers of bytes it needs: three for each window, and one for each cell of a row of patches."""
+        """How many registers of bytes it needs: WORDS for each window, and one for each cell of a row of patches."""
         down, across = rows.algorithm.results + window[0] - 1, _results(columns) + window[1] - 1
-        return 3 * (_results(rows) // 2) * (_results(columns) // 2) + down * across
+        return WORDS * (_results(rows) // 2) * (_results(columns) // 2) + down * across
 
     @property
     def _wide(self) -> int:
@@ -86,7 +93,7 @@ class Repeats:
     @property
     def _first(self) -> int:
         """Where the cells lie."""
-        return 3 * (_results(self.rows) // 2) * (_results(self.columns) // 2)
+        return WORDS * (_results(self.rows) // 2) * (_results(self.columns) // 2)
 
     def make(self, place: Index, result: Index) -> None:
         """For the row of patches that begins at `place` in the image and with a row of results."""
@@ -97,27 +104,35 @@ class Repeats:
             with k.loop(wide - 1) as (c, _):
                 self._compare(k.add(here, k.mul(c, column)), k.add(to, c), row, column)
             self._compare(k.add(here, (wide - 1) * column), k.add(to, wide - 1), row, 0)
+        last = k.add(place, (tall - 1) * row)
         with k.loop(wide - 1) as (c, _):
-            here = k.dot([tall - 1, c], self.cells, place)
-            self._compare(here, k.add((tall - 1) * wide, c), 0, column)
+            self._compare(k.add(last, k.mul(c, column)), k.add((tall - 1) * wide, c), 0, column)
+        self._compare(k.add(last, (wide - 1) * column), tall * wide - 1, 0, 0)
         top = k.div(k.sub(result, self.rows.start), 2)
         with k.nest((self.rows.algorithm.results // 2, _results(self.columns) // 2)) as ((h, w), _):
             self._tell(k.dot([h, w], [2 * wide, 2]), self._place(k.add(top, h), w))
 
-    def compete(self, row: Index, column: Index) -> list[Value]:
-        """The lanes in which the second, third and fourth cell of a window repeat none before them."""
+    def compete(self, row: Index, column: Index) -> tuple[list[Value], list[Value]]:
+        """The lanes in which the second, third and fourth cell of a window repeat none before them; those in which
+        each cell's patch is zero.
+        """
         k = self.kernel
         at = self._place(k.sub(row, self.rows.start // 2), k.sub(column, self.columns.start // 2))
-        found = [k.load(self.memory, k.add(at, n)) for n in range(3)]
-        return [k.put(like("i1", one.type), f"icmp eq {one}, zeroinitializer") for one in found]
+        *found, zero = (k.load(self.memory, k.add(at, n)) for n in range(WORDS))
+        zeros = [k.both(zero, self._byte(1 << cell)) for cell in range(4)]
+        mask = like("i1", zero.type)
+        return (
+            [k.put(mask, f"icmp eq {one}, zeroinitializer") for one in found],
+            [k.put(mask, f"icmp ne {one}, zeroinitializer") for one in zeros],
+        )
 
     def _place(self, row: Index, column: Index) -> Index:
-        return self.kernel.dot([row, column], [3 * (_results(self.columns) // 2), 3])
+        return self.kernel.dot([row, column], [WORDS * (_results(self.columns) // 2), WORDS])
 
     def _compare(self, at: Index, to: Index, down: int, right: int) -> None:
         """A cell with its neighbours; where the image ends there is none `down`, or `right`, and nobody asks."""
         k, to, (count, step) = self.kernel, self.kernel.add(to, self._first), self.channels
-        k.store(self._byte(RIGHT | BELOW | ACROSS | BESIDE), self.memory, to)
+        k.store(self._byte(RIGHT | BELOW | ACROSS | BESIDE | ZERO), self.memory, to)
         for low, high, some in segments(count, BLOCK):
             with k.loop(high, some, low) as (first, _):
                 before = k.load(self.memory, to)
@@ -128,7 +143,13 @@ class Repeats:
                         cell, beside, below, across = (
                             k.load(self.image, k.add(here, shift)) for shift in (0, right, down, down + right)
                         )
-                        pairs = ((cell, beside), (cell, below), (cell, across), (beside, below))
+                        pairs = (
+                            (cell, beside),
+                            (cell, below),
+                            (cell, across),
+                            (beside, below),
+                            (cell, k.constant(0)),
+                        )
                         found = [k.compare("oeq", *pair) for pair in pairs]
                         masks = [k.both(*pair) for pair in zip(masks, found, strict=True)] if masks else found
                     k.store(k.both(before, self._bits(masks)), self.memory, to)
@@ -136,7 +157,7 @@ class Repeats:
     def _tell(self, at: Index, to: Index) -> None:
         """Which cells of the window at a cell repeat one before them."""
         k = self.kernel
-        first, second, third = (self._all(k.add(at, shift)) for shift in (0, 1, self._wide))
+        first, second, third, fourth = (self._all(k.add(at, n)) for n in (0, 1, self._wide, self._wide + 1))
         alike = [
             [(first, RIGHT)],
             [(first, BELOW | BESIDE)],
@@ -148,10 +169,19 @@ class Repeats:
             for one in found[1:]:
                 total = k.either(total, one)
             k.store(total, self.memory, k.add(to, n))
+        zeros = [
+            k.select(self._has(value, ZERO), self._byte(1 << cell), self._byte(0))
+            for cell, value in enumerate((first, second, third, fourth))
+        ]
+        k.store(functools.reduce(k.either, zeros), self.memory, k.add(to, WORDS - 1))
+
+    def _has(self, value: Value, bit: int) -> Value:
+        k, found = self.kernel, self.kernel.both(value, self._byte(bit))
+        return k.put(like("i1", value.type), f"icmp ne {found}, zeroinitializer")
 
     def _all(self, at: Index) -> Value:
         """What holds for all cells of the patch at a cell."""
-        k, total = self.kernel, self._byte(RIGHT | BELOW | ACROSS | BESIDE)
+        k, total = self.kernel, self._byte(RIGHT | BELOW | ACROSS | BESIDE | ZERO)
         for r, c in itertools.product(*map(range, self.window)):
             total = k.both(total, k.load(self.memory, k.add(at, self._first + r * self._wide + c)))
         return total
@@ -161,7 +191,7 @@ class Repeats:
 
     def _bits(self, masks: Sequence[Value]) -> Value:
         k, total = self.kernel, self._byte(0)
-        for mask, bit in zip(masks, (RIGHT, BELOW, ACROSS, BESIDE), strict=True):
+        for mask, bit in zip(masks, (RIGHT, BELOW, ACROSS, BESIDE, ZERO), strict=True):
             total = k.either(total, k.select(mask, self._byte(bit), self._byte(0)))
         return total
 
