@@ -9,6 +9,8 @@ from tests.native.random_cases import CHECKED, OFTEN, drawn
 from tests.native.test_filtering import flat_images, ways
 
 from layerscope import layers, losses, optimizers
+from layerscope.engine.native import report
+from layerscope.engine.native.engine import options_for
 from layerscope.models import Model, Sequential
 
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -96,6 +98,19 @@ def test_the_first_of_equals_wins(name, more):
     for precision in ("float64", "float32"):
         found, wanted = places(case, precision)
         assert np.array_equal(found, wanted)
+
+
+def test_several_threads_on_a_block():
+    """Each finds the repeated cells of its own rows of patches."""
+    model, images = unpooled((16, 16), 9, layers.Conv2D(12, 3, padding="same")), [striped_images(8, 16, 9)]
+    options = {"gain": 1e9, "lanes": 8, "team": 4}
+    case = drawn(model, np.random.default_rng(0), options, threads=4, batch=8, count=8, inputs=images, scale=None)
+    with settings(**options):
+        native, _ = engines(case, "float64")
+        rows = report.report(native.job, options_for("float64"), 4, "float64", batch_size=8).rows
+    assert any("36 products for 4×4" in row.way and "4 threads a block" in row.way for row in rows)
+    found, wanted = places(case, "float64")
+    assert np.array_equal(found, wanted)
 
 
 def trained(stack, size=16, channels=9):

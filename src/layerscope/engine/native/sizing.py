@@ -1,4 +1,6 @@
-"""How many strips examples are cut into, and whether threads share a block: what takes the least time by estimate."""
+"""How many registers of examples a block has, how many strips examples are cut into, and whether threads share a
+block: what takes the least time by estimate.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,6 @@ FAR, NEAR = (8 << 20, 12.0), (1 << 18, 2.0)
 
 WHOLE = 14.0
 """Multiply–adds that an item costs which each lane has whole: what brings it there, and all lanes reading it."""
-
 
 LARGE = 1 << 16
 """Numbers of a matrix above which blocks hold several registers of examples."""
